@@ -1,0 +1,1 @@
+"""Cameras: the Protocol, and one file a driver."""

@@ -1,0 +1,1 @@
+"""The base policy that ships with the package."""

@@ -1,0 +1,1 @@
+"""What a person sees: live views, pictures in the terminal, videos."""

@@ -1,0 +1,65 @@
+"""The errors that a person may see: what is wrong, what was expected, what to do.
+
+Every class carries the exit code of the command that it ends (see ``a2g --help``).
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class A2GError(Exception):
+    """Something failed in a way that can be explained in a sentence. Exit code 1."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(A2GError):
+    """The command was asked for something that does not exist or does not fit. Exit code 2."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name that is not known; the nearest ones are offered."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        if near:
+            offer = f"did you mean {' or '.join(near)}?"
+        elif names:
+            offer = f"known: {', '.join(names[:12])}{', …' if len(names) > 12 else ''}."
+        else:
+            offer = f"there is no {kind} yet."
+        super().__init__(f"unknown {kind} {name!r}: {offer}{' ' + hint if hint else ''}")
+
+
+class CheckpointError(UsageError):
+    """Weights that do not exist, are damaged, or do not fit the robot or the base."""
+
+
+class GoalError(UsageError):
+    """A goal image that is missing, damaged, or does not fit the robot's cameras."""
+
+
+class RecordingError(A2GError):
+    """A recording that is missing, truncated, or not a recording at all."""
+
+
+class HardwareError(A2GError):
+    """A robot, camera or graphics driver that does not answer as it must. Exit code 3."""
+
+    exit_code = 3
+
+
+class SafetyStop(A2GError):  # noqa: N818 - the field's word; it is not a defect of the program
+    """A guard stopped the robot. Exit code 4."""
+
+    exit_code = 4
+
+
+class GoalNotReached(A2GError):  # noqa: N818 - an outcome, not a defect
+    """The episodes ended without reaching the goal. Exit code 5."""
+
+    exit_code = 5

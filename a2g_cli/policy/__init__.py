@@ -1,0 +1,1 @@
+"""Act2Goal: world model, temporal hashing, action expert."""

@@ -1,0 +1,1 @@
+"""HDF5 recordings: one file an episode, readable by robomimic, append-only."""

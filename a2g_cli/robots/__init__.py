@@ -1,0 +1,1 @@
+"""Robots: the Protocol, and one file a driver."""

@@ -1,0 +1,99 @@
+"""What every robot must offer, and what an instrumented robot offers beside it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+from a2g_cli.clock import Clock
+from a2g_cli.episode import Goal, Image, Observation, State, Vector
+
+Purpose = Literal["demonstration", "practice", "evaluation"]
+"""Trials for different purposes come from disjoint random streams: what is judged was never trained on."""
+
+
+@dataclass(frozen=True)
+class RobotSpec:
+    """What a policy has to know about a robot."""
+
+    name: str
+    """Driver and setting, e.g. ``"sim:place"``."""
+    action_names: tuple[str, ...]
+    action_units: tuple[str, ...]
+    action_low: tuple[float, ...]
+    action_high: tuple[float, ...]
+    rate: float
+    """Control rate [Hz]."""
+    proprioception_names: tuple[str, ...]
+    proprioception_units: tuple[str, ...]
+    cameras: Mapping[str, tuple[int, int]]
+    """Camera name -> (height, width) [px]."""
+
+    def clip(self, action: Vector) -> Vector:
+        """Return ``action`` (A,) within the limits."""
+        return np.clip(action, self.action_low, self.action_high).astype(np.float32)
+
+
+class Robot(Protocol):
+    """A robot with its cameras. It never moves before ``act`` or ``reset``."""
+
+    @property
+    def spec(self) -> RobotSpec:
+        """The robot's names, units, limits and rate."""
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that its times are on."""
+
+    def connect(self) -> None:
+        """Open the hardware. Raises HardwareError. Moves nothing."""
+
+    def observe(self) -> Observation:
+        """Return the present observation. Raises HardwareError for a frame that is missing or too old."""
+
+    def act(self, action: Vector) -> Vector:
+        """Start one action (A,) and return the action really sent, after limits.
+
+        The effect is complete one control period later: the session sleeps on ``clock`` until then.
+        """
+
+    def reset(self) -> None:
+        """Bring robot and scene back to where an episode may start."""
+
+    def rest(self) -> None:
+        """Come to a soft stop and hold."""
+
+    def close(self) -> None:
+        """Let go of the hardware; harmless when called twice."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One start and one goal, drawn from a seed."""
+
+    purpose: Purpose
+    seed: int
+    index: int
+    start: State
+    goal: Goal
+
+
+@runtime_checkable
+class InstrumentedRobot(Protocol):
+    """A robot whose world can be put into a chosen state and whose truth is known: a simulator, a measured cell."""
+
+    def trial(self, purpose: Purpose, seed: int, index: int) -> Trial:
+        """Draw start and goal; the same arguments give the same states under every shift. Never already solved."""
+
+    def begin(self, start: State) -> None:
+        """Put the world into ``start``."""
+
+    def photograph(self, state: State) -> dict[str, Image]:
+        """Return one goal image per camera of ``state``; the present state is left as it was."""
+
+    def state(self) -> State:
+        """Return the true present state."""
+
+    def succeeded(self, goal: Goal) -> bool:
+        """Whether the goal's truth holds now. Raises GoalError for a goal that carries no truth."""

@@ -1,0 +1,1 @@
+"""The embedded MuJoCo tabletop: its arm, its scenes, scripted experts and deployment shifts."""
