@@ -1,1 +1,1 @@
-"""HDF5 recordings: one file an episode, readable by robomimic, append-only."""
+"""Recordings: one HDF5 file an episode. ``recordings/README.md`` is the schema."""

@@ -1,0 +1,13 @@
+"""The console that a person reads, and what it can show. Data goes to stdout; everything else goes here."""
+
+from rich.console import Console
+
+
+def stderr_console() -> Console:
+    """Return a console on stderr: stdout is for data only."""
+    return Console(stderr=True, highlight=False)
+
+
+def draws_pictures(console: Console) -> bool:
+    """Whether coloured half blocks can be seen: a terminal that has colours, and no NO_COLOR."""
+    return console.is_terminal and console.color_system is not None and not console.no_color

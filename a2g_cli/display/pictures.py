@@ -1,0 +1,123 @@
+"""Pictures in the terminal: two pixels a character cell, by the upper and the lower half block."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from rich.cells import set_cell_size
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.segment import Segment
+from rich.style import Style
+
+from a2g_cli.display.console import draws_pictures
+from a2g_cli.display.lines import printable
+from a2g_cli.episode import Image
+
+LEAST_COLUMNS = 4
+"""Below this a picture says nothing [columns]."""
+
+_LABEL = Style(dim=True)
+
+
+def picture(image: Image, columns: int) -> RenderableType:
+    """Return ``image`` drawn ``columns`` wide; a short text where nothing can be drawn."""
+    return filmstrip([image], columns)
+
+
+def filmstrip(images: Sequence[Image], columns: int, labels: Sequence[str] = ()) -> RenderableType:
+    """Return ``images`` side by side, each ``columns`` wide, under its label; a short text where nothing is drawn."""
+    return Filmstrip([Picture(image) for image in images], columns, labels)
+
+
+def fitting_columns(width: int, height: int, across: int, aspect: float, most: int = 32) -> int:
+    """Return how wide each of ``across`` pictures may be.
+
+    Args:
+        width: Columns for all of them, with a gap of one between.
+        height: Lines for each.
+        across: How many stand side by side.
+        aspect: Height over width of a picture [px / px].
+        most: Never wider than this.
+    """
+    return min(most, (width - across + 1) // max(1, across), int(height * 2 / aspect))
+
+
+class Picture:
+    """An image that is turned into cells when it is first drawn, and not again at the same width."""
+
+    def __init__(self, image: Image) -> None:
+        self.image = image
+        self._columns = 0
+        self._lines: list[list[Segment]] = []
+
+    @property
+    def aspect(self) -> float:
+        """Height over width [px / px]."""
+        return float(self.image.shape[0] / self.image.shape[1])
+
+    def lines(self, columns: int) -> list[list[Segment]]:
+        """Return the picture's lines, ``columns`` cells each: the aspect is kept to the nearest line."""
+        if columns != self._columns:
+            self._lines = _half_blocks(self.image, columns)
+            self._columns = columns
+        return self._lines
+
+
+class Filmstrip:
+    """Pictures side by side, each under its label."""
+
+    def __init__(self, pictures: Sequence[Picture], columns: int, labels: Sequence[str] = ()) -> None:
+        self.pictures = pictures
+        self.columns = columns
+        self.labels = labels
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        width = max(1, self._fitted(options) * len(self.pictures) + len(self.pictures) - 1)
+        return (
+            Measurement(width, width) if draws_pictures(console) else Measurement.get(console, options, self._words())
+        )
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        columns = self._fitted(options)
+        if not draws_pictures(console) or columns < LEAST_COLUMNS:
+            yield self._words()
+        else:
+            yield from self._segments(columns)
+
+    def _fitted(self, options: ConsoleOptions) -> int:
+        return fitting_columns(options.max_width, options.size.height * 100, len(self.pictures), 1.0, self.columns)
+
+    def _words(self) -> str:
+        sizes = {f"{p.image.shape[1]}x{p.image.shape[0]}" for p in self.pictures}
+        noun = "picture" if len(self.pictures) == 1 else "pictures"
+        return f"({len(self.pictures)} {noun}, {' '.join(sorted(sizes))})" if self.pictures else "(no pictures)"
+
+    def _segments(self, columns: int) -> Iterator[Segment]:
+        newline, gap = Segment.line(), Segment(" ")
+        if self.labels:
+            cells = (set_cell_size(printable(label), columns) for label in self.labels)
+            yield Segment(" ".join(cells), _LABEL)
+            yield newline
+        blocks = [one.lines(columns) for one in self.pictures]
+        blank = [Segment(" " * columns)]
+        for row in range(max((len(block) for block in blocks), default=0)):
+            for index, block in enumerate(blocks):
+                if index:
+                    yield gap
+                yield from block[row] if row < len(block) else blank
+            yield newline
+
+
+def _half_blocks(image: Image, columns: int) -> list[list[Segment]]:
+    """Return ``image`` as lines of segments, ``columns`` wide."""
+    import PIL.Image
+    from rich_pixels import HalfcellRenderer
+
+    height, width = image.shape[:2]
+    rows = max(1, round(columns * height / width / 2))
+    sampling = PIL.Image.Resampling.BOX if columns < width else PIL.Image.Resampling.NEAREST
+    small = np.asarray(PIL.Image.fromarray(image).resize((columns, 2 * rows), sampling))
+    # 32 levels a channel: no eye sees it in cells, and Rich finds most styles in its cache.
+    small = (small & 0xF8) | (small >> 5)
+    segments: list[Segment] = HalfcellRenderer().render(PIL.Image.fromarray(small), None)
+    return [list(Segment.simplify(line)) for line in Segment.split_lines(segments)]

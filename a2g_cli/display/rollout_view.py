@@ -1,0 +1,249 @@
+"""A rollout as a person sees it: now, the imagined plan and the goal side by side, or a line an episode."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from a2g_cli.display.console import draws_pictures
+from a2g_cli.display.lines import estimate, printable, say
+from a2g_cli.display.pictures import LEAST_COLUMNS, Filmstrip, Picture, fitting_columns
+from a2g_cli.episode import Goal, Image, Observation, Outcome
+
+_REFRESH = 8.0
+"""Live view [Hz]."""
+
+_IMAGINED_COLUMNS = 16
+"""A further imagined frame is shown while every picture keeps this width [columns]."""
+
+
+class RolloutView(Protocol):
+    """Told by a session what happens; shows it, and costs the loop next to nothing."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+
+    def __exit__(self, *_: object) -> None:
+        """Give the terminal back."""
+
+    def episode_started(self, index: int, total: int, goal: Goal, limit: int) -> None:
+        """Episode ``index`` (from 0) of ``total`` begins; it may take ``limit`` steps."""
+
+    def planned(
+        self,
+        observation: Observation,
+        imagined: Mapping[str, Sequence[Image]],
+        steps_to_go: float,
+        seconds: float,
+    ) -> None:
+        """A plan was made in ``seconds`` [s]; ``imagined`` holds its frames for each camera and may be empty."""
+
+    def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
+        """``step`` actions of this episode were executed."""
+
+    def episode_ended(self, index: int, outcome: Outcome, steps: int, path: Path | None) -> None:
+        """Episode ``index`` ended after ``steps``; ``path`` is its recording, None when it was not kept."""
+
+    def note(self, text: str) -> None:
+        """Say something between the pictures."""
+
+
+def rollout_view(console: Console) -> RolloutView:
+    """Return a live view for a terminal, plain lines for anything else."""
+    return LiveRolloutView(console) if console.is_interactive else PlainRolloutView(console)
+
+
+class PlainRolloutView:
+    """A line an episode, for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._goal = ""
+        self._total = 0
+        self._judged = 0
+        self._reached = 0
+        self._planning: list[float] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def episode_started(self, index: int, total: int, goal: Goal, limit: int) -> None:  # noqa: ARG002
+        """Remember what the line will say."""
+        self._goal, self._total, self._planning = goal.name, total, []
+
+    def planned(
+        self,
+        observation: Observation,  # noqa: ARG002
+        imagined: Mapping[str, Sequence[Image]],  # noqa: ARG002
+        steps_to_go: float,  # noqa: ARG002
+        seconds: float,
+    ) -> None:
+        """Remember how long planning took."""
+        self._planning.append(seconds)
+
+    def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
+        """Say nothing."""
+
+    def episode_ended(self, index: int, outcome: Outcome, steps: int, path: Path | None) -> None:
+        """Print the episode's line."""
+        self._judged += outcome.success is not None
+        self._reached += outcome.success is True
+        parts = [f"episode {index + 1}/{self._total}", self._goal, _verdict(outcome, steps)]
+        if self._planning:
+            parts.append(f"plan {1000 * sorted(self._planning)[len(self._planning) // 2]:.0f} ms")
+        if self._judged:
+            parts.append(f"so far {self._reached}/{self._judged}")
+        if path is not None:
+            parts.append(str(path))
+        style = {True: "green", False: "yellow", None: ""}[outcome.success]
+        say(self.console, "  ".join(parts), style)
+
+    def note(self, text: str) -> None:
+        """Print ``text`` as one line."""
+        say(self.console, text, "dim")
+
+
+class LiveRolloutView(PlainRolloutView):
+    """A panel, redrawn eight times a second from a thread of its own; finished episodes scroll above it."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._index = 0
+        self._limit = 0
+        self._step = 0
+        self._steps_to_go = math.nan
+        self._farthest = 0.0
+        self._seconds = math.nan
+        self._now: dict[str, Picture] = {}
+        self._imagined: dict[str, list[Picture]] = {}
+        self._goal_pictures: dict[str, Picture] = {}
+        self._live = Live(
+            get_renderable=self.render,
+            console=console,
+            refresh_per_second=_REFRESH,
+            transient=True,
+            redirect_stdout=False,  # stdout is for data
+            vertical_overflow="crop",
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def episode_started(self, index: int, total: int, goal: Goal, limit: int) -> None:
+        """Show the new goal."""
+        super().episode_started(index, total, goal, limit)
+        self._index, self._limit, self._step = index, limit, 0
+        self._steps_to_go, self._farthest, self._seconds = math.nan, 0.0, math.nan
+        self._now, self._imagined = {}, {}
+        self._goal_pictures = {camera: Picture(image) for camera, image in goal.images.items()}
+
+    def planned(
+        self,
+        observation: Observation,
+        imagined: Mapping[str, Sequence[Image]],
+        steps_to_go: float,
+        seconds: float,
+    ) -> None:
+        """Show the plan until the next one."""
+        super().planned(observation, imagined, steps_to_go, seconds)
+        self._seconds = seconds
+        self._imagined = {camera: [Picture(image) for image in images] for camera, images in imagined.items()}
+        self._seen(observation, steps_to_go)
+
+    def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
+        """Show the new observation."""
+        self._step = step
+        self._seen(observation, steps_to_go)
+
+    def _seen(self, observation: Observation, steps_to_go: float) -> None:
+        self._now = {camera: Picture(image) for camera, image in observation.images.items()}
+        self._steps_to_go = steps_to_go
+        if math.isfinite(steps_to_go):
+            self._farthest = max(self._farthest, steps_to_go)
+
+    def render(self) -> RenderableType:
+        """Return the panel as of now."""
+        if not self._total:
+            return Text("waiting for the first episode", style="dim")
+        width = self.console.size.width
+        lines: list[RenderableType] = [*self._strips(width - 4), self._status()]
+        title = f"episode {self._index + 1}/{self._total} · {printable(self._goal)}"
+        score = f"reached {self._reached}/{self._judged}" if self._judged else None
+        return Panel(
+            Group(*lines),
+            title=Text(title),
+            subtitle=score,
+            title_align="left",
+            subtitle_align="right",
+            border_style="dim",
+            width=width,
+        )
+
+    def _strips(self, width: int) -> list[RenderableType]:
+        """Return a row for each camera: now, the imagined frames that fit, the goal."""
+        # The session replaces these dicts while this thread draws: each is read once.
+        now, imagined, goal = self._now, self._imagined, self._goal_pictures
+        cameras = [camera for camera in goal if camera in now] if now else list(goal)
+        if not cameras or not draws_pictures(self.console):
+            return []
+        room = max(1, width // (_IMAGINED_COLUMNS + 1) - 2)
+        lines = (self.console.size.height - 6) // len(cameras) - 1
+        rows: list[RenderableType] = []
+        for camera in cameras:
+            plan = _spread(imagined.get(camera, ()), min(4, room))
+            first = now.get(camera, goal[camera])
+            columns = fitting_columns(width, lines, 2 + max(1, len(plan)), first.aspect)
+            if columns < LEAST_COLUMNS:
+                return []
+            name = f" {camera}" if len(cameras) > 1 else ""
+            labels = [f"now{name}", *(["imagined", *[""] * len(plan)][: len(plan)]), "goal"]
+            rows.append(Filmstrip([first, *plan, goal[camera]], columns, labels))
+        return rows
+
+    def _status(self) -> RenderableType:
+        grid = Table.grid(padding=(0, 2))
+        done = self._farthest - self._steps_to_go if math.isfinite(self._steps_to_go) else 0.0
+        planning = f"plan {1000 * self._seconds:.0f} ms" if math.isfinite(self._seconds) else ""
+        grid.add_row(
+            Text(f"step {self._step:>{len(str(self._limit))}}/{self._limit}"),
+            Text(f"to go {estimate(self._steps_to_go):>6}"),
+            ProgressBar(total=self._farthest or 1.0, completed=done, width=20),
+            Text(planning, style="dim"),
+        )
+        return grid
+
+
+def _verdict(outcome: Outcome, count: int) -> str:
+    """Return how an episode ended, in words."""
+    number = f"{count} step" if count == 1 else f"{count} steps"
+    if outcome.success:
+        words = f"reached in {number}"
+    elif outcome.success is False:
+        words = f"not reached in {number}"
+    else:
+        words = f"not judged, {number}"
+    details = [] if outcome.success is None else [f"says {outcome.judge}"]
+    if outcome.stopped_by not in {"success", "steps"}:
+        details.append(f"stopped by {outcome.stopped_by}")
+    return f"{words} ({', '.join(details)})" if details else words
+
+
+def _spread(pictures: Sequence[Picture], count: int) -> list[Picture]:
+    """Return at most ``count`` of ``pictures``, evenly spread, always with the last."""
+    if len(pictures) <= count:
+        return list(pictures)
+    return [pictures[round((k + 1) * len(pictures) / count) - 1] for k in range(count)]

@@ -1,0 +1,79 @@
+"""Results as tables: rates with their intervals, and how they grew from round to round."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from a2g_cli.display.lines import duration, printable
+
+Interval = tuple[float, float]
+"""Lower and upper bound of a rate, 0 to 1."""
+
+_BAR = 30
+"""[columns]"""
+
+
+def results_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return evaluations side by side.
+
+    Args:
+        rows: Each with ``adapter`` (None for the base alone), ``n``, ``successes``, ``rate`` (0 to 1), ``interval``
+            (lower, upper) and ``seconds`` (None where nobody took the time).
+    """
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("adapter")
+    for title in ("reached", "rate", "interval"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("0 % to 100 %", no_wrap=True, header_style="dim")
+    table.add_column("time", justify="right", no_wrap=True)
+    best = max((float(row["rate"]) for row in rows), default=0.0)
+    for row in rows:
+        rate, seconds = float(row["rate"]), row["seconds"]
+        table.add_row(
+            Text("(base alone)" if row["adapter"] is None else printable(str(row["adapter"]))),
+            f"{row['successes']}/{row['n']}",
+            f"{100 * rate:.0f} %",
+            _interval(row["interval"]),
+            bar(rate, row["interval"], _BAR),
+            "" if seconds is None else duration(float(seconds)),
+            style="bold" if rate == best and len(rows) > 1 else "",
+        )
+    return table
+
+
+def curve(
+    values: Sequence[float], labels: Sequence[str], intervals: Sequence[Interval] | None = None
+) -> RenderableType:
+    """Return ``values`` (0 to 1) as one bar a line, each beside its label, its interval shaded."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    for index, (value, label) in enumerate(zip(values, labels, strict=True)):
+        interval = intervals[index] if intervals is not None else None
+        table.add_row(
+            Text(printable(label)),
+            bar(value, interval, _BAR),
+            f"{100 * value:.0f} %",
+            Text(_interval(interval), style="dim"),
+        )
+    return table
+
+
+def bar(value: float, interval: Interval | None, width: int) -> Text:
+    """Return ``value`` (0 to 1) as a bar ``width`` wide: lighter within its ``interval``, pale above the value."""
+    low, high = interval if interval is not None else (value, value)
+    mark, start, end = (round(max(0.0, min(1.0, x)) * width) for x in (value, low, high))
+    text = Text("█" * min(start, mark), style="green")
+    text.append("▓" * (mark - start), style="green")
+    text.append("░" * (end - mark), style="dim green")
+    text.append(" " * (width - max(mark, end)))
+    return text
+
+
+def _interval(interval: Interval | None) -> str:
+    return "" if interval is None else f"{100 * interval[0]:.0f}-{100 * interval[1]:.0f} %"

@@ -1,0 +1,178 @@
+"""Training as a person sees it: a bar with losses, or a line now and then."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from a2g_cli.display.lines import duration, losses_line, printable, say
+
+_INTERVAL = 10.0
+"""Plain lines are at least this far apart [s]."""
+
+_REFRESH = 4.0
+"""Live view [Hz]."""
+
+_LEAST_SPAN = 0.05
+"""A shorter time says nothing about a rate [s]."""
+
+
+class TrainingView(Protocol):
+    """Told by a trainer how far it is."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+
+    def __exit__(self, *_: object) -> None:
+        """Give the terminal back."""
+
+    def started(self, title: str, total: int) -> None:
+        """A training of ``total`` steps begins; 0 when nobody knows how many."""
+
+    def advanced(self, step: int, losses: Mapping[str, float], rate: float | None = None) -> None:
+        """``step`` steps are done, at ``rate`` [steps/s]; measured here when it is None."""
+
+    def note(self, text: str) -> None:
+        """Say something beside the numbers."""
+
+    def finished(self) -> None:
+        """The training that was started is done."""
+
+
+def training_view(console: Console) -> TrainingView:
+    """Return a live view for a terminal, plain lines for anything else."""
+    return LiveTrainingView(console) if console.is_interactive else PlainTrainingView(console)
+
+
+class PlainTrainingView:
+    """A line at the start, one at most every ten seconds, and one at the end."""
+
+    def __init__(self, console: Console, now: Callable[[], float] = time.monotonic) -> None:
+        self.console = console
+        self._clock = now
+        self._title = ""
+        self._total = 0
+        self._step = 0
+        self._losses: Mapping[str, float] = {}
+        self._rate: float | None = None
+        self._begun = self._said = now()
+        self._first: tuple[int, float] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def started(self, title: str, total: int) -> None:
+        """Print the title."""
+        self._begin(title, total)
+        say(self.console, f"{title}: {total} to do" if total else title)
+
+    def advanced(self, step: int, losses: Mapping[str, float], rate: float | None = None) -> None:
+        """Print a line if the last one is long enough ago."""
+        self._reached(step, losses, rate)
+        if self._clock() - self._said >= _INTERVAL:
+            self._said = self._clock()
+            elapsed = f"{duration(self._said - self._begun)} elapsed"
+            say(
+                self.console,
+                "  ".join(filter(None, [self._title, self._count(), losses_line(losses), elapsed, self._left()])),
+            )
+
+    def note(self, text: str) -> None:
+        """Print ``text`` as one line."""
+        say(self.console, text, "dim")
+
+    def finished(self) -> None:
+        """Print how it ended."""
+        elapsed = duration(self._clock() - self._begun)
+        losses = losses_line(self._losses)
+        say(self.console, f"{self._title}: {self._count()} in {elapsed}{'  ' + losses if losses else ''}")
+
+    def _begin(self, title: str, total: int) -> None:
+        self._title, self._total, self._step, self._losses, self._rate = title, total, 0, {}, None
+        self._begun = self._said = self._clock()
+        self._first = None
+
+    def _reached(self, step: int, losses: Mapping[str, float], rate: float | None) -> None:
+        self._step, self._losses, self._rate = step, losses, rate
+        if self._first is None:  # a training that goes on does not begin at 0
+            self._first = (step, self._clock())
+
+    def _count(self) -> str:
+        return f"{self._step}/{self._total}" if self._total else f"{self._step}"
+
+    def _speed(self) -> float:
+        """Return steps a second, 0 before that can be told."""
+        if self._rate is not None:
+            return self._rate
+        step, moment = self._first or (0, self._begun)
+        elapsed = self._clock() - moment
+        return (self._step - step) / elapsed if elapsed > _LEAST_SPAN else 0.0
+
+    def _left(self) -> str:
+        speed = self._speed()
+        if not self._total or not math.isfinite(speed) or speed <= 0:
+            return ""
+        return f"{duration(max(0, self._total - self._step) / speed)} left"
+
+
+class LiveTrainingView(PlainTrainingView):
+    """A bar with losses, steps a second and the time left, redrawn four times a second from a thread of its own."""
+
+    def __init__(self, console: Console, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(console, now)
+        self._running = False
+        self._live = Live(
+            get_renderable=self.render,
+            console=console,
+            refresh_per_second=_REFRESH,
+            transient=True,
+            redirect_stdout=False,  # stdout is for data
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running = False
+        self._live.stop()
+
+    def started(self, title: str, total: int) -> None:
+        """Show an empty bar."""
+        self._begin(title, total)
+        self._running = True
+
+    def advanced(self, step: int, losses: Mapping[str, float], rate: float | None = None) -> None:
+        """Move the bar."""
+        self._reached(step, losses, rate)
+
+    def finished(self) -> None:
+        """Leave one line where the bar was."""
+        self._running = False
+        super().finished()
+
+    def render(self) -> RenderableType:
+        """Return the bar as of now."""
+        if not self._running:
+            return Text()
+        speed = self._speed()
+        grid = Table.grid(padding=(0, 2), expand=True)
+        for ratio in (None, 1, None, None, None):
+            grid.add_column(ratio=ratio, no_wrap=True)
+        grid.add_row(
+            Text(printable(self._title)),
+            ProgressBar(total=self._total or None, completed=self._step, pulse=not self._total),
+            Text(self._count()),
+            Text(f"{speed:.3g}/s" if speed > 0 else "", style="dim"),
+            Text(self._left() or f"{duration(self._clock() - self._begun)} elapsed", style="cyan"),
+        )
+        return Group(grid, Text(f"  {losses_line(self._losses)}", style="dim"))

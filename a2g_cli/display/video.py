@@ -1,0 +1,145 @@
+"""Episodes as video files, for people who were not there."""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
+from itertools import chain, pairwise
+from pathlib import Path
+
+import numpy as np
+
+from a2g_cli.episode import Image
+from a2g_cli.errors import A2GError, UsageError
+
+_GIF_TICK = 0.01
+"""GIF counts time in hundredths [s]; viewers slow down frames that are shorter than two."""
+
+_CAPTION_HEIGHT = 16
+"""[px]"""
+
+
+def write_video(path: Path, frames: Iterable[Image], rate: float, scale: int = 4) -> None:
+    """Write ``frames`` to ``path`` at ``rate`` [Hz], each pixel ``scale`` by ``scale``; the suffix says the format.
+
+    The file appears under its name when it is complete, never before.
+
+    Raises:
+        UsageError: a suffix other than .mp4 or .gif, no frames, or frames of different sizes.
+        A2GError: the file cannot be written.
+    """
+    if path.suffix.lower() not in _WRITERS:
+        raise UsageError(
+            f"{path.name!r} does not say which kind of video to write: its name has to end in {' or '.join(_WRITERS)}."
+        )
+    if rate <= 0 or scale < 1:
+        raise UsageError(f"a video needs a rate above 0 Hz and a scale of at least 1, not {rate} Hz and {scale}.")
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        _WRITERS[path.suffix.lower()](partial, _enlarged(frames, scale), rate)
+        partial.replace(path)
+    except OSError as error:
+        raise A2GError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def side_by_side(images: Sequence[Image], gap: int = 2, scale: int = 1, caption: str | None = None) -> Image:
+    """Return ``images`` left to right as one, all as high as the highest, pixels repeated rather than blended.
+
+    Args:
+        images: At least one.
+        gap: Dark columns between two of them, before scaling [px].
+        scale: Each pixel becomes ``scale`` by ``scale``.
+        caption: Words for a bar below; None for no bar. They are not scaled.
+    """
+    height = max(image.shape[0] for image in images)
+    bar = np.full((height, gap, 3), 24, np.uint8)
+    parts: list[Image] = []
+    for image in images:
+        parts += [_of_height(image, height), bar]
+    joined = _repeat(np.concatenate(parts[:-1], axis=1), scale)
+    return joined if caption is None else np.concatenate([joined, _caption(caption, joined.shape[1])], axis=0)
+
+
+def _of_height(image: Image, height: int) -> Image:
+    """Return ``image`` at ``height`` [px], the aspect kept, each pixel the nearest one."""
+    if image.shape[0] == height:
+        return image
+    width = max(1, round(image.shape[1] * height / image.shape[0]))
+    rows = np.arange(height) * image.shape[0] // height
+    columns = np.arange(width) * image.shape[1] // width
+    nearest: Image = image[rows[:, None], columns]
+    return nearest
+
+
+def _caption(text: str, width: int) -> Image:
+    import PIL.Image
+    import PIL.ImageDraw
+    import PIL.ImageFont
+
+    bar = PIL.Image.new("RGB", (width, _CAPTION_HEIGHT), (24, 24, 24))
+    # Without FreeType, Pillow's own font knows Latin-1 only.
+    words = text.encode("latin-1", "replace").decode("latin-1")
+    PIL.ImageDraw.Draw(bar).text((3, 2), words, fill=(235, 235, 235), font=PIL.ImageFont.load_default(size=11))
+    return np.asarray(bar)
+
+
+def _repeat(image: Image, scale: int) -> Image:
+    return image.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def _enlarged(frames: Iterable[Image], scale: int) -> Iterator[Image]:
+    """Yield ``frames`` enlarged, with even sides; refuse what no video can hold."""
+    shape = None
+    for index, frame in enumerate(frames):
+        shape = shape or frame.shape
+        if frame.shape != shape:
+            raise UsageError(
+                f"frame {index} is {_size(frame.shape)}, the first was {_size(shape)}: a video has one size."
+            )
+        large = _repeat(frame, scale)
+        odd_rows, odd_columns = large.shape[0] % 2, large.shape[1] % 2
+        yield (
+            np.pad(large, ((0, odd_rows), (0, odd_columns), (0, 0)), mode="edge") if odd_rows or odd_columns else large
+        )
+    if shape is None:
+        raise UsageError("there is nothing to write: the episode has no frames.")
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]}x{shape[0]}"
+
+
+def _write_mp4(path: Path, frames: Iterator[Image], rate: float) -> None:
+    import av
+    import av.error
+
+    first = next(frames)
+    try:
+        with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as file:
+            stream = file.add_stream("h264", rate=Fraction(rate).limit_denominator(1000), options={"crf": "18"})
+            stream.height, stream.width = first.shape[:2]
+            stream.pix_fmt = "yuv420p"
+            for image in chain([first], frames):
+                file.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            file.mux(stream.encode())
+    except av.error.FFmpegError as error:
+        if isinstance(error, OSError):
+            raise
+        raise A2GError(f"the video cannot be encoded: {error}") from error
+
+
+def _write_gif(path: Path, frames: Iterator[Image], rate: float) -> None:
+    import PIL.Image
+
+    stride = math.ceil(2 * _GIF_TICK * rate)
+    images = [PIL.Image.fromarray(frame) for index, frame in enumerate(frames) if index % stride == 0]
+    # Rounded moments rather than rounded durations: the length stays true.
+    moments = [round(index * stride / rate / _GIF_TICK) * 10 for index in range(len(images) + 1)]
+    durations = [end - start for start, end in pairwise(moments)]
+    images[0].save(path, format="GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
+
+
+_WRITERS: dict[str, Callable[[Path, Iterator[Image], float], None]] = {".mp4": _write_mp4, ".gif": _write_gif}

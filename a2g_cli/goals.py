@@ -1,0 +1,314 @@
+"""Goal images as checked artefacts: a folder with one PNG per camera and ``goal.json``.
+
+``recordings/README.md`` documents the folder. Everything that is read is checked, whoever wrote it.
+"""
+
+import json
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+
+from a2g_cli.episode import Goal, Image
+from a2g_cli.errors import GoalError, UnknownNameError, UsageError
+from a2g_cli.recording import schema
+from a2g_cli.recording.reader import Recording
+from a2g_cli.robots.robot import RobotSpec
+from a2g_cli.workspace import Workspace, checked_name
+
+FORMAT = 1
+"""Version of ``goal.json``."""
+
+MAX_PIXELS = 64 * 2**20
+"""One image [px]: a photo of 64 megapixels is opened, a decompression bomb is not."""
+_MAX_JSON = 2**20
+_MAX_FILE = 256 * 2**20
+
+SHARPNESS_FLOOR = 0.004
+"""Least mean squared Laplacian, as a share of the image's own variance, of an image that is in focus."""
+CONTRAST_FLOOR = 4.0
+"""Least standard deviation of grey levels, of 255, of an image that shows something."""
+CLIPPED_SHARE = 0.25
+"""Most pixels at black or at white of an image that is well exposed."""
+
+
+# -- on disk --------------------------------------------------------------------------------------------------------------
+
+
+def save_goal(workspace: Workspace, goal: Goal, overwrite: bool = False, notes: Sequence[str] = ()) -> Path:
+    """Write ``goal`` under its name, whole or not at all, and return its folder. ``notes`` are kept with it.
+
+    Raises:
+        UsageError: the name cannot be a folder's, or is taken and ``overwrite`` is false.
+        GoalError: there is no image, or the disk refuses.
+    """
+    folder = _folder(workspace, goal.name)
+    if folder.exists() and not overwrite:
+        raise UsageError(f"the goal {goal.name!r} exists: choose another name, or add --overwrite.")
+    if not goal.images:
+        raise GoalError(f"the goal {goal.name!r} has no image.")
+    for camera, image in goal.images.items():
+        checked_name("camera", camera)
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+            raise GoalError(f"the goal's image for {camera!r} is {image.dtype} {image.shape}, not uint8 HxWx3.")
+    description = {
+        "a2g_goal": FORMAT,
+        "name": goal.name,
+        "source": goal.source,
+        "cameras": {
+            camera: {"file": f"{camera}.png", "height": image.shape[0], "width": image.shape[1]}
+            for camera, image in goal.images.items()
+        },
+        "truth": goal.truth,
+        "fingerprint": goal.fingerprint,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "notes": list(notes),
+    }
+    try:
+        text = json.dumps(description, indent=2, ensure_ascii=False, allow_nan=False)
+        workspace.goals.mkdir(parents=True, exist_ok=True)
+        # In the same folder, so that the rename stays on one disk; the dot keeps it out of every list.
+        building = Path(tempfile.mkdtemp(prefix=".building-", dir=workspace.goals))
+        try:
+            building.chmod(0o755)
+            for camera, image in goal.images.items():
+                PIL.Image.fromarray(image).save(building / f"{camera}.png", format="PNG")
+            (building / "goal.json").write_text(text + "\n", encoding="utf-8")
+            if folder.exists():
+                # A folder cannot be renamed onto a full one: the old one steps aside inside the one that is removed.
+                aside = Path(tempfile.mkdtemp(prefix=".replaced-", dir=workspace.goals))
+                folder.replace(aside / "goal")
+                building.replace(folder)
+                shutil.rmtree(aside, ignore_errors=True)
+            else:
+                building.replace(folder)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+    except (TypeError, ValueError) as error:
+        raise GoalError(f"the goal {goal.name!r} cannot be stored as JSON: {error}") from error
+    except OSError as error:
+        raise GoalError(f"{folder} cannot be written: {error.strerror or error}.") from error
+    return folder
+
+
+def load_goal(workspace: Workspace, name: str) -> Goal:
+    """Return the goal ``name``.
+
+    Raises:
+        UnknownNameError: there is none; the nearest names are offered.
+        GoalError: its files are damaged, or do not belong together.
+    """
+    folder = _folder(workspace, name)
+    if not folder.is_dir():
+        raise UnknownNameError("goal", name, list_goals(workspace), "`a2g capture-goal NAME` takes one.")
+    with _reading(folder):
+        description = _description(folder)
+        images: dict[str, Image] = {}
+        for camera, entry in description["cameras"].items():
+            checked_name("camera", camera)
+            size = (int(entry["height"]), int(entry["width"]))
+            image = _pixels(folder / f"{camera}.png", formats=("PNG",))
+            if image.shape[:2] != size:
+                raise ValueError(
+                    f"{camera}.png is {image.shape[1]}x{image.shape[0]}, goal.json says {size[1]}x{size[0]}"
+                )
+            images[camera] = image
+        goal = Goal(name, images, str(description["source"]), schema.truth_from_json(description["truth"]))
+        if not images or goal.fingerprint != description["fingerprint"]:
+            raise ValueError("its images are not those that were saved: the fingerprint differs")
+    return goal
+
+
+def list_goals(workspace: Workspace) -> list[str]:
+    """Return the names of all goals, sorted."""
+    if not workspace.goals.is_dir():
+        return []
+    return sorted(entry.parent.name for entry in workspace.goals.glob("[!.]*/goal.json"))
+
+
+def remove_goal(workspace: Workspace, name: str) -> None:
+    """Remove the goal ``name``, damaged or not. Raises UnknownNameError, or GoalError when the disk refuses."""
+    folder = _folder(workspace, name)
+    if not folder.is_dir() or folder.is_symlink():
+        raise UnknownNameError("goal", name, list_goals(workspace))
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise GoalError(f"{folder} cannot be removed: {error.strerror or error}.") from error
+
+
+def _folder(workspace: Workspace, name: str) -> Path:
+    return workspace.goals / checked_name("goal", name)
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    path = folder / "goal.json"
+    if path.stat().st_size > _MAX_JSON:
+        raise ValueError("goal.json is too large")
+    description = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(description, dict) or "a2g_goal" not in description:
+        raise ValueError("goal.json is not a goal's")
+    if not isinstance(description["a2g_goal"], int) or description["a2g_goal"] > FORMAT:
+        raise ValueError(f"it is format {description['a2g_goal']}, this a2g knows {FORMAT}: a newer a2g is needed")
+    if not isinstance(description["cameras"], dict):
+        raise TypeError("goal.json lists no cameras")
+    return description
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Turn whatever an untrusted folder makes Pillow and json raise into a GoalError."""
+    try:
+        yield
+    except KeyError as error:
+        raise GoalError(f"the goal in {folder} is damaged: {error} is missing. Take it again.") from error
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise GoalError(
+            f"the goal in {folder} is damaged: {why} ({error.filename or 'image'}). Take it again."
+        ) from error
+    except (ValueError, TypeError, OverflowError, AttributeError, RecursionError, UsageError) as error:
+        raise GoalError(f"the goal in {folder} is damaged: {error}. Take it again.") from error
+    except _BOMBS as error:
+        raise GoalError(f"the goal in {folder} is damaged: {error}") from error
+
+
+# -- from elsewhere -------------------------------------------------------------------------------------------------------
+
+_BOMBS = (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning)
+
+
+def _pixels(path: Path, formats: tuple[str, ...] | None = None) -> Image:
+    """Return HxWx3 RGB pixels. Raises OSError, ValueError, or Pillow's bomb errors."""
+    if path.stat().st_size > _MAX_FILE:
+        raise ValueError(f"{path.name} is larger than {_MAX_FILE // 2**20} MB")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
+        with PIL.Image.open(path, formats=formats) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"{path.name} is {image.width}x{image.height}: more than {MAX_PIXELS} pixels")
+            if image.mode.startswith(("I", "F")):
+                raise ValueError(f"{path.name} has mode {image.mode}: an 8-bit colour image is needed")
+            upright = PIL.ImageOps.exif_transpose(image)  # a phone stores how it was held, not upright pixels
+            return np.array(upright.convert("RGB"), np.uint8)
+
+
+def goal_from_images(name: str, paths: Mapping[str, Path], spec: RobotSpec) -> Goal:
+    """Return a goal made of photos, one per camera, each cropped about its centre and resized to its camera's size.
+
+    Raises:
+        UnknownNameError: a camera that the robot does not have.
+        GoalError: a camera without photo, or a photo that cannot be read.
+    """
+    for camera in paths:
+        if camera not in spec.cameras:
+            raise UnknownNameError("camera", camera, spec.cameras)
+    if missing := [camera for camera in spec.cameras if camera not in paths]:
+        raise GoalError(f"the goal needs an image for {', '.join(missing)} too: --from-image CAMERA=PATH for each.")
+    images: dict[str, Image] = {}
+    sources: list[str] = []
+    for camera, (height, width) in spec.cameras.items():
+        path = Path(paths[camera])
+        try:
+            pixels = _pixels(path)
+        except (OSError, ValueError, TypeError, SyntaxError, *_BOMBS) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise GoalError(f"{path} cannot be read as an image: {why}.") from error
+        images[camera], how = _fit(pixels, height, width)
+        sources.append(f"{camera}={path} ({how})")
+    return Goal(name, images, f"image:{'; '.join(sources)}")
+
+
+def _fit(pixels: Image, height: int, width: int) -> tuple[Image, str]:
+    """Return ``pixels`` cropped about the centre to the aspect of ``height`` x ``width``, resized, and what was done."""
+    rows, columns = pixels.shape[:2]
+    if (rows, columns) == (height, width):
+        return pixels, "as it is"
+    scale = min(rows / height, columns / width)
+    crop_height, crop_width = max(1, round(height * scale)), max(1, round(width * scale))
+    top, left = (rows - crop_height) // 2, (columns - crop_width) // 2
+    cropped = PIL.Image.fromarray(pixels[top : top + crop_height, left : left + crop_width])
+    resized = np.array(
+        cropped.resize((width, height), PIL.Image.Resampling.BOX if scale > 1 else PIL.Image.Resampling.BICUBIC)
+    )
+    crop = "" if (crop_height, crop_width) == (rows, columns) else f", centre {crop_width}x{crop_height} kept"
+    return resized, f"{columns}x{rows}{crop}, resized to {width}x{height}"
+
+
+def goal_from_recording(path: Path, index: int = -1, name: str = "goal") -> Goal:
+    """Return what the robot saw at observation ``index`` of T + 1 (the last, unless told) as a goal.
+
+    Raises:
+        GoalError: there is no such observation.
+        RecordingError: the recording cannot be read.
+    """
+    with Recording(path) as recording:
+        if not -recording.length - 1 <= index <= recording.length:
+            raise GoalError(f"{path} has observations 0 to {recording.length}, not {index}.")
+        number = index % (recording.length + 1)
+        images = {camera: recording.frame(camera, number) for camera in recording.cameras}
+    return Goal(name, images, f"recording:{path}#{number}")
+
+
+# -- checks ---------------------------------------------------------------------------------------------------------------
+
+
+def check_goal(goal: Goal, spec: RobotSpec) -> list[str]:
+    """Return warnings, with numbers, about blur, contrast and exposure; empty when the images look right.
+
+    Raises:
+        GoalError: the cameras or their sizes are not the robot's: such a goal cannot be used at all.
+    """
+    if set(goal.images) != set(spec.cameras):
+        raise GoalError(
+            f"the goal {goal.name!r} has images of {', '.join(sorted(goal.images))}; "
+            f"{spec.name} has the cameras {', '.join(sorted(spec.cameras))}."
+        )
+    for camera, (height, width) in spec.cameras.items():
+        rows, columns = goal.images[camera].shape[:2]
+        if (rows, columns) != (height, width):
+            raise GoalError(
+                f"the goal {goal.name!r} is {columns}x{rows} for {camera}; {spec.name} sees {width}x{height}. Take it again."
+            )
+    return [warning for camera in spec.cameras for warning in _look(camera, goal.images[camera])]
+
+
+def sharpness(image: Image) -> float:
+    r"""Return how much fine detail ``image`` (H, W, 3) has: :math:`E[(\nabla^2 g)^2] / 16\,\mathrm{Var}[g]`, about 0 to 1.
+
+    The Laplacian's variance alone grows with contrast; as a share of the image's own variance it does not. A
+    checkerboard of single pixels has 4, white noise 1.25, a gradient 0.
+    """
+    grey = image.astype(np.float64).mean(axis=2)
+    variance = float(grey.var())
+    if min(grey.shape) < 3 or variance == 0:
+        return 0.0
+    centre = grey[1:-1, 1:-1]
+    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * centre
+    return float((laplacian**2).mean()) / (16 * variance)
+
+
+def _look(camera: str, image: Image) -> list[str]:
+    found = []
+    contrast = float(image.astype(np.float64).mean(axis=2).std())
+    detail = sharpness(image)
+    dark, bright = float((image <= 2).all(axis=2).mean()), float((image >= 253).all(axis=2).mean())
+    if contrast < CONTRAST_FLOOR:
+        found.append(
+            f"{camera}: almost nothing to see (contrast {contrast:.1f} of 255, {CONTRAST_FLOOR:.0f} is the least)."
+        )
+    elif detail < SHARPNESS_FLOOR:
+        found.append(f"{camera}: blurred (sharpness {detail:.4f}, {SHARPNESS_FLOOR} is the least): focus, hold still.")
+    if dark > CLIPPED_SHARE:
+        found.append(f"{camera}: underexposed ({dark:.0%} of the pixels are black, {CLIPPED_SHARE:.0%} is the most).")
+    if bright > CLIPPED_SHARE:
+        found.append(f"{camera}: overexposed ({bright:.0%} of the pixels are white, {CLIPPED_SHARE:.0%} is the most).")
+    return found

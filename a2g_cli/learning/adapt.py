@@ -1,0 +1,233 @@
+"""Adaptation: hindsight-relabelled recordings, a frozen base, a small LoRA adapter that learns from them.
+
+The learning rule is GCSL's: whatever an episode achieved is treated as its goal, and the actions that led there as the
+right ones. PEFT does the LoRA; what it writes is what other tools read.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from a2g_cli.errors import A2GError, RecordingError, UsageError
+from a2g_cli.learning.hindsight import parse_mixture
+from a2g_cli.learning.optimiser import adamw
+from a2g_cli.learning.pretrain import TrainingWatcher
+from a2g_cli.learning.segments import Segments
+from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.policy.adapter import LINEAGE, WEIGHTS, Adapter
+
+Placement = Literal["all", "expert", "world-model"]
+
+
+@dataclass(frozen=True)
+class AdaptSettings:
+    """How an adapter is made. The defaults are what measured best so far: docs/lab-notes.md."""
+
+    relabel: str = "final:0.5,future:0.5"
+    iterations: int = 100
+    batch: int = 64
+    draws: int = 2
+    rank: int = 16
+    alpha_per_rank: float = 1.0
+    """LoRA's scale is alpha / rank: tied to the rank, so that another rank is not another learning rate."""
+    lr: float = 1e-3
+    placement: Placement = "all"
+    patience: float = 10.0
+    """tau of the weight exp(min(0, predicted - taken) / tau) of each relabelled sample [steps]: a way that took longer than
+    the steps-to-go head expected is imitated less. 0 weighs all alike, which is the naive rule."""
+    held_out: float = 0.2
+    """Share of the episodes kept back to hold the result against its parent."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What an adaptation gave."""
+
+    folder: Path
+    losses: dict[str, float]
+    """``first`` and ``last`` training loss; ``held_out_before`` and ``held_out_after`` where episodes were kept back."""
+    seconds: float
+    episodes: int
+    mean_weight: float
+
+
+def split(count: int, share: float, seed: int) -> tuple[list[int], list[int]]:
+    """Return (training, held-out) episode numbers; at least one trains, and at least one is held out of two or more."""
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tolist()
+    held = 0 if share <= 0 or count < 2 else min(count - 1, max(1, round(share * count)))
+    return sorted(order[held:]), sorted(order[:held])
+
+
+def target_modules(model: Act2Goal, placement: Placement) -> list[str]:
+    """Return the names of the linear layers that get LoRA: those inside the transformer blocks."""
+    prefixes = {"all": ("world_model.", "expert."), "expert": ("expert.",), "world-model": ("world_model.",)}
+    if placement not in prefixes:
+        raise UsageError(f"LoRA can be placed on all, expert or world-model, not on {placement!r}.")
+    return [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and ".blocks." in name and name.startswith(prefixes[placement])
+    ]
+
+
+def hindsight_weights(model: Act2Goal, batch: dict[str, Tensor], patience: float) -> Tensor:
+    """Return each relabelled sample's weight (B,): 1 where the goal was reached as fast as expected, less where slower."""
+    with torch.no_grad():
+        expected = model.steps_to_go.steps(batch["now"], batch["goal"])
+    return torch.exp((expected - batch["steps_to_go"]).clamp(max=0.0) / patience)
+
+
+class Adaptation:
+    """One LoRA adapter in the making, on a copy of the base that only this object holds."""
+
+    def __init__(self, model: Act2Goal, base: str, parent: Adapter | None, settings: AdaptSettings) -> None:
+        from peft import LoraConfig, get_peft_model  # takes seconds to import
+
+        if parent is not None:
+            # The parent's weights go on learning: same rank, same places.
+            settings = replace(settings, rank=parent.rank, alpha_per_rank=parent.alpha / parent.rank)
+        self.base, self.parent, self.settings = base, parent, settings
+        self.mixture = parse_mixture(settings.relabel)
+        torch.manual_seed(settings.seed)
+        config = LoraConfig(
+            r=settings.rank,
+            lora_alpha=settings.alpha_per_rank * settings.rank,  # type: ignore[arg-type, unused-ignore]
+            target_modules=target_modules(model, settings.placement),
+            lora_dropout=0.0,
+            bias="none",
+        )
+        self.peft = get_peft_model(model, config)
+        if parent is not None:
+            self._start_from(parent)
+        self.model: Act2Goal = self.peft.get_base_model()
+
+    def _start_from(self, parent: Adapter) -> None:
+        from peft import set_peft_model_state_dict
+        from safetensors.torch import load_file
+
+        result = set_peft_model_state_dict(self.peft, load_file(parent.folder / WEIGHTS))
+        if result.unexpected_keys:
+            raise UsageError(
+                f"adapter {parent.name!r} sits on other layers than --placement {self.settings.placement}: "
+                "adapt from the base, or keep the parent's placement."
+            )
+
+    def train(self, segments: Segments, watcher: TrainingWatcher) -> tuple[dict[str, float], float]:
+        """Minimise the weighted action loss on relabelled segments; return losses and the mean weight."""
+        settings = self.settings
+        kept, held = split(len(segments), settings.held_out, settings.seed)
+        training = segments.subset(kept)
+        losses: dict[str, float] = {}
+        if held:
+            losses["held_out_before"] = self.held_out_loss(segments.subset(held))
+        parameters = [p for p in self.peft.parameters() if p.requires_grad]
+        optimiser = adamw(parameters, settings.lr, weight_decay=0.0)
+        generator = torch.Generator().manual_seed(settings.seed)
+        torch.manual_seed(settings.seed)
+        weights, shown = 0.0, 0.0
+        watcher.started("adapting", settings.iterations)
+        for i in range(settings.iterations):
+            batch = training.batch(settings.batch, self.mixture, self.model.config.hashing, generator)
+            if settings.patience > 0:
+                batch["weight"] = hindsight_weights(self.model, batch, settings.patience)
+                weights += batch["weight"].mean().item() / settings.iterations
+            loss = self.model.losses(batch, video_share=0.0, draws=settings.draws)["action"]
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            # A short linear warm-up, then down to a tenth: a hundred iterations leave no time for more.
+            optimiser.step(min(1.0, (i + 1) / 10) * (1 - 0.9 * i / settings.iterations))
+            value = loss.item()
+            shown = value if i == 0 else 0.9 * shown + 0.1 * value
+            if i == 0:
+                losses["first"] = value
+            watcher.advanced(i + 1, {"action": shown})
+        watcher.finished()
+        losses["last"] = shown
+        if held:
+            losses["held_out_after"] = self.held_out_loss(segments.subset(held))
+        return losses, weights if settings.patience > 0 else 1.0
+
+    @torch.no_grad()
+    def held_out_loss(self, segments: Segments, size: int = 512) -> float:
+        """Return the weighted action loss on episodes not trained on: same samples and noise at every call."""
+        generator = torch.Generator().manual_seed(self.settings.seed + 1)
+        batch = segments.batch(size, self.mixture, self.model.config.hashing, generator)
+        if self.settings.patience > 0:
+            batch["weight"] = hindsight_weights(self.model, batch, self.settings.patience)
+        state = torch.get_rng_state()
+        torch.manual_seed(self.settings.seed + 1)
+        loss = self.model.losses(batch, video_share=0.0, draws=2)["action"].item()
+        torch.set_rng_state(state)
+        return loss
+
+    def save(self, folder: Path, lineage: dict[str, Any]) -> None:
+        """Write adapter and lineage, visible under ``folder`` only when complete."""
+        temporary = folder.with_name(f".{folder.name}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+            self.peft.save_pretrained(temporary, safe_serialization=True)
+            (temporary / "README.md").unlink(missing_ok=True)  # PEFT's card is an empty form
+            (temporary / LINEAGE).write_text(json.dumps(lineage, indent=2) + "\n", encoding="utf-8")
+            temporary.rename(folder)
+        except OSError as error:
+            raise A2GError(f"the adapter {folder} cannot be written: {error.strerror or error}") from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def adapt(
+    model: Act2Goal,
+    base: str,
+    parent: Adapter | None,
+    segments: Segments,
+    recordings: Sequence[str],
+    folder: Path,
+    settings: AdaptSettings,
+    watcher: TrainingWatcher,
+) -> Adapted:
+    """Fine-tune a LoRA adapter on relabelled recordings and write it to ``folder``.
+
+    Args:
+        model: the base's networks; they are wrapped, so give a copy that nobody else acts with.
+        base: the base's hash.
+        parent: the adapter to go on from, None for a fresh one.
+        segments: the recordings as latents.
+        recordings: their names and hashes, for the lineage.
+        folder: where the adapter will be; must not exist.
+        settings: how.
+        watcher: shown the progress.
+
+    Raises:
+        RecordingError: nothing to learn from.
+    """
+    if not len(segments):
+        raise RecordingError("there is no recording to adapt to.")
+    begun = time.monotonic()
+    work = Adaptation(model, base, parent, settings)
+    losses, weight = work.train(segments, watcher)
+    seconds = time.monotonic() - begun
+    lineage = {
+        "a2g_adapter": 1,
+        "base": base,
+        "parent": parent.name if parent else None,
+        "parent_fingerprint": parent.fingerprint if parent else None,
+        "recordings": list(recordings),
+        "settings": asdict(work.settings),
+        "losses": {name: round(value, 5) for name, value in losses.items()},
+        "mean_weight": round(weight, 4),
+        "seconds": round(seconds, 2),
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "promotion": None,
+    }
+    work.save(folder, lineage)
+    return Adapted(folder, losses, seconds, len(segments), weight)

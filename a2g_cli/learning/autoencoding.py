@@ -1,0 +1,53 @@
+"""Training the autoencoder: reconstruct frames, half of them with other colours, light and framing.
+
+What it has seen decides which deployments the policy can see at all, hence the augmentation.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from a2g_cli.policy.autoencoder import Autoencoder
+
+
+def augment(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Return images (B, 3, H, W) in [-1, 1] with random framing (turn, zoom, shift), colour gain, contrast and light."""
+    size = images.shape[0]
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return low + (high - low) * torch.rand(size, *shape, generator=generator)
+
+    angle, zoom = uniform(-0.35, 0.35), uniform(0.8, 1.15)
+    cos, sin = zoom * angle.cos(), zoom * angle.sin()
+    shift = uniform(-0.2, 0.2, 2)
+    affine = torch.stack([torch.stack([cos, -sin, shift[:, 0]], -1), torch.stack([sin, cos, shift[:, 1]], -1)], -2)
+    grid = functional.affine_grid(affine, list(images.shape), align_corners=False)
+    framed = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    gain, offset = uniform(0.6, 1.3, 3, 1, 1), uniform(-0.15, 0.15, 1, 1, 1)
+    light = uniform(0.7, 1.2, 1, 1, 1)
+    return (((framed + 1) * gain * light - 1) + offset).clamp(-1, 1)
+
+
+def reconstruction_loss(model: Autoencoder, images: Tensor) -> Tensor:
+    """Return the mean error of reconstruction, with more weight on what differs from the picture's main colour.
+
+    On a tabletop most pixels are table; the small thing that matters would otherwise be averaged away.
+    """
+    with torch.no_grad():
+        background = images.flatten(2).median(dim=-1).values[..., None, None]
+        weight = 1 + 6 * (images - background).abs().mean(dim=1, keepdim=True)
+        weight = weight / weight.mean()
+    raw = model.encoder(images)
+    # A little noise on the latents keeps them smooth; the penalty keeps their scale from growing to drown it.
+    noisy = raw + 0.03 * torch.randn_like(raw)
+    error = model.decoder(noisy) - images
+    return (weight * (error.square() + 0.2 * error.abs())).mean() + 1e-4 * raw.square().mean()
+
+
+@torch.no_grad()
+def psnr(model: Autoencoder, images: Tensor) -> float:
+    """Return the peak signal-to-noise ratio of reconstruction [dB] for images (B, 3, H, W) in [-1, 1]."""
+    error = (model.decode(model.encode(images)).clamp(-1, 1) - images).square().mean().item()
+    return 10 * math.log10(4 / max(error, 1e-10))

@@ -1,0 +1,250 @@
+"""Training a base from demonstrations: the autoencoder first, then the policy in two stages; resumable at any moment.
+
+Stage ``joint`` minimises L_action + w * L_video; stage ``action`` minimises L_action alone, end to end, so gradients reach
+the world model (Act2Goal, offline training). The steps-to-go head learns beside them with weights of its own.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from a2g_cli.errors import CheckpointError, RecordingError
+from a2g_cli.learning.autoencoding import augment, psnr, reconstruction_loss
+from a2g_cli.learning.hindsight import parse_mixture
+from a2g_cli.learning.latents import encode_recordings, sample_frames
+from a2g_cli.learning.optimiser import Optimiser, adamw, muon_adamw
+from a2g_cli.learning.segments import Segments
+from a2g_cli.learning.training_state import Average, TrainingState
+from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.policy.autoencoder import to_tensor
+from a2g_cli.policy.presets import preset
+from a2g_cli.recording.reader import Recording
+
+
+class TrainingWatcher(Protocol):
+    """Whoever shows the progress of a training."""
+
+    def started(self, title: str, total: int) -> None:
+        """A stage of ``total`` iterations begins."""
+
+    def advanced(self, step: int, losses: dict[str, float], rate: float | None = None) -> None:
+        """``step`` iterations are done."""
+
+    def note(self, text: str) -> None:
+        """Something worth a line."""
+
+    def finished(self) -> None:
+        """The stage is over."""
+
+
+@dataclass(frozen=True)
+class PretrainSettings:
+    """What a base is made with."""
+
+    preset: str = "tiny"
+    autoencoder_iterations: int = 1600
+    autoencoder_frames: int = 40_000
+    joint_iterations: int = 12_000
+    action_iterations: int = 4_000
+    batch: int = 64
+    draws: int = 2
+    """Noises and flow times per sample for the action loss."""
+    video_share: float = 0.5
+    video_weight: float = 0.5
+    relabel: str = "final:0.6,future:0.4"
+    matrix_lr: float = 0.02
+    lr: float = 1e-3
+    warm_up: int = 200
+    clip: float = 1.0
+    seed: int = 0
+    save_every: int = 500
+    """Iterations between states on disk."""
+
+
+@dataclass
+class Pretraining:
+    """One run in one folder: ``state.safetensors`` while it goes on, a checkpoint after each ``save_every``."""
+
+    folder: Path
+    recordings: Sequence[Path]
+    settings: PretrainSettings
+    watcher: TrainingWatcher
+    on_checkpoint: Callable[[int, Act2Goal, dict[str, Any]], None]
+    """Called with (iteration, averaged model, facts): writes the checkpoint, evaluates, whatever the caller likes."""
+    seconds: float = field(default=0.0, init=False)
+
+    def run(self) -> Act2Goal:
+        """Train to the end, from wherever the folder's state says. Return the averaged model.
+
+        Raises:
+            RecordingError: no recording, or one that does not fit the others.
+            CheckpointError: the folder holds a run with other settings.
+        """
+        if not self.recordings:
+            raise RecordingError("there is no recording to train from.")
+        state = TrainingState.read(self.folder / "state.safetensors")
+        # Neither the number of recordings nor the saving interval may differ, or the run would not be the same run.
+        facts = {**asdict(self.settings), "recordings": len(self.recordings)}
+        if state is not None and dict(state.settings) != facts:
+            changed = sorted(key for key in facts if state.settings.get(key) != facts[key])
+            raise CheckpointError(
+                f"{self.folder} holds a run with other settings ({', '.join(changed)}): resume it with the same ones, "
+                "or train into another folder."
+            )
+        torch.manual_seed(self.settings.seed)
+        with Recording(self.recordings[0]) as first:
+            config = preset(self.settings.preset, first.spec)
+        model = Act2Goal(config)
+        self.seconds = state.seconds if state else 0.0
+        if state is None or state.stage == "autoencoder":
+            self._autoencoder(model, state, facts)
+            state = None
+        else:
+            model.load_state_dict(state.part("model"))
+        segments = self._segments(model)
+        return self._policy(model, segments, state, facts)
+
+    def _autoencoder(self, model: Act2Goal, state: TrainingState | None, facts: dict[str, Any]) -> None:
+        """Train the autoencoder, standardise its latents, freeze it."""
+        settings, coder = self.settings, model.autoencoder
+        frames = sample_frames(model.config, self.recordings, settings.autoencoder_frames, settings.seed)
+        optimiser = adamw(coder.parameters(), lr=2e-3)
+
+        def loss() -> dict[str, Tensor]:
+            index = torch.randint(frames.shape[0], (settings.batch,))
+            images = to_tensor(frames[index])
+            half = settings.batch // 2
+            images = torch.cat([augment(images[:half], torch.default_generator), images[half:]])
+            return {"total": reconstruction_loss(coder, images)}
+
+        self._loop("autoencoder", settings.autoencoder_iterations, model, coder, optimiser, loss, state, facts, None)
+        sample = to_tensor(frames[torch.randint(frames.shape[0], (512,))])
+        coder.standardise(sample)
+        coder.requires_grad_(requires_grad=False)
+        self.watcher.note(f"autoencoder: {psnr(coder, sample):.1f} dB reconstruction")
+
+    def _segments(self, model: Act2Goal) -> Segments:
+        """Return the demonstrations as latents, from the run's own cache when it is there."""
+        cache = self.folder / "latents.safetensors"
+        if cache.exists():
+            return Segments(**load_file(cache))
+        self.watcher.started("encoding frames", len(self.recordings))
+        segments = encode_recordings(model, self.recordings, lambda i: self.watcher.advanced(i, {}))
+        self.watcher.finished()
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        save_file(asdict(segments), cache.with_suffix(".tmp"))
+        cache.with_suffix(".tmp").replace(cache)
+        return segments
+
+    def _policy(
+        self, model: Act2Goal, segments: Segments, state: TrainingState | None, facts: dict[str, Any]
+    ) -> Act2Goal:
+        """Train world model, expert and steps-to-go head through both stages."""
+        settings = self.settings
+        mixture = parse_mixture(settings.relabel)
+        if state is None:
+            model.set_scales(segments.actions, segments.proprioception)
+        trained = nn.ModuleDict({"world_model": model.world_model, "expert": model.expert, "steps": model.steps_to_go})
+        optimiser = muon_adamw(trained.named_parameters(), settings.matrix_lr, settings.lr)
+        average = Average(model.state_dict())
+        iteration = 0
+        total = settings.joint_iterations + settings.action_iterations
+
+        def loss() -> dict[str, Tensor]:
+            joint = iteration < settings.joint_iterations
+            batch = segments.batch(settings.batch, mixture, model.config.hashing, torch.default_generator)
+            share, weight = (settings.video_share, settings.video_weight) if joint else (0.0, 0.0)
+            losses = model.losses(batch, share, settings.draws)
+            steps = model.steps_to_go.loss(batch["now"], batch["goal"], batch["steps_to_go"])
+            shown = {"action": losses["action"], "steps": steps}
+            if joint:
+                shown["video"] = losses["video"]
+            return {"total": losses["action"] + weight * losses["video"] + steps, **shown}
+
+        def at(i: int) -> None:
+            nonlocal iteration
+            iteration = i
+
+        self._loop("policy", total, model, trained, optimiser, loss, state, facts, average, at)
+        model.load_state_dict(average.weights)
+        return model
+
+    def _loop(
+        self,
+        stage: str,
+        total: int,
+        model: Act2Goal,
+        trained: nn.Module,
+        optimiser: Optimiser,
+        loss: Callable[[], dict[str, Tensor]],
+        state: TrainingState | None,
+        facts: dict[str, Any],
+        average: Average | None,
+        at: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Run one stage's iterations, saving the whole state every ``save_every``."""
+        start = 0
+        if state is not None and state.stage == stage:
+            start = state.iteration
+            model.load_state_dict(state.part("model"))
+            optimiser.load(state.part("optimiser"))
+            torch.set_rng_state(state.tensors["rng"])
+            if average is not None:
+                average.weights, average.steps = state.part("ema"), start
+        self.watcher.started(stage, total)
+        self.watcher.advanced(start, {})
+        parameters = [p for p in trained.parameters() if p.requires_grad]
+        shown: dict[str, float] = {}
+        before, begun = self.seconds, time.monotonic()
+        for i in range(start, total):
+            at(i)
+            losses = loss()
+            losses["total"].backward()
+            torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip)
+            optimiser.step(_schedule(i, total, self.settings.warm_up))
+            if average is not None:
+                average.update(model.state_dict())
+            for name, value in losses.items():
+                shown[name] = value.item() if name not in shown else 0.98 * shown[name] + 0.02 * value.item()
+            self.seconds = before + time.monotonic() - begun
+            if (i + 1) % 10 == 0 or i + 1 == total:
+                self.watcher.advanced(i + 1, shown, (i + 1 - start) / max(self.seconds - before, 1e-9))
+            if (i + 1) % self.settings.save_every == 0 or i + 1 == total:
+                self._save(stage, i + 1, model, optimiser, average, facts, shown)
+        self.watcher.finished()
+
+    def _save(
+        self,
+        stage: str,
+        iteration: int,
+        model: Act2Goal,
+        optimiser: Optimiser,
+        average: Average | None,
+        facts: dict[str, Any],
+        losses: dict[str, float],
+    ) -> None:
+        tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+        tensors |= {f"optimiser.{name}": value for name, value in optimiser.tensors().items()}
+        tensors["rng"] = torch.get_rng_state()
+        if average is not None:
+            tensors |= {f"ema.{name}": value for name, value in average.weights.items()}
+        TrainingState(stage, iteration, self.seconds, facts, tensors).write(self.folder / "state.safetensors")
+        if average is None:
+            return
+        averaged = Act2Goal(model.config)
+        averaged.load_state_dict(average.weights)
+        told = {"iteration": iteration, "seconds": round(self.seconds, 1), "losses": losses, "settings": facts}
+        self.on_checkpoint(iteration, averaged.eval(), told)
+
+
+def _schedule(iteration: int, total: int, warm_up: int) -> float:
+    """Return the learning-rate factor: linear warm-up, then a cosine down to 2 %."""
+    rise = min(1.0, (iteration + 1) / max(1, min(warm_up, total // 10)))
+    return rise * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * iteration / total)))

@@ -1,0 +1,75 @@
+"""A training run on disk: everything needed to go on exactly where it stopped. Tensors and JSON, nothing pickled."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from a2g_cli.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Where a run stands."""
+
+    stage: str
+    iteration: int
+    seconds: float
+    """Time spent training so far [s]."""
+    settings: Mapping[str, Any]
+    tensors: Mapping[str, Tensor]
+    """``model.*``, ``ema.*``, ``optimiser.*`` and ``rng``."""
+
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        """Return the tensors under ``prefix.``, without it."""
+        return {name[len(prefix) + 1 :]: value for name, value in self.tensors.items() if name.startswith(prefix + ".")}
+
+    def write(self, path: Path) -> None:
+        """Write to ``path`` (one file, by rename: a kill leaves the last state or this one)."""
+        facts = {"stage": self.stage, "iteration": self.iteration, "seconds": self.seconds, "settings": self.settings}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        tensors = {name: value.detach().contiguous().clone() for name, value in self.tensors.items()}
+        save_file(tensors, temporary, metadata={"a2g_training": json.dumps(facts)})
+        os.replace(temporary, path)  # noqa: PTH105 - replace, whatever is there
+
+    @classmethod
+    def read(cls, path: Path) -> "TrainingState | None":
+        """Return the state at ``path``, None when there is none.
+
+        Raises:
+            CheckpointError: the file is damaged or something else.
+        """
+        if not path.exists():
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                facts = json.loads((file.metadata() or {})["a2g_training"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            return cls(facts["stage"], facts["iteration"], facts["seconds"], facts["settings"], tensors)
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            raise CheckpointError(f"{path} is not a training state: {error}. Remove it to start again.") from error
+
+
+class Average:
+    """Exponential moving average of weights: what is evaluated and shipped."""
+
+    def __init__(self, named: Mapping[str, Tensor], decay: float = 0.999) -> None:
+        self.decay = decay
+        self.steps = 0
+        self.weights = {name: value.detach().clone() for name, value in named.items()}
+
+    @torch.no_grad()
+    def update(self, named: Mapping[str, Tensor]) -> None:
+        """Move towards the present weights; quickly at first, when the average is still of little worth."""
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        names = list(self.weights)
+        torch._foreach_lerp_([self.weights[name] for name in names], [named[name] for name in names], 1 - decay)

@@ -1,0 +1,85 @@
+"""Act2Goal as a policy: images in, chunks out, any number of requests in one pass."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from a2g_cli.episode import Goal, Image
+from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.policy.autoencoder import to_images, to_tensor
+from a2g_cli.policy.policy import Plan, PlanRequest
+
+
+@dataclass(frozen=True)
+class ActingSettings:
+    """How the networks are used while acting."""
+
+    execute: int = 4
+    """Actions executed before the next plan."""
+    action_steps: int = 5
+    """Euler steps over the actions."""
+    temperature: float = 1.0
+    """Scale of the actions' starting noise: 0 for the most likely chunk, 1 for samples."""
+    imagine_steps: int = 0
+    """Euler steps over the plan's frames, for people to look at; 0 imagines nothing and costs nothing."""
+
+
+class Act2GoalPolicy:
+    """Plans with a frozen ``Act2Goal``; goals are encoded once."""
+
+    name = "act2goal"
+
+    def __init__(self, model: Act2Goal, settings: ActingSettings | None = None) -> None:
+        self.model = model.eval()
+        self.settings = settings or ActingSettings()
+        self._goals: dict[str, Tensor] = {}
+
+    def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
+        """Answer all requests in one pass through the networks."""
+        model, settings = self.model, self.settings
+        hashing = model.config.hashing
+        now = model.encode(self._stack([request.observation.images for request in requests]))
+        goal = torch.stack([self._goal(request.goal) for request in requests])
+        proprioception = torch.from_numpy(np.stack([request.observation.proprioception for request in requests]))
+        noises = [self._noise(request) for request in requests]
+        plan_noise = torch.stack([noise[0] for noise in noises])
+        action_noise = settings.temperature * torch.stack([noise[1] for noise in noises])
+        chunks = model.act(now, goal, proprioception.float(), plan_noise, action_noise, settings.action_steps)
+        with torch.no_grad():
+            left = model.steps_to_go.steps(now, goal)
+        imagined: list[dict[str, list[Image]]] = [{} for _ in requests]
+        if settings.imagine_steps:
+            latents = model.imagine(now, goal, plan_noise, settings.imagine_steps)
+            imagined = [self._pictures(frames) for frames in latents]
+        execute = min(settings.execute, hashing.proximal)
+        return [
+            Plan(chunk[:execute].numpy().astype(np.float32), float(steps), pictures)
+            for chunk, steps, pictures in zip(chunks, left, imagined, strict=True)
+        ]
+
+    def _stack(self, images: Sequence[object]) -> Tensor:
+        """Return (B, V, 3, H, W) in [-1, 1] of per-camera images."""
+        views = [np.stack([view[camera] for camera in self.model.config.cameras]) for view in images]  # type: ignore[index]
+        return to_tensor(torch.from_numpy(np.stack(views)))
+
+    def _goal(self, goal: Goal) -> Tensor:
+        key = goal.fingerprint
+        if key not in self._goals:
+            self._goals[key] = self.model.encode(self._stack([goal.images]))[0]
+        return self._goals[key]
+
+    def _noise(self, request: PlanRequest) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed((request.seed * 1_000_003 + request.index) % (2**63))
+        config = self.model.config
+        frames = torch.randn(config.hashing.frames, *self.model.frame_shape, generator=generator)
+        actions = torch.randn(config.hashing.actions, len(config.action_names), generator=generator)
+        return frames, actions
+
+    def _pictures(self, frames: Tensor) -> dict[str, list[Image]]:
+        """Return camera -> pictures of imagined latents (F, V, C, h, w)."""
+        with torch.no_grad():
+            images = to_images(self.model.autoencoder.decode(frames.flatten(0, 1))).unflatten(0, frames.shape[:2])
+        return {camera: list(images[:, i].numpy()) for i, camera in enumerate(self.model.config.cameras)}

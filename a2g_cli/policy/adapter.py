@@ -1,0 +1,120 @@
+"""LoRA adapters on disk and in a model: PEFT's file format plus lineage, read without PEFT.
+
+Importing PEFT takes seconds; acting needs only W + (alpha / r) * B A, so a robot starts at once. A test holds this against
+PEFT's own arithmetic.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from a2g_cli.errors import CheckpointError
+from a2g_cli.policy.act2goal import Act2Goal
+
+WEIGHTS, CONFIG, LINEAGE = "adapter_model.safetensors", "adapter_config.json", "lineage.json"
+_KEY = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
+_MAX_JSON_BYTES = 10_000_000
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One adapter's folder, checked."""
+
+    name: str
+    folder: Path
+    rank: int
+    alpha: float
+    lineage: dict[str, Any]
+
+    @property
+    def base(self) -> str:
+        """Hash of the base that it was trained on."""
+        return str(self.lineage["base"])
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights, 16 hexadecimal digits."""
+        return hashlib.sha256((self.folder / WEIGHTS).read_bytes()).hexdigest()[:16]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise CheckpointError(f"{path} is too large for what it should be.")
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path.parent} holds no adapter: {path.name} is missing.") from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{path} is not an adapter's {path.name}.")
+    return data
+
+
+def read(folder: Path) -> Adapter:
+    """Read an adapter's config and lineage.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, or the adapter is of a kind that cannot be merged.
+    """
+    config, lineage = _read_json(folder / CONFIG), _read_json(folder / LINEAGE)
+    rank, alpha = config.get("r"), config.get("lora_alpha")
+    if config.get("peft_type") != "LORA" or config.get("use_dora") or config.get("use_rslora"):
+        raise CheckpointError(f"{folder} is not a plain LoRA adapter.")
+    if not isinstance(rank, int) or not 0 < rank <= 4096 or not isinstance(alpha, (int, float)):
+        raise CheckpointError(f"{folder / CONFIG} has no usable rank and alpha: r={rank!r}, lora_alpha={alpha!r}.")
+    if not isinstance(lineage.get("base"), str):
+        raise CheckpointError(f"{folder / LINEAGE} does not say which base the adapter belongs to.")
+    return Adapter(folder.name, folder, rank, float(alpha), lineage)
+
+
+def _updates(adapter: Adapter) -> dict[str, dict[str, Tensor]]:
+    """Return module name -> {"A": (r, in), "B": (out, r)}."""
+    path = adapter.folder / WEIGHTS
+    try:
+        tensors = load_file(path)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{adapter.folder} holds no adapter: {WEIGHTS} is missing.") from error
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    pairs: dict[str, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        match = _KEY.fullmatch(key)
+        if match is None:
+            raise CheckpointError(f"{path} holds {key!r}, which is no LoRA weight.")
+        pairs.setdefault(match[1], {})[match[2]] = value.float()
+    return pairs
+
+
+def apply(adapter: Adapter, model: Act2Goal, base: str) -> None:
+    """Add an adapter to a model's weights, in place: W <- W + (alpha / r) * B A.
+
+    Raises:
+        CheckpointError: the adapter is damaged or belongs to another base.
+    """
+    if adapter.base != base:
+        raise CheckpointError(
+            f"adapter {adapter.name!r} was trained on base {adapter.base}, but this base is {base}: "
+            "use that base, or adapt this one afresh."
+        )
+    modules = dict(model.named_modules())
+    updates = []
+    for name, pair in _updates(adapter).items():
+        layer = modules.get(name)
+        if not isinstance(layer, nn.Linear) or pair.keys() != {"A", "B"}:
+            raise CheckpointError(f"adapter {adapter.name!r} does not fit the base: {name} has no such linear layer.")
+        out, inner = layer.weight.shape
+        if pair["A"].shape != (adapter.rank, inner) or pair["B"].shape != (out, adapter.rank):
+            raise CheckpointError(f"adapter {adapter.name!r} does not fit the base: {name} has other sizes.")
+        updates.append((layer, pair["B"] @ pair["A"]))
+    with torch.no_grad():
+        for layer, update in updates:
+            layer.weight.add_(update, alpha=adapter.alpha / adapter.rank)

@@ -1,0 +1,127 @@
+"""A base checkpoint on disk: ``model.safetensors``, ``config.json`` and a model card. Nothing is ever unpickled."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from a2g_cli.errors import CheckpointError
+from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.policy.presets import Act2GoalConfig
+from a2g_cli.robots.robot import RobotSpec
+
+FORMAT = 1
+SHIPPED = Path(__file__).parents[1] / "checkpoints" / "base"
+_MAX_CONFIG_BYTES = 1_000_000
+
+
+def fingerprint(folder: Path) -> str:
+    """Return the hash of a checkpoint: SHA-256 over its config and weights, 16 hexadecimal digits.
+
+    Raises:
+        CheckpointError: a file is missing.
+    """
+    digest = hashlib.sha256()
+    for name in ("config.json", "model.safetensors"):
+        path = folder / name
+        if not path.is_file():
+            raise CheckpointError(f"{folder} holds no checkpoint: {name} is missing.")
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def save(model: Act2Goal, folder: Path, card: str, facts: dict[str, Any]) -> str:
+    """Write a checkpoint, each file by rename, and return its hash.
+
+    Args:
+        model: what to save, in half precision: rounding costs no success and halves the package.
+        folder: made when missing.
+        card: the model card, Markdown.
+        facts: JSON-able, kept in the config beside the shape: data, time, machine, command.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(weights, folder / "model.safetensors.tmp")
+    config = {"a2g_checkpoint": FORMAT, "policy": model.config.to_json(), "facts": facts}
+    (folder / "config.json.tmp").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    (folder / "README.md.tmp").write_text(card, encoding="utf-8")
+    for name in ("model.safetensors", "config.json", "README.md"):
+        os.replace(folder / f"{name}.tmp", folder / name)  # noqa: PTH105 - replace, whatever is there
+    return fingerprint(folder)
+
+
+def read_config(folder: Path) -> tuple[Act2GoalConfig, dict[str, Any]]:
+    """Return a checkpoint's config and its facts.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or of a format that this version does not know.
+    """
+    path = folder / "config.json"
+    try:
+        if path.stat().st_size > _MAX_CONFIG_BYTES:
+            raise CheckpointError(f"{path} is too large to be a checkpoint's config.")
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{folder} holds no checkpoint: config.json is missing.") from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    if not isinstance(data, dict) or data.get("a2g_checkpoint") != FORMAT:
+        raise CheckpointError(f"{path} is not an a2g checkpoint of format {FORMAT}.")
+    if not isinstance(data.get("policy"), dict):
+        raise CheckpointError(f"{path} does not say the policy's shape.")
+    return Act2GoalConfig.from_json(data["policy"]), dict(data.get("facts") or {})
+
+
+def load(folder: Path = SHIPPED) -> Act2Goal:
+    """Return the policy's networks, frozen and ready to act.
+
+    Raises:
+        CheckpointError: missing, damaged, or weights that do not have the shapes that the config says.
+    """
+    config, _ = read_config(folder)
+    path = folder / "model.safetensors"
+    try:
+        weights = load_file(path)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{folder} holds no checkpoint: model.safetensors is missing.") from error
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    with torch.device("meta"):
+        model = Act2Goal(config)
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    if wrong:
+        name = wrong[0]
+        raise CheckpointError(
+            f"{path} does not fit its config in {len(wrong)} places: {name} is {found.get(name)}, not {expected.get(name)}."
+        )
+    model = Act2Goal(config)
+    model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    return model.requires_grad_(requires_grad=False).eval()
+
+
+def check_fits(config: Act2GoalConfig, spec: RobotSpec) -> None:
+    """Hold a policy against the robot that it is to drive.
+
+    Raises:
+        CheckpointError: other cameras, image sizes, actions, proprioception or rate; the first difference is named.
+    """
+    size = (config.height, config.width)
+    pairs: list[tuple[str, Any, Any]] = [
+        ("cameras", config.cameras, tuple(spec.cameras)),
+        *((f"size of camera {name}", size, found) for name, found in spec.cameras.items()),
+        ("actions", config.action_names, spec.action_names),
+        ("proprioception", config.proprioception_names, spec.proprioception_names),
+        ("control rate", config.rate, spec.rate),
+    ]
+    for what, wanted, found in pairs:
+        if wanted != found:
+            raise CheckpointError(f"the base was trained with {what} {wanted}, but {spec.name} has {found}.")

@@ -1,0 +1,105 @@
+"""The transformer parts that the world model and the action expert share."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class TimeEmbedding(nn.Module):
+    """Flow time in [0, 1] -> six modulation vectors (adaLN-single, PixArt-alpha): one small network for all blocks."""
+
+    def __init__(self, width: int, frequencies: int = 32) -> None:
+        super().__init__()
+        self.register_buffer(
+            "frequencies", torch.exp(torch.linspace(0, math.log(200.0), frequencies)), persistent=False
+        )
+        self.frequencies: Tensor
+        self.net = nn.Sequential(nn.Linear(2 * frequencies, width), nn.SiLU(), nn.Linear(width, 6 * width))
+
+    def forward(self, time: Tensor) -> Tensor:
+        """Return (B, 6, width) for time (B,)."""
+        angles = time.unsqueeze(-1) * self.frequencies
+        features = torch.cat([angles.sin(), angles.cos()], dim=-1)
+        modulation: Tensor = self.net(features)
+        return modulation.unflatten(-1, (6, -1))
+
+
+class Attention(nn.Module):
+    """Multi-head attention with RMS-normalised queries and keys; keys and values can be made ahead and reused."""
+
+    def __init__(self, width: int, heads: int, context_width: int | None = None) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(context_width or width, 2 * width)
+        self.out = nn.Linear(width, width)
+        self.query_norm = nn.RMSNorm(width // heads)
+        self.key_norm = nn.RMSNorm(width // heads)
+
+    def keys_values(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Return keys and values (B, heads, N, width / heads) of ``context`` (B, N, context_width)."""
+        key, value = self.key_value(context).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return self.key_norm(key), value
+
+    def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """Attend from x (B, N, width) to itself, or to ``keys_values``."""
+        query = self.query_norm(self.query(x).unflatten(-1, (self.heads, -1)).transpose(1, 2))
+        key, value = self.keys_values(x) if keys_values is None else keys_values
+        mixed = functional.scaled_dot_product_attention(query, key, value)
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(-2))
+        return out
+
+
+class FeedForward(nn.Module):
+    """Two linear maps around a GELU."""
+
+    def __init__(self, width: int, ratio: int = 4) -> None:
+        super().__init__()
+        self.up = nn.Linear(width, ratio * width)
+        self.down = nn.Linear(ratio * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (..., width) to the same shape."""
+        out: Tensor = self.down(functional.gelu(self.up(x), approximate="tanh"))
+        return out
+
+
+class Block(nn.Module):
+    """Self-attention, optional cross-attention and a feed-forward net, modulated by flow time."""
+
+    def __init__(self, width: int, heads: int, context_width: int | None = None) -> None:
+        super().__init__()
+        self.modulation = nn.Parameter(torch.zeros(6, width))
+        self.attention = Attention(width, heads)
+        self.cross = Attention(width, heads, context_width) if context_width else None
+        self.cross_norm = nn.RMSNorm(width) if context_width else None
+        self.feed_forward = FeedForward(width)
+        self.attention_norm = nn.RMSNorm(width, elementwise_affine=False)
+        self.feed_forward_norm = nn.RMSNorm(width, elementwise_affine=False)
+
+    def forward(self, x: Tensor, time: Tensor, keys_values: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """Return x (B, N, width) after the block.
+
+        Args:
+            x: tokens (B, N, width).
+            time: modulation (B, N or 1, 6, width) from a TimeEmbedding.
+            keys_values: of the context that cross-attention looks at, whose batch may be a divisor of B when several
+                token groups share one context.
+        """
+        shift, scale, gate, shift2, scale2, gate2 = (time + self.modulation).unbind(-2)
+        x = x + (1 + gate) * self.attention(self.attention_norm(x) * (1 + scale) + shift)
+        if self.cross is not None and self.cross_norm is not None and keys_values is not None:
+            batch = keys_values[0].shape[0]
+            grouped = self.cross_norm(x).reshape(batch, -1, x.shape[-1])
+            x = x + self.cross(grouped, keys_values).reshape(x.shape)
+        return x + (1 + gate2) * self.feed_forward(self.feed_forward_norm(x) * (1 + scale2) + shift2)
+
+
+def zero_linear(inputs: int, outputs: int) -> nn.Linear:
+    """Return a linear map that begins as zero: a flow network then starts by predicting no velocity."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

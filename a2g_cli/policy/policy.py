@@ -1,0 +1,45 @@
+"""What acts: a policy turns what is seen and what is wanted into a plan."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2g_cli.episode import Goal, Image, Observation
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """A question to a policy."""
+
+    observation: Observation
+    goal: Goal
+    seed: int
+    """Of the episode: with ``index`` it fixes the plan's noise, whatever else is planned in the same batch."""
+    index: int
+    """Number of plans made before in this episode."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A policy's answer."""
+
+    chunk: NDArray[np.float32]
+    """(n, A) actions to execute before the next plan, in the robot's units."""
+    steps_to_go: float
+    """The policy's estimate of the steps left [steps]; NaN where it has none."""
+    imagined: Mapping[str, Sequence[Image]] = field(default_factory=dict)
+    """Camera name -> the plan's frames, where they were asked for."""
+
+
+class Policy(Protocol):
+    """Anything that plans."""
+
+    @property
+    def name(self) -> str:
+        """What recordings say about who acted, e.g. ``"act2goal"``."""
+
+    def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
+        """Answer several requests at once, in order; each answer is what it would be alone."""

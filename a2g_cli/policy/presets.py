@@ -1,0 +1,106 @@
+"""Sizes of the policy, as functions: one dataclass, a few named fillings."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from a2g_cli.errors import CheckpointError, UnknownNameError
+from a2g_cli.policy.temporal_hashing import TemporalHashing
+from a2g_cli.robots.robot import RobotSpec
+
+
+@dataclass(frozen=True)
+class Act2GoalConfig:
+    """Everything that fixes the shape of a policy's weights, and what it may be used on."""
+
+    cameras: tuple[str, ...]
+    height: int
+    width: int
+    action_names: tuple[str, ...]
+    proprioception_names: tuple[str, ...]
+    rate: float
+    """Control rate of the demonstrations [Hz]."""
+    hashing: TemporalHashing = field(default_factory=TemporalHashing)
+    latent_channels: int = 16
+    autoencoder_width: int = 96
+    context_patch: int = 2
+    """Latent cells a token of now and goal covers, along each side."""
+    plan_patch: int = 4
+    """The same for imagined frames: fewer, fatter tokens."""
+    model_width: int = 128
+    model_heads: int = 4
+    expert_width: int = 96
+    expert_heads: int = 4
+    blocks: int = 4
+    steps_width: int = 128
+    """Hidden width of the steps-to-go head."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dict that ``from_json`` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Act2GoalConfig":
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            CheckpointError: a key is missing, unknown or of the wrong kind.
+        """
+        try:
+            data = dict(data)
+            data["hashing"] = TemporalHashing(**data["hashing"])
+            for key in ("cameras", "action_names", "proprioception_names"):
+                data[key] = tuple(str(name) for name in data[key])
+            config = cls(**data)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"the checkpoint's config does not fit this version of a2g: {error}") from error
+        sizes = (config.height, config.width, config.blocks, config.model_width, config.expert_width)
+        if not all(isinstance(size, int) and 0 < size <= 8192 for size in sizes):
+            raise CheckpointError(f"the checkpoint's config holds absurd sizes: {sizes}.")
+        return config
+
+
+def _of(spec: RobotSpec, **sizes: Any) -> Act2GoalConfig:
+    shapes = set(spec.cameras.values())
+    if len(shapes) != 1:
+        raise CheckpointError(f"all cameras must give images of one size; {spec.name} has {dict(spec.cameras)}.")
+    height, width = shapes.pop()
+    return Act2GoalConfig(
+        cameras=tuple(spec.cameras),
+        height=height,
+        width=width,
+        action_names=spec.action_names,
+        proprioception_names=spec.proprioception_names,
+        rate=spec.rate,
+        **sizes,
+    )
+
+
+def tiny(spec: RobotSpec) -> Act2GoalConfig:
+    """The shipped size: trains on two CPU cores in about an hour."""
+    return _of(spec)
+
+
+def micro(spec: RobotSpec) -> Act2GoalConfig:
+    """As small as it can be and still have every part: for tests, not for robots."""
+    return _of(
+        spec,
+        latent_channels=4,
+        autoencoder_width=16,
+        model_width=32,
+        model_heads=2,
+        expert_width=32,
+        expert_heads=2,
+        blocks=2,
+        steps_width=16,
+    )
+
+
+PRESETS: dict[str, Callable[[RobotSpec], Act2GoalConfig]] = {"tiny": tiny, "micro": micro}
+
+
+def preset(name: str, spec: RobotSpec) -> Act2GoalConfig:
+    """Return the preset called ``name`` for a robot. Raises UnknownNameError."""
+    if name not in PRESETS:
+        raise UnknownNameError("preset", name, PRESETS)
+    return PRESETS[name](spec)

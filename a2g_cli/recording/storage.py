@@ -1,0 +1,212 @@
+"""Where HDF5 meets the disk: errors in plain words, room, durability, and access to files from elsewhere."""
+
+import errno
+import fcntl
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from a2g_cli.errors import RecordingError
+
+LIBVER = ("v110", "v110")
+"""Any HDF5 since 1.10 (2016) reads what is written: the first with virtual datasets and single-writer-multiple-reader."""
+
+_FLOOR = 200 * 2**20
+_DEFLATE, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000
+_FILTERS = {_DEFLATE, _SHUFFLE, _FLETCHER32, _LZF}
+_MOST_DEFLATE_CAN = 1100
+"""Deflate packs at most 1032 bytes into one: a dataset that claims more is not stored, it is made up."""
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file would be larger than is allowed here",
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "no permission",
+    errno.EPERM: "no permission",
+    errno.ENOENT: "there is no such file or folder",
+    errno.EISDIR: "it is a folder",
+    errno.ENOTDIR: "a file stands where a folder must be",
+    errno.EAGAIN: "another program is writing it",
+}
+
+
+def reason(error: Exception) -> str:
+    """Return why the operating system, or HDF5 on top of it, refused, in a few words."""
+    number = getattr(error, "errno", None)
+    if not number and (inner := re.search(r"errno = (\d+)", str(error))):
+        number = int(inner.group(1))
+    if number:
+        return _REASONS.get(number, os.strerror(number).lower())
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what HDF5 and the disk raise while ``path`` is written into a RecordingError."""
+    try:
+        yield
+    # h5py raises RuntimeError and ValueError too when the library underneath fails.
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RecordingError(f"{path} cannot be written: {reason(error)}.") from error
+
+
+@contextmanager
+def reading(path: Path, what: str = "recording") -> Iterator[None]:
+    """Turn what HDF5, the disk and JSON raise while the untrusted ``path`` is read into a RecordingError."""
+    advice = f"`a2g recordings verify {path}` says more; if it is damaged, restore a copy or remove it."
+    try:
+        yield
+    except json.JSONDecodeError as error:
+        raise RecordingError(f"{path} is not a valid {what}: an attribute is not JSON ({error}). {advice}") from error
+    except KeyError as error:
+        raise RecordingError(f"{path} is not a valid {what}: {_missing(error)}. {advice}") from error
+    except (OSError, RuntimeError, ValueError, TypeError, OverflowError, AttributeError, MemoryError) as error:
+        raise RecordingError(f"{path} is not a valid {what}: {reason(error)}. {advice}") from error
+
+
+def _missing(error: KeyError) -> str:
+    text = str(error.args[0]) if error.args else "something"
+    return text[:200] if " " in text else f"{text!r} is missing"
+
+
+def check_disk(path: Path, needed_bytes: int = _FLOOR) -> None:
+    """Raise RecordingError when the disk that will hold ``path`` has less than ``needed_bytes`` free."""
+    folder = path
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise RecordingError(f"{folder} cannot be examined: {reason(error)}.") from error
+    if free < needed_bytes:
+        raise RecordingError(
+            f"only {free / 2**20:.0f} MB are free for {path}, {needed_bytes / 2**20:.0f} MB are needed: "
+            "free some, or choose another workspace with --workspace."
+        )
+
+
+def sync_file(path: Path) -> None:
+    """Return when the bytes of ``path`` are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Return when the names in ``folder`` are on the disk."""
+    if os.name == "posix":  # elsewhere a folder cannot be opened, and renaming is durable by itself
+        sync_file(folder)
+
+
+def hold(path: Path) -> int | None:
+    """Mark ``path`` as being written by this process, until the returned descriptor is closed; None where that fails."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:  # some network disks have no locks
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def held(path: Path) -> bool:
+    """Whether a living process holds ``path``."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def open_untrusted(path: Path, swmr: bool = False) -> Any:
+    """Open an HDF5 file read-only. ``swmr``: one that is being written, or whose writer died. Raises OSError."""
+    return h5py.File(path, "r", libver=LIBVER if swmr else None, swmr=swmr, locking="best-effort")
+
+
+def stored(file: Any, name: str, shape: tuple[int | None, ...], dtype: str) -> Any:
+    """Return the dataset ``name``, its bytes in this very file, of ``shape`` (None: any) and ``dtype``.
+
+    Raises:
+        KeyError: it is not there.
+        ValueError: a link, a virtual or external dataset, a filter that needs a plugin, another shape or dtype, or
+            a size that the bytes in the file cannot account for.
+    """
+    node = file
+    for part in name.split("/"):
+        if part not in node:
+            raise KeyError(f"{name} is missing")
+        if not isinstance(node.get(part, getlink=True), h5py.HardLink):
+            raise ValueError(f"{name} is a link: a recording holds its own data")
+        node = node[part]
+    if not isinstance(node, h5py.Dataset):
+        raise ValueError(f"{name} is not a dataset")
+    if node.is_virtual or node.external:
+        raise ValueError(f"{name} points into another file: a recording holds its own data")
+    if node.dtype != np.dtype(dtype):
+        raise ValueError(f"{name} is {node.dtype}, not {dtype}")
+    if len(node.shape) != len(shape) or any(w is not None and w != g for w, g in zip(shape, node.shape, strict=True)):
+        raise ValueError(f"{name} has shape {node.shape}, not {tuple('*' if n is None else n for n in shape)}")
+    _check_storage(name, node)
+    return node
+
+
+def _check_storage(name: str, dataset: Any) -> None:
+    plist = dataset.id.get_create_plist()
+    filters = {plist.get_filter(index)[0] for index in range(plist.get_nfilters())}
+    if not filters <= _FILTERS:
+        raise ValueError(f"{name} needs the HDF5 filters {sorted(filters - _FILTERS)}")
+    ratio = _MOST_DEFLATE_CAN if filters & {_DEFLATE, _LZF} else 1
+    if dataset.nbytes > ratio * dataset.id.get_storage_size():
+        raise ValueError(f"{name} claims {dataset.nbytes} bytes, {dataset.id.get_storage_size()} are stored")
+
+
+def members(file: Any, name: str) -> list[str]:
+    """Return the names in the group ``name``, none when there is no such group. Raises ValueError for a link."""
+    if name not in file:
+        return []
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Group):
+        raise ValueError(f"{name} is not a group")
+    return list(file[name])
+
+
+def write_text(node: Any, name: str, text: str) -> None:
+    """Write a string attribute of fixed length: that stands in the object's header, under a checksum."""
+    encoded = text.encode("utf-8")
+    node.attrs.create(name, encoded, dtype=h5py.string_dtype("utf-8", len(encoded)))
+
+
+def text_attribute(node: Any, name: str) -> str:
+    """Return a string attribute. Raises KeyError when it is missing, ValueError when it is something else."""
+    if name not in node.attrs:
+        raise KeyError(f"the attribute {name!r} is missing")
+    identifier = node.attrs.get_id(name)
+    if identifier.shape != () or h5py.check_string_dtype(identifier.dtype) is None:
+        raise ValueError(f"the attribute {name!r} is not a text")
+    value = node.attrs[name]
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+
+def integer_attribute(node: Any, name: str) -> int:
+    """Return an integer attribute. Raises KeyError when it is missing, ValueError when it is something else."""
+    if name not in node.attrs:
+        raise KeyError(f"the attribute {name!r} is missing")
+    identifier = node.attrs.get_id(name)
+    if identifier.shape != () or identifier.dtype.kind not in "iu":
+        raise ValueError(f"the attribute {name!r} is not an integer")
+    return int(node.attrs[name])

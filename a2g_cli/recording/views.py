@@ -1,0 +1,56 @@
+"""Checks that ``obs`` and ``next_obs`` show the rows they must: ``python -m a2g_cli.recording.views FILE``.
+
+Prints a JSON list of problems. ``verify`` runs it as a process of its own, and says why.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from a2g_cli.errors import RecordingError
+from a2g_cli.recording import schema, storage
+from a2g_cli.recording.reader import Recording
+
+
+def problems(path: Path) -> list[str]:
+    """Return what is wrong with the views in the recording ``path``, which opens as a Recording."""
+    try:
+        with Recording(path) as recording, storage.reading(path), storage.open_untrusted(path) as file:
+            targets = {schema.image_key(camera): f"frames/{camera}" for camera in recording.cameras}
+            if recording.spec.proprioception_names:
+                targets["proprioception"] = "proprioception"
+            return [
+                problem
+                for group, begin in (("obs", 0), ("next_obs", 1))
+                for key, target in targets.items()
+                for problem in _view(file, f"{schema.DEMO}/{group}/{key}", target, begin, recording.length)
+            ]
+    except RecordingError as error:
+        return [str(error)]
+
+
+def _view(file: Any, name: str, target: str, begin: int, steps: int) -> Iterator[str]:
+    """``name`` must show rows ``[begin : begin + steps]`` of ``target``, in this file."""
+    if name not in file:
+        yield f"{name} is missing"
+        return
+    view, rows = file[name], file[target]
+    if not view.is_virtual or [(s.file_name, s.dset_name.strip("/")) for s in view.virtual_sources()] != [
+        (".", target)
+    ]:
+        yield f"{name} is not a view of {target} in this file"
+    elif view.shape != (steps, *rows.shape[1:]):
+        yield f"{name} has shape {view.shape}, there are {steps} actions"
+    else:
+        # The ends are enough: one window has one beginning and one length.
+        for index in sorted({0, steps - 1}):
+            if not np.array_equal(view[index], rows[begin + index], equal_nan=rows.dtype.kind == "f"):
+                yield f"{name}[{index}] is not {target}[{begin + index}]"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(problems(Path(sys.argv[1]))))

@@ -1,0 +1,218 @@
+"""The simulated robot: a robot like any other, and an instrumented one. MuJoCo is imported when it connects."""
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2g_cli.cameras.sim import VIEWS, SimCamera
+from a2g_cli.clock import SteppedClock
+from a2g_cli.episode import Goal, Image, Observation, State, Vector
+from a2g_cli.errors import GoalError, HardwareError, SafetyStop, UnknownNameError, UsageError
+from a2g_cli.robots.robot import Purpose, RobotSpec, Trial
+from a2g_cli.simulator import place
+from a2g_cli.simulator.disturbance import Disturbance
+from a2g_cli.simulator.shifts import parse_shift
+
+if TYPE_CHECKING:
+    from a2g_cli.simulator.tabletop import Tabletop
+
+SCENES = ("place",)
+MAX_STEP = 0.03
+"""Displacement of the tool in one control step, per axis [m]."""
+RATE = 10.0
+"""[Hz]."""
+MIN_SIZE, MAX_SIZE = 8, 2048
+"""Of the pictures [px]."""
+# First element of the spawn key of every random stream of a robot's seed: streams never meet.
+STREAMS: dict[str, int] = {"reset": 0, "demonstration": 1, "practice": 2, "evaluation": 3, "disturbance": 4}
+
+
+class SimRobot:
+    """A five-joint arm with a gripper at a tabletop.
+
+    Actions are displacements (dx, dy, dz) [m] from where the tool is *measured* to be, in the arm's own base frame, and
+    the gripper's opening. The arm is gravity-compensated and stiff, so still commands hold it where it is; a block in the
+    hand makes it sink by a tenth of a millimetre a step.
+
+    Args:
+        scene: what is to be done; ``"place"`` is the only one.
+        shift: how this deployment differs, ``"name"`` or ``"name:strength"`` (see simulator/shifts.py).
+        seed: of the starts that ``reset`` draws and of the disturbance.
+        cameras: which of ``front``, ``side`` and ``wrist`` to look through.
+        size: height and width of the pictures [px].
+        disturbance: strength of random pushes on the arm; 0 for none, 1 for diverse demonstrations.
+    """
+
+    def __init__(
+        self,
+        scene: str = "place",
+        shift: str = "none",
+        seed: int = 0,
+        cameras: tuple[str, ...] = ("front",),
+        size: int = 64,
+        disturbance: float = 0.0,
+    ) -> None:
+        if scene not in SCENES:
+            raise UnknownNameError("scene", scene, SCENES)
+        for camera in cameras:
+            if camera not in VIEWS:
+                raise UnknownNameError("camera view", camera, VIEWS)
+        if seed < 0:
+            raise UsageError(f"seed {seed} is negative; a seed is 0 or more")
+        if not MIN_SIZE <= size <= MAX_SIZE:
+            raise UsageError(f"pictures of {size} px cannot be drawn; expected {MIN_SIZE} to {MAX_SIZE}")
+        self.scene = scene
+        self.shift = parse_shift(shift)
+        self._seed = seed
+        self._size = size
+        self.disturbance = disturbance
+        self._clock = SteppedClock()
+        self._spec = RobotSpec(
+            name=f"sim:{scene}",
+            action_names=("dx", "dy", "dz", "opening"),
+            action_units=("m", "m", "m", "1"),
+            action_low=(-MAX_STEP, -MAX_STEP, -MAX_STEP, 0.0),
+            action_high=(MAX_STEP, MAX_STEP, MAX_STEP, 1.0),
+            rate=RATE,
+            proprioception_names=("x", "y", "z", "opening"),
+            proprioception_units=("m", "m", "m", "1"),
+            cameras=dict.fromkeys(cameras, (size, size)),
+        )
+        self._starts = self._stream("reset")
+        self._pushes = Disturbance(0.0, self._starts)
+        self._tabletop: Tabletop | None = None
+        self._cameras: dict[str, SimCamera] = {}
+
+    @property
+    def spec(self) -> RobotSpec:
+        """The robot's names, units, limits and rate."""
+        return self._spec
+
+    @property
+    def clock(self) -> SteppedClock:
+        """Simulated time: it goes on by one control period with every action."""
+        return self._clock
+
+    @property
+    def tabletop(self) -> "Tabletop":
+        """The physics behind the robot. Raises HardwareError before ``connect``."""
+        if self._tabletop is None:
+            raise HardwareError(f"{self._spec.name} is not connected; call connect() first")
+        return self._tabletop
+
+    def connect(self) -> None:
+        """Build the scene and the OpenGL context. Raises HardwareError where there is no OpenGL. Moves nothing."""
+        if self._tabletop is not None:
+            return
+        from a2g_cli.simulator.tabletop import Tabletop
+
+        tabletop = Tabletop(self.shift, self._size)
+        cameras = {
+            name: SimCamera(name, self._size, tabletop=tabletop, clock=self._clock) for name in self._spec.cameras
+        }
+        for camera in cameras.values():
+            camera.open()
+        self._tabletop, self._cameras = tabletop, cameras
+        self.begin(place.default_state())
+
+    def close(self) -> None:
+        """Free the scene and the OpenGL context; harmless when called twice."""
+        for camera in self._cameras.values():
+            camera.close()
+        if self._tabletop is not None:
+            self._tabletop.close_graphics()
+        self._tabletop, self._cameras = None, {}
+
+    def observe(self) -> Observation:
+        """Return the present observation."""
+        tabletop = self.tabletop
+        frames = {name: camera.read(timeout=1.0) for name, camera in self._cameras.items()}
+        tool = tabletop.to_base(tabletop.tool())
+        return Observation(
+            images={name: frame.image for name, frame in frames.items()},
+            proprioception=np.array([*tool, tabletop.opening()], dtype=np.float32),
+            captured_at={name: frame.captured_at for name, frame in frames.items()},
+            time=self._clock.now(),
+        )
+
+    def act(self, action: Vector) -> Vector:
+        """Carry out one action (4,), one control period long, and return it as it was sent, after limits.
+
+        Raises SafetyStop for an action that is not four finite numbers.
+        """
+        tabletop = self.tabletop
+        if np.shape(action) != (4,) or not np.isfinite(action).all():
+            raise SafetyStop(f"{self._spec.name} was sent {action!r}; an action is four finite numbers")
+        sent = self._spec.clip(action)
+        push, knocked = self._pushes.next() if self.disturbance else (np.zeros(3), False)
+        wanted = self.shift.motor_gain * sent[:3].astype(np.float64) + self.shift.motor_pull + push
+        target = tabletop.to_table(tabletop.to_base(tabletop.tool()) + wanted)
+        tabletop.drive(target, 1.0 if knocked else float(sent[3]))
+        self._clock.advance(1.0 / RATE)
+        return sent
+
+    def action_for(self, displacement: NDArray[np.float64], opening: float) -> Vector:
+        """Return the action that moves the tool by ``displacement`` (3,) in the *table* frame [m].
+
+        It undoes mount and motors as they really are, within the limits: an expert may know them, a policy may not.
+        """
+        tabletop = self.tabletop
+        in_base = tabletop.to_base(displacement) - tabletop.to_base(np.zeros(3))
+        commanded = (in_base - self.shift.motor_pull) / self.shift.motor_gain
+        # Shortened as a whole, so that the tool still goes in the wanted direction.
+        longest = float(np.abs(commanded[:2]).max())
+        commanded[:2] *= min(1.0, MAX_STEP / longest) if longest else 1.0
+        return self._spec.clip(np.array([*commanded, opening], dtype=np.float32))
+
+    def reset(self) -> None:
+        """Begin at a fresh start, the next one of this robot's seed."""
+        self.begin(place.draw_start_and_goal(self._starts)[0])
+
+    def rest(self) -> None:
+        """Hold: nothing moves between actions, and the servos keep their set point."""
+
+    def trial(self, purpose: Purpose, seed: int, index: int) -> Trial:
+        """Draw start and goal ``index`` of ``seed``; each purpose has its own stream, the same under every shift."""
+        random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAMS[purpose], index)))
+        start, truth = place.draw_start_and_goal(random)
+        goal = Goal(
+            name=f"{self.scene}-{purpose}-{seed}-{index}",
+            images=self.photograph(truth),
+            source=self._spec.name,
+            truth=truth,
+        )
+        return Trial(purpose, seed, index, start, goal)
+
+    def begin(self, start: State) -> None:
+        """Put the world into ``start``; what happened before leaves no trace."""
+        self.tabletop.set_state(start)
+        self._pushes = Disturbance(self.disturbance, self._stream("disturbance", _digest(start)))
+
+    def photograph(self, state: State) -> dict[str, Image]:
+        """Return one picture per camera of ``state``; the present state is not touched."""
+        tabletop = self.tabletop
+        return {name: tabletop.draw_state(state, name) for name in self._spec.cameras}
+
+    def state(self) -> State:
+        """Return the true present state, in the table frame."""
+        return self.tabletop.state()
+
+    def succeeded(self, goal: Goal) -> bool:
+        """Whether the block rests where ``goal`` shows it, let go of. Raises GoalError when the goal has no truth."""
+        if goal.truth is None:
+            raise GoalError(
+                f"goal {goal.name!r} carries no true state, so the simulator cannot judge it; "
+                f"expected one taken by {self._spec.name}"
+            )
+        return place.is_placed(self.state(), goal.truth)
+
+    def _stream(self, name: str, *key: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(STREAMS[name], *key)))
+
+
+def _digest(state: State) -> int:
+    """Return a number that stands for ``state``: another start meets another disturbance, the same one the same."""
+    return int.from_bytes(hashlib.sha256(json.dumps(state, sort_keys=True).encode()).digest()[:4], "big")

@@ -1,0 +1,35 @@
+"""Ctrl-C and SIGTERM: the first asks for a good ending, the second insists."""
+
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Self
+
+
+class Interrupt:
+    """While open, the first SIGINT or SIGTERM only sets ``requested``; the next one raises KeyboardInterrupt."""
+
+    def __init__(self, told: Callable[[], None] | None = None) -> None:
+        self.requested = False
+        self._told = told
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __call__(self) -> bool:
+        """Return whether an ending was asked for."""
+        return self.requested
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        if self._told is not None:
+            self._told()
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

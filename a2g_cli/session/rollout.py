@@ -1,0 +1,243 @@
+"""Episodes on a robot: plan, act, observe, record. The same code for one robot and for many in lockstep.
+
+An episode is a generator that asks for plans and receives them: whoever drives it decides whether they are made one by one
+or in one batch for all lanes. Time is the robot's own clock, so nothing here knows what is simulated.
+"""
+
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from a2g_cli.episode import Goal, Image, Observation, Outcome, Vector
+from a2g_cli.errors import HardwareError, RecordingError, SafetyStop
+from a2g_cli.policy.policy import Plan, PlanRequest, Policy
+from a2g_cli.robots.robot import InstrumentedRobot, Robot
+
+
+@dataclass(frozen=True)
+class RolloutSettings:
+    """When an episode ends."""
+
+    limit: int = 80
+    """Most actions in an episode [steps]."""
+    hold: int = 5
+    """Steps that the truth must hold without a break before an episode counts as a success [steps]."""
+    stop_on_truth: bool = False
+    """End at the success that an instrumented robot reports: for evaluation only, practice must not see the truth."""
+    arrived_below: float = 0.0
+    """End when the policy's own steps-to-go falls below this in two plans running [steps]; 0 never."""
+
+
+class Sink(Protocol):
+    """Where an episode goes while it happens: a recording, or nowhere."""
+
+    def begin(self, first: Observation) -> None:
+        """The first observation is there."""
+
+    def append(self, requested: Vector, sent: Vector, observation: Observation) -> None:
+        """One step was taken."""
+
+    def finish(self, outcome: Outcome) -> None:
+        """The episode is complete."""
+
+    def abandon(self) -> None:
+        """The episode broke off: keep what there is."""
+
+
+class Nowhere:
+    """A sink that keeps nothing: held-out episodes are never learned from."""
+
+    def begin(self, first: Observation) -> None:
+        """Keep nothing."""
+
+    def append(self, requested: Vector, sent: Vector, observation: Observation) -> None:
+        """Keep nothing."""
+
+    def finish(self, outcome: Outcome) -> None:
+        """Keep nothing."""
+
+    def abandon(self) -> None:
+        """Keep nothing."""
+
+
+class RolloutWatcher(Protocol):
+    """Whoever looks on."""
+
+    def planned(
+        self, observation: Observation, imagined: Mapping[str, Sequence[Image]], steps_to_go: float, seconds: float
+    ) -> None:
+        """A plan was made, in ``seconds`` [s]."""
+
+    def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
+        """``step`` actions were taken."""
+
+
+class _Success:
+    """Whether the goal's truth has held for long enough; None where nobody knows the truth."""
+
+    def __init__(self, robot: Robot, goal: Goal, hold: int) -> None:
+        self._robot = robot if isinstance(robot, InstrumentedRobot) and goal.truth is not None else None
+        self._goal, self._hold, self._held = goal, hold, 0
+        self.ever: bool | None = None if self._robot is None else False
+
+    def look(self) -> None:
+        if self._robot is not None:
+            self._held = self._held + 1 if self._robot.succeeded(self._goal) else 0
+            self.ever = self.ever or self._held >= self._hold
+
+
+class _Rolling:
+    """An episode under way: the bookkeeping around act and observe."""
+
+    def __init__(self, robot: Robot, goal: Goal, settings: RolloutSettings, sink: Sink) -> None:
+        self.robot, self.settings, self.sink = robot, settings, sink
+        self.success = _Success(robot, goal, settings.hold)
+        self.step, self.arrived, self.left = 0, 0, float("nan")
+        self.observation = robot.observe()
+        sink.begin(self.observation)
+
+    def take(self, action: Vector) -> None:
+        """Take one step on the robot's clock."""
+        if not np.isfinite(action).all():
+            self.robot.rest()
+            self.end("action-not-finite")
+            raise SafetyStop("the policy asked for an action that is not a number: the robot was stopped.")
+        deadline = self.robot.clock.now() + 1.0 / self.robot.spec.rate
+        sent = self.robot.act(action)
+        self.robot.clock.sleep_until(deadline)
+        self.observation = self.robot.observe()
+        self.sink.append(action, sent, self.observation)
+        self.step += 1
+        self.success.look()
+
+    def planned(self, plan: Plan) -> str | None:
+        """Take note of a plan; return why to stop, if the policy itself says that it has arrived."""
+        self.left = plan.steps_to_go
+        self.arrived = self.arrived + 1 if self.left < self.settings.arrived_below else 0
+        return "arrived" if self.arrived >= 2 else None
+
+    def over(self) -> str | None:
+        """Return why to stop after a step, None to go on."""
+        if self.success.ever and self.settings.stop_on_truth:
+            return "success"
+        return "steps" if self.step >= self.settings.limit else None
+
+    def end(self, reason: str) -> Outcome:
+        """Close the episode and say how it ended; one without any step is not kept."""
+        reached = self.success.ever
+        left = None if np.isnan(self.left) else float(self.left)
+        outcome = Outcome(reached, "none" if reached is None else "truth", reason, left)
+        if self.step:
+            self.sink.finish(outcome)
+        else:
+            self.sink.abandon()
+        return outcome
+
+
+def _never() -> bool:
+    return False
+
+
+def episode(
+    robot: Robot,
+    goal: Goal,
+    seed: int,
+    settings: RolloutSettings,
+    sink: Sink,
+    watcher: RolloutWatcher | None = None,
+    interrupted: Callable[[], bool] = _never,
+) -> Generator[PlanRequest, Plan, Outcome]:
+    """Roll one episode out from the robot's present state; yields requests for plans, returns how it ended.
+
+    ``interrupted`` is asked after every step: the step is finished, the episode saved, the robot brought to rest.
+
+    Raises:
+        SafetyStop: an action that is not finite; the robot is brought to rest and the episode saved first.
+        HardwareError: from the robot; what was recorded stays salvageable.
+    """
+    rolling = _Rolling(robot, goal, settings, sink)
+    index = 0
+    try:
+        while True:
+            asked = time.perf_counter()
+            plan = yield PlanRequest(rolling.observation, goal, seed, index)
+            index += 1
+            if watcher is not None:
+                watcher.planned(rolling.observation, plan.imagined, plan.steps_to_go, time.perf_counter() - asked)
+            reason = rolling.planned(plan)
+            for action in plan.chunk if reason is None else ():
+                rolling.take(action)
+                if watcher is not None:
+                    watcher.stepped(rolling.step, rolling.observation, rolling.left)
+                reason = "interrupted" if interrupted() else rolling.over()
+                if reason is not None:
+                    break
+            if reason is not None:
+                if reason == "interrupted":
+                    robot.rest()
+                return rolling.end(reason)
+    except (HardwareError, RecordingError, KeyboardInterrupt, GeneratorExit):
+        sink.abandon()  # keeps what there is
+        raise
+
+
+@dataclass(frozen=True)
+class Job:
+    """One episode to be rolled out in whichever lane is free."""
+
+    goal: Goal
+    seed: int
+    prepare: Callable[[Robot], None]
+    """Brings robot and scene to the episode's start."""
+    sink: Callable[[Robot], Sink]
+
+
+@dataclass
+class _Lane:
+    robot: Robot
+    index: int = -1
+    rolling: Generator[PlanRequest, Plan, Outcome] | None = None
+    request: PlanRequest | None = None
+
+
+def roll_out(
+    robots: Sequence[Robot],
+    jobs: Sequence[Job],
+    policy: Policy,
+    settings: RolloutSettings,
+    watcher: RolloutWatcher | None = None,
+    interrupted: Callable[[], bool] = _never,
+) -> Iterator[tuple[int, Outcome]]:
+    """Roll all jobs out, as many at once as there are robots, planning for all lanes in one pass.
+
+    Yields:
+        (index of the job, how it ended), in the order of ending. After an interruption no further job is begun.
+    """
+    lanes = [_Lane(robot) for robot in robots]
+    waiting = iter(enumerate(jobs))
+    try:
+        while True:
+            for lane in lanes:
+                if lane.rolling is None and not interrupted() and (following := next(waiting, None)) is not None:
+                    lane.index, job = following
+                    job.prepare(lane.robot)
+                    sink = job.sink(lane.robot)
+                    lane.rolling = episode(lane.robot, job.goal, job.seed, settings, sink, watcher, interrupted)
+                    lane.request = next(lane.rolling)
+            busy = [(lane, lane.request, lane.rolling) for lane in lanes if lane.request and lane.rolling]
+            if not busy:
+                return
+            plans = policy.plan([request for _, request, _ in busy])
+            for (lane, _, rolling), plan in zip(busy, plans, strict=True):
+                try:
+                    lane.request = rolling.send(plan)
+                except StopIteration as stop:
+                    lane.rolling = lane.request = None
+                    yield lane.index, stop.value
+    finally:
+        for lane in lanes:
+            if lane.rolling is not None:
+                lane.rolling.close()

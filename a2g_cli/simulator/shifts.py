@@ -1,0 +1,125 @@
+"""Shifts: how a deployment differs from the demonstrations. Each is a set of effects that grow with its strength."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from a2g_cli.errors import UnknownNameError, UsageError
+
+Colour = tuple[float, float, float]
+"""Red, green, blue, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Thing:
+    """What lies on the table."""
+
+    shape: str = "box"
+    """``"box"`` or ``"cylinder"``."""
+    half_width: float = 0.024
+    """[m]."""
+    half_height: float = 0.024
+    """[m]."""
+    colour: Colour = (0.87, 0.13, 0.11)
+
+
+@dataclass(frozen=True)
+class Shift:
+    """The effects of a shift. As constructed without arguments: none."""
+
+    name: str = "none"
+    strength: float = 0.0
+    camera_slide: float = 0.0
+    """Cameras moved sideways, still looking at the same point [m]."""
+    camera_roll: float = 0.0
+    """Cameras rolled about their line of sight [rad]."""
+    mount_yaw: float = 0.0
+    """The arm walked round the workspace's centre by this angle, facing it [rad]."""
+    thing: Thing = Thing()
+    light_swing: float = 0.0
+    """The light carried round the vertical by this angle [rad]."""
+    light_scale: float = 1.0
+    """The light's intensity, relative."""
+    light_colour: Colour = (1.0, 1.0, 1.0)
+    motor_gain: float = 1.0
+    """Displacement that the motors make of a commanded one, relative."""
+    motor_pull: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Displacement added in every step, in the base frame [m]."""
+
+    def __str__(self) -> str:
+        """Return what parse_shift reads."""
+        return self.name if self.name == "none" else f"{self.name}:{self.strength:g}"
+
+
+def _camera_bump(strength: float) -> Shift:
+    return Shift(camera_slide=0.10 * strength, camera_roll=math.radians(3) * strength)
+
+
+def _remounted(strength: float) -> Shift:
+    return Shift(mount_yaw=math.radians(20) * strength)
+
+
+def _new_object(strength: float) -> Shift:
+    red = Thing()
+    thing = Thing(
+        shape="cylinder",
+        half_width=_blend(red.half_width, 0.020, strength),
+        half_height=_blend(red.half_height, 0.032, strength),
+        colour=_blend_colours(red.colour, (0.10, 0.30, 0.85), strength),
+    )
+    return Shift(thing=thing)
+
+
+def _relit(strength: float) -> Shift:
+    return Shift(
+        light_swing=math.radians(100) * strength,
+        light_scale=math.exp(-0.45 * strength),
+        light_colour=_blend_colours((1.0, 1.0, 1.0), (1.0, 0.80, 0.56), strength),
+    )
+
+
+def _weak_motors(strength: float) -> Shift:
+    # 0.5 at strength 1; the power keeps a gain above zero at every strength.
+    return Shift(motor_gain=0.5**strength, motor_pull=(0.002 * strength, 0.005 * strength, 0.0))
+
+
+SHIFTS: dict[str, Callable[[float], Shift]] = {
+    "camera-bump": _camera_bump,
+    "new-object": _new_object,
+    "relit": _relit,
+    "remounted": _remounted,
+    "weak-motors": _weak_motors,
+}
+MAX_STRENGTH = 2.0
+"""Beyond this the scene leaves the picture, the reach or the gripper's grasp."""
+
+
+def parse_shift(text: str) -> Shift:
+    """Return the shift that ``"name"`` or ``"name:strength"`` describes; strength 1 is meant, 0 is no shift at all.
+
+    Raises:
+        UnknownNameError: there is no shift of that name.
+        UsageError: the strength is not a number from 0 to 2.
+    """
+    name, colon, number = text.partition(":")
+    if name != "none" and name not in SHIFTS:
+        raise UnknownNameError("shift", name, ["none", *SHIFTS])
+    try:
+        strength = float(number) if colon else 1.0
+    except ValueError:
+        strength = math.nan
+    if not 0.0 <= strength <= MAX_STRENGTH:
+        raise UsageError(f"shift {text!r}: the strength must be a number from 0 to {MAX_STRENGTH:g}, as in {name}:0.5")
+    if name == "none" or strength == 0.0:
+        return Shift()
+    effects = SHIFTS[name](strength)
+    return Shift(**{**vars(effects), "name": name, "strength": strength})
+
+
+def _blend(start: float, end: float, share: float) -> float:
+    return start + (end - start) * share
+
+
+def _blend_colours(start: Colour, end: Colour, share: float) -> Colour:
+    red, green, blue = (min(1.0, max(0.0, _blend(a, b, share))) for a, b in zip(start, end, strict=True))
+    return red, green, blue

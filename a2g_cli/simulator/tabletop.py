@@ -1,0 +1,224 @@
+"""The tabletop: a mat, a block and the arm, all made of primitives; states in, physics on, states out.
+
+Table frame: origin at the workspace's centre on the mat, x away from the arm, y to the arm's left, z up [m].
+A state is ``{"block": [x, y, z, qw, qx, qy, qz], "tool": [x, y, z, opening]}``, in the table frame: the same under every
+shift. ``z`` of the block is that of a 4.8 cm block standing there, whatever stands there instead.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from a2g_cli.episode import Image, State
+from a2g_cli.simulator import arm
+from a2g_cli.simulator.arm import Position
+from a2g_cli.simulator.rendering import Renderer, quality_xml
+from a2g_cli.simulator.shifts import Shift, Thing
+
+import mujoco  # isort: skip - after rendering, which chooses the OpenGL backend
+
+PERIOD = 0.1
+"""One control period [s]."""
+TIMESTEP = 0.005
+"""One step of physics [s]."""
+RAMP = 10
+"""Steps of physics over which the servos' set point travels; the rest of the period lets the arm settle."""
+
+MOUNT_DISTANCE = 0.40
+"""Where the arm stands: this far from the workspace's centre [m]."""
+TOOL_LOW = np.array([-0.19, -0.17, 0.016])
+TOOL_HIGH = np.array([0.15, 0.17, 0.24])
+"""Where the tool may go, table frame [m]: the limits belong to the table, not to where the arm happens to stand."""
+
+BLOCK = Thing()
+CAMERAS = ("front", "side", "wrist")
+
+
+class Tabletop:
+    """One model of the scene under one shift, its state, and optionally its pictures."""
+
+    def __init__(self, shift: Shift, size: int) -> None:
+        self.shift = shift
+        self.model = mujoco.MjModel.from_xml_string(scene_xml(shift, size))
+        self._data = mujoco.MjData(self.model)
+        self._pictured = mujoco.MjData(self.model)
+        self._renderer: Renderer | None = None
+        self._size = size
+        yaw = shift.mount_yaw
+        self._turn = np.array(
+            [[math.cos(yaw), -math.sin(yaw), 0.0], [math.sin(yaw), math.cos(yaw), 0.0], [0.0, 0.0, 1.0]]
+        )
+        self._mount = self._turn @ np.array([-MOUNT_DISTANCE, 0.0, 0.0])
+        self._tool_site = self.model.site("tool").id
+        self._block_at = int(self.model.joint("block").qposadr[0])
+        self._lift = shift.thing.half_height - BLOCK.half_height
+
+    def open_graphics(self) -> None:
+        """Create the OpenGL context. Raises HardwareError."""
+        if self._renderer is None:
+            self._renderer = Renderer(self.model, self._size)
+
+    def close_graphics(self) -> None:
+        """Free the OpenGL context; harmless when called twice."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+    def to_base(self, point: Position) -> Position:
+        """Return a ``point`` (3,) of the table frame in the arm's base frame [m]."""
+        return self._turn.T @ (point - self._mount)
+
+    def to_table(self, point: Position) -> Position:
+        """Return a ``point`` (3,) of the arm's base frame in the table frame [m]."""
+        return self._turn @ point + self._mount
+
+    def tool(self) -> Position:
+        """Return the tool's position (3,), table frame [m]."""
+        return np.array(self._data.site_xpos[self._tool_site])
+
+    def opening(self) -> float:
+        """Return how far the gripper is open, 0 to 1."""
+        return _opening(self._data)
+
+    def state(self) -> State:
+        """Return the true present state."""
+        block = np.array(self._data.qpos[self._block_at : self._block_at + 7])
+        block[2] -= self._lift
+        return {"block": block.tolist(), "tool": [*self.tool().tolist(), self.opening()]}
+
+    def set_state(self, state: State) -> None:
+        """Put the scene into ``state``, at rest; nothing of what was before is left."""
+        self._put(self._data, state)
+
+    def drive(self, target: Position, opening: float) -> None:
+        """Send the tool to ``target`` (3,), table frame [m], the fingers to ``opening``; one control period passes."""
+        within = np.clip(target, TOOL_LOW, TOOL_HIGH)
+        finger = min(1.0, max(0.0, opening)) * arm.FINGER_STROKE
+        start = np.array(self._data.ctrl)
+        end = np.array([*arm.joint_angles(self.to_base(within)), finger, finger])
+        for step in range(1, RAMP + 1):
+            self._data.ctrl[:] = start + (end - start) * (step / RAMP)
+            mujoco.mj_step(self.model, self._data)
+        mujoco.mj_step(self.model, self._data, round(PERIOD / TIMESTEP) - RAMP)
+        # A step leaves positions one step behind the joints: what is read and drawn must be of now.
+        mujoco.mj_kinematics(self.model, self._data)
+        mujoco.mj_camlight(self.model, self._data)
+
+    def draw(self, camera: str) -> Image:
+        """Return what ``camera`` sees now."""
+        return self._draw(self._data, camera)
+
+    def draw_state(self, state: State, camera: str) -> Image:
+        """Return what ``camera`` would see of ``state``; the present state is not touched."""
+        self._put(self._pictured, state)
+        return self._draw(self._pictured, camera)
+
+    def _draw(self, data: Any, camera: str) -> Image:
+        if self._renderer is None:
+            raise RuntimeError("open_graphics() comes before draw()")
+        return self._renderer.draw(data, camera)
+
+    def _put(self, data: Any, state: State) -> None:
+        mujoco.mj_resetData(self.model, data)
+        tool = np.asarray(state["tool"], dtype=np.float64)
+        block = np.array(state["block"], dtype=np.float64)
+        finger = float(tool[3]) * arm.FINGER_STROKE
+        data.qpos[:7] = [*arm.joint_angles(self.to_base(tool[:3])), finger, finger]
+        data.ctrl[:] = data.qpos[:7]
+        if is_around(state):
+            data.ctrl[5:] = 0.0
+        block[2] += self._lift
+        data.qpos[self._block_at : self._block_at + 7] = block
+        mujoco.mj_forward(self.model, data)
+
+
+def is_around(state: State) -> bool:
+    """Whether the block stands between the fingers and they are closed on it or nearly so."""
+    block, tool = state["block"], state["tool"]
+    beside = math.hypot(block[0] - tool[0], block[1] - tool[1])
+    return beside < 0.02 and abs(block[2] - tool[2]) < 0.035 and tool[3] < 0.68
+
+
+def scene_xml(shift: Shift, size: int) -> str:
+    """Return the MJCF of the whole scene under ``shift``, for pictures of ``size`` pixels."""
+    yaw = shift.mount_yaw
+    mount = MOUNT_DISTANCE * np.array([-math.cos(yaw), -math.sin(yaw), 0.0])
+    return f"""
+<mujoco model="tabletop">
+  <compiler angle="radian" autolimits="true"/>
+  <option timestep="{TIMESTEP}" integrator="implicitfast" cone="elliptic" impratio="10"/>
+  {quality_xml(size)}
+  <default>
+    <default class="look"><geom contype="0" conaffinity="0" mass="0"/></default>
+    <default class="pad"><geom contype="2" conaffinity="1" condim="4" friction="1.2 .02 .001" mass="0"/></default>
+  </default>
+  <worldbody>
+    {_light_xml(shift)}
+    <geom class="look" type="plane" size="8 8 1" pos="0 0 -.004" rgba=".28 .38 .45 1"/>
+    <geom name="mat" type="box" size=".165 .195 .01" pos="0 0 -.01" rgba=".86 .84 .78 1" contype="2" conaffinity="1"
+      friction=".8 .02 .001"/>
+    <geom name="table" type="plane" size="3 3 1" pos="0 0 -.0005" rgba="0 0 0 0" contype="2" conaffinity="1"/>
+    {_cameras_xml(shift)}
+    {arm.body_xml(mount, yaw, on_hand=_wrist_camera_xml(shift))}
+    {_thing_xml(shift.thing)}
+  </worldbody>
+  <actuator>{arm.actuator_xml()}</actuator>
+</mujoco>"""
+
+
+def _opening(data: Any) -> float:
+    return float(min(1.0, max(0.0, data.qpos[5:7].mean() / arm.FINGER_STROKE)))
+
+
+def _thing_xml(thing: Thing) -> str:
+    size = (
+        f"{thing.half_width:.6g} {thing.half_width:.6g} {thing.half_height:.6g}"
+        if thing.shape == "box"
+        else f"{thing.half_width:.6g} {thing.half_height:.6g}"
+    )
+    red, green, blue = thing.colour
+    return f"""
+    <body name="block" pos="0 0 {thing.half_height:.6g}">
+      <freejoint name="block"/>
+      <geom name="block" type="{thing.shape}" size="{size}" mass=".06" rgba="{red:.4g} {green:.4g} {blue:.4g} 1"
+        condim="4" friction="1.2 .02 .001" contype="1" conaffinity="2"/>
+    </body>"""
+
+
+def _light_xml(shift: Shift) -> str:
+    swing = math.radians(35) + shift.light_swing
+    x, y = 0.8 * math.cos(swing), 0.8 * math.sin(swing)
+    red, green, blue = (0.58 * shift.light_scale * part for part in shift.light_colour)
+    return (
+        f'<light type="directional" pos="{x:.6g} {y:.6g} 1" dir="{-x:.6g} {-y:.6g} -1"'
+        f' diffuse="{red:.6g} {green:.6g} {blue:.6g}" ambient="0 0 0" specular=".15 .15 .15" castshadow="true"/>'
+    )
+
+
+def _cameras_xml(shift: Shift) -> str:
+    slide, roll = shift.camera_slide, shift.camera_roll
+    front = _camera_xml("front", (0.475, slide, 0.54), (-0.030, 0.0, 0.040), 33, roll)
+    side = _camera_xml("side", (slide - 0.02, -0.62, 0.46), (-0.02, 0.0, 0.06), 36, roll)
+    return front + side
+
+
+def _wrist_camera_xml(shift: Shift) -> str:
+    # A camera on the hand has no room to be moved as far as one on a tripod.
+    slide = 0.2 * shift.camera_slide
+    return _camera_xml("wrist", (0.075, slide, -0.030), (0.0, 0.0, -arm.TOOL_DROP), 62, shift.camera_roll)
+
+
+def _camera_xml(
+    name: str, eye: tuple[float, float, float], target: tuple[float, float, float], fovy: float, roll: float
+) -> str:
+    forward = np.subtract(target, eye)
+    forward = forward / np.linalg.norm(forward)
+    right = np.cross(forward, [0.0, 0.0, 1.0])
+    right = right / np.linalg.norm(right)
+    up = np.cross(right, forward)
+    tilted = math.cos(roll) * right + math.sin(roll) * up
+    upright = math.cos(roll) * up - math.sin(roll) * right
+    axes = " ".join(f"{value:.9g}" for value in (*tilted, *upright))
+    place = " ".join(f"{value:.9g}" for value in eye)
+    return f'<camera name="{name}" pos="{place}" xyaxes="{axes}" fovy="{fovy}"/>'

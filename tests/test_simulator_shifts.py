@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from a2g_cli.errors import UnknownNameError, UsageError
+from a2g_cli.robots.sim import SimRobot
+from a2g_cli.simulator.shifts import SHIFTS, Shift, parse_shift
+
+
+def test_names_and_strengths() -> None:
+    assert parse_shift("none") == parse_shift("relit:0") == Shift()
+    assert parse_shift("relit") == parse_shift("relit:1.0")
+    assert str(parse_shift("camera-bump:0.5")) == "camera-bump:0.5"
+    assert str(parse_shift("none")) == "none"
+    for name in SHIFTS:
+        assert parse_shift(str(parse_shift(f"{name}:0.7"))) == parse_shift(f"{name}:0.7")
+
+
+def test_what_is_no_shift_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean relit"):
+        parse_shift("relite")
+    for text in ("relit:", "relit:strong", "relit:-1", "relit:nan", "relit:9"):
+        with pytest.raises(UsageError, match="strength"):
+            parse_shift(text)
+
+
+@pytest.mark.parametrize("name", SHIFTS)
+def test_effects_vanish_as_the_strength_does(name: str) -> None:
+    tiny, none = parse_shift(f"{name}:1e-6"), Shift()
+    for field in ("camera_slide", "camera_roll", "mount_yaw", "light_swing", "light_scale", "motor_gain"):
+        assert getattr(tiny, field) == pytest.approx(getattr(none, field), abs=1e-5)
+    assert tiny.light_colour == pytest.approx(none.light_colour, abs=1e-5)
+    assert tiny.motor_pull == pytest.approx(none.motor_pull, abs=1e-5)
+    assert tiny.thing.half_width == pytest.approx(none.thing.half_width, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", SHIFTS)
+def test_a_shift_leaves_the_states_of_trials_alone_and_changes_what_it_says(name: str) -> None:
+    plain, shifted = SimRobot(), SimRobot(shift=name)
+    plain.connect()
+    shifted.connect()
+    for index in range(3):
+        one, other = (robot.trial("evaluation", 0, index) for robot in (plain, shifted))
+        assert one.start == other.start
+        assert one.goal.truth == other.goal.truth
+        assert one.goal.name == other.goal.name
+        looks_alike = one.goal.fingerprint == other.goal.fingerprint
+        assert looks_alike == (name == "weak-motors")
+        # A state means the same under every shift, also for a thing of another height or an arm elsewhere.
+        shifted.begin(other.start)
+        for key, values in other.start.items():
+            np.testing.assert_allclose(shifted.state()[key], values, atol=1e-6)
+    plain.close()
+    shifted.close()
+
+
+def test_the_same_action_moves_a_remounted_arm_the_same_way_in_its_own_frame() -> None:
+    moves = []
+    for shift in ("none", "remounted"):
+        robot = SimRobot(shift=shift, cameras=())
+        robot.connect()
+        before = robot.observe().proprioception
+        before_on_table = np.array(robot.state()["tool"])
+        robot.act(np.array([0.03, 0.0, 0.0, 1.0], dtype=np.float32))
+        moves.append((robot.observe().proprioception - before, np.array(robot.state()["tool"]) - before_on_table))
+    np.testing.assert_allclose(moves[0][0], moves[1][0], atol=0.002)
+    turned = np.degrees(np.arctan2(moves[1][1][1], moves[1][1][0]))
+    assert turned == pytest.approx(20, abs=3)
+
+
+def test_weak_motors_go_half_as_far_and_are_pulled() -> None:
+    robot = SimRobot(shift="weak-motors", cameras=())
+    robot.connect()
+    before = robot.observe().proprioception
+    robot.act(np.array([0.02, 0.0, 0.02, 1.0], dtype=np.float32))
+    moved = robot.observe().proprioception - before
+    np.testing.assert_allclose(moved[:3], [0.012, 0.005, 0.010], atol=0.002)
