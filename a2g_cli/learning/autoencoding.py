@@ -13,7 +13,7 @@ from a2g_cli.policy.autoencoder import Autoencoder
 
 
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Return images (B, 3, H, W) in [-1, 1] with random framing (turn, zoom, shift), colour gain, contrast and light."""
+    """Return images (B, 3, H, W) in [-1, 1] with random framing (turn, zoom, shift), swapped and shifted colours, light."""
     size = images.shape[0]
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
@@ -25,6 +25,10 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
     affine = torch.stack([torch.stack([cos, -sin, shift[:, 0]], -1), torch.stack([sin, cos, shift[:, 1]], -1)], -2)
     grid = functional.affine_grid(affine, list(images.shape), align_corners=False)
     framed = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    # Demonstrations may hold one red thing only; a blue one should not be invisible.
+    order = torch.rand(size, 3, generator=generator).argsort(dim=1)
+    swapped = framed.gather(1, order[:, :, None, None].expand_as(framed))
+    framed = torch.where(uniform(0, 1, 1, 1, 1) < 0.5, swapped, framed)
     gain, offset = uniform(0.6, 1.3, 3, 1, 1), uniform(-0.15, 0.15, 1, 1, 1)
     light = uniform(0.7, 1.2, 1, 1, 1)
     return (((framed + 1) * gain * light - 1) + offset).clamp(-1, 1)

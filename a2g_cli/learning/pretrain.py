@@ -49,10 +49,10 @@ class PretrainSettings:
     """What a base is made with."""
 
     preset: str = "tiny"
-    autoencoder_iterations: int = 1600
+    autoencoder_iterations: int = 2400
     autoencoder_frames: int = 40_000
-    joint_iterations: int = 12_000
-    action_iterations: int = 4_000
+    joint_iterations: int = 10_000
+    action_iterations: int = 3_000
     batch: int = 64
     draws: int = 2
     """Noises and flow times per sample for the action loss."""

@@ -79,6 +79,13 @@ def read_config(folder: Path) -> tuple[Act2GoalConfig, dict[str, Any]]:
     return Act2GoalConfig.from_json(data["policy"]), dict(data.get("facts") or {})
 
 
+def arrived_below(folder: Path) -> float:
+    """Return the steps-to-go below which this base counts as arrived [steps], as measured when it was made."""
+    _, facts = read_config(folder)
+    value = facts.get("arrived_below", 0.0)
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
 def load(folder: Path = SHIPPED) -> Act2Goal:
     """Return the policy's networks, frozen and ready to act.
 

@@ -1,4 +1,4 @@
-"""Builds a complete recording out of a ``.partial``: after an episode, or after the death of its writer."""
+"""Builds a recording out of a journal: at the end of an episode, or after the death of its writer."""
 
 from pathlib import Path
 from typing import Any
@@ -9,111 +9,112 @@ import numpy as np
 from a2g_cli.episode import Outcome
 from a2g_cli.errors import RecordingError
 from a2g_cli.recording import schema, storage
-from a2g_cli.robots.robot import RobotSpec
+from a2g_cli.recording.journal import JournalReader, inflate
 
-BUILDING = ".building"
-"""Ending of the file that becomes the recording once it is whole."""
-
-_ATTRIBUTES = ("spec", "goal", "provenance", "created_at", "written_by")
+_FRAME_CODEC: dict[str, Any] = {"compression": "gzip", "compression_opts": 1}
+"""Lossless, and in every HDF5 build; measured against lzf in ``benchmarks/recording.py``. Shuffling does nothing to bytes."""
 
 
-def assemble(partial: Path, path: Path, outcome: Outcome) -> Path:
-    """Build ``path`` from the committed steps of ``partial``, durably, and return it. ``partial`` is only read.
+def assemble(partial: Path, path: Path, outcome: Outcome, trusted: bool = False) -> Path:
+    """Build ``path`` from the whole steps of ``partial``, durably, and return it. ``partial`` is only read.
+
+    The file appears under its name when its last byte is on the disk. ``trusted``: this process wrote ``partial``, so
+    its frames need not be unpacked to be checked.
 
     Raises:
         RecordingError: ``partial`` is damaged or holds no step, ``path`` exists, or the disk refuses.
     """
-    building = path.with_name(path.name + BUILDING)
-    try:
-        with storage.reading(partial, "unfinished recording"), storage.open_untrusted(partial, swmr=True) as source:
-            steps = committed_steps(source)
-            spec = schema.spec_from_json(storage.text_attribute(source, "spec"))
-            with storage.writing(path), h5py.File(building, "w", libver=storage.LIBVER, locking="best-effort") as file:
-                _copy(source, file, spec, steps)
-                _describe(source, file, spec, outcome, steps)
-        with storage.writing(path):
-            storage.sync_file(building)
-            if path.exists():
-                raise RecordingError(f"{path} exists: a recording is never overwritten.")
-            building.replace(path)
-            storage.sync_folder(path.parent)
-    finally:
-        building.unlink(missing_ok=True)
+    with storage.reading(partial, "unfinished recording"), JournalReader(partial) as journal:
+        steps = journal.observations - 1
+        if not 1 <= steps <= schema.MAX_STEPS:
+            raise ValueError(f"it holds {max(steps, 0)} complete steps")
+        attributes = {**journal.attributes, "outcome": schema.outcome_to_json(outcome)}
+        if set(attributes) != schema.ATTRIBUTES:
+            raise ValueError(f"it has the attributes {sorted(attributes)}")
+        with storage.creating(path) as file:
+            _copy(journal, file, steps, trusted)
+            _add_views(file, list(journal.spec.cameras), steps)
+            _add_judgement(file, outcome, steps)
+            provenance = schema.provenance_from_json(attributes["provenance"])
+            file["data"].attrs["total"] = file[schema.DEMO].attrs["num_samples"] = steps
+            file["data"].attrs["env_args"] = schema.env_args(journal.spec, provenance)
+            for name, text in attributes.items():
+                storage.write_text(file, name, text)
+            file.attrs[schema.MARK] = schema.FORMAT
     return path
 
 
-def committed_steps(source: Any) -> int:
-    """Return the steps that ``source``, an open ``.partial``, surely holds. Raises ValueError when there are none."""
-    version = storage.integer_attribute(source, schema.PARTIAL_MARK)
-    if version > schema.FORMAT:
-        raise ValueError(f"it is format {version}, this a2g knows {schema.FORMAT}: a newer a2g is needed")
-    steps = int(storage.stored(source, "committed", (1,), "i8")[0])
-    if steps < 1:
-        raise ValueError("it holds no complete step")
-    if steps > schema.MAX_STEPS:
-        raise ValueError(f"it claims {steps} steps")
-    return steps
+def _copy(journal: JournalReader, file: Any, steps: int, trusted: bool) -> None:
+    """Copy T actions and T + 1 observations; frames stay deflated as they are."""
+    spec = journal.spec
+    for camera, image in journal.goal_images().items():
+        file.create_dataset(f"goal/{camera}", data=image, chunks=image.shape, **_FRAME_CODEC)
+    frames = [
+        file.create_dataset(f"frames/{camera}", (steps + 1, *size, 3), "u1", chunks=(1, *size, 3), **_FRAME_CODEC)
+        for camera, size in spec.cameras.items()
+    ]
+    rows = []
+    for index in range(steps + 1):
+        step = journal.step(index)
+        for dataset, frame in zip(frames, step.frames, strict=True):
+            if not trusted:
+                inflate(frame, dataset.shape[1:])
+            dataset.id.write_direct_chunk((index, 0, 0, 0), frame)
+        rows.append(step)
+    storage.write_array(file, "times", np.array([row.time for row in rows], np.float64))
+    for camera, captured in zip(spec.cameras, zip(*(row.captured_at for row in rows), strict=True), strict=True):
+        storage.write_array(file, f"captured_at/{camera}", np.array(captured, np.float64))
+    storage.write_array(file, "proprioception", np.stack([row.proprioception for row in rows]))
+    storage.write_array(file, f"{schema.DEMO}/actions", np.stack([row.sent for row in rows[1:]]))
+    storage.write_array(file, f"{schema.DEMO}/actions_requested", np.stack([row.requested for row in rows[1:]]))
 
 
-def _copy(source: Any, file: Any, spec: RobotSpec, steps: int) -> None:
-    """Copy the first ``steps`` actions and ``steps + 1`` observations; frames stay compressed as they are."""
-    for camera in spec.cameras:
-        file.require_group("frames")
-        source.copy(storage.stored(source, f"frames/{camera}", (None, None, None, 3), "u1"), file, f"frames/{camera}")
-        if file[f"frames/{camera}"].shape[0] <= steps:
-            raise ValueError(f"frames/{camera} holds fewer than {steps + 1} frames")
-        file[f"frames/{camera}"].resize(steps + 1, axis=0)  # what was written after the last flush
-        _rows(source, file, f"captured_at/{camera}", (None,), "f8", steps + 1)
-    for camera in storage.members(source, "goal"):
-        file.require_group("goal")
-        source.copy(storage.stored(source, f"goal/{camera}", (None, None, 3), "u1"), file, f"goal/{camera}")
-    _rows(source, file, "times", (None,), "f8", steps + 1)
-    width = len(spec.proprioception_names)
-    if width:
-        _rows(source, file, "proprioception", (None, width), "f4", steps + 1)
-    else:
-        file.create_dataset("proprioception", (steps + 1, 0), np.float32)
-    for name in ("actions", "actions_requested"):
-        _rows(source, file, name, (None, len(spec.action_names)), "f4", steps, f"{schema.DEMO}/{name}")
-
-
-def _rows(
-    source: Any, file: Any, name: str, shape: tuple[int | None, ...], dtype: str, count: int, target: str | None = None
-) -> None:
-    rows = storage.stored(source, name, shape, dtype)[:count]
-    if len(rows) < count:
-        raise ValueError(f"{name} holds {len(rows)} rows, {count} are needed")
-    _store(file, target or name, rows)
-
-
-def _store(file: Any, name: str, rows: Any) -> None:
-    # With a checksum, like everything else in the file: a flipped bit is found, not learned from.
-    file.create_dataset(name, data=rows, chunks=rows.shape, fletcher32=True)
-
-
-def _describe(source: Any, file: Any, spec: RobotSpec, outcome: Outcome, steps: int) -> None:
-    """Add what robomimic looks for, and the attributes."""
-    demo = file[schema.DEMO]
-    last = np.zeros(steps, np.float32)
-    last[-1] = 1.0
-    _store(demo, "rewards", last if outcome.success else np.zeros(steps, np.float32))
-    _store(demo, "dones", last.astype(np.int64))
-    views = {schema.image_key(camera): f"frames/{camera}" for camera in spec.cameras}
-    if spec.proprioception_names:
-        views["proprioception"] = "proprioception"
+def _add_views(file: Any, cameras: list[str], steps: int) -> None:
+    """Add ``obs`` [0 : T] and ``next_obs`` [1 : T + 1] as robomimic wants them, without storing a frame twice."""
+    targets = {schema.image_key(camera): f"frames/{camera}" for camera in cameras}
+    if file["proprioception"].size:
+        targets["proprioception"] = "proprioception"
     for group, begin in (("obs", 0), ("next_obs", 1)):
-        for key, target in views.items():
-            dataset = file[target]
+        for key, target in targets.items():
+            rows = file[target]
+            layout = h5py.VirtualLayout((steps, *rows.shape[1:]), rows.dtype)
             # "." is this very file, wherever it is moved to.
-            window = h5py.VirtualSource(".", target, dataset.shape, dataset.dtype)[begin : begin + steps]
-            layout = h5py.VirtualLayout((steps, *dataset.shape[1:]), dataset.dtype)
-            layout[...] = window
-            demo.require_group(group).create_virtual_dataset(key, layout)
-    demo.attrs["num_samples"] = steps
-    file["data"].attrs["total"] = steps
-    provenance = schema.provenance_from_json(storage.text_attribute(source, "provenance"))
-    file["data"].attrs["env_args"] = schema.env_args(spec, provenance)
-    for name in _ATTRIBUTES:
-        storage.write_text(file, name, storage.text_attribute(source, name))
-    storage.write_text(file, "outcome", schema.outcome_to_json(outcome))
-    file.attrs[schema.MARK] = schema.FORMAT
+            layout[...] = h5py.VirtualSource(".", target, rows.shape, rows.dtype)[begin : begin + steps]
+            file.require_group(f"{schema.DEMO}/{group}").create_virtual_dataset(key, layout)
+
+
+def _add_judgement(file: Any, outcome: Outcome, steps: int) -> None:
+    """Add ``rewards`` and ``dones``: 1 on the last step, for rewards only if the episode succeeded."""
+    last = np.zeros(steps, np.float32)
+    last[-1] = 1
+    storage.write_array(file, f"{schema.DEMO}/dones", last.astype(np.int64))
+    storage.write_array(file, f"{schema.DEMO}/rewards", last * bool(outcome.success))
+
+
+def salvage(partial: Path) -> Path:
+    """Make a recording of what a ``.partial`` holds, beside it (``NAME-salvaged.hdf5``), and return its path.
+
+    The ``.partial`` is left as it is. Nobody judged the episode: its outcome is ``stopped_by="salvaged"``.
+
+    Raises:
+        RecordingError: it is no unfinished recording, is being written, holds no complete step, or was salvaged before.
+    """
+    partial = Path(partial)
+    ending = schema.SUFFIX + schema.PARTIAL_SUFFIX
+    if not partial.name.endswith(ending):
+        raise RecordingError(f"{partial} is not unfinished: the name of such a recording ends in {ending}.")
+    if not partial.is_file():
+        raise RecordingError(f"{partial} does not exist: `a2g recordings` lists what there is.")
+    stem = partial.name.removesuffix(ending)
+    complete, path = partial.with_name(stem + schema.SUFFIX), partial.with_name(f"{stem}-salvaged{schema.SUFFIX}")
+    with storage.reading(partial, "unfinished recording"):
+        if storage.being_written(partial):
+            raise RecordingError(f"{partial} is being written at this moment: there is nothing to repair.")
+    if complete.exists():
+        raise RecordingError(
+            f"{complete} is complete: {partial.name} is what is left of writing it, and may be removed."
+        )
+    if path.exists():
+        raise RecordingError(f"{path} exists: {partial.name} was salvaged before.")
+    storage.building_path(complete).unlink(missing_ok=True)  # half of what the dead writer was about to complete
+    return assemble(partial, path, Outcome(None, "none", "salvaged"))

@@ -19,8 +19,8 @@ FORMAT = 1
 MARK = "a2g_recording"
 """Root attribute: the format's version. A file without it is not a recording."""
 
-PARTIAL_MARK = "a2g_partial"
-"""Root attribute of a recording that is still being written."""
+ATTRIBUTES = {"spec", "goal", "provenance", "outcome", "created_at", "written_by"}
+"""Root attributes that are texts."""
 
 DEMO = "data/demo_0"
 """The one episode, where robomimic looks for it."""
@@ -197,7 +197,7 @@ def env_args(spec: RobotSpec, provenance: Provenance) -> str:
     return to_json("environment", {"env_name": provenance.robot, "type": None, "env_kwargs": settings})
 
 
-def names_once(what: str, names: Sequence[str]) -> None:
+def check_keys(what: str, names: Sequence[str]) -> None:
     """Raise RecordingError unless every name may be a key in the file: not empty, no ``/``, not ``.`` or ``..``."""
     for name in names:
         if not name or "/" in name or "\0" in name or name in {".", ".."} or len(name) > 200:

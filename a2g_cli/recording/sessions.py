@@ -63,28 +63,20 @@ class Session:
         if not paths:
             raise RecordingError(f"the session {self.name} has no recording to link.")
         index = self.folder / INDEX
-        building = self.folder / f"{INDEX}.building"
         total, successes, environment = 0, [], ""
-        try:
-            with storage.writing(index), h5py.File(building, "w", libver=storage.LIBVER, locking="best-effort") as file:
-                data = file.create_group("data")
-                for number, path in enumerate(paths):
-                    with Recording(path) as recording:
-                        total += recording.length
-                        environment = schema.env_args(recording.spec, recording.provenance)
-                        if recording.outcome.success:
-                            successes.append(f"demo_{number}")
-                    # By name alone: the folder may be moved.
-                    data[f"demo_{number}"] = h5py.ExternalLink(path.name, schema.DEMO)
-                data.attrs["total"] = total
-                data.attrs["env_args"] = environment
-                file.create_dataset("mask/success", data=successes, shape=(len(successes),), dtype="S32")
-            with storage.writing(index):
-                storage.sync_file(building)
-                building.replace(index)
-                storage.sync_folder(self.folder)
-        finally:
-            building.unlink(missing_ok=True)
+        with storage.creating(index, overwrite=True) as file:
+            data = file.create_group("data")
+            for number, path in enumerate(paths):
+                with Recording(path) as recording:
+                    total += recording.length
+                    environment = schema.env_args(recording.spec, recording.provenance)
+                    if recording.outcome.success:
+                        successes.append(f"demo_{number}")
+                # By name alone: the folder may be moved.
+                data[f"demo_{number}"] = h5py.ExternalLink(path.name, schema.DEMO)
+            data.attrs["total"] = total
+            data.attrs["env_args"] = environment
+            file.create_dataset("mask/success", data=successes, shape=(len(successes),), dtype="S32")
         return index
 
 

@@ -2,22 +2,24 @@
 
 import errno
 import fcntl
+import io
 import json
 import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from a2g_cli.errors import RecordingError
 
 LIBVER = ("v110", "v110")
-"""Any HDF5 since 1.10 (2016) reads what is written: the first with virtual datasets and single-writer-multiple-reader."""
+"""Any HDF5 since 1.10 (2016) reads what is written: the first with virtual datasets."""
 
 _FLOOR = 200 * 2**20
 _DEFLATE, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000
@@ -33,6 +35,7 @@ _REASONS = {
     errno.EACCES: "no permission",
     errno.EPERM: "no permission",
     errno.ENOENT: "there is no such file or folder",
+    errno.EEXIST: "a file stands where a folder must be",
     errno.EISDIR: "it is a folder",
     errno.ENOTDIR: "a file stands where a folder must be",
     errno.EAGAIN: "another program is writing it",
@@ -94,49 +97,130 @@ def check_disk(path: Path, needed_bytes: int = _FLOOR) -> None:
         )
 
 
-def sync_file(path: Path) -> None:
-    """Return when the bytes of ``path`` are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+def building_path(path: Path) -> Path:
+    """Return where ``path`` stands until it is whole."""
+    return path.with_name(path.name + ".building")
+
+
+@contextmanager
+def creating(path: Path, overwrite: bool = False) -> Iterator[Any]:
+    """Give an HDF5 file to fill; when the block ends, it is on the disk, whole, under the name ``path``.
+
+    Raises:
+        RecordingError: ``path`` exists and ``overwrite`` is false, or the disk refuses. Nothing is left behind then.
+    """
+    building = building_path(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        raw = building.open("w+b", buffering=0)
     try:
-        os.fsync(descriptor)
+        with raw:
+            sink = _Sink(raw)
+            try:
+                with h5py.File(sink, "w", libver=LIBVER) as file:
+                    yield file
+            except (OSError, RuntimeError, ValueError, KeyError):
+                if sink.error is None:
+                    raise
+            with writing(path):
+                if sink.error is not None:
+                    raise sink.error
+                os.fsync(raw.fileno())
+        with writing(path):
+            if path.exists() and not overwrite:
+                raise RecordingError(f"{path} exists: a recording is never overwritten.")
+            building.replace(path)
+            _sync_folder(path.parent)
     finally:
-        os.close(descriptor)
+        with suppress(OSError):
+            building.unlink(missing_ok=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Return when the names in ``folder`` are on the disk."""
-    if os.name == "posix":  # elsewhere a folder cannot be opened, and renaming is durable by itself
-        sync_file(folder)
+class _Sink(io.RawIOBase):
+    """A file for HDF5 to write that never fails: the first error is kept, and what follows it is dropped.
+
+    HDF5 does not survive a disk that is full: closing the file ends the process. So it is not told.
+    """
+
+    def __init__(self, raw: io.FileIO) -> None:
+        super().__init__()
+        self._raw = raw
+        self._position = 0
+        self._size = 0
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        begin = self._position
+        self._position += len(view)
+        self._size = max(self._size, self._position)
+        try:
+            rest = view
+            while rest and self.error is None:
+                written = os.pwrite(self._raw.fileno(), rest, begin)
+                begin, rest = begin + written, rest[written:]
+        except OSError as error:
+            self.error = error
+        return len(view)
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        data = os.pread(self._raw.fileno(), len(view), self._position).ljust(len(view), b"\0")
+        view[:] = data
+        self._position += len(view)
+        return len(view)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def truncate(self, size: int | None = None) -> int:
+        size = self._position if size is None else size
+        self._size = size
+        try:
+            if self.error is None:
+                os.ftruncate(self._raw.fileno(), size)
+        except OSError as error:
+            self.error = error
+        return size
 
 
-def hold(path: Path) -> int | None:
-    """Mark ``path`` as being written by this process, until the returned descriptor is closed; None where that fails."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:  # some network disks have no locks
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def held(path: Path) -> bool:
-    """Whether a living process holds ``path``."""
+def being_written(path: Path) -> bool:
+    """Whether a living process holds the lock of a writer on ``path``. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:
+    except OSError:  # some network disks have no locks
         return False
     finally:
         os.close(descriptor)
     return False
 
 
-def open_untrusted(path: Path, swmr: bool = False) -> Any:
-    """Open an HDF5 file read-only. ``swmr``: one that is being written, or whose writer died. Raises OSError."""
-    return h5py.File(path, "r", libver=LIBVER if swmr else None, swmr=swmr, locking="best-effort")
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_array(node: Any, name: str, array: NDArray[Any]) -> None:
+    """Write a small array with a checksum, as frames have: a flipped bit is found, not learned from."""
+    if array.size:
+        node.create_dataset(name, data=array, chunks=array.shape, fletcher32=True)
+    else:
+        node.create_dataset(name, data=array)
+
+
+def open_untrusted(path: Path) -> Any:
+    """Open an HDF5 file read-only. Raises OSError."""
+    return h5py.File(path, "r", locking="best-effort")
 
 
 def stored(file: Any, name: str, shape: tuple[int | None, ...], dtype: str) -> Any:

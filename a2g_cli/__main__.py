@@ -1,0 +1,5 @@
+"""``python -m a2g_cli`` is ``a2g``."""
+
+from a2g_cli.app import main
+
+main()

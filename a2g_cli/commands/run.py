@@ -1,0 +1,195 @@
+"""``a2g run``: roll the policy out towards goals; every episode is recorded."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from a2g_cli import goals as goal_store
+from a2g_cli.commands.deployment import Deployment
+from a2g_cli.commands.report import Report
+from a2g_cli.display.console import draws_pictures, stderr_console
+from a2g_cli.display.rollout_view import RolloutView, rollout_view
+from a2g_cli.episode import Goal, Image, Observation, Outcome, Provenance
+from a2g_cli.errors import GoalNotReached, UsageError
+from a2g_cli.policy import checkpoint
+from a2g_cli.policy.acting import ActingSettings
+from a2g_cli.policy.policy import Policy
+from a2g_cli.policy.shelf import Shelf
+from a2g_cli.recording.sessions import Session, new_session
+from a2g_cli.robots.robot import InstrumentedRobot, Robot
+from a2g_cli.session.interrupt import Interrupt
+from a2g_cli.session.players import Players
+from a2g_cli.session.recorder import Recorder
+from a2g_cli.session.rollout import Job, RolloutSettings, roll_out
+from a2g_cli.workspace import Workspace
+
+_MOST_RESETS = 50
+
+
+def fresh_start(robot: Robot, goal: Goal) -> None:
+    """Reset until the goal is not already true; a start that satisfies the goal says nothing.
+
+    Raises:
+        UsageError: every reset satisfies it.
+    """
+    for _ in range(_MOST_RESETS):
+        robot.reset()
+        if not isinstance(robot, InstrumentedRobot) or goal.truth is None or not robot.succeeded(goal):
+            return
+    raise UsageError(f"after {_MOST_RESETS} resets the goal {goal.name!r} is still true from the start.")
+
+
+def run(
+    workspace: Workspace,
+    deployment: Deployment,
+    names: Sequence[str],
+    episodes: int,
+    adapter: str | None,
+    base: Path | None,
+    steps: int,
+    seed: int,
+    session_name: str | None,
+    imagine: bool,
+) -> Report:
+    """Roll ``episodes`` episodes out for each goal.
+
+    Raises:
+        UsageError, GoalError, CheckpointError, HardwareError, SafetyStop: see their messages.
+        GoalNotReached: through the report's exit code 5, when no judged episode reached its goal.
+    """
+    console = stderr_console()
+    goals = [goal_store.load_goal(workspace, name) for name in names]
+    shelf = Shelf(workspace)
+    folder = base or checkpoint.SHIPPED
+    name = shelf.active() if adapter is None else adapter
+    settings = RolloutSettings(limit=steps, arrived_below=checkpoint.arrived_below(folder))
+    with deployment.connected() as (robot,):
+        for goal in goals:
+            for warning in goal_store.check_goal(goal, robot.spec):
+                console.print(f"[yellow]note:[/] {warning}")
+        acting = ActingSettings(imagine_steps=4 if imagine and draws_pictures(console) else 0)
+        players = Players(folder, shelf, robot.spec, acting)
+        policy = players.get(name)
+        session = new_session(workspace, session_name)
+        floor = name in ("random", "still")
+        provenance = Provenance(
+            robot=robot.spec.name,
+            policy=policy.name,
+            shift=str(deployment.settings.get("shift", "none")),
+            base=None if floor else players.base_hash(),
+            adapter=None if floor or name == "none" else shelf.get(name).fingerprint,
+            adapter_name=name,
+            seed=seed,
+        )
+        wanted = [goal for goal in goals for _ in range(episodes)]
+        begun = time.monotonic()
+        with rollout_view(console) as view, Interrupt(lambda: view.note("finishing the step, saving …")) as interrupt:
+            view.note(f"{robot.spec.name} · adapter {name} · session {session.name}")
+            done, planning = _roll_each(robot, wanted, session, provenance, policy, settings, view, interrupt)
+    if done:
+        session.link()
+    return _report(session, name, done, planning, time.monotonic() - begun, interrupt.requested)
+
+
+class _Timed:
+    """Passes a rollout's events on to the view and keeps what the summary needs."""
+
+    def __init__(self, view: RolloutView) -> None:
+        self._view = view
+        self.planning: list[float] = []
+        self.steps = 0
+
+    def planned(
+        self, observation: Observation, imagined: Mapping[str, Sequence[Image]], steps_to_go: float, seconds: float
+    ) -> None:
+        self.planning.append(seconds)
+        self._view.planned(observation, imagined, steps_to_go, seconds)
+
+    def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
+        self.steps = step
+        self._view.stepped(step, observation, steps_to_go)
+
+
+def _job(goal: Goal, seed: int, recorder: Recorder) -> Job:
+    return Job(goal, seed, lambda robot: fresh_start(robot, goal), lambda _: recorder)
+
+
+@dataclass(frozen=True)
+class _Done:
+    goal: str
+    path: Path
+    outcome: Outcome
+    steps: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "path": str(self.path),
+            "goal": self.goal,
+            "steps": self.steps,
+            "success": self.outcome.success,
+            "judge": self.outcome.judge,
+            "stopped_by": self.outcome.stopped_by,
+        }
+
+
+def _roll_each(
+    robot: Robot,
+    wanted: Sequence[Goal],
+    session: Session,
+    provenance: Provenance,
+    policy: Policy,
+    settings: RolloutSettings,
+    view: RolloutView,
+    interrupt: Interrupt,
+) -> tuple[list[_Done], list[float]]:
+    """Roll one episode out for each goal in turn; return what was recorded and the planning times [s]."""
+    done: list[_Done] = []
+    planning: list[float] = []
+    for i, goal in enumerate(wanted):
+        if interrupt():
+            break
+        path = session.next_path()
+        view.episode_started(i, len(wanted), goal, settings.limit)
+        timed = _Timed(view)
+        recorder = Recorder(path, robot.spec, goal, provenance)
+        job = _job(goal, (provenance.seed or 0) * 100_003 + i, recorder)
+        for _, outcome in roll_out([robot], [job], policy, settings, timed, interrupt):
+            view.episode_ended(i, outcome, timed.steps, path if timed.steps else None)
+            if timed.steps:
+                done.append(_Done(goal.name, path, outcome, timed.steps))
+        planning += timed.planning
+    return done, planning
+
+
+def _report(
+    session: Session, adapter: str, done: Sequence[_Done], planning: Sequence[float], seconds: float, interrupted: bool
+) -> Report:
+    judged = [episode for episode in done if episode.outcome.success is not None]
+    successes = sum(bool(episode.outcome.success) for episode in judged)
+    document = {
+        "session": session.name,
+        "adapter": adapter,
+        "recordings": [episode.to_json() for episode in done],
+        "episodes": len(done),
+        "successes": successes,
+        "seconds": round(seconds, 2),
+        "planning_ms": round(1000 * float(np.median(planning)), 2) if planning else None,
+    }
+    told = (
+        f"{successes} of {len(judged)} reached the goal"
+        if judged
+        else "nobody could judge whether the goal was reached"
+    )
+    lines = [
+        f"{len(done)} episodes in {session.folder}: {told}.",
+        f"next: a2g replay {session.name}/{done[-1].path.stem} · a2g adapt {session.name}"
+        if done
+        else "nothing was recorded.",
+    ]
+    if interrupted:
+        return Report(document, lines, 130)
+    return Report(document, lines, GoalNotReached.exit_code if judged and not successes else 0)

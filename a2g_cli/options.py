@@ -1,0 +1,34 @@
+"""The options that several commands share, so that they read and mean the same everywhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Workspace = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace", metavar="DIR", help="Folder with recordings/ and adapters/; else $A2G_WORKSPACE, else here."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")]
+Robot = Annotated[
+    str | None, typer.Option("--robot", metavar="NAME", help="Robot driver; else a2g.toml's, else the simulator.")
+]
+Scene = Annotated[str | None, typer.Option("--scene", metavar="NAME", help="Scene of the simulator.")]
+Shift = Annotated[
+    str | None,
+    typer.Option(
+        "--shift",
+        metavar="NAME[:STRENGTH]",
+        help="Deploy the simulator otherwise than it was demonstrated: camera-bump, remounted, new-object, relit, "
+        "weak-motors.",
+    ),
+]
+Base = Annotated[Path | None, typer.Option("--base", metavar="DIR", help="Base checkpoint; else the shipped one.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of starts, goals and noise.")]
+Adapter = Annotated[
+    str | None,
+    typer.Option("--adapter", metavar="NAME", help="Adapter, or none, random, still; else the active one."),
+]
+Steps = Annotated[int, typer.Option("--steps", min=1, help="Most actions in an episode.")]

@@ -1,0 +1,224 @@
+"""The file of an episode that is still going on: ``.partial``, an append-only log with a checksum on every record.
+
+HDF5 is no place for this: a process that dies while HDF5 writes leaves a file that may not open, and a disk that fills
+up takes the process down with it, which an arm in motion must not suffer. A log that is only ever appended to has neither
+fault: what was written before stays whole, and a torn last record is told by its checksum.
+
+    file     = "a2g partial 1\n" record*
+    record   = length (uint32) crc32 (uint32) payload, little endian
+    payloads = header, one zlib'd image a goal camera in the header's order, then T + 1 steps
+    header   = JSON: the attributes of the recording, and the goal cameras with height and width
+    step     = time (f8) captured_at (f8 a camera) proprioception (P f4) requested (A f4) sent (A f4)
+               then for each camera: length (uint32) and the zlib'd frame (H W 3 bytes)
+
+The first step is the observation before any action: its actions mean nothing.
+"""
+
+import fcntl
+import os
+import struct
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from a2g_cli.episode import Image, Observation, Vector
+from a2g_cli.recording import schema
+from a2g_cli.robots.robot import RobotSpec
+
+MAGIC = b"a2g partial 1\n"
+_MAGIC_START = b"a2g partial "
+
+_RECORD = struct.Struct("<II")
+_LENGTH = struct.Struct("<I")
+
+
+@dataclass(frozen=True)
+class Step:
+    """An action and the observation that it led to, as a record holds them."""
+
+    requested: Vector
+    """(A,)."""
+    sent: Vector
+    """(A,)."""
+    proprioception: Vector
+    """(P,)."""
+    time: float
+    captured_at: tuple[float, ...]
+    """One a camera, in the spec's order [s]."""
+    frames: tuple[bytes, ...]
+    """One a camera, in the spec's order, deflated."""
+
+
+def deflate(image: Image) -> bytes:
+    """Return an image's bytes in zlib's format, which is what HDF5's gzip filter stores too."""
+    # Level 1: the higher ones cost several times as much for a few per cent (benchmarks/recording.py).
+    return zlib.compress(np.ascontiguousarray(image).data, 1)
+
+
+def inflate(data: bytes, shape: tuple[int, ...]) -> Image:
+    """Return the image of ``shape`` in ``data``. Raises ValueError for anything else, however much it would unpack to."""
+    size = int(np.prod(shape))
+    unpacker = zlib.decompressobj()
+    try:
+        pixels = unpacker.decompress(data, size + 1)
+    except zlib.error as error:
+        raise ValueError(f"a frame cannot be unpacked: {error}") from error
+    if len(pixels) != size or unpacker.unconsumed_tail or unpacker.unused_data:
+        raise ValueError(f"a frame does not have {size} bytes")
+    return np.frombuffer(pixels, np.uint8).reshape(shape)
+
+
+class JournalWriter:
+    """Appends records to ``path``, a new file that no other process writes while this one lives. Raises OSError."""
+
+    def __init__(self, path: Path) -> None:
+        # Exclusive: of two writers with the same idea, one gets the name.
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        self._error: OSError | None = None
+        with suppress(OSError):  # some network disks have no locks
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            self._write(MAGIC)
+        except OSError:
+            self.close()
+            path.unlink()
+            raise
+
+    def append(self, payload: bytes) -> None:
+        """Add one record; when this returns, the death of the process no longer loses it."""
+        self._write(_RECORD.pack(len(payload), zlib.crc32(payload)) + payload)
+
+    def _write(self, data: bytes) -> None:
+        if self._error is not None:
+            raise self._error  # what came after a torn record could not be read
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError as error:
+            self._error = error
+            raise
+
+    def close(self) -> None:
+        """Close the file; harmless when called twice."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def pack_header(attributes: Mapping[str, str], goal: Mapping[str, Image]) -> list[bytes]:
+    """Return the payloads that stand before the steps."""
+    cameras = [{"name": name, "height": image.shape[0], "width": image.shape[1]} for name, image in goal.items()]
+    header = {"attributes": dict(attributes), "goal_cameras": cameras}
+    return [schema.to_json("header", header).encode(), *(deflate(image) for image in goal.values())]
+
+
+def pack_step(spec: RobotSpec, requested: Vector, sent: Vector, observation: Observation) -> bytes:
+    """Return the payload of one step."""
+    parts = [
+        np.asarray([observation.time, *(observation.captured_at[camera] for camera in spec.cameras)], "<f8").tobytes(),
+        *(np.asarray(vector, "<f4").tobytes() for vector in (observation.proprioception, requested, sent)),
+    ]
+    for camera in spec.cameras:
+        frame = deflate(observation.images[camera])
+        parts += [_LENGTH.pack(len(frame)), frame]
+    return b"".join(parts)
+
+
+class JournalReader:
+    """Reads the whole records of a journal, of which nothing is believed before it is checked.
+
+    Raises (from every method): OSError, KeyError, TypeError, ValueError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        try:
+            self._offsets = self._scan()
+            if not self._offsets:
+                raise ValueError("it ends before its header")
+            self._read_header()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _scan(self) -> list[tuple[int, int]]:
+        """Return where every payload begins and how long it is, up to the first record that is not whole."""
+        magic = self._file.read(len(MAGIC))
+        if magic != MAGIC:
+            newer = magic.startswith(_MAGIC_START)
+            raise ValueError("a newer a2g is needed to read it" if newer else "it is not an unfinished recording")
+        size = os.fstat(self._file.fileno()).st_size
+        offsets = []
+        while len(head := self._file.read(_RECORD.size)) == _RECORD.size:
+            length, checksum = _RECORD.unpack(head)
+            begin = self._file.tell()
+            if length > size - begin or zlib.crc32(self._file.read(length)) != checksum:
+                break
+            offsets.append((begin, length))
+        return offsets
+
+    def _payload(self, index: int) -> bytes:
+        begin, length = self._offsets[index]
+        self._file.seek(begin)
+        return self._file.read(length)
+
+    def _read_header(self) -> None:
+        header = schema.from_json(self._payload(0).decode())
+        self.attributes: dict[str, str] = {name: str(text) for name, text in header["attributes"].items()}
+        self.spec = schema.spec_from_json(self.attributes["spec"])
+        self._goal_cameras: list[dict[str, Any]] = header["goal_cameras"]
+        schema.check_keys("camera", [*self.spec.cameras, *(camera["name"] for camera in self._goal_cameras)])
+
+    def goal_images(self) -> dict[str, Image]:
+        """Return camera -> (H, W, 3) of the goal."""
+        images = {}
+        for index, camera in enumerate(self._goal_cameras, start=1):
+            height, width = int(camera["height"]), int(camera["width"])
+            if not (1 <= height <= schema.MAX_SIDE and 1 <= width <= schema.MAX_SIDE):
+                raise ValueError(f"a goal of {height}x{width}")
+            images[camera["name"]] = inflate(self._payload(index), (height, width, 3))
+        return images
+
+    @property
+    def observations(self) -> int:
+        """T + 1: how many steps are whole."""
+        return max(0, len(self._offsets) - 1 - len(self._goal_cameras))
+
+    def step(self, index: int) -> Step:
+        """Return step ``index`` of T + 1."""
+        payload, spec = self._payload(1 + len(self._goal_cameras) + index), self.spec
+        cameras, width, joints = len(spec.cameras), len(spec.action_names), len(spec.proprioception_names)
+        begin = 8 * (1 + cameras)
+        end = begin + 4 * (joints + 2 * width)
+        clock = np.frombuffer(payload[:begin], "<f8")
+        numbers = np.frombuffer(payload[begin:end], "<f4").astype(np.float32)
+        if len(clock) != 1 + cameras or len(numbers) != joints + 2 * width:
+            raise ValueError(f"step {index} is too short")
+        frames = []
+        for _ in range(cameras):
+            (length,) = _LENGTH.unpack_from(payload.ljust(end + _LENGTH.size, b"\0"), end)
+            frames.append(payload[end + _LENGTH.size : end + _LENGTH.size + length])
+            end += _LENGTH.size + length
+        if end != len(payload):
+            raise ValueError(f"step {index} has {len(payload)} bytes, {end} are described")
+        proprioception, requested, sent = np.split(numbers, [joints, joints + width])
+        return Step(requested, sent, proprioception, float(clock[0]), tuple(clock[1:].tolist()), tuple(frames))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,118 @@
+"""Small robots and episodes to record, the same every time; as a script, a writer to be killed.
+
+``python recording_examples.py FOLDER COUNT SEED`` forks COUNT writers, one after the other, each into its own folder,
+and kills each (SIGKILL) at a random moment. A writer notes in ``log`` what it knows to be written.
+"""
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from a2g_cli.episode import Episode, Goal, Observation, Outcome, Provenance, Vector
+from a2g_cli.recording.writer import RecordingWriter
+from a2g_cli.robots.robot import RobotSpec
+
+SPEC = RobotSpec(
+    name="sim:place",
+    action_names=("x", "y", "grip"),
+    action_units=("m/s", "m/s", "1"),
+    action_low=(-1.0, -1.0, -np.inf),
+    action_high=(1.0, 1.0, np.inf),
+    rate=10.0,
+    proprioception_names=("shoulder", "elbow"),
+    proprioception_units=("rad", "rad"),
+    cameras={"wrist": (12, 16), "front": (24, 32)},
+)
+PROVENANCE = Provenance("sim:place", "random", shift="camera-bump:1.0", seed=7, settings={"horizon": 40})
+DONE = Outcome(True, "truth", "success", 1.5)
+
+
+def observation(index: int, seed: int = 0, spec: RobotSpec = SPEC) -> Observation:
+    """Observation ``index`` of episode ``seed``: flat and noisy areas, a frame 30 ms old, one every 100 ms."""
+    rng = np.random.default_rng([seed, index])
+    images = {}
+    for camera, size in spec.cameras.items():
+        image = np.full((*size, 3), index % 256, np.uint8)
+        image[::2] = rng.integers(0, 256, image[::2].shape, np.uint8)
+        images[camera] = image
+    proprioception = rng.normal(size=len(spec.proprioception_names)).astype(np.float32)
+    moment = 5.0 + index / spec.rate
+    return Observation(images, proprioception, dict.fromkeys(spec.cameras, moment - 0.03), moment)
+
+
+def actions(index: int, seed: int = 0, spec: RobotSpec = SPEC) -> tuple[Vector, Vector]:
+    """The action asked for and the one sent, at step ``index`` of episode ``seed``."""
+    requested = np.random.default_rng([seed, index, 1]).normal(size=len(spec.action_names)).astype(np.float32)
+    return requested, spec.clip(requested)
+
+
+def goal(seed: int = 0, spec: RobotSpec = SPEC) -> Goal:
+    return Goal("cup-on-plate", observation(999, seed, spec).images, "sim:place", {"cup": [0.1, 0.2]})
+
+
+def episode(steps: int, seed: int = 0, spec: RobotSpec = SPEC, outcome: Outcome = DONE) -> Episode:
+    made = Episode(goal(seed, spec), PROVENANCE, [observation(0, seed, spec)], outcome=outcome)
+    for index in range(steps):
+        made.append(*actions(index, seed, spec), observation(index + 1, seed, spec))
+    return made
+
+
+def start(path: Path, seed: int = 0, spec: RobotSpec = SPEC) -> RecordingWriter:
+    return RecordingWriter(path, spec, goal(seed, spec), PROVENANCE, observation(0, seed, spec))
+
+
+def extend(writer: RecordingWriter, steps: int, seed: int = 0, spec: RobotSpec = SPEC) -> None:
+    for index in range(len(writer), len(writer) + steps):
+        writer.append(*actions(index, seed, spec), observation(index + 1, seed, spec))
+
+
+def same(left: Episode, right: Episode) -> bool:
+    """Whether two episodes are equal to the last bit."""
+    if len(left) != len(right) or len(left.observations) != len(right.observations):
+        return False
+    pairs = [*zip(left.requested, right.requested, strict=True), *zip(left.sent, right.sent, strict=True)]
+    for ours, theirs in zip(left.observations, right.observations, strict=True):
+        if ours.time != theirs.time or dict(ours.captured_at) != dict(theirs.captured_at):
+            return False
+        pairs.append((ours.proprioception, theirs.proprioception))
+        pairs += [(ours.images[camera], theirs.images[camera]) for camera in ours.images | theirs.images]
+    return (
+        all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") and a.dtype == b.dtype for a, b in pairs)
+        and (left.provenance, left.outcome) == (right.provenance, right.outcome)
+        and (left.goal.name, left.goal.source, left.goal.truth)
+        == (right.goal.name, right.goal.source, right.goal.truth)
+        and left.goal.fingerprint == right.goal.fingerprint
+    )
+
+
+def _write_for_ever(folder: Path) -> None:
+    log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for seed in range(10_000):
+        writer = start(folder / f"episode-{seed:04d}.hdf5", seed)
+        for _ in range(30):
+            extend(writer, 1, seed)
+            os.write(log, f"{seed} {writer.committed}\n".encode())
+        writer.finish(DONE)
+        os.write(log, f"{seed} done\n".encode())
+
+
+def _kill_writers(folder: Path, count: int, seed: int) -> None:
+    moments = random.Random(seed)  # noqa: S311 - not for secrets
+    for number in range(count):
+        own = folder / str(number)
+        own.mkdir()
+        child = os.fork()
+        if child == 0:
+            _write_for_ever(own)
+        time.sleep(moments.uniform(0.001, 0.15))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+if __name__ == "__main__":
+    _kill_writers(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
