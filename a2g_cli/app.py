@@ -4,13 +4,14 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 hardware, 4 safety stop, 5 goal not rea
 """
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a2g_cli import options
+from a2g_cli import catalogue, options
+from a2g_cli.finish import finish as _finish
+from a2g_cli.finish import place as _place
 
 if TYPE_CHECKING:
     from a2g_cli.commands.deployment import Deployment
@@ -26,47 +27,10 @@ app = typer.Typer(
 )
 
 
-def _place(given: Path | None) -> "Workspace":
-    from a2g_cli.workspace import Workspace
-
-    return Workspace.find(given)
-
-
 def _deployment(workspace: "Workspace", robot: str | None, **given: object) -> "Deployment":
     from a2g_cli.commands.deployment import Deployment
 
     return Deployment.choose(workspace, robot, **given)
-
-
-def _finish(as_json: bool, work: Callable[[], "Report"]) -> None:
-    """Do the work, print what it says, and leave with its exit code; errors become one line and their code."""
-    import json
-
-    from a2g_cli.errors import A2GError
-
-    try:
-        report = work()
-    except A2GError as error:
-        if as_json:
-            typer.echo(json.dumps({"error": {"message": str(error), "exit_code": error.exit_code}}, indent=2))
-        typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
-        typer.echo(str(error), err=True)
-        raise typer.Exit(error.exit_code) from error
-    except KeyboardInterrupt as stop:
-        if as_json:
-            typer.echo(json.dumps({"error": {"message": "interrupted", "exit_code": 130}}, indent=2))
-        typer.echo("interrupted.", err=True)
-        raise typer.Exit(130) from stop
-    if as_json:
-        typer.echo(json.dumps(report.document, indent=2))
-    else:
-        from rich.console import Console
-
-        console = Console(highlight=False, soft_wrap=True)
-        for line in report.lines:
-            console.print(line, markup=False)
-    if report.exit_code:
-        raise typer.Exit(report.exit_code)
 
 
 @app.callback()
@@ -110,6 +74,281 @@ def run(
         return roll(place, deployment, goals, episodes, adapter, base, steps, seed, session, imagine)
 
     _finish(as_json, work)
+
+
+@app.command("adapt")
+def adapt(
+    recordings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RECORDING...]", help="Sessions or recordings; else the newest session."),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name of the new adapter.")] = None,
+    parent: Annotated[
+        str | None,
+        typer.Option("--parent", metavar="NAME", help="Go on from this adapter, or none; else the active one."),
+    ] = None,
+    relabel: Annotated[
+        str | None,
+        typer.Option(
+            "--relabel", metavar="RULE[:SHARE],...", help="What counts as the goal: final, future, successor."
+        ),
+    ] = None,
+    iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Training steps.")] = None,
+    rank: Annotated[int | None, typer.Option("--rank", min=1, max=512, help="LoRA rank.")] = None,
+    lr: Annotated[float | None, typer.Option("--lr", min=0.0, help="Learning rate.")] = None,
+    placement: Annotated[
+        str | None, typer.Option("--placement", metavar="WHERE", help="Layers with LoRA: all, expert or world-model.")
+    ] = None,
+    patience: Annotated[
+        float | None,
+        typer.Option(
+            "--patience", min=0.0, help="Steps by which a way may be slow before it is imitated less; 0 never."
+        ),
+    ] = None,
+    seed: options.Seed = 0,
+    promote: Annotated[bool, typer.Option(help="Make the adapter active when it passes the gate.")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    base: options.Base = None,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Learn from recordings: what was achieved counts as the goal. Makes a new LoRA adapter."""
+
+    def work() -> "Report":
+        from a2g_cli.commands.adapt import adapt_recordings
+        from a2g_cli.learning.adapt import settings_from
+
+        given = {"relabel": relabel, "iterations": iterations, "rank": rank, "lr": lr, "placement": placement}
+        settings = settings_from(**given, patience=patience, seed=seed)
+        return adapt_recordings(_place(workspace), recordings or [], name, parent, base, settings, promote, dry_run)
+
+    _finish(as_json, work)
+
+
+@app.command("improve")
+def improve(
+    goals: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[GOAL...]", help="Goals to practise; else goals drawn from the scene."),
+    ] = None,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of practice and adaptation.")] = 5,
+    episodes: Annotated[int, typer.Option("--episodes", min=1, help="Practice episodes a round.")] = 20,
+    iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Training steps a round.")] = None,
+    evaluation: Annotated[
+        int, typer.Option("--evaluation", min=1, help="Held-out starts and goals that before and after are judged on.")
+    ] = 100,
+    shift: options.Shift = None,
+    scene: options.Scene = None,
+    robot: options.Robot = None,
+    base: options.Base = None,
+    steps: options.Steps = 80,
+    seed: options.Seed = 0,
+    session: Annotated[str | None, typer.Option("--session", metavar="NAME", help="Name of the session.")] = None,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Practise: run and adapt, round after round, and say what it brought."""
+
+    def work() -> "Report":
+        from a2g_cli.commands.improve import improve as practise
+        from a2g_cli.learning.adapt import settings_from
+        from a2g_cli.session.improve import ImproveSettings
+        from a2g_cli.session.rollout import RolloutSettings
+
+        place = _place(workspace)
+        deployment = _deployment(place, robot, scene=scene, shift=shift)
+        adapting = settings_from(iterations=iterations)
+        settings = ImproveSettings(rounds, episodes, seed, rollout=RolloutSettings(limit=steps), adapt=adapting)
+        return practise(place, deployment, goals or [], base, settings, evaluation, session)
+
+    _finish(as_json, work)
+
+
+@app.command("evaluate")
+def evaluate(
+    adapter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--adapter", metavar="NAME", help="Adapter, or none, random, still; repeatable. Else the active one."
+        ),
+    ] = None,
+    episodes: Annotated[int, typer.Option("--episodes", min=1, help="Held-out starts and goals.")] = 100,
+    shift: options.Shift = None,
+    scene: options.Scene = None,
+    robot: options.Robot = None,
+    base: options.Base = None,
+    steps: options.Steps = 80,
+    seed: options.Seed = 0,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Hold adapters side by side on the same held-out starts and goals. Nothing is recorded."""
+
+    def work() -> "Report":
+        from a2g_cli.commands.evaluate import evaluate_adapters
+
+        place = _place(workspace)
+        deployment = _deployment(place, robot, scene=scene, shift=shift)
+        return evaluate_adapters(place, deployment, adapter or [], base, episodes, steps, seed)
+
+    _finish(as_json, work)
+
+
+@app.command("pretrain")
+def pretrain(
+    data: Annotated[
+        list[str] | None, typer.Argument(metavar="[DATA...]", help="Sessions or recordings of demonstrations.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder of the run; an unfinished run goes on.")
+    ] = Path("training/base"),
+    scene: Annotated[
+        str | None, typer.Option("--scene", metavar="NAME", help="Let the simulator's expert demonstrate this scene.")
+    ] = None,
+    demonstrations: Annotated[int, typer.Option("--demonstrations", min=1, help="How many it gives.")] = 4000,
+    preset: Annotated[
+        str, typer.Option("--preset", metavar="NAME", help="Size of the policy: tiny or micro.")
+    ] = "tiny",
+    iterations: Annotated[
+        int | None, typer.Option("--iterations", min=4, help="Training steps of the policy, both stages together.")
+    ] = None,
+    autoencoder_iterations: Annotated[
+        int | None, typer.Option("--autoencoder-iterations", min=1, help="Training steps of the autoencoder.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option("--batch", min=2, help="Segments in a training step.")] = None,
+    seed: options.Seed = 0,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Train a base from demonstrations. Stopped at any moment, the same command goes on."""
+
+    def work() -> "Report":
+        from a2g_cli.commands.pretrain import pretrain as train
+        from a2g_cli.learning.pretrain import settings_for
+
+        settings = settings_for(preset, iterations, autoencoder_iterations, batch, seed)
+        return train(_place(workspace), data or [], out, scene, demonstrations, settings)
+
+    _finish(as_json, work)
+
+
+@app.command("demo")
+def demo(
+    shift: Annotated[str, typer.Option("--shift", metavar="NAME[:STRENGTH]", help="What goes wrong.")] = "camera-bump",
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of practice.")] = 5,
+    evaluation: Annotated[int, typer.Option("--evaluation", min=1, help="Held-out starts and goals.")] = 100,
+    workspace: Annotated[Path, typer.Option("--workspace", metavar="DIR", help="Folder of the demo.")] = Path("demo"),
+    as_json: options.Json = False,
+) -> None:
+    """Watch the whole loop on the embedded simulator: a goal, a try, practice, and what it brought."""
+
+    def work() -> "Report":
+        from a2g_cli.commands.demo import demo as show
+
+        return show(workspace, shift, rounds, evaluation)
+
+    _finish(as_json, work)
+
+
+@app.command("capture-goal")
+def capture_goal(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it: letters, digits, '.', '_', '-'.")],
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--state",
+            metavar="KEY=V,V",
+            help="The state of your choosing, repeatable. Scene place: block=X,Y[,YAW], metres and radians, "
+            "origin in the middle of the mat, x away from the arm, y to its left.",
+        ),
+    ] = None,
+    from_image: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from-image",
+            metavar="[CAMERA=]FILE",
+            help="A photo, one for each camera; cropped about its centre and resized.",
+        ),
+    ] = None,
+    from_recording: Annotated[
+        str | None,
+        typer.Option(
+            "--from-recording",
+            metavar="RECORDING",
+            help="What a recording ended with: SESSION/episode-0000, latest, or a path.",
+        ),
+    ] = None,
+    frame: Annotated[
+        int | None, typer.Option("--frame", metavar="N", help="Observation of the recording, from 0; else its last.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Draw this goal from the scene; else a fresh one.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the goal of that name.")] = False,
+    shift: options.Shift = None,
+    scene: options.Scene = None,
+    robot: options.Robot = None,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show what should be true: take a goal image, or import one.
+
+    With no options: a fresh goal, drawn from the simulator's scene; on a real robot, what its cameras see now.
+    """
+
+    def work() -> "Report":
+        from a2g_cli.commands.capture_goal import Source
+        from a2g_cli.commands.capture_goal import capture_goal as capture
+
+        place = _place(workspace)
+        deployment = _deployment(place, robot, scene=scene, shift=shift)
+        source = Source(state or [], from_image or [], from_recording, frame, seed)
+        return capture(place, deployment, name, source, overwrite)
+
+    _finish(as_json, work)
+
+
+@app.command("replay")
+def replay(
+    recording: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECORDING", help="SESSION/episode-0000, a SESSION (all of it), latest (the newest), or a path."
+        ),
+    ],
+    video: Annotated[
+        Path | None,
+        typer.Option("--video", metavar="FILE", help="Write a video instead, now beside the goal: .mp4 or .gif."),
+    ] = None,
+    speed: Annotated[float, typer.Option("--speed", min=0.01, max=100.0, help="1 is as it happened.")] = 1.0,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Watch a recording in the terminal, or make a video of it. Ctrl-C stops. With --json nothing is played."""
+
+    def work() -> "Report":
+        from a2g_cli.commands.replay import replay as play
+
+        return play(_place(workspace), recording, video, speed, quiet=as_json)
+
+    _finish(as_json, work)
+
+
+@app.command("doctor")
+def doctor(workspace: options.Workspace = None, as_json: options.Json = False) -> None:
+    """Say what works here and what does not, and what to do about it."""
+
+    def work() -> "Report":
+        from a2g_cli.commands.doctor import examine
+
+        return examine(_place(workspace))
+
+    _finish(as_json, work)
+
+
+app.add_typer(catalogue.goals)
+app.add_typer(catalogue.recordings)
+app.add_typer(catalogue.adapters)
 
 
 def main() -> None:

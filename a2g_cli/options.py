@@ -32,3 +32,5 @@ Adapter = Annotated[
     typer.Option("--adapter", metavar="NAME", help="Adapter, or none, random, still; else the active one."),
 ]
 Steps = Annotated[int, typer.Option("--steps", min=1, help="Most actions in an episode.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]

@@ -77,8 +77,8 @@ def same(left: Episode, right: Episode) -> bool:
         return False
     pairs = [*zip(left.requested, right.requested, strict=True), *zip(left.sent, right.sent, strict=True)]
     for ours, theirs in zip(left.observations, right.observations, strict=True):
-        if ours.time != theirs.time or dict(ours.captured_at) != dict(theirs.captured_at):
-            return False
+        moments = ([one.time, *(one.captured_at[camera] for camera in ours.captured_at)] for one in (ours, theirs))
+        pairs.append(tuple(np.array(row) for row in moments))
         pairs.append((ours.proprioception, theirs.proprioception))
         pairs += [(ours.images[camera], theirs.images[camera]) for camera in ours.images | theirs.images]
     return (

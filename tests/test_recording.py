@@ -48,7 +48,7 @@ def test_an_episode_comes_back_as_it_was(
     assert [entry.name for entry in tmp_path.iterdir()] == ["episode-0000.hdf5"]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     joints=st.integers(0, 3),
     width=st.integers(1, 4),
@@ -82,12 +82,7 @@ def test_any_robot_and_any_number_can_be_recorded(
     path = tmp_path / "any.hdf5"
     path.unlink(missing_ok=True)
     write_episode(path, spec, made)
-    again = read_episode(path)
-    # NaN is not equal to itself: times are compared as an array.
-    times = [[one.time for one in one_of.observations] for one_of in (made, again)]
-    np.testing.assert_array_equal(*times)
-    again.observations = [replace(b, time=a.time) for a, b in zip(made.observations, again.observations, strict=True)]
-    assert same(again, made)
+    assert same(read_episode(path), made)
     with Recording(path) as recording:
         assert recording.spec == spec
         assert list(recording.cameras) == list(cameras)

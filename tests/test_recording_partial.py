@@ -153,10 +153,10 @@ def test_only_an_unfinished_recording_is_salvaged(tmp_path: Path) -> None:
         salvage(tmp_path / "b.hdf5.partial")
     for name, content in [("empty", b""), ("noise", bytes(range(256)) * 9), ("newer", b"a2g partial 2\n")]:
         (tmp_path / f"{name}.hdf5.partial").write_bytes(content)
-        with pytest.raises(RecordingError, match="not a valid unfinished recording|a newer a2g"):
+        with pytest.raises(RecordingError, match="not a valid unfinished recording"):
             salvage(tmp_path / f"{name}.hdf5.partial")
     (tmp_path / "a.hdf5.partial").write_bytes(b"")
-    with pytest.raises(RecordingError, match="a.hdf5 is complete"):
+    with pytest.raises(RecordingError, match=r"a\.hdf5 is complete"):
         salvage(tmp_path / "a.hdf5.partial")
 
 
@@ -182,7 +182,9 @@ def test_a_full_disk_is_an_error_and_loses_no_step(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
     writer.abandon()
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.hdf5.partial"]
-    assert same(read_episode(salvage(writer.partial)), _prefix(10))
+    found = read_episode(salvage(writer.partial))
+    assert 10 <= len(found) == writer.committed < 50
+    assert same(found, _prefix(len(found)))
 
 
 @pytest.mark.parametrize("room", [0, 100, 3000, 10_000, 20_000])

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from a2g_cli.errors import A2GError, RecordingError, UsageError
+from a2g_cli.errors import A2GError, RecordingError, UnknownNameError, UsageError
 from a2g_cli.learning.hindsight import parse_mixture
 from a2g_cli.learning.optimiser import adamw
 from a2g_cli.learning.pretrain import TrainingWatcher
@@ -48,6 +48,15 @@ class AdaptSettings:
     seed: int = 0
 
 
+def settings_from(**given: Any) -> AdaptSettings:
+    """Return the defaults with everything that is not None replaced. Raises UsageError, UnknownNameError."""
+    settings = AdaptSettings(**{key: value for key, value in given.items() if value is not None})
+    parse_mixture(settings.relabel)
+    if settings.placement not in get_args(Placement):
+        raise UnknownNameError("placement", settings.placement, get_args(Placement))
+    return settings
+
+
 @dataclass(frozen=True)
 class Adapted:
     """What an adaptation gave."""
@@ -70,8 +79,6 @@ def split(count: int, share: float, seed: int) -> tuple[list[int], list[int]]:
 def target_modules(model: Act2Goal, placement: Placement) -> list[str]:
     """Return the names of the linear layers that get LoRA: those inside the transformer blocks."""
     prefixes = {"all": ("world_model.", "expert."), "expert": ("expert.",), "world-model": ("world_model.",)}
-    if placement not in prefixes:
-        raise UsageError(f"LoRA can be placed on all, expert or world-model, not on {placement!r}.")
     return [
         name
         for name, module in model.named_modules()

@@ -7,7 +7,7 @@ the world model (Act2Goal, offline training). The steps-to-go head learns beside
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from a2g_cli.errors import CheckpointError, RecordingError
+from a2g_cli.errors import CheckpointError, RecordingError, UnknownNameError
 from a2g_cli.learning.autoencoding import augment, psnr, reconstruction_loss
 from a2g_cli.learning.hindsight import parse_mixture
 from a2g_cli.learning.latents import encode_recordings, sample_frames
@@ -24,7 +24,7 @@ from a2g_cli.learning.segments import Segments
 from a2g_cli.learning.training_state import Average, TrainingState
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.autoencoder import to_tensor
-from a2g_cli.policy.presets import preset
+from a2g_cli.policy.presets import PRESETS, preset
 from a2g_cli.recording.reader import Recording
 
 
@@ -68,6 +68,22 @@ class PretrainSettings:
     """Iterations between states on disk."""
 
 
+def settings_for(
+    preset_name: str, iterations: int | None, autoencoder_iterations: int | None, batch: int | None, seed: int
+) -> PretrainSettings:
+    """Return the defaults with what is given; ``iterations`` are shared out between the stages as the defaults are."""
+    settings = PretrainSettings(preset=preset_name, seed=seed)
+    if preset_name not in PRESETS:
+        raise UnknownNameError("preset", preset_name, PRESETS)
+    if iterations is not None:
+        total = settings.joint_iterations + settings.action_iterations
+        joint = round(iterations * settings.joint_iterations / total)
+        settings = replace(settings, joint_iterations=joint, action_iterations=iterations - joint)
+    if autoencoder_iterations is not None:
+        settings = replace(settings, autoencoder_iterations=autoencoder_iterations)
+    return settings if batch is None else replace(settings, batch=batch)
+
+
 @dataclass
 class Pretraining:
     """One run in one folder: ``state.safetensors`` while it goes on, a checkpoint after each ``save_every``."""
@@ -79,6 +95,8 @@ class Pretraining:
     on_checkpoint: Callable[[int, Act2Goal, dict[str, Any]], None]
     """Called with (iteration, averaged model, facts): writes the checkpoint, evaluates, whatever the caller likes."""
     seconds: float = field(default=0.0, init=False)
+    _arrivals: tuple[Tensor, Tensor] | None = field(default=None, init=False)
+    """Latents of frames two steps before the end of demonstrations, and of their ends."""
 
     def run(self) -> Act2Goal:
         """Train to the end, from wherever the folder's state says. Return the averaged model.
@@ -109,6 +127,8 @@ class Pretraining:
         else:
             model.load_state_dict(state.part("model"))
         segments = self._segments(model)
+        ends = (segments.first + segments.length)[:512]
+        self._arrivals = segments.latents[ends - 2].float(), segments.latents[ends].float()
         return self._policy(model, segments, state, facts)
 
     def _autoencoder(self, model: Act2Goal, state: TrainingState | None, facts: dict[str, Any]) -> None:
@@ -218,6 +238,9 @@ class Pretraining:
                 self.watcher.advanced(i + 1, shown, (i + 1 - start) / max(self.seconds - before, 1e-9))
             if (i + 1) % self.settings.save_every == 0 or i + 1 == total:
                 self._save(stage, i + 1, model, optimiser, average, facts, shown)
+        if start >= total:
+            # Finished before: what the end is made into (checkpoint, card) may be wanted again.
+            self._save(stage, total, model, optimiser, average, facts, dict(state.losses) if state else {})
         self.watcher.finished()
 
     def _save(
@@ -235,13 +258,21 @@ class Pretraining:
         tensors["rng"] = torch.get_rng_state()
         if average is not None:
             tensors |= {f"ema.{name}": value for name, value in average.weights.items()}
-        TrainingState(stage, iteration, self.seconds, facts, tensors).write(self.folder / "state.safetensors")
+        TrainingState(stage, iteration, self.seconds, facts, tensors, losses).write(self.folder / "state.safetensors")
         if average is None:
             return
         averaged = Act2Goal(model.config)
         averaged.load_state_dict(average.weights)
         told = {"iteration": iteration, "seconds": round(self.seconds, 1), "losses": losses, "settings": facts}
+        if self._arrivals is not None:
+            told["arrived_below"] = round(_arrived_below(averaged, *self._arrivals), 3)
         self.on_checkpoint(iteration, averaged.eval(), told)
+
+
+@torch.no_grad()
+def _arrived_below(model: Act2Goal, near: Tensor, end: Tensor) -> float:
+    """Return the steps-to-go that nine in ten frames two steps before a demonstration's end stay below [steps]."""
+    return float(model.steps_to_go.steps(near, end).quantile(0.9))
 
 
 def _schedule(iteration: int, total: int, warm_up: int) -> float:

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ class TrainingState:
     settings: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
     """``model.*``, ``ema.*``, ``optimiser.*`` and ``rng``."""
+    losses: Mapping[str, float] = field(default_factory=dict)
+    """Running means."""
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """Return the tensors under ``prefix.``, without it."""
@@ -33,7 +35,7 @@ class TrainingState:
 
     def write(self, path: Path) -> None:
         """Write to ``path`` (one file, by rename: a kill leaves the last state or this one)."""
-        facts = {"stage": self.stage, "iteration": self.iteration, "seconds": self.seconds, "settings": self.settings}
+        facts = {field: value for field, value in vars(self).items() if field != "tensors"}
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")
         tensors = {name: value.detach().contiguous().clone() for name, value in self.tensors.items()}
@@ -53,7 +55,14 @@ class TrainingState:
             with safe_open(path, framework="pt") as file:
                 facts = json.loads((file.metadata() or {})["a2g_training"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-            return cls(facts["stage"], facts["iteration"], facts["seconds"], facts["settings"], tensors)
+            return cls(
+                facts["stage"],
+                facts["iteration"],
+                facts["seconds"],
+                facts["settings"],
+                tensors,
+                facts.get("losses", {}),
+            )
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise CheckpointError(f"{path} is not a training state: {error}. Remove it to start again.") from error
 

@@ -22,6 +22,24 @@ from a2g_cli.policy.act2goal import Act2Goal
 WEIGHTS, CONFIG, LINEAGE = "adapter_model.safetensors", "adapter_config.json", "lineage.json"
 _KEY = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
 _MAX_JSON_BYTES = 10_000_000
+# What PEFT can add to LoRA, each of which would make W + (alpha / r) * B A wrong.
+_VARIANTS = [
+    "use_dora",
+    "use_rslora",
+    "use_qalora",
+    "use_bdlora",
+    "alpha_pattern",
+    "rank_pattern",
+    "fan_in_fan_out",
+    "lora_bias",
+    "modules_to_save",
+    "layer_replication",
+    "target_parameters",
+    "trainable_token_indices",
+    "alora_invocation_tokens",
+]
+# Other ways to begin take something out of the base's own weights.
+_BEGINNINGS = (None, True, False, "gaussian", "orthogonal", "eva")
 
 
 @dataclass(frozen=True)
@@ -41,8 +59,11 @@ class Adapter:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the weights, 16 hexadecimal digits."""
-        return hashlib.sha256((self.folder / WEIGHTS).read_bytes()).hexdigest()[:16]
+        """SHA-256 of the weights, 16 hexadecimal digits. Raises CheckpointError when they are missing."""
+        try:
+            return hashlib.sha256((self.folder / WEIGHTS).read_bytes()).hexdigest()[:16]
+        except OSError as error:
+            raise CheckpointError(f"{self.folder} holds no adapter: {WEIGHTS} is missing.") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -52,7 +73,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CheckpointError(f"{path.parent} holds no adapter: {path.name} is missing.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
     if not isinstance(data, dict):
         raise CheckpointError(f"{path} is not an adapter's {path.name}.")
@@ -67,9 +88,11 @@ def read(folder: Path) -> Adapter:
     """
     config, lineage = _read_json(folder / CONFIG), _read_json(folder / LINEAGE)
     rank, alpha = config.get("r"), config.get("lora_alpha")
-    if config.get("peft_type") != "LORA" or config.get("use_dora") or config.get("use_rslora"):
+    beginning, bias = config.get("init_lora_weights"), config.get("bias")
+    plain = config.get("peft_type") == "LORA" and bias in (None, "none") and beginning in _BEGINNINGS
+    if not plain or any(config.get(variant) for variant in _VARIANTS):
         raise CheckpointError(f"{folder} is not a plain LoRA adapter.")
-    if not isinstance(rank, int) or not 0 < rank <= 4096 or not isinstance(alpha, (int, float)):
+    if not isinstance(rank, int) or not 0 < rank <= 4096 or not isinstance(alpha, (int, float)) or not abs(alpha) < 1e6:
         raise CheckpointError(f"{folder / CONFIG} has no usable rank and alpha: r={rank!r}, lora_alpha={alpha!r}.")
     if not isinstance(lineage.get("base"), str):
         raise CheckpointError(f"{folder / LINEAGE} does not say which base the adapter belongs to.")
@@ -90,6 +113,8 @@ def _updates(adapter: Adapter) -> dict[str, dict[str, Tensor]]:
         match = _KEY.fullmatch(key)
         if match is None:
             raise CheckpointError(f"{path} holds {key!r}, which is no LoRA weight.")
+        if not value.isfinite().all():
+            raise CheckpointError(f"{path} is damaged: {key} is not finite.")
         pairs.setdefault(match[1], {})[match[2]] = value.float()
     return pairs
 

@@ -70,13 +70,14 @@ def read_config(folder: Path) -> tuple[Act2GoalConfig, dict[str, Any]]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CheckpointError(f"{folder} holds no checkpoint: config.json is missing.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
     if not isinstance(data, dict) or data.get("a2g_checkpoint") != FORMAT:
         raise CheckpointError(f"{path} is not an a2g checkpoint of format {FORMAT}.")
-    if not isinstance(data.get("policy"), dict):
+    facts = data.get("facts") or {}
+    if not isinstance(data.get("policy"), dict) or not isinstance(facts, dict):
         raise CheckpointError(f"{path} does not say the policy's shape.")
-    return Act2GoalConfig.from_json(data["policy"]), dict(data.get("facts") or {})
+    return Act2GoalConfig.from_json(data["policy"]), facts
 
 
 def arrived_below(folder: Path) -> float:

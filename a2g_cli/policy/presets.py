@@ -1,7 +1,7 @@
 """Sizes of the policy, as functions: one dataclass, a few named fillings."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from a2g_cli.errors import CheckpointError, UnknownNameError
@@ -54,10 +54,26 @@ class Act2GoalConfig:
             config = cls(**data)
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"the checkpoint's config does not fit this version of a2g: {error}") from error
-        sizes = (config.height, config.width, config.blocks, config.model_width, config.expert_width)
-        if not all(isinstance(size, int) and 0 < size <= 8192 for size in sizes):
-            raise CheckpointError(f"the checkpoint's config holds absurd sizes: {sizes}.")
+        if absurd := _absurd(config):
+            raise CheckpointError(f"the checkpoint's config holds absurd sizes: {', '.join(absurd)}.")
         return config
+
+
+def _absurd(config: Act2GoalConfig) -> list[str]:
+    """Return what no network can be made of: a config may come from anywhere, and its weights are read after it."""
+    found = {part.name: getattr(of, part.name) for of in (config, config.hashing) for part in fields(of)}
+    counts = {part.name for of in (config, config.hashing) for part in fields(of) if part.type is int}
+    limits = {"blocks": 256}
+    absurd = [name for name in counts if type(found[name]) is not int or not 0 < found[name] <= limits.get(name, 8192)]
+    absurd += [name for name in ("cameras", "action_names", "proprioception_names") if not found[name]]
+    if not isinstance(config.rate, (int, float)) or not 0 < config.rate < 1e6:
+        absurd.append("rate")
+    if not absurd:
+        patches = {8 * config.context_patch, 8 * config.plan_patch}  # [px]; a latent cell covers 8 px
+        absurd += [side for side in ("height", "width") for patch in patches if found[side] % patch]
+        absurd += ["autoencoder_width"] if config.autoencoder_width % 4 else []
+        absurd += [f"{part}_heads" for part in ("model", "expert") if found[f"{part}_width"] % found[f"{part}_heads"]]
+    return [f"{name} = {found[name]!r}" for name in sorted(set(absurd))]
 
 
 def _of(spec: RobotSpec, **sizes: Any) -> Act2GoalConfig:

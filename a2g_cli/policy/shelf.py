@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ class Shelf:
         """Return the names of all adapters, oldest first."""
         if not self.folder.is_dir():
             return []
-        found = [path.parent for path in self.folder.glob(f"*/{adapters.CONFIG}")]
+        found = [path.parent for path in self.folder.glob(f"[!.]*/{adapters.CONFIG}")]
         return [path.name for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))]
 
     def get(self, name: str) -> Adapter:
@@ -36,7 +37,9 @@ class Shelf:
 
     def fresh_name(self) -> str:
         """Return the next free ``adapter-NNN``."""
-        numbers = [int(name[8:]) for name in self.names() if name.startswith("adapter-") and name[8:].isdigit()]
+        # Whatever has the name, damaged or not: it is in the way.
+        taken = [path.name[8:] for path in self.folder.glob("adapter-*")]
+        numbers = [int(number) for number in taken if number.isdecimal()]
         return f"adapter-{max(numbers, default=0) + 1:03d}"
 
     def new_folder(self, name: str) -> Path:
@@ -56,9 +59,11 @@ class Shelf:
             return []
         try:
             history: Any = json.loads(path.read_text(encoding="utf-8"))["history"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            if not isinstance(history, list) or not all(isinstance(name, str) for name in history):
+                raise TypeError("its history is not a list of names")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise CheckpointError(f"{path} is damaged ({error}): remove it to act with the base alone.") from error
-        return [str(name) for name in history]
+        return history
 
     def _write(self, history: list[str]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -78,6 +83,30 @@ class Shelf:
         history = self._history()
         if not history or history[-1] != name:
             self._write([*history, name])
+
+    def remove(self, name: str, force: bool = False) -> None:
+        """Remove the adapter ``name``, damaged or not, and forget that it was ever promoted.
+
+        Raises:
+            UnknownNameError: there is none.
+            UsageError: it is the active one, and ``force`` is false.
+            CheckpointError: the disk refuses.
+        """
+        folder = self.folder / checked_name("adapter", name)
+        if name in RESERVED or not folder.is_dir() or folder.is_symlink():
+            raise UnknownNameError("adapter", name, self.names())
+        history = self._history()
+        if history[-1:] == [name] and not force:
+            raise UsageError(
+                f"adapter {name!r} is the active one: promote another first, `a2g adapters rollback`, or add --force."
+            )
+        try:
+            if name in history:  # first: a history that names what is gone would stop every command
+                kept = [promoted for promoted in history if promoted != name]
+                self._write([kept[i] for i in range(len(kept)) if i == 0 or kept[i] != kept[i - 1]])
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise CheckpointError(f"{folder} cannot be removed: {error.strerror or error}.") from error
 
     def roll_back(self) -> tuple[str, str]:
         """Go back to what was active before; return (left, now active). Raises UsageError when there is nothing to undo."""

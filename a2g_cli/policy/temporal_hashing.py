@@ -12,7 +12,7 @@ chooses between the printed rule and its mirror image. All offsets are relative 
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -37,6 +37,8 @@ class TemporalHashing:
             raise ValueError(f"proximal ({self.proximal}) must be a positive multiple of stride ({self.stride}).")
         if self.distal < 1:
             raise ValueError("a plan needs at least one distal frame: the goal itself.")
+        if self.spacing not in get_args(Spacing):
+            raise ValueError(f"spacing is one of {', '.join(get_args(Spacing))}, not {self.spacing!r}.")
 
     @property
     def frames(self) -> int:

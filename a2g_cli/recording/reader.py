@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from a2g_cli.episode import Episode, Goal, Image, Observation, Outcome, Provenance, Vector
 from a2g_cli.errors import RecordingError
 from a2g_cli.recording import schema, storage
+from a2g_cli.recording.journal import MAGIC
 from a2g_cli.robots.robot import RobotSpec
 
 
@@ -206,14 +207,13 @@ def _check_kind(path: Path) -> None:
             raise IsADirectoryError(f"{path} is a folder")
         if not path.exists():
             raise RecordingError(f"{path} does not exist: `a2g recordings` lists what there is.")
-        with path.open("rb") as file:  # the reason, where permission is missing
-            empty = not file.read(1)
-        if empty or not h5py.is_hdf5(path):
-            raise RecordingError(f"{path} is {'empty' if empty else 'not an HDF5 file'}: it is no recording.")
-    if path.suffix == schema.PARTIAL_SUFFIX:
-        raise RecordingError(
-            f"{path} is unfinished: `a2g recordings repair {path}` makes a recording of what it holds."
-        )
+        with path.open("rb") as file:
+            begin = file.read(len(MAGIC))
+        if path.suffix == schema.PARTIAL_SUFFIX or begin == MAGIC:
+            advice = f"`a2g recordings repair {path}` makes a recording of what it holds."
+            raise RecordingError(f"{path} is an unfinished recording: {advice}")
+        if not begin or not h5py.is_hdf5(path):
+            raise RecordingError(f"{path} is {'not an HDF5 file' if begin else 'empty'}: it is no recording.")
 
 
 def _version(file: Any) -> int:

@@ -55,7 +55,7 @@ def to_json(what: str, value: object) -> str:
         RecordingError: it cannot be JSON (NaN, infinity, an object of some class).
     """
     try:
-        return json.dumps(value, sort_keys=True, allow_nan=False, ensure_ascii=False)
+        return json.dumps(value, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise RecordingError(f"the {what} cannot be stored as JSON: {error}") from error
 

@@ -65,7 +65,7 @@ def writing(path: Path) -> Iterator[None]:
 @contextmanager
 def reading(path: Path, what: str = "recording") -> Iterator[None]:
     """Turn what HDF5, the disk and JSON raise while the untrusted ``path`` is read into a RecordingError."""
-    advice = f"`a2g recordings verify {path}` says more; if it is damaged, restore a copy or remove it."
+    advice = "Restore it from a copy, or remove it."
     try:
         yield
     except json.JSONDecodeError as error:
@@ -243,7 +243,7 @@ def stored(file: Any, name: str, shape: tuple[int | None, ...], dtype: str) -> A
     if node.is_virtual or node.external:
         raise ValueError(f"{name} points into another file: a recording holds its own data")
     if node.dtype != np.dtype(dtype):
-        raise ValueError(f"{name} is {node.dtype}, not {dtype}")
+        raise ValueError(f"{name} is {node.dtype}, not {np.dtype(dtype)}")
     if len(node.shape) != len(shape) or any(w is not None and w != g for w, g in zip(shape, node.shape, strict=True)):
         raise ValueError(f"{name} has shape {node.shape}, not {tuple('*' if n is None else n for n in shape)}")
     _check_storage(name, node)

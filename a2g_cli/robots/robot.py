@@ -1,6 +1,6 @@
 """What every robot must offer, and what an instrumented robot offers beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -91,6 +91,9 @@ class InstrumentedRobot(Protocol):
 
     def photograph(self, state: State) -> dict[str, Image]:
         """Return one goal image per camera of ``state``; the present state is left as it was."""
+
+    def state_from(self, values: Mapping[str, Sequence[float]]) -> State:
+        """Return the goal state that a person describes: thing -> numbers. Raises UsageError for one out of reach."""
 
     def state(self) -> State:
         """Return the true present state."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -195,6 +196,10 @@ class SimRobot:
         """Return one picture per camera of ``state``; the present state is not touched."""
         tabletop = self.tabletop
         return {name: tabletop.draw_state(state, name) for name in self._spec.cameras}
+
+    def state_from(self, values: Mapping[str, Sequence[float]]) -> State:
+        """Return the goal state with the block at ``values["block"]``, x, y [m] and perhaps yaw [rad], table frame."""
+        return place.goal_state(values)
 
     def state(self) -> State:
         """Return the true present state, in the table frame."""

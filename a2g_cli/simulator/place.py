@@ -1,10 +1,12 @@
 """The scene ``place``: put the block where the picture shows it. Draws of start and goal, and what success means."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from a2g_cli.episode import State
+from a2g_cli.errors import UnknownNameError, UsageError
 
 BLOCK_RANGE = np.array([0.105, 0.130])
 """Block centres lie within these of the workspace's centre, x and y [m]: wholly in the picture, within reach."""
@@ -52,6 +54,34 @@ def block_pose(xy: np.ndarray[tuple[int], np.dtype[np.float64]], yaw: float) -> 
 def default_state() -> State:
     """Return the state of a scene that nobody has set up yet: block in the middle, arm at rest."""
     return {"block": block_pose(np.zeros(2), 0.0), "tool": [*REST, 1.0]}
+
+
+def goal_state(values: Mapping[str, Sequence[float]]) -> State:
+    """Return the goal state with the block at ``values["block"]``: x, y [m], and perhaps its yaw [rad]; arm at rest.
+
+    Raises:
+        UnknownNameError: something else than a block.
+        UsageError: not two or three numbers, or a place where no goal is ever drawn: out of reach or out of the picture.
+    """
+    for key in values:
+        if key != "block":
+            raise UnknownNameError("thing in the scene 'place'", key, ["block"])
+    numbers = list(values.get("block", ()))
+    if len(numbers) not in {2, 3}:
+        raise UsageError(f"the block's place is X,Y in metres, or X,Y,YAW with radians, not {len(numbers)} numbers.")
+    limits = [
+        *((name, float(most), "m") for name, most in zip("xy", BLOCK_RANGE, strict=True)),
+        ("yaw", MAX_YAW, "rad"),
+    ]
+    for number, (name, most, unit) in zip(numbers, limits, strict=False):
+        if not -most <= number <= most:
+            raise UsageError(
+                f"the block's {name} is {number:g} {unit}: within reach and in the picture is {-most:g} to {most:g} {unit}."
+            )
+    return {
+        "block": block_pose(np.array(numbers[:2]), numbers[2] if len(numbers) == 3 else 0.0),
+        "tool": [*REST, 1.0],
+    }
 
 
 def is_placed(state: State, goal: State) -> bool:

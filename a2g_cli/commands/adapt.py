@@ -1,0 +1,77 @@
+"""``a2g adapt``: learn from recordings in hindsight, and hold the result against its parent."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from a2g_cli.commands.report import Report
+from a2g_cli.display.console import stderr_console
+from a2g_cli.display.training_view import training_view
+from a2g_cli.errors import UsageError
+from a2g_cli.learning.adapt import AdaptSettings, adapt
+from a2g_cli.learning.latents import encode_recordings
+from a2g_cli.learning.promotion import decide, record_decision
+from a2g_cli.policy import adapter as adapters
+from a2g_cli.policy import checkpoint
+from a2g_cli.policy.shelf import Shelf
+from a2g_cli.recording.reader import fingerprint
+from a2g_cli.recording.sessions import find_recordings
+from a2g_cli.workspace import Workspace
+
+
+def adapt_recordings(
+    workspace: Workspace,
+    names: Sequence[str],
+    name: str | None,
+    parent: str | None,
+    base: Path | None,
+    settings: AdaptSettings,
+    promote: bool,
+    dry_run: bool,
+) -> Report:
+    """Adapt to the recordings that ``names`` stand for; the newest session when there are none.
+
+    Raises:
+        UnknownNameError, UsageError, CheckpointError, RecordingError: see their messages.
+    """
+    paths = find_recordings(workspace, names or ["latest"])
+    shelf = Shelf(workspace)
+    name = name or shelf.fresh_name()
+    folder = shelf.new_folder(name)
+    parent = shelf.active() if parent is None else parent
+    if parent in ("random", "still"):
+        raise UsageError(f"{parent!r} is a floor, it cannot be adapted from: name an adapter, or none.")
+    onward = None if parent == "none" else shelf.get(parent)
+    place = base or checkpoint.SHIPPED
+    hashed = checkpoint.fingerprint(place)
+    document = {"adapter": name, "parent": parent, "base": hashed, "recordings": len(paths)}
+    if dry_run:
+        line = f"would adapt {name} from {parent} to {len(paths)} recordings in {settings.iterations} iterations."
+        return Report({**document, "dry_run": True}, [line])
+    model = checkpoint.load(place)
+    if onward is not None:
+        adapters.apply(onward, checkpoint.load(place), hashed)  # refuses what does not fit before any work is done
+    with training_view(stderr_console()) as view:
+        view.started("encoding frames", len(paths))
+        segments = encode_recordings(model, paths, lambda done: view.advanced(done, {}))
+        view.finished()
+        told = [f"{path.parent.name}/{path.name} {fingerprint(path)[:16]}" for path in paths]
+        view.note(f"adapting {name} from {parent}: {len(segments)} episodes, {segments.transitions} steps")
+        done = adapt(model, hashed, onward, segments, told, folder, settings, view)
+    decision = decide([], [], done.losses)
+    record_decision(adapters.read(folder), decision)
+    if decision.promoted and promote:
+        shelf.promote(name)
+    document |= {
+        "losses": {key: round(value, 5) for key, value in done.losses.items()},
+        "mean_weight": round(done.mean_weight, 4),
+        "seconds": round(done.seconds, 2),
+        "promoted": decision.promoted and promote,
+        "reason": decision.reason,
+        "path": str(folder),
+    }
+    verdict = "active from now on" if document["promoted"] else f"not promoted, {parent} stays active"
+    lines = [
+        f"{name}: {verdict} ({decision.reason}); {done.seconds:.0f} s.",
+        f"next: a2g evaluate --adapter {parent} --adapter {name} · undo: a2g adapters rollback",
+    ]
+    return Report(document, lines)

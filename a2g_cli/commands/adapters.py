@@ -1,0 +1,172 @@
+"""``a2g adapters``: list, show, promote, roll back and remove adapters."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from a2g_cli.commands.asking import confirm_removal, to_type
+from a2g_cli.commands.report import Report
+from a2g_cli.display.lines import printable
+from a2g_cli.display.listing import facts, listing, size
+from a2g_cli.errors import A2GError, CheckpointError, UnknownNameError, UsageError
+from a2g_cli.policy import checkpoint
+from a2g_cli.policy.shelf import RESERVED, Shelf
+from a2g_cli.workspace import Workspace, checked_name
+
+
+def list_adapters(workspace: Workspace) -> Report:
+    """List the adapters, oldest first, the damaged ones too.
+
+    The document: ``{"active", "adapters": [ADAPTER]}``, ADAPTER being ``{"name", "path", "active", "base",
+    "fits_shipped_base", "parent", "rank", "promoted", "created_at", "bytes", "problem"}``; a damaged one has no more than
+    name, path, active and problem. ``active`` is ``none`` for the base alone.
+    """
+    shelf = Shelf(workspace)
+    active, shipped = shelf.active(), _shipped()
+    found = [_document(shelf, name, active, shipped) for name in shelf.names()]
+    rows = [_row(entry) for entry in found]
+    lines = listing(["", "adapter", "parent", "base", "rank", "gate", "made"], rows) if rows else []
+    lines.append("the base acts alone: no adapter is active." if active == "none" else printable(f"active: {active}"))
+    if not rows:
+        lines.append(f"no adapters yet: {to_type(workspace, 'adapt')} makes one out of recordings.")
+    return Report({"active": active, "adapters": found}, lines)
+
+
+def show_adapter(workspace: Workspace, name: str) -> Report:
+    """Show one adapter. The document: ADAPTER as ``list`` has it, with ``lineage`` and ``fingerprint``."""
+    shelf = Shelf(workspace)
+    adapter = shelf.get(name)
+    document = _document(shelf, name, shelf.active(), _shipped())
+    try:
+        fingerprint = adapter.fingerprint
+    except OSError as error:
+        raise CheckpointError(f"{adapter.folder} holds no weights: {error.strerror or error}.") from error
+    document |= {"fingerprint": fingerprint, "lineage": adapter.lineage}
+    lineage = adapter.lineage
+    recordings = lineage.get("recordings")
+    values = {
+        "adapter": f"{name} (active)" if document["active"] else name,
+        "path": f"{adapter.folder} ({size(document['bytes'])})",
+        "fingerprint": fingerprint,
+        "base": adapter.base + _base_words(document["fits_shipped_base"]),
+        "parent": str(document["parent"] or "none: the base"),
+        "LoRA": f"rank {adapter.rank}, alpha {adapter.alpha:g}",
+        "recordings": f"{len(recordings)}: {', '.join(map(str, recordings[:3]))}{', …' if len(recordings) > 3 else ''}"
+        if isinstance(recordings, list) and recordings
+        else "",
+        "gate": _gate(document["promoted"], lineage.get("promotion")),
+        "losses": _numbers(lineage.get("losses")),
+        "settings": json.dumps(lineage["settings"]) if lineage.get("settings") else "",
+        "made": str(document["created_at"] or ""),
+    }
+    return Report(document, facts(values))
+
+
+def promote_adapter(workspace: Workspace, name: str) -> Report:
+    """Make ``name`` the active adapter; ``none`` is the base alone. The document: ``{"active", "before"}``."""
+    if name in RESERVED and name != "none":
+        raise UsageError(f"{name!r} is for comparisons: it cannot be the active adapter.")
+    shelf = Shelf(workspace)
+    before = shelf.active()
+    shelf.promote(name)
+    lines = [f"active: {name} (before: {before})" if before != name else f"{name} was active already."]
+    if name != "none" and _fits(shelf.get(name).base, _shipped()) is False:
+        lines.append("note: it was trained on another base than the shipped one: give that one with --base.")
+    return Report({"active": name, "before": before}, [printable(line) for line in lines])
+
+
+def roll_back_adapter(workspace: Workspace) -> Report:
+    """Undo the last promotion. The document: ``{"active", "before"}``. Raises UsageError."""
+    left, active = Shelf(workspace).roll_back()
+    return Report({"active": active, "before": left}, [printable(f"active: {active} (before: {left})")])
+
+
+def remove_adapters(workspace: Workspace, names: Sequence[str], yes: bool, force: bool, dry_run: bool) -> Report:
+    """Remove adapters; all of ``names`` may be removed, or none is. The active one only with ``force``.
+
+    The document: ``{"removed", "active", "dry_run"}``. Raises UnknownNameError, UsageError, CheckpointError.
+    """
+    shelf = Shelf(workspace)
+    names = list(dict.fromkeys(names))
+    active = shelf.active()
+    for name in names:
+        if name in RESERVED or not (shelf.folder / checked_name("adapter", name)).is_dir():
+            raise UnknownNameError("adapter", name, shelf.names())
+        if name == active and not force:
+            raise UsageError(
+                f"adapter {name!r} is the active one: promote another first, or add --force to go back to the one before."
+            )
+    if dry_run:
+        document = {"removed": names, "active": active, "dry_run": True}
+        return Report(document, [f"would remove adapter {name}" for name in names])
+    confirm_removal([f"adapter {name}" for name in names], yes)
+    for name in names:
+        shelf.remove(name, force)
+    now = shelf.active()
+    lines = [f"removed adapter {name}" for name in names]
+    if now != active:
+        lines.append(printable(f"active: {now} (before: {active})"))
+    return Report({"removed": names, "active": now, "dry_run": False}, lines)
+
+
+def _shipped() -> str | None:
+    try:
+        return checkpoint.fingerprint(checkpoint.SHIPPED)
+    except CheckpointError:
+        return None
+
+
+def _fits(base: str, shipped: str | None) -> bool | None:
+    return None if shipped is None else base == shipped
+
+
+def _document(shelf: Shelf, name: str, active: str, shipped: str | None) -> dict[str, Any]:
+    document: dict[str, Any] = {"name": name, "path": str(shelf.folder / name), "active": name == active}
+    try:
+        adapter = shelf.get(name)
+    except A2GError as error:
+        return document | {"problem": str(error)}
+    promotion = adapter.lineage.get("promotion")
+    return document | {
+        "base": adapter.base,
+        "fits_shipped_base": _fits(adapter.base, shipped),
+        "parent": adapter.lineage.get("parent"),
+        "rank": adapter.rank,
+        "promoted": promotion.get("promoted") if isinstance(promotion, dict) else None,
+        "created_at": adapter.lineage.get("created_at"),
+        "bytes": sum(path.stat().st_size for path in adapter.folder.iterdir() if path.is_file()),
+        "problem": None,
+    }
+
+
+def _row(entry: dict[str, Any]) -> list[str]:
+    mark = "*" if entry["active"] else ""
+    if entry["problem"] is not None:
+        return [mark, entry["name"], "-", "-", "", "damaged: `a2g adapters show` says more", ""]
+    base = entry["base"] + ("" if entry["fits_shipped_base"] in {True, None} else " (another)")
+    gate = {True: "passed", False: "refused", None: "not held"}.get(entry["promoted"], "?")
+    return [
+        mark,
+        entry["name"],
+        str(entry["parent"] or "none"),
+        base,
+        str(entry["rank"]),
+        gate,
+        str(entry["created_at"] or ""),
+    ]
+
+
+def _gate(promoted: object, promotion: object) -> str:
+    if not isinstance(promotion, dict):
+        return "never held against its parent"
+    return f"{'passed' if promoted else 'refused'}: {promotion.get('reason', '')}"
+
+
+def _base_words(fits: bool | None) -> str:
+    return {True: " (the shipped one)", False: " (not the shipped one: give it with --base)", None: ""}[fits]
+
+
+def _numbers(losses: object) -> str:
+    if not isinstance(losses, dict):
+        return ""
+    return ", ".join(f"{name} {value}" for name, value in losses.items())

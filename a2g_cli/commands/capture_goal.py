@@ -1,0 +1,210 @@
+"""``a2g capture-goal``: show the robot what should be true."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from a2g_cli import goals as goal_store
+from a2g_cli.commands.asking import to_type
+from a2g_cli.commands.deployment import Deployment
+from a2g_cli.commands.report import Report
+from a2g_cli.display.console import draws_pictures, stderr_console
+from a2g_cli.display.lines import printable, say
+from a2g_cli.display.pictures import filmstrip
+from a2g_cli.episode import Goal, State
+from a2g_cli.errors import UsageError
+from a2g_cli.recording.sessions import find_recording
+from a2g_cli.robots.robot import InstrumentedRobot, Robot, RobotSpec
+from a2g_cli.workspace import Workspace, checked_name
+
+_COLUMNS = 32
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the goal comes from, as typed; nothing given: whatever the robot's cameras show, or a drawn goal."""
+
+    state: Sequence[str] = field(default_factory=list)
+    """KEY=V,V each."""
+    images: Sequence[str] = field(default_factory=list)
+    """FILE or CAMERA=FILE each."""
+    recording: str | None = None
+    frame: int | None = None
+    """Of the recording; None for its last."""
+    seed: int | None = None
+    """Of a drawn goal; None for a fresh one."""
+
+    def check(self) -> None:
+        """Raise UsageError unless at most one source is named, with no option of another one."""
+        named = {"--state": self.state, "--from-image": self.images, "--from-recording": self.recording}
+        given = [option for option, value in named.items() if value]
+        if len(given) > 1:
+            raise UsageError(f"a goal has one source: give {' or '.join(given)}, not both.")
+        if self.frame is not None and self.recording is None:
+            raise UsageError("--frame belongs to --from-recording RECORDING.")
+        if self.seed is not None and given:
+            raise UsageError(f"--seed draws a goal from the scene; with {given[0]} there is nothing to draw.")
+
+
+def capture_goal(
+    workspace: Workspace, deployment: Deployment, name: str, source: Source, overwrite: bool = False
+) -> Report:
+    """Take the goal ``name`` from ``source``, check it against the robot's cameras, and save it.
+
+    Raises:
+        UsageError: sources that exclude each other, a state out of reach, a name that is taken.
+        GoalError: an image that cannot be read, or that does not fit the robot.
+        RecordingError: the recording cannot be read.
+        HardwareError: the robot or its cameras do not answer.
+    """
+    source.check()
+    checked_name("goal", name)
+    if name in goal_store.list_goals(workspace) and not overwrite:
+        raise UsageError(f"the goal {name!r} exists: choose another name, or add --overwrite.")
+    robot = deployment.make()
+    notes: list[str] = []
+    if source.images:
+        goal = goal_store.goal_from_images(name, photos(source.images, robot.spec), robot.spec)
+    elif source.recording is not None:
+        path = find_recording(workspace, source.recording)
+        goal = goal_store.goal_from_recording(path, -1 if source.frame is None else source.frame, name)
+    else:
+        goal, notes = _seen(deployment, name, source)
+    warnings = goal_store.check_goal(goal, robot.spec)
+    folder = goal_store.save_goal(workspace, goal, overwrite, [*notes, *warnings])
+    _show(goal, warnings)
+    return _report(workspace, deployment, goal, folder, notes, warnings)
+
+
+def photos(given: Sequence[str], spec: RobotSpec) -> dict[str, Path]:
+    """Return camera -> file for ``FILE`` and ``CAMERA=FILE``; one camera may go without its name.
+
+    Raises:
+        UsageError: a camera with two files, or a file that may belong to several cameras.
+    """
+    paths: dict[str, Path] = {}
+    nameless: list[str] = []
+    for text in given:
+        camera, equals, file = text.partition("=")
+        # A file's own name may hold an equals sign.
+        if not equals or (camera not in spec.cameras and Path(text).expanduser().exists()):
+            nameless.append(text)
+        elif camera in paths:
+            raise UsageError(f"camera {camera!r} was given two images: a goal has one for each camera.")
+        else:
+            paths[camera] = Path(file).expanduser()
+    left = [camera for camera in spec.cameras if camera not in paths]
+    if nameless and (len(nameless) > 1 or len(left) != 1):
+        raise UsageError(
+            f"which camera is {nameless[0]!r}? Write CAMERA={nameless[0]}; {spec.name} has {', '.join(spec.cameras)}."
+        )
+    paths.update(zip(left, (Path(text).expanduser() for text in nameless), strict=False))
+    return paths
+
+
+def state_words(given: Sequence[str]) -> dict[str, list[float]]:
+    """Return KEY -> numbers for ``KEY=V,V...``. Raises UsageError."""
+    values: dict[str, list[float]] = {}
+    for text in given:
+        key, equals, numbers = text.partition("=")
+        try:
+            row = [float(number) for number in numbers.split(",")]
+        except ValueError:
+            row = []
+        if not equals or not key or not row:
+            raise UsageError(f"--state {text!r} is not KEY=NUMBER,NUMBER, as in --state block=0.05,-0.08.")
+        if key in values:
+            raise UsageError(f"--state {key}=… was given twice.")
+        values[key] = row
+    return values
+
+
+def _seen(deployment: Deployment, name: str, source: Source) -> tuple[Goal, list[str]]:
+    """Return what the robot's cameras show, or would show of the state that is asked for, and how it came about."""
+    wanted = state_words(source.state)
+    with deployment.connected() as (robot,):
+        if isinstance(robot, InstrumentedRobot):
+            return _photographed(robot, robot.spec.name, deployment, name, wanted, source.seed)
+        return _observed(robot, name, wanted, source.seed)
+
+
+def _photographed(
+    robot: InstrumentedRobot,
+    robot_name: str,
+    deployment: Deployment,
+    name: str,
+    wanted: dict[str, list[float]],
+    seed: int | None,
+) -> tuple[Goal, list[str]]:
+    shift = str(deployment.settings.get("shift", "none"))
+    notes = [] if shift == "none" else [f"taken under the shift {shift}"]
+    if wanted:
+        truth: State = robot.state_from(wanted)
+        return Goal(name, robot.photograph(truth), robot_name, truth), ["state as asked for", *notes]
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    return replace(robot.trial("practice", seed, 0).goal, name=name), [f"drawn from seed {seed}", *notes]
+
+
+def _observed(robot: Robot, name: str, wanted: dict[str, list[float]], seed: int | None) -> tuple[Goal, list[str]]:
+    if wanted or seed is not None:
+        option = "--state" if wanted else "--seed"
+        raise UsageError(
+            f"{robot.spec.name} cannot set its world up, so {option} has no meaning: arrange the scene by hand, "
+            "then capture it without."
+        )
+    return Goal(name, robot.observe().images, robot.spec.name), ["as the cameras saw it"]
+
+
+def _show(goal: Goal, warnings: Sequence[str]) -> None:
+    console = stderr_console()
+    if draws_pictures(console):
+        console.print(filmstrip(list(goal.images.values()), _COLUMNS, list(goal.images)))
+    for warning in warnings:
+        say(console, f"note: {warning}", "yellow")
+
+
+def where(truth: State | None) -> str:
+    """Return where things are in a true state, in words; nothing where nobody knows it."""
+    things = {key: row for key, row in (truth or {}).items() if key != "tool" and len(row) >= 2}
+    return ", ".join(f"{key} at x {row[0]:.3f} m, y {row[1]:.3f} m" for key, row in things.items())
+
+
+def _chosen(workspace: Workspace, deployment: Deployment) -> list[str]:
+    """Return the options that make this deployment out of the workspace's usual one."""
+    usual = Deployment.choose(workspace, None)
+    robot = [] if deployment.robot == usual.robot else [f"--robot={deployment.robot}"]
+    return robot + [
+        f"--{key}={value}" for key, value in deployment.settings.items() if usual.settings.get(key) != value
+    ]
+
+
+def _report(
+    workspace: Workspace,
+    deployment: Deployment,
+    goal: Goal,
+    folder: Path,
+    notes: Sequence[str],
+    warnings: Sequence[str],
+) -> Report:
+    following = to_type(workspace, "run", goal.name, *_chosen(workspace, deployment))
+    document: dict[str, Any] = {
+        "goal": goal.name,
+        "path": str(folder),
+        "source": goal.source,
+        "cameras": {camera: list(image.shape[:2]) for camera, image in goal.images.items()},
+        "truth": goal.truth,
+        "fingerprint": goal.fingerprint,
+        "notes": list(notes),
+        "warnings": list(warnings),
+        "next": following,
+    }
+    how = ", ".join(filter(None, [where(goal.truth), *notes]))
+    sizes = ", ".join(f"{camera} {image.shape[1]}x{image.shape[0]}" for camera, image in goal.images.items())
+    lines = [
+        printable(f"goal {goal.name}: {how or goal.source}"),
+        printable(f"saved in {folder} ({sizes})"),
+        f"next: {following}",
+    ]
+    return Report(document, lines)

@@ -1,0 +1,59 @@
+"""``a2g demo``: the whole loop on the embedded simulator, in a folder of its own."""
+
+from pathlib import Path
+from typing import Any
+
+from a2g_cli import goals as goal_store
+from a2g_cli.commands.deployment import Deployment
+from a2g_cli.commands.improve import improve
+from a2g_cli.commands.report import Report
+from a2g_cli.commands.run import run
+from a2g_cli.display.console import stderr_console
+from a2g_cli.display.pictures import picture
+from a2g_cli.policy.shelf import Shelf
+from a2g_cli.session.evaluate import draw_trials
+from a2g_cli.session.improve import ImproveSettings
+from a2g_cli.workspace import Workspace
+
+GOAL = "demo-goal"
+
+
+def demo(folder: Path, shift: str, rounds: int, evaluation: int) -> Report:
+    """Photograph a goal, try it once, practise, measure; in ``folder``, from the base alone each time.
+
+    Raises:
+        HardwareError: no GL. CheckpointError: no shipped base. UsageError: no such shift.
+    """
+    workspace = Workspace.find(folder)
+    console = stderr_console()
+    deployment = Deployment("sim", {"shift": shift})
+    shelf = Shelf(workspace)
+    if shelf.active() != "none":
+        shelf.promote("none")  # the demo is about what practice brings to the base
+    console.rule(f"1 · a photo of the goal, taken under {shift}")
+    with deployment.connected() as (robot,):
+        goal = draw_trials(robot, "practice", 0, 1, first=10_000)[0].goal
+    goal = type(goal)(GOAL, goal.images, goal.source, goal.truth)
+    goal_store.save_goal(workspace, goal, overwrite=True)
+    for image in goal.images.values():
+        console.print(picture(image, 32))
+    console.rule("2 · one try with the base alone")
+    first = run(workspace, deployment, [GOAL], 1, "none", None, 80, 0, None, imagine=True)
+    console.rule(f"3 · practice: {rounds} rounds")
+    settings = ImproveSettings(rounds=rounds, seed=0)
+    brought = improve(workspace, deployment, [], None, settings, evaluation, None)
+    if brought.exit_code:
+        return brought
+    console.rule("4 · what it brought")
+    lines: list[Any] = [*brought.lines, "", "Now type, in this folder:", *_next(workspace, shift)]
+    return Report({"first_try": first.document, **brought.document}, lines)
+
+
+def _next(workspace: Workspace, shift: str) -> list[str]:
+    place = f"--workspace {workspace.root.name}"
+    return [
+        f"  a2g capture-goal mine --shift {shift} {place}",
+        f"  a2g run mine --episodes 3 --shift {shift} {place}",
+        f"  a2g replay latest {place}",
+        f"  a2g evaluate --adapter none --adapter random --shift {shift} {place}",
+    ]

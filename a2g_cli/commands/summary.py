@@ -1,0 +1,142 @@
+"""A recording in a few words: the same JSON for ``replay``, ``recordings list`` and ``recordings show``.
+
+name        SESSION/episode-0000, or the file's name outside a workspace
+path        the file
+bytes       its size
+created_at  ISO 8601, UTC
+steps       T, the actions; there are T + 1 observations
+seconds     from the first observation to the last, on the robot's clock [s]
+rate        control rate [Hz]
+cameras     camera -> [height, width]
+goal        {"name", "source", "fingerprint"}
+outcome     {"success": true, false or null, "judge", "stopped_by", "steps_to_go"}
+provenance  {"robot", "policy", "shift", "base", "adapter", "adapter_name", "seed", "settings"}
+problem     null, or why the file cannot be read; then everything from created_at on is missing
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from a2g_cli.display.listing import facts, listing, size
+from a2g_cli.errors import RecordingError
+from a2g_cli.recording import schema
+from a2g_cli.recording.reader import Recording
+from a2g_cli.workspace import Workspace
+
+
+def name_of(workspace: Workspace, path: Path) -> str:
+    """Return how a person would name the recording at ``path``."""
+    if path.parent.parent == workspace.sessions:
+        return f"{path.parent.name}/{path.name.removesuffix(schema.SUFFIX)}"
+    return str(path)
+
+
+def summarise(workspace: Workspace, path: Path) -> dict[str, Any]:
+    """Return the summary of one recording. Raises RecordingError when it cannot be read."""
+    with Recording(path) as recording:
+        times = recording.times
+        lasted = float(times[-1] - times[0])
+        goal, provenance, outcome = recording.goal, recording.provenance, recording.outcome
+        return {
+            **_file(workspace, path),
+            "created_at": recording.created_at,
+            "steps": recording.length,
+            "seconds": round(lasted, 3) if math.isfinite(lasted) else None,
+            "rate": _finite(recording.spec.rate),
+            "cameras": {camera: list(shape) for camera, shape in recording.spec.cameras.items()},
+            "goal": {"name": goal.name, "source": goal.source, "fingerprint": goal.fingerprint},
+            "outcome": json.loads(schema.outcome_to_json(outcome)),
+            "provenance": json.loads(schema.provenance_to_json(provenance)),
+            "problem": None,
+        }
+
+
+def summarise_all(workspace: Workspace, paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return the summaries of ``paths``; of a file that cannot be read, why."""
+    summaries = []
+    for path in paths:
+        try:
+            summaries.append(summarise(workspace, path))
+        except RecordingError as error:
+            summaries.append({**_file(workspace, path), "problem": str(error)})
+    return summaries
+
+
+def _file(workspace: Workspace, path: Path) -> dict[str, Any]:
+    return {"name": name_of(workspace, path), "path": str(path), "bytes": path.stat().st_size}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def outcome_words(outcome: dict[str, Any]) -> str:
+    """Return how an episode ended, in words."""
+    judged = {True: "reached", False: "not reached", None: "not judged"}[outcome["success"]]
+    return judged if outcome["stopped_by"] == "success" else f"{judged}, ended by {outcome['stopped_by']}"
+
+
+def one_line(summary: dict[str, Any]) -> str:
+    """Return a whole recording on one line."""
+    if summary["problem"] is not None:
+        return f"{summary['name']}: {summary['problem']}"
+    lasted = "" if summary["seconds"] is None else f", {summary['seconds']:g} s"
+    return (
+        f"{summary['name']}: goal {summary['goal']['name']}, {summary['steps']} steps{lasted}, "
+        f"{outcome_words(summary['outcome'])} ({_player(summary['provenance'])})"
+    )
+
+
+def table(summaries: Sequence[dict[str, Any]]) -> list[str]:
+    """Return recordings as a list, one a line."""
+    rows = []
+    for summary in summaries:
+        if summary["problem"] is not None:
+            rows.append([summary["name"], "-", "-", "damaged: `a2g recordings verify` says more", "", "", ""])
+        else:
+            rows.append(
+                [
+                    summary["name"],
+                    str(summary["steps"]),
+                    summary["goal"]["name"],
+                    outcome_words(summary["outcome"]),
+                    _player(summary["provenance"]),
+                    summary["provenance"]["shift"],
+                    summary["created_at"],
+                ]
+            )
+    return listing(["recording", "steps", "goal", "outcome", "policy", "shift", "recorded"], rows)
+
+
+def details(summary: dict[str, Any]) -> list[str]:
+    """Return everything about one recording, a line a fact."""
+    if summary["problem"] is not None:
+        return facts({"recording": summary["name"], "path": summary["path"], "problem": summary["problem"]})
+    outcome, provenance = summary["outcome"], summary["provenance"]
+    left = outcome["steps_to_go"]
+    return facts(
+        {
+            "recording": summary["name"],
+            "path": f"{summary['path']} ({size(summary['bytes'])})",
+            "recorded": summary["created_at"],
+            "goal": f"{summary['goal']['name']} ({summary['goal']['source']})",
+            "outcome": f"{outcome_words(outcome)} (judge: {outcome['judge']})",
+            "steps": f"{summary['steps']} at {summary['rate']} Hz, {summary['seconds']} s",
+            "steps to go": "" if left is None else f"{left:.1f} at the end, as the policy saw it",
+            "cameras": ", ".join(f"{camera} {w}x{h}" for camera, (h, w) in summary["cameras"].items()),
+            "robot": provenance["robot"],
+            "policy": _player(provenance),
+            "shift": provenance["shift"],
+            "seed": "" if provenance["seed"] is None else str(provenance["seed"]),
+            "base": provenance["base"] or "",
+            "settings": json.dumps(provenance["settings"]) if provenance["settings"] else "",
+        }
+    )
+
+
+def _player(provenance: dict[str, Any]) -> str:
+    adapter = provenance["adapter_name"]
+    return provenance["policy"] if adapter in {None, provenance["policy"]} else f"{provenance['policy']}, {adapter}"

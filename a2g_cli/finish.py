@@ -1,0 +1,61 @@
+"""How every command ends: what it has to say goes to stdout, an error becomes one line and an exit code."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from a2g_cli.commands.report import Report
+    from a2g_cli.workspace import Workspace
+
+
+def place(given: Path | None) -> "Workspace":
+    """Return the workspace that a command works in. Raises UsageError."""
+    from a2g_cli.workspace import Workspace
+
+    return Workspace.find(given)
+
+
+def finish(as_json: bool, work: Callable[[], "Report"]) -> None:
+    """Do the work, print what it says, and leave with its exit code; errors become one line and their code."""
+    from a2g_cli.errors import A2GError
+
+    try:
+        report = work()
+    except A2GError as error:
+        _fail(as_json, str(error), error.exit_code, error)
+    except BrokenPipeError:
+        raise  # whoever read the output went away: nothing to explain
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        _fail(as_json, f"{error.strerror or error}{where}", A2GError.exit_code, error)
+    except (KeyboardInterrupt, typer.Abort) as stop:
+        if as_json:
+            typer.echo(_document({"error": {"message": "interrupted", "exit_code": 130}}))
+        typer.echo("interrupted.", err=True)
+        raise typer.Exit(130) from stop
+    if as_json:
+        typer.echo(_document(report.document))
+    else:
+        from rich.console import Console
+
+        console = Console(highlight=False, soft_wrap=True)
+        for line in report.lines:
+            console.print(line, markup=False)
+    if report.exit_code:
+        raise typer.Exit(report.exit_code)
+
+
+def _fail(as_json: bool, message: str, exit_code: int, error: Exception) -> NoReturn:
+    if as_json:
+        typer.echo(_document({"error": {"message": message, "exit_code": exit_code}}))
+    typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    typer.echo(message, err=True)
+    raise typer.Exit(exit_code) from error
+
+
+def _document(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=2)

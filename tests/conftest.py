@@ -1,0 +1,24 @@
+"""What is slow to make and never changed: made once for the whole run."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Six recordings of the simulator's expert, cut off after 15 steps, 32x32 px."""
+    from a2g_cli.recording.writer import write_episode
+    from a2g_cli.robots.sim import SimRobot
+    from a2g_cli.simulator.demonstrations import demonstration_episodes
+
+    folder = tmp_path_factory.mktemp("demonstrations")
+    robot = SimRobot(size=32)
+    robot.connect()
+    try:
+        return [
+            write_episode(folder / f"episode-{i:04d}.hdf5", robot.spec, episode)
+            for i, episode in enumerate(demonstration_episodes(robot, 0, 0, 6, limit=15))
+        ]
+    finally:
+        robot.close()

@@ -1,0 +1,134 @@
+"""Small robots, networks and batches, the same every time, for the tests of policy and learning."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from a2g_cli.episode import Goal, Observation
+from a2g_cli.learning.segments import Segments
+from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.policy.presets import Act2GoalConfig, micro
+from a2g_cli.policy.temporal_hashing import TemporalHashing
+from a2g_cli.robots.robot import RobotSpec
+
+torch.set_num_threads(1)  # networks this small only lose by sharing their work
+
+SIZE = 32
+"""Of the pictures [px]: latents of 4x4 cells, the least that the presets' patches allow."""
+
+
+def spec(cameras: int = 1, actions: int = 4, states: int = 3, size: int = SIZE) -> RobotSpec:
+    return RobotSpec(
+        name="sim:example",
+        action_names=tuple(f"a{i}" for i in range(actions)),
+        action_units=("m",) * actions,
+        action_low=(-1.0,) * actions,
+        action_high=(1.0,) * actions,
+        rate=10.0,
+        proprioception_names=tuple(f"p{i}" for i in range(states)),
+        proprioception_units=("m",) * states,
+        cameras={f"camera{i}": (size, size) for i in range(cameras)},
+    )
+
+
+def config(hashing: TemporalHashing | None = None, **shape: int) -> Act2GoalConfig:
+    made = micro(spec(**shape))
+    return made if hashing is None else replace(made, hashing=hashing)
+
+
+def network(seed: int = 0, awake: bool = True, hashing: TemporalHashing | None = None, **shape: int) -> Act2Goal:
+    """A micro policy; ``awake`` moves its zero-initialised parts away from zero, as training would."""
+    torch.manual_seed(seed)
+    model = Act2Goal(config(hashing, **shape)).eval()
+    if awake:
+        wake(model, seed)
+    return model
+
+
+def wake(model: torch.nn.Module, seed: int = 0) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+
+
+def frames(model: Act2Goal, *batch: int, seed: int = 0) -> Tensor:
+    """Random latents (*batch, V, C, h, w)."""
+    return torch.randn(*batch, *model.frame_shape, generator=torch.Generator().manual_seed(seed))
+
+
+def batch(model: Act2Goal, size: int, seed: int = 0) -> dict[str, Tensor]:
+    """A random batch as ``Act2Goal.losses`` takes it, with every action inside the goal."""
+    random = torch.Generator().manual_seed(seed)
+    hashing = model.config.hashing
+    return {
+        "now": frames(model, size, seed=seed + 1),
+        "goal": frames(model, size, seed=seed + 2),
+        "frames": frames(model, size, hashing.frames, seed=seed + 3),
+        "actions": torch.randn(size, hashing.actions, len(model.config.action_names), generator=random),
+        "mask": torch.ones(size, hashing.actions, dtype=torch.bool),
+        "proprioception": torch.randn(size, len(model.config.proprioception_names), generator=random),
+        "steps_to_go": torch.randint(1, 30, (size,), generator=random),
+    }
+
+
+def plan_inputs(model: Act2Goal, size: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """(now, goal, proprioception, plan noise, action noise) as ``Act2Goal.act`` takes them."""
+    made = batch(model, size, seed)
+    return made["now"], made["goal"], made["proprioception"], made["frames"], made["actions"]
+
+
+def segments(model: Act2Goal, lengths: tuple[int, ...] = (9, 14, 6, 20), seed: int = 0) -> Segments:
+    """Episodes whose action is told by the picture: it is the mean of the frame's first latent channel."""
+    counts = [length + 1 for length in lengths]
+    total = sum(counts)
+    latents = frames(model, total, seed=seed)
+    wish = latents[:, 0, 0].mean(dim=(-2, -1))
+    names, states = len(model.config.action_names), len(model.config.proprioception_names)
+    return Segments(
+        latents.half(),
+        torch.randn(total, states, generator=torch.Generator().manual_seed(seed)),
+        wish[:, None].repeat(1, names),
+        torch.tensor([sum(counts[:i]) for i in range(len(counts))]),
+        torch.tensor(lengths),
+    )
+
+
+def images(size: int = SIZE, cameras: int = 1, seed: int = 0) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(seed)
+    return {f"camera{i}": random.integers(0, 256, (size, size, 3), np.uint8) for i in range(cameras)}
+
+
+def observation(robot: RobotSpec, seed: int = 0) -> Observation:
+    seen = images(next(iter(robot.cameras.values()))[0], len(robot.cameras), seed)
+    state = np.random.default_rng(seed).normal(size=len(robot.proprioception_names)).astype(np.float32)
+    return Observation(seen, state, dict.fromkeys(seen, 0.0), 0.0)
+
+
+def goal(robot: RobotSpec, seed: int = 99) -> Goal:
+    return Goal(f"goal-{seed}", observation(robot, seed).images, "example")
+
+
+class Quiet:
+    """A TrainingWatcher that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, int]] = []
+        self.steps: list[int] = []
+        self.losses: list[dict[str, float]] = []
+        self.ended = 0
+
+    def started(self, title: str, total: int) -> None:
+        self.stages.append((title, total))
+
+    def advanced(self, step: int, losses: dict[str, float], rate: float | None = None) -> None:
+        self.steps.append(step)
+        self.losses.append(dict(losses))
+
+    def note(self, text: str) -> None:
+        pass
+
+    def finished(self) -> None:
+        self.ended += 1

@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+import torch
+from policy_examples import goal, network, observation, spec
+
+from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.policy.acting import Act2GoalPolicy, ActingSettings
+from a2g_cli.policy.floors import RandomPolicy, StillPolicy
+from a2g_cli.policy.policy import Plan, PlanRequest, Policy
+
+ROBOT = spec(cameras=2)
+
+
+@pytest.fixture(scope="module")
+def model() -> Act2Goal:
+    return network(cameras=2).requires_grad_(requires_grad=False)
+
+
+def request(seed: int = 0, index: int = 0, seen: int = 0, wanted: int = 99) -> PlanRequest:
+    return PlanRequest(observation(ROBOT, seen), goal(ROBOT, wanted), seed, index)
+
+
+def policies(model: Act2Goal) -> list[Policy]:
+    return [Act2GoalPolicy(model), RandomPolicy(ROBOT), StillPolicy(ROBOT)]
+
+
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["act2goal", "random", "still"])
+def test_every_policy_answers_in_order_what_it_would_answer_alone(model: Act2Goal, which: int) -> None:
+    policy = policies(model)[which]
+    requests = [request(seed=i, index=j, seen=i) for i in range(3) for j in range(2)]
+    plans = policy.plan(requests)
+    assert len(plans) == len(requests)
+    for asked, plan in zip(requests, plans, strict=True):
+        fresh = policies(model)[which].plan([asked])[0]
+        np.testing.assert_allclose(plan.chunk, fresh.chunk, atol=1e-5)
+        np.testing.assert_allclose(plan.steps_to_go, fresh.steps_to_go, rtol=1e-4)
+        assert plan.chunk.dtype == np.float32
+        assert plan.chunk.ndim == 2
+        assert plan.chunk.shape[1] == 4
+        assert len(plan.chunk) >= 1
+
+
+def test_seed_and_index_fix_the_noise(model: Act2Goal) -> None:
+    policy = Act2GoalPolicy(model)
+
+    def plan(seed: int, index: int) -> np.ndarray:
+        return policy.plan([request(seed, index)])[0].chunk
+
+    assert np.array_equal(plan(3, 1), plan(3, 1))
+    assert not np.allclose(plan(3, 1), plan(3, 2))
+    assert not np.allclose(plan(3, 1), plan(4, 1))
+    torch.manual_seed(123)
+    assert np.array_equal(plan(3, 1), Act2GoalPolicy(model).plan([request(3, 1)])[0].chunk)
+
+
+def test_what_is_seen_and_what_is_wanted_both_matter(model: Act2Goal) -> None:
+    policy = Act2GoalPolicy(model)
+    chunks = [policy.plan([asked])[0].chunk for asked in (request(), request(seen=1), request(wanted=98))]
+    assert not np.allclose(chunks[0], chunks[1])
+    assert not np.allclose(chunks[0], chunks[2])
+
+
+@pytest.mark.parametrize(("execute", "given"), [(1, 1), (4, 4), (8, 8), (50, 8)])
+def test_as_many_actions_as_asked_for_are_executed_but_never_distal_ones(
+    model: Act2Goal, execute: int, given: int
+) -> None:
+    plan = Act2GoalPolicy(model, ActingSettings(execute=execute)).plan([request()])[0]
+    whole = Act2GoalPolicy(model, ActingSettings(execute=8)).plan([request()])[0]
+    assert plan.chunk.shape == (given, 4)
+    np.testing.assert_allclose(plan.chunk, whole.chunk[:given], atol=1e-6)
+
+
+def test_at_temperature_zero_the_actions_own_noise_does_not_count() -> None:
+    fresh = network(cameras=2, awake=False)
+    cold = Act2GoalPolicy(fresh, ActingSettings(temperature=0.0))
+    assert not cold.plan([request()])[0].chunk.any()  # an untrained policy answers with its noise
+    half, full = (Act2GoalPolicy(fresh, ActingSettings(temperature=t)).plan([request()])[0].chunk for t in (0.5, 1.0))
+    np.testing.assert_allclose(2 * half, full, rtol=1e-6)
+
+
+def test_a_goal_is_encoded_once(model: Act2Goal, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy, encoded = Act2GoalPolicy(model), []
+    encode = model.encode
+    monkeypatch.setattr(model, "encode", lambda images: encoded.append(images.shape[0]) or encode(images))
+    policy.plan([request(i) for i in range(3)])
+    policy.plan([request(5), request(5, wanted=98)])
+    assert encoded == [3, 1, 2, 1]  # observations, goal; observations, the new goal
+
+
+def test_frames_are_imagined_only_when_asked_for_and_change_no_action(model: Act2Goal) -> None:
+    plain: Plan = Act2GoalPolicy(model).plan([request()])[0]
+    shown: Plan = Act2GoalPolicy(model, ActingSettings(imagine_steps=2)).plan([request()])[0]
+    assert plain.imagined == {}
+    assert list(shown.imagined) == ["camera0", "camera1"]
+    for pictures in shown.imagined.values():
+        assert [picture.shape for picture in pictures] == [(32, 32, 3)] * 4
+        assert all(picture.dtype == np.uint8 for picture in pictures)
+    assert np.array_equal(plain.chunk, shown.chunk)
+
+
+def test_the_estimate_is_the_head_s_own(model: Act2Goal) -> None:
+    policy = Act2GoalPolicy(model)
+    asked = [request(seen=i) for i in range(3)]
+    now = model.encode(policy._stack([one.observation.images for one in asked]))
+    wanted = model.encode(policy._stack([one.goal.images for one in asked]))
+    estimates = [plan.steps_to_go for plan in policy.plan(asked)]
+    np.testing.assert_allclose(estimates, model.steps_to_go.steps(now, wanted), rtol=1e-4)
+    assert min(estimates) >= 0
+
+
+def test_cameras_are_taken_by_name_not_by_order(model: Act2Goal) -> None:
+    asked = request()
+    turned = PlanRequest(
+        type(asked.observation)(
+            dict(reversed(asked.observation.images.items())),
+            asked.observation.proprioception,
+            asked.observation.captured_at,
+            0.0,
+        ),
+        asked.goal,
+        0,
+        0,
+    )
+    policy = Act2GoalPolicy(model)
+    assert np.array_equal(policy.plan([asked])[0].chunk, policy.plan([turned])[0].chunk)
+
+
+def test_still_asks_for_nothing_and_random_for_anything_within_the_limits() -> None:
+    from dataclasses import replace
+
+    robot = replace(ROBOT, action_low=(-0.5, 0.0, -2.0, 1.0), action_high=(0.5, 1.0, 1.0, 3.0))
+    still = StillPolicy(robot).plan([request()])[0]
+    assert still.chunk.tolist() == [[0.0, 0.5, 0.0, 2.0]]
+    assert np.isnan(still.steps_to_go)
+    draws = np.concatenate(
+        [plan.chunk for plan in RandomPolicy(robot).plan([request(i, j) for i in range(20) for j in range(20)])]
+    )
+    low, high = np.float32(robot.action_low), np.float32(robot.action_high)
+    assert (draws >= low).all()
+    assert (draws <= high).all()
+    np.testing.assert_allclose(draws.mean(0), (low + high) / 2, atol=0.15)
+    np.testing.assert_allclose(draws.std(0), (high - low) / np.sqrt(12), rtol=0.1)

@@ -1,0 +1,239 @@
+import json
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from policy_examples import batch, network, plan_inputs
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from a2g_cli.errors import CheckpointError
+from a2g_cli.policy import adapter
+from a2g_cli.policy.act2goal import Act2Goal
+
+BASE = "0123456789abcdef"
+
+
+def train(model: Act2Goal, folder: Path, steps: int = 3, **lora: Any) -> Any:
+    """Three steps of plain PEFT, saved as PEFT saves: nothing of this project takes part."""
+    from peft import LoraConfig, get_peft_model
+
+    names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear) and ".blocks." in name]
+    torch.manual_seed(1)
+    wrapped = get_peft_model(model, LoraConfig(r=4, lora_alpha=12, target_modules=names, **lora))
+    optimiser = torch.optim.SGD([p for p in wrapped.parameters() if p.requires_grad], lr=3.0)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        wrapped.get_base_model().losses(batch(wrapped.get_base_model(), 8), 0.0)["action"].backward()
+        optimiser.step()
+    wrapped.save_pretrained(folder, safe_serialization=True)
+    (folder / adapter.LINEAGE).write_text(json.dumps({"base": BASE}))
+    return wrapped.eval()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """(the adapter's folder, PEFT's own model)."""
+    folder = tmp_path_factory.mktemp("adapters") / "adapter-001"
+    return folder, train(network(), folder)
+
+
+@pytest.fixture
+def folder(trained: tuple[Path, Any], tmp_path: Path) -> Iterator[Path]:
+    """A copy of the adapter that may be damaged."""
+    import shutil
+
+    yield Path(shutil.copytree(trained[0], tmp_path / "copy"))
+
+
+def change(folder: Path, name: str, **changed: Any) -> None:
+    data = json.loads((folder / name).read_text()) | changed
+    (folder / name).write_text(json.dumps(data))
+
+
+def test_merged_weights_act_as_peft_s_own_layers_do(trained: tuple[Path, Any]) -> None:
+    folder, wrapped = trained
+    merged, plain = network(), network()
+    adapter.apply(adapter.read(folder), merged, BASE)
+    given = plan_inputs(merged, 3)
+    expected = wrapped.get_base_model().act(*given, 5)
+    torch.testing.assert_close(merged.act(*given, 5), expected, atol=1e-5, rtol=1e-5)
+    assert (plain.act(*given, 5) - expected).abs().max() > 0.01  # the training did something
+    torch.testing.assert_close(
+        merged.imagine(given[0], given[1], given[3], 3),
+        wrapped.get_base_model().imagine(given[0], given[1], given[3], 3),
+        atol=1e-5,
+        rtol=1e-5,
+    )
+
+
+def test_applying_changes_the_adapted_layers_alone(trained: tuple[Path, Any]) -> None:
+    merged, plain = network(), network()
+    adapter.apply(adapter.read(trained[0]), merged, BASE)
+    changed = {name for name, value in merged.state_dict().items() if not torch.equal(value, plain.state_dict()[name])}
+    assert changed
+    assert all(".blocks." in name and name.endswith(".weight") for name in changed)
+    assert not any(name.startswith(("steps_to_go", "autoencoder")) for name in changed)
+
+
+def test_an_adapter_says_what_it_is(trained: tuple[Path, Any]) -> None:
+    read = adapter.read(trained[0])
+    assert (read.name, read.rank, read.alpha, read.base) == ("adapter-001", 4, 12.0, BASE)
+    assert len(read.fingerprint) == 16
+
+
+def test_the_fingerprint_is_of_the_weights(folder: Path) -> None:
+    read = adapter.read(folder)
+    before = read.fingerprint
+    change(folder, adapter.LINEAGE, promotion={"promoted": True})
+    assert read.fingerprint == before
+    weights = load_file(folder / adapter.WEIGHTS)
+    next(iter(weights.values())).view(-1)[0] += 1
+    save_file(weights, folder / adapter.WEIGHTS)
+    assert read.fingerprint != before
+
+
+# -- refusals: each leaves the model as it was --------------------------------------------------------------------------
+
+
+def refused(folder: Path, match: str, base: str = BASE) -> None:
+    model, plain = network(), network()
+    with pytest.raises(CheckpointError, match=match):
+        adapter.apply(adapter.read(folder), model, base)
+    for name, value in plain.state_dict().items():
+        assert torch.equal(model.state_dict()[name], value)
+
+
+def test_an_adapter_of_another_base_is_refused(folder: Path) -> None:
+    refused(folder, "trained on base 0123456789abcdef, but this base is fedcba9876543210", "fedcba9876543210")
+
+
+@pytest.mark.parametrize("name", [adapter.WEIGHTS, adapter.CONFIG, adapter.LINEAGE])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    refused(folder, f"{name} is missing")
+
+
+def test_without_weights_there_is_no_fingerprint(folder: Path) -> None:
+    read = adapter.read(folder)
+    (folder / adapter.WEIGHTS).unlink()
+    with pytest.raises(CheckpointError, match="missing"):
+        _ = read.fingerprint
+
+
+@pytest.mark.parametrize("kept", [0, 7, 100, -1])
+def test_truncated_weights_are_refused(folder: Path, kept: int) -> None:
+    path = folder / adapter.WEIGHTS
+    path.write_bytes(path.read_bytes()[:kept])
+    refused(folder, "damaged")
+
+
+def test_a_pickle_under_the_weights_name_is_refused(folder: Path) -> None:
+    (folder / adapter.WEIGHTS).write_bytes(pickle.dumps(load_file(folder / adapter.WEIGHTS)))
+    refused(folder, "damaged")
+
+
+@pytest.mark.parametrize("name", [adapter.CONFIG, adapter.LINEAGE])
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 200_000, "\x00"], ids=range(6))
+def test_foreign_json_is_refused(folder: Path, name: str, text: str) -> None:
+    (folder / name).write_text(text)
+    refused(folder, name)
+
+
+def test_json_far_too_long_is_not_read(folder: Path) -> None:
+    path = folder / adapter.CONFIG
+    path.write_text(path.read_text() + " " * 10_000_001)
+    refused(folder, "too large")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"peft_type": "LOHA"},
+        {"use_dora": True},
+        {"use_rslora": True},
+        {"alpha_pattern": {"query": 64}},
+        {"rank_pattern": {"query": 8}},
+        {"fan_in_fan_out": True},
+        {"bias": "all"},
+        {"lora_bias": True},
+        {"modules_to_save": ["out"]},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_merged_by_w_plus_ba_is_refused(folder: Path, changed: dict[str, Any]) -> None:
+    change(folder, adapter.CONFIG, **changed)
+    refused(folder, "not a plain LoRA adapter")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"r": 0},
+        {"r": -4},
+        {"r": "4"},
+        {"r": 10**9},
+        {"r": None},
+        {"lora_alpha": None},
+        {"lora_alpha": "12"},
+        {"lora_alpha": float("nan")},
+        {"lora_alpha": float("inf")},
+        {"lora_alpha": 10**400},
+    ],
+    ids=lambda changed: str(changed)[:30],
+)
+def test_rank_and_alpha_must_be_usable_numbers(folder: Path, changed: dict[str, Any]) -> None:
+    change(folder, adapter.CONFIG, **changed)
+    refused(folder, "no usable rank and alpha")
+
+
+@pytest.mark.parametrize("base", [None, 7, ["x"]])
+def test_a_lineage_without_base_is_refused(folder: Path, base: object) -> None:
+    change(folder, adapter.LINEAGE, base=base)
+    refused(folder, "does not say which base")
+
+
+def test_another_rank_than_the_weights_have_is_refused(folder: Path) -> None:
+    change(folder, adapter.CONFIG, r=8)
+    refused(folder, "other sizes")
+
+
+A = "base_model.model.expert.blocks.0.attention.query.lora_A.weight"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "match"),
+    [
+        ("base_model.model.expert.position", torch.zeros(3), "no LoRA weight"),
+        ("expert.blocks.0.attention.query.lora_A.weight", torch.zeros(4, 32), "no LoRA weight"),
+        (A.replace("lora_A", "lora_magnitude_vector"), torch.zeros(32), "no LoRA weight"),
+        (A.replace("query", "question"), torch.zeros(4, 32), "no such linear layer"),
+        (A.replace("attention.query", "attention.query_norm"), torch.zeros(4, 32), "no such linear layer"),
+        (A, torch.zeros(4, 31), "other sizes"),
+        (A, torch.zeros(4), "other sizes"),
+    ],
+    ids=range(7),
+)
+def test_weights_that_belong_elsewhere_are_refused(folder: Path, key: str, value: torch.Tensor, match: str) -> None:
+    weights = load_file(folder / adapter.WEIGHTS)
+    weights[key] = value
+    save_file(weights, folder / adapter.WEIGHTS)
+    refused(folder, match)
+
+
+def test_half_a_pair_is_refused(folder: Path) -> None:
+    weights = load_file(folder / adapter.WEIGHTS)
+    del weights[A]
+    save_file(weights, folder / adapter.WEIGHTS)
+    refused(folder, "no such linear layer")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(folder: Path, value: float) -> None:
+    weights = load_file(folder / adapter.WEIGHTS)
+    weights[A][1, 1] = value
+    save_file(weights, folder / adapter.WEIGHTS)
+    refused(folder, "not finite")

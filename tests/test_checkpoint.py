@@ -1,0 +1,303 @@
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from policy_examples import network, plan_inputs, spec
+from safetensors.torch import load_file, save_file
+
+from a2g_cli.errors import A2GError, CheckpointError, UnknownNameError
+from a2g_cli.policy import checkpoint
+from a2g_cli.policy.presets import PRESETS, Act2GoalConfig, preset
+from a2g_cli.policy.temporal_hashing import TemporalHashing
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    checkpoint.save(network(seed=3), tmp_path / "base", "# a card\n", {"machine": "this one"})
+    return tmp_path / "base"
+
+
+def change_config(folder: Path, **changed: Any) -> None:
+    """Write other values into the policy's shape."""
+    path = folder / "config.json"
+    data = json.loads(path.read_text())
+    data["policy"] |= changed
+    path.write_text(json.dumps(data))
+
+
+class Bomb:
+    """Unpickling it leaves a trace."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.trace,)
+
+
+# -- round trip -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_saved_is_what_is_loaded(folder: Path) -> None:
+    saved, loaded = network(seed=3), checkpoint.load(folder)
+    assert loaded.config == saved.config
+    assert loaded.state_dict().keys() == saved.state_dict().keys()
+    for name, value in saved.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value.half().float()), name
+    given = plan_inputs(saved, 2)
+    torch.testing.assert_close(loaded.act(*given, 5), saved.act(*given, 5), atol=0.02, rtol=0.02)
+
+
+def test_a_loaded_base_is_frozen_ready_and_in_single_precision(folder: Path) -> None:
+    model = checkpoint.load(folder)
+    assert not model.training
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    assert {value.dtype for value in model.state_dict().values()} == {torch.float32}
+
+
+def test_saving_again_replaces_and_leaves_nothing_else_behind(folder: Path) -> None:
+    checkpoint.save(network(seed=4), folder, "# another\n", {})
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+    assert (folder / "README.md").read_text() == "# another\n"
+    weight = checkpoint.load(folder).world_model.embed_plan.weight
+    assert torch.equal(weight, network(seed=4).world_model.embed_plan.weight.half().float())
+
+
+def test_facts_are_kept(folder: Path) -> None:
+    config, facts = checkpoint.read_config(folder)
+    assert facts == {"machine": "this one"}
+    assert config == network().config
+
+
+@pytest.mark.parametrize(
+    ("facts", "steps"), [({}, 0.0), ({"arrived_below": 1.5}, 1.5), ({"arrived_below": "soon"}, 0.0)]
+)
+def test_the_arrival_threshold_is_a_number_or_none(tmp_path: Path, facts: dict[str, Any], steps: float) -> None:
+    checkpoint.save(network(), tmp_path, "", facts)
+    assert checkpoint.arrived_below(tmp_path) == steps
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("hashing", [TemporalHashing(), TemporalHashing(54, 6, 9, "mirrored")])
+def test_a_config_survives_json(name: str, hashing: TemporalHashing) -> None:
+    config = replace(preset(name, spec(cameras=2)), hashing=hashing)
+    assert Act2GoalConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_an_unknown_preset_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean micro"):
+        preset("mikro", spec())
+
+
+def test_cameras_of_two_sizes_make_no_policy() -> None:
+    with pytest.raises(CheckpointError, match="one size"):
+        preset("micro", replace(spec(), cameras={"a": (32, 32), "b": (64, 64)}))
+
+
+# -- hash -----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_hash_is_of_the_contents_alone(folder: Path, tmp_path: Path) -> None:
+    before = checkpoint.fingerprint(folder)
+    assert len(before) == 16
+    assert checkpoint.save(network(seed=3), tmp_path / "other", "# other card\n", {"machine": "this one"}) == before
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+@pytest.mark.parametrize("place", [0.0, 0.5, 0.999])
+def test_the_hash_changes_when_a_byte_changes(folder: Path, name: str, place: float) -> None:
+    before = checkpoint.fingerprint(folder)
+    data = bytearray((folder / name).read_bytes())
+    data[int(place * len(data))] ^= 1
+    (folder / name).write_bytes(data)
+    assert checkpoint.fingerprint(folder) != before
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_checkpoint_with_a_file_missing_is_none(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(CheckpointError, match=f"{name} is missing"):
+        checkpoint.load(folder)
+    with pytest.raises(CheckpointError, match=f"{name} is missing"):
+        checkpoint.fingerprint(folder)
+
+
+# -- damage ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kept", [0, 4, 8, 100, -1])
+def test_truncated_weights_are_refused(folder: Path, kept: int) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(CheckpointError, match="damaged"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_bytes_are_refused(folder: Path, seed: int) -> None:
+    (folder / "model.safetensors").write_bytes(torch.randint(256, (5000,), dtype=torch.uint8).numpy().tobytes())
+    with pytest.raises(CheckpointError, match="damaged"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 5])
+def test_a_pickle_under_the_weights_name_is_refused_and_never_unpickled(
+    folder: Path, tmp_path: Path, protocol: int
+) -> None:
+    trace = tmp_path / "trace"
+    (folder / "model.safetensors").write_bytes(pickle.dumps(Bomb(trace), protocol))
+    with pytest.raises(CheckpointError, match="damaged"):
+        checkpoint.load(folder)
+    torch.save({"weight": Bomb(trace)}, folder / "model.safetensors")
+    with pytest.raises(CheckpointError, match="damaged"):
+        checkpoint.load(folder)
+    assert not trace.exists()
+    pickle.loads((pickle.dumps(Bomb(trace), protocol)))  # noqa: S301 - the bomb does go off
+    assert trace.exists()
+
+
+def test_weights_of_another_shape_are_refused_by_name(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    weights["expert.position"] = weights["expert.position"][1:].contiguous()
+    save_file(weights, path)
+    with pytest.raises(CheckpointError, match=r"1 places: expert\.position is \(10, 32\), not \(11, 32\)"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("also", [True, False], ids=["one-too-many", "one-missing"])
+def test_weights_too_many_or_too_few_are_refused(folder: Path, also: bool) -> None:
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    if also:
+        weights["expert.extra"] = torch.zeros(3)
+    else:
+        del weights["expert.position"]
+    save_file(weights, path)
+    with pytest.raises(CheckpointError, match="1 places"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "null",
+        "[]",
+        '"text"',
+        "{}",
+        '{"model_type": "llama", "hidden_size": 4096}',
+        '{"a2g_checkpoint": 2, "policy": {}}',
+        '{"a2g_checkpoint": 1}',
+        '{"a2g_checkpoint": 1, "policy": []}',
+        '{"a2g_checkpoint": 1, "policy": {}}',
+        '{"a2g_checkpoint": 1, "policy": {"hashing": {}}}',
+        "[" * 200_000,
+        '{"a":' * 100_000,
+        "\x00\x01",
+    ],
+    ids=range(15),
+)
+def test_a_config_of_something_else_is_refused(folder: Path, text: str) -> None:
+    (folder / "config.json").write_text(text)
+    with pytest.raises(CheckpointError):
+        checkpoint.load(folder)
+
+
+def test_a_config_that_is_no_text_is_refused(folder: Path) -> None:
+    (folder / "config.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(CheckpointError):
+        checkpoint.load(folder)
+
+
+def test_a_config_far_too_long_is_not_even_read(folder: Path) -> None:
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text + " " * 1_100_000)
+    with pytest.raises(CheckpointError, match="too large"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("facts", ["text", [1, 2], 7])
+def test_facts_of_another_kind_are_refused(folder: Path, facts: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"facts": facts}))
+    with pytest.raises(CheckpointError):
+        checkpoint.arrived_below(folder)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"model_width": 10**9},
+        {"blocks": 10**6},
+        {"blocks": 8000},
+        {"height": 0},
+        {"width": -64},
+        {"height": 64.0},
+        {"blocks": "4"},
+        {"blocks": True},
+        {"latent_channels": 10**15},
+        {"latent_channels": -4},
+        {"latent_channels": "four"},
+        {"autoencoder_width": 0},
+        {"autoencoder_width": 1},
+        {"autoencoder_width": None},
+        {"model_heads": 0},
+        {"model_heads": 5},
+        {"expert_heads": -1},
+        {"context_patch": 0},
+        {"plan_patch": 3},
+        {"steps_width": 10**12},
+        {"steps_width": 0},
+        {"cameras": []},
+        {"cameras": 3},
+        {"action_names": []},
+        {"proprioception_names": None},
+        {"rate": "fast"},
+        {"hashing": {"proximal": 8.0, "stride": 4, "distal": 2, "spacing": "printed"}},
+        {"hashing": {"proximal": 10**15, "stride": 1, "distal": 2, "spacing": "printed"}},
+        {"hashing": {"proximal": 8, "stride": 0, "distal": 2, "spacing": "printed"}},
+        {"hashing": {"proximal": 8, "stride": 4, "distal": 2, "spacing": "sideways"}},
+        {"hashing": {"proximal": "8", "stride": 4, "distal": 2, "spacing": "printed"}},
+        {"hashing": [8, 4, 2]},
+        {"surprise": 1},
+    ],
+    ids=str,
+)
+def test_an_absurd_shape_is_refused_before_anything_is_made_of_it(folder: Path, changed: dict[str, Any]) -> None:
+    change_config(folder, **changed)
+    with pytest.raises(CheckpointError):
+        checkpoint.load(folder)
+
+
+# -- does it fit the robot ------------------------------------------------------------------------------------------------
+
+
+def test_a_policy_fits_the_robot_that_it_was_made_for() -> None:
+    checkpoint.check_fits(network(cameras=2).config, spec(cameras=2))
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"cameras": {"wrist": (32, 32)}}, "cameras"),
+        ({"cameras": {"camera0": (32, 32), "camera1": (32, 32)}}, "cameras"),
+        ({"cameras": {"camera0": (32, 64)}}, "size of camera camera0"),
+        ({"action_names": ("a0", "a1", "a2")}, "actions"),
+        ({"action_names": ("a1", "a0", "a2", "a3")}, "actions"),
+        ({"proprioception_names": ("p0",)}, "proprioception"),
+        ({"rate": 30.0}, "control rate"),
+    ],
+)
+def test_the_first_difference_is_named(changed: dict[str, Any], named: str) -> None:
+    with pytest.raises(CheckpointError, match=f"trained with {named} ") as error:
+        checkpoint.check_fits(network().config, replace(spec(), **changed))
+    assert isinstance(error.value, A2GError)
+    everything = replace(spec(actions=2, states=1), **{"rate": 5.0, **changed})
+    with pytest.raises(CheckpointError):
+        checkpoint.check_fits(network().config, everything)

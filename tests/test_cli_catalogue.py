@@ -1,0 +1,251 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import PIL.Image
+import pytest
+from cli_examples import STEPS, a2g, ask, cut_off, record, refused, shelve
+
+from a2g_cli.commands import asking
+from a2g_cli.episode import Goal
+from a2g_cli.goals import save_goal
+from a2g_cli.recording.sessions import Session
+from a2g_cli.workspace import Workspace
+
+HEAVY = {"torch", "numpy", "h5py", "mujoco", "rich", "peft", "PIL", "av"}
+
+
+def test_the_app_is_parsed_without_anything_heavy() -> None:
+    code = "import sys, a2g_cli.app; print(*{name.partition('.')[0] for name in sys.modules})"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not HEAVY & set(found)
+
+
+def test_a_real_process_prints_one_document_and_leaves_with_the_code(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "a2g_cli", "recordings", "show", "latest", "--json", "--workspace", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == json.loads(done.stdout)["error"]["exit_code"] == 2
+    assert done.stderr.startswith("error: unknown session 'latest'")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("group", ["goals", "recordings", "adapters"])
+def test_an_empty_workspace_is_no_error_and_nothing_is_made(tmp_path: Path, group: str) -> None:
+    ask(tmp_path, group, "list")
+    said = a2g(tmp_path, group, "list")
+    assert "a2g" in said.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("goals", "show", "../x"),
+        ("goals", "rm", "../x", "--yes"),
+        ("recordings", "list", "../x"),
+        ("recordings", "show", "../x"),
+        ("recordings", "rm", "../x", "--yes"),
+        ("recordings", "rm", "monday/../../x", "--yes"),
+        ("recordings", "rm", "monday/..", "--yes"),
+        ("recordings", "rm", "/etc/hostname", "--yes"),
+        ("recordings", "repair", "../x"),
+        ("adapters", "show", "../x"),
+        ("adapters", "promote", "../x"),
+        ("adapters", "rm", "../x", "--yes"),
+        ("adapters", "rm", ".", "--yes"),
+    ],
+)
+def test_no_name_leaves_the_workspace(tmp_path: Path, words: tuple[str, ...]) -> None:
+    path = record(tmp_path)
+    refused(tmp_path, *words)
+    assert path.exists()
+
+
+class TestGoals:
+    @pytest.fixture
+    def workspace(self, tmp_path: Path) -> Path:
+        image = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)
+        for name in ("cup", "bowl"):
+            save_goal(Workspace(tmp_path), Goal(name, {"front": image}, "sim:place", {"block": [0.05, -0.08, 0.024]}))
+        return tmp_path
+
+    def test_list_shows_the_damaged_one_too(self, workspace: Path) -> None:
+        PIL.Image.new("RGB", (9, 9)).save(workspace / "recordings" / "goals" / "bowl" / "front.png")
+        bowl, cup = ask(workspace, "goals", "list")["goals"]
+        assert "damaged" in bowl["problem"]
+        assert (cup["name"], cup["cameras"], cup["problem"]) == ("cup", {"front": [64, 64]}, None)
+        assert "x 0.050 m, y -0.080 m" in a2g(workspace, "goals", "list").stdout
+
+    def test_show(self, workspace: Path) -> None:
+        assert ask(workspace, "goals", "show", "cup")["truth"] == {"block": [0.05, -0.08, 0.024]}
+        assert "a2g run cup" in a2g(workspace, "goals", "show", "cup").stdout
+
+    @pytest.mark.parametrize("words", [("show",), ("rm", "--yes")])
+    def test_an_unknown_name_is_answered_with_the_nearest(self, workspace: Path, words: tuple[str, ...]) -> None:
+        assert "did you mean cup?" in refused(workspace, "goals", words[0], "cub", *words[1:])
+
+    def test_rm_asks_or_needs_yes(self, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert "--yes" in refused(workspace, "goals", "rm", "cup")
+        assert ask(workspace, "goals", "rm", "cup", "--dry-run") == {"removed": ["cup"], "dry_run": True}
+        assert len(ask(workspace, "goals", "list")["goals"]) == 2
+        monkeypatch.setattr(asking, "somebody_is_there", lambda: True)
+        for answer in ("n\n", "", "\n"):
+            declined = a2g(workspace, "goals", "rm", "cup", answer=answer)
+            assert (declined.exit_code, "nothing was removed" in declined.stderr) == (1, True)
+        agreed = a2g(workspace, "goals", "rm", "cup", answer="y\n")
+        assert (agreed.exit_code, agreed.stdout) == (0, "removed goal cup\n")
+        assert [goal["name"] for goal in ask(workspace, "goals", "list")["goals"]] == ["bowl"]
+
+    def test_rm_of_several_removes_all_or_none(self, workspace: Path) -> None:
+        refused(workspace, "goals", "rm", "cup", "bolw", "--yes")
+        ask(workspace, "goals", "rm", "cup", "bowl", "cup", "--yes")
+        assert ask(workspace, "goals", "list") == {"goals": []}
+
+
+class TestRecordings:
+    def test_list_of_sessions_and_of_one(self, tmp_path: Path) -> None:
+        record(tmp_path)
+        cut_off(tmp_path)
+        (session,) = ask(tmp_path, "recordings", "list")["sessions"]
+        assert (session["name"], session["recordings"], session["unfinished"]) == ("monday", 1, 1)
+        listed = ask(tmp_path, "recordings", "list", "monday")
+        assert listed["recordings"][0]["name"] == "monday/episode-0000"
+        assert len(listed["unfinished"]) == 1
+        assert "recordings repair" in a2g(tmp_path, "recordings", "list").stdout
+        assert "not reached, ended by steps" in a2g(tmp_path, "recordings", "list", "latest").stdout
+
+    def test_show_has_the_documented_keys(self, tmp_path: Path) -> None:
+        record(tmp_path)
+        (shown,) = ask(tmp_path, "recordings", "show", "monday/episode-0000")["recordings"]
+        assert (shown["steps"], shown["seconds"], shown["rate"], shown["problem"]) == (STEPS, 0.5, 10.0, None)
+        assert shown["outcome"] == {"success": False, "judge": "truth", "stopped_by": "steps", "steps_to_go": 31.5}
+        assert shown["provenance"]["adapter_name"] == "adapter-001"
+        assert "31.5 at the end" in a2g(tmp_path, "recordings", "show", "latest").stdout
+
+    def test_names_that_do_not_exist(self, tmp_path: Path) -> None:
+        record(tmp_path)
+        assert "did you mean monday?" in refused(tmp_path, "recordings", "show", "mondey")
+        assert "did you mean monday/episode-0000" in refused(tmp_path, "recordings", "show", "monday/episode-0001")
+        assert "did you mean monday/episode-0000" in refused(tmp_path, "recordings", "rm", "monday/episode-0", "--yes")
+
+    def test_a_truncated_and_a_foreign_file(self, tmp_path: Path) -> None:
+        path = record(tmp_path)
+        path.write_bytes(path.read_bytes()[:3000])
+        with h5py.File(path.with_name("episode-0001.hdf5"), "w") as file:
+            file["x"] = 1
+        shown = ask(tmp_path, "recordings", "show", "monday", code=1)["recordings"]
+        assert all(entry["problem"] for entry in shown)
+        verified = ask(tmp_path, "recordings", "verify", code=1)
+        assert (verified["sound"], verified["damaged"]) == (0, 2)
+        listed = a2g(tmp_path, "recordings", "list", "monday")
+        assert (listed.exit_code, listed.stdout.count("damaged")) == (0, 2)
+
+    def test_verify_of_what_is_sound(self, tmp_path: Path) -> None:
+        path = record(tmp_path)
+        verified = ask(tmp_path, "recordings", "verify", path)
+        assert verified["recordings"] == [{"name": "monday/episode-0000", "path": str(path), "problems": []}]
+
+    def test_repair_saves_every_whole_step_once(self, tmp_path: Path) -> None:
+        partial = cut_off(tmp_path, steps=3)
+        promised = ask(tmp_path, "recordings", "repair", "--dry-run")
+        assert len(list(partial.parent.iterdir())) == 1
+        done = ask(tmp_path, "recordings", "repair")
+        assert promised["repaired"] == done["repaired"]
+        assert (done["repaired"][0]["steps"], done["failed"]) == (3, [])
+        assert partial.exists()
+        assert ask(tmp_path, "recordings", "repair")["repaired"] == []
+        assert "salvaged before" in ask(tmp_path, "recordings", "repair", partial, code=1)["failed"][0]["problem"]
+        ask(tmp_path, "recordings", "show", "monday/episode-0007-salvaged")
+
+    def test_repair_of_what_is_nothing_of_the_kind(self, tmp_path: Path) -> None:
+        path = record(tmp_path)
+        assert "complete" in refused(tmp_path, "recordings", "repair", "monday/episode-0000")
+        foreign = path.with_name("episode-0003.hdf5.partial")
+        foreign.write_bytes(b"something else")
+        for option in ([], ["--dry-run"]):
+            (failed,) = ask(tmp_path, "recordings", "repair", "monday", *option, code=1)["failed"]
+            assert "not an unfinished recording" in failed["problem"]
+
+    def test_rm_of_one_recording_keeps_the_session_in_order(self, tmp_path: Path) -> None:
+        first, second = record(tmp_path), record(tmp_path, "monday/episode-0001")
+        partial = cut_off(tmp_path)
+        index = Session(first.parent).link()
+        assert "--yes" in refused(tmp_path, "recordings", "rm", "monday")
+        assert ask(tmp_path, "recordings", "rm", first, "--dry-run")["removed"] == [str(first)]
+        ask(tmp_path, "recordings", "rm", first, "monday/episode-0007", "--yes")
+        assert not first.exists()
+        assert not partial.exists()
+        with h5py.File(index) as file:
+            assert file["data/demo_0/actions"].shape == (STEPS, 4)
+            assert len(file["data"]) == 1
+        assert second.exists()
+
+    def test_rm_of_a_session_leaves_what_is_not_ours(self, tmp_path: Path) -> None:
+        path = record(tmp_path)
+        video = path.with_name("best.mp4")
+        video.write_bytes(b"")
+        said = a2g(tmp_path, "recordings", "rm", "monday", "--yes")
+        assert "other files" in said.stdout
+        assert list(path.parent.iterdir()) == [video]
+        record(tmp_path, "tuesday/episode-0000")
+        ask(tmp_path, "recordings", "rm", "tuesday", "--yes")
+        assert not (tmp_path / "recordings" / "sessions" / "tuesday").exists()
+
+    def test_what_is_being_written_is_not_removed(self, tmp_path: Path) -> None:
+        import fcntl
+
+        partial = cut_off(tmp_path)
+        with partial.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            assert "being written" in refused(tmp_path, "recordings", "rm", "monday", "--yes", code=1)
+        assert partial.exists()
+
+
+class TestAdapters:
+    def test_list_and_show(self, tmp_path: Path) -> None:
+        gate = {"promoted": True, "reason": "2.0 steps fewer", "measured": {}}
+        shelve(tmp_path, "good", promotion=gate, losses={"flow": 0.1})
+        (shelve(tmp_path, "bad") / "lineage.json").write_text("{")
+        ask(tmp_path, "adapters", "promote", "good")
+        listed = ask(tmp_path, "adapters", "list")
+        assert listed["active"] == "good"
+        good, bad = sorted(listed["adapters"], key=lambda entry: -len(entry))
+        assert (good["name"], good["active"], good["promoted"], good["rank"]) == ("good", True, True, 2)
+        assert "lineage.json" in bad["problem"]
+        shown = ask(tmp_path, "adapters", "show", "good")
+        assert shown["lineage"]["losses"] == {"flow": 0.1}
+        assert "passed: 2.0 steps fewer" in a2g(tmp_path, "adapters", "show", "good").stdout
+        assert "damaged" in a2g(tmp_path, "adapters", "list").stdout
+        refused(tmp_path, "adapters", "show", "bad")
+
+    def test_promote_and_roll_back(self, tmp_path: Path) -> None:
+        shelve(tmp_path, "a1")
+        assert "nothing to roll back" in refused(tmp_path, "adapters", "rollback")
+        assert ask(tmp_path, "adapters", "promote", "a1") == {"active": "a1", "before": "none"}
+        assert ask(tmp_path, "adapters", "promote", "none") == {"active": "none", "before": "a1"}
+        assert ask(tmp_path, "adapters", "rollback") == {"active": "a1", "before": "none"}
+        assert "did you mean a1?" in refused(tmp_path, "adapters", "promote", "a2")
+        assert "comparisons" in refused(tmp_path, "adapters", "promote", "random")
+
+    def test_the_active_one_is_removed_by_force_alone_and_forgotten(self, tmp_path: Path) -> None:
+        for name in ("a1", "a2"):
+            shelve(tmp_path, name)
+            ask(tmp_path, "adapters", "promote", name)
+        assert "--force" in refused(tmp_path, "adapters", "rm", "a2", "--yes")
+        assert "--yes" in refused(tmp_path, "adapters", "rm", "a2", "--force")
+        removed = ask(tmp_path, "adapters", "rm", "a2", "--force", "--yes")
+        assert removed == {"removed": ["a2"], "active": "a1", "dry_run": False}
+        assert not (tmp_path / "adapters" / "a2").exists()
+        shelve(tmp_path, "a3")
+        ask(tmp_path, "adapters", "promote", "a3")
+        ask(tmp_path, "adapters", "rm", "a1", "--yes")
+        # A rollback must not lead to what is gone.
+        assert ask(tmp_path, "adapters", "rollback") == {"active": "none", "before": "a3"}
+
+    def test_a_disk_that_refuses_is_one_line(self, tmp_path: Path) -> None:
+        shelve(tmp_path, "a1")
+        (tmp_path / "adapters" / "active.json.tmp").mkdir()
+        assert "active.json.tmp" in refused(tmp_path, "adapters", "promote", "a1", code=1)
