@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from a2g_cli import catalogue, options
+from a2g_cli.finish import Commands
 from a2g_cli.finish import finish as _finish
 from a2g_cli.finish import place as _place
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="a2g",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Show a robot a photo of the goal, and let it practise until the world looks like it.",

@@ -6,10 +6,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from a2g_cli.commands.report import Report
     from a2g_cli.workspace import Workspace
+
+_AS_JSON = "a2g.as_json"
+
+
+class Commands(TyperGroup):
+    """All commands; with ``--json``, words that make no command are answered by a document too."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Look for ``--json`` before anything is parsed: what is wrong may stand before it."""
+        ctx.meta[_AS_JSON] = "--json" in args
+        parsed: list[str] = super().parse_args(ctx, args)
+        return parsed
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            # Usage errors have no public name in Typer, but a message of their own; Typer prints that to stderr.
+            message = getattr(error, "format_message", None)
+            if ctx.meta[_AS_JSON] and message is not None:
+                code = getattr(error, "exit_code", 2)
+                typer.echo(_document({"error": {"message": message(), "exit_code": code}}))
+            raise
 
 
 def place(given: Path | None) -> "Workspace":

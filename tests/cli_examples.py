@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from click.testing import Result
 from safetensors.torch import save_file
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from a2g_cli.app import app
 from a2g_cli.episode import Episode, Outcome, Provenance

@@ -132,9 +132,8 @@ def test_still_asks_for_nothing_and_random_for_anything_within_the_limits() -> N
     still = StillPolicy(robot).plan([request()])[0]
     assert still.chunk.tolist() == [[0.0, 0.5, 0.0, 2.0]]
     assert np.isnan(still.steps_to_go)
-    draws = np.concatenate(
-        [plan.chunk for plan in RandomPolicy(robot).plan([request(i, j) for i in range(20) for j in range(20)])]
-    )
+    requests = [request(i, j) for i in range(20) for j in range(20)]
+    draws = np.concatenate([plan.chunk for plan in RandomPolicy(robot).plan(requests)])
     low, high = np.float32(robot.action_low), np.float32(robot.action_high)
     assert (draws >= low).all()
     assert (draws <= high).all()

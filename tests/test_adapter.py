@@ -1,6 +1,6 @@
 import json
 import pickle
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
 
 
 @pytest.fixture
-def folder(trained: tuple[Path, Any], tmp_path: Path) -> Iterator[Path]:
+def folder(trained: tuple[Path, Any], tmp_path: Path) -> Path:
     """A copy of the adapter that may be damaged."""
-    import shutil
-
-    yield Path(shutil.copytree(trained[0], tmp_path / "copy"))
+    return Path(shutil.copytree(trained[0], tmp_path / "copy"))
 
 
 def change(folder: Path, name: str, **changed: Any) -> None:

@@ -156,7 +156,7 @@ def test_a_pickle_under_the_weights_name_is_refused_and_never_unpickled(
     with pytest.raises(CheckpointError, match="damaged"):
         checkpoint.load(folder)
     assert not trace.exists()
-    pickle.loads((pickle.dumps(Bomb(trace), protocol)))  # noqa: S301 - the bomb does go off
+    pickle.loads(pickle.dumps(Bomb(trace), protocol))  # noqa: S301 - the bomb does go off
     assert trace.exists()
 
 

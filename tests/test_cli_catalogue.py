@@ -32,6 +32,24 @@ def test_a_real_process_prints_one_document_and_leaves_with_the_code(tmp_path: P
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("goals", "show"), "Missing argument 'GOAL'"),
+        (("goals", "sho", "x"), "No such command 'sho'"),
+        (("goal", "list"), "No such command 'goal'"),
+        (("replay", "latest", "--speed", "fast"), "'--speed'"),
+        (("replay", "latest", "--speed", "0"), "'--speed'"),
+        (("recordings", "rm", "monday", "--now"), "No such option"),
+        (("capture-goal", "cup", "--seed", "-1"), "'--seed'"),
+    ],
+)
+def test_words_that_make_no_command_are_answered_in_json_too(
+    tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    assert message in refused(tmp_path, *words)
+
+
 @pytest.mark.parametrize("group", ["goals", "recordings", "adapters"])
 def test_an_empty_workspace_is_no_error_and_nothing_is_made(tmp_path: Path, group: str) -> None:
     ask(tmp_path, group, "list")

@@ -19,11 +19,12 @@ def check_recording(recording: Recording, config: Act2GoalConfig) -> None:
     """Hold a recording against the policy that is to learn from it.
 
     Raises:
-        RecordingError: other cameras, actions or proprioception.
+        RecordingError: other cameras, image sizes, actions or proprioception.
     """
     spec = recording.spec
     for what, wanted, found in (
         ("cameras", config.cameras, tuple(spec.cameras)),
+        ("image sizes", {(config.height, config.width)}, set(spec.cameras.values())),
         ("actions", config.action_names, spec.action_names),
         ("proprioception", config.proprioception_names, spec.proprioception_names),
     ):

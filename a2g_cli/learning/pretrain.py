@@ -128,7 +128,8 @@ class Pretraining:
             model.load_state_dict(state.part("model"))
         segments = self._segments(model)
         ends = (segments.first + segments.length)[:512]
-        self._arrivals = segments.latents[ends - 2].float(), segments.latents[ends].float()
+        near = torch.maximum(ends - 2, segments.first[:512])  # an episode may have a single action
+        self._arrivals = segments.latents[near].float(), segments.latents[ends].float()
         return self._policy(model, segments, state, facts)
 
     def _autoencoder(self, model: Act2Goal, state: TrainingState | None, facts: dict[str, Any]) -> None:
@@ -253,6 +254,8 @@ class Pretraining:
         facts: dict[str, Any],
         losses: dict[str, float],
     ) -> None:
+        # Made first: its initial weights take from the source of chance, whose state is saved for the run to go on with.
+        averaged = Act2Goal(model.config)
         tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
         tensors |= {f"optimiser.{name}": value for name, value in optimiser.tensors().items()}
         tensors["rng"] = torch.get_rng_state()
@@ -261,12 +264,12 @@ class Pretraining:
         TrainingState(stage, iteration, self.seconds, facts, tensors, losses).write(self.folder / "state.safetensors")
         if average is None:
             return
-        averaged = Act2Goal(model.config)
         averaged.load_state_dict(average.weights)
         told = {"iteration": iteration, "seconds": round(self.seconds, 1), "losses": losses, "settings": facts}
         if self._arrivals is not None:
             told["arrived_below"] = round(_arrived_below(averaged, *self._arrivals), 3)
-        self.on_checkpoint(iteration, averaged.eval(), told)
+        with torch.random.fork_rng(devices=[]):  # what is done with a checkpoint is no part of the run
+            self.on_checkpoint(iteration, averaged.eval(), told)
 
 
 @torch.no_grad()

@@ -63,7 +63,7 @@ class TrainingState:
                 tensors,
                 facts.get("losses", {}),
             )
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} is not a training state: {error}. Remove it to start again.") from error
 
 
