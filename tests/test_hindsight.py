@@ -10,9 +10,8 @@ mixtures = st.dictionaries(st.sampled_from(RULES), st.floats(0.01, 100), min_siz
     lambda shares: {name: share / sum(shares.values()) for name, share in shares.items()}
 )
 # (T, step) with 0 <= step < T
-places = st.lists(
-    st.integers(1, 3000).flatmap(lambda length: st.tuples(st.just(length), st.integers(0, length - 1))), min_size=1, max_size=50
-)
+place = st.integers(1, 3000).flatmap(lambda length: st.tuples(st.just(length), st.integers(0, length - 1)))
+places = st.lists(place, min_size=1, max_size=50)
 
 
 def goals(mixture: dict[str, float], lengths: torch.Tensor, steps: torch.Tensor, seed: int = 0) -> torch.Tensor:

@@ -104,7 +104,9 @@ def test_all_losses_fall(whole: Whole, demonstrations: list[Path]) -> None:
     _, model, watcher, _ = whole
     trained = loss_of(model, demonstrations)
     fresh = Act2Goal(model.config)  # predicts no velocity: a loss of 2 for data of unit variance
-    fresh.load_state_dict({name: value for name, value in model.state_dict().items() if "_std" in name or "_mean" in name}, strict=False)
+    fresh.load_state_dict(
+        {name: value for name, value in model.state_dict().items() if "_std" in name or "_mean" in name}, strict=False
+    )
     fresh.autoencoder.load_state_dict(model.autoencoder.state_dict())
     untrained = loss_of(fresh, demonstrations)
     assert untrained["action"] == pytest.approx(2, rel=0.2)
@@ -112,8 +114,8 @@ def test_all_losses_fall(whole: Whole, demonstrations: list[Path]) -> None:
     assert trained["action"] < 0.85 * untrained["action"]
     assert trained["video"] < 0.85 * untrained["video"]
     assert trained["steps"] < 0.5 * untrained["steps"]
-    autoencoder = [losses["total"] for losses in watcher.losses if set(losses) == {"total"}]
-    assert autoencoder[-1] < 0.9 * autoencoder[0]
+    autoencoder = [losses["total"] for losses in watcher.losses if set(losses) == {"total"}]  # running means
+    assert autoencoder[-1] < 0.95 * autoencoder[0]
 
 
 def test_each_stage_is_announced_and_brought_to_its_end(whole: Whole, demonstrations: list[Path]) -> None:
@@ -192,7 +194,7 @@ def test_a_killed_run_that_is_resumed_gives_the_weights_of_one_that_was_not(
         run(tmp_path, demonstrations, Watcher(stage, step))
     torch.manual_seed(1234)  # another process has other chance
     watcher = Quiet()
-    model = run(tmp_path, demonstrations, watcher)
+    model = run(tmp_path, demonstrations, watcher, on_checkpoint=lambda *_: torch.rand(100))
     assert_same(model.state_dict(), whole[1].state_dict())
     assert_same(dict(state_of(tmp_path).tensors), dict(state_of(whole[0]).tensors))
     if (stage, step) == ("policy", 40):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from a2g_cli.commands.asking import to_type
 from a2g_cli.commands.report import Report
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import training_view
@@ -15,6 +16,7 @@ from a2g_cli.policy import checkpoint
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.reader import fingerprint
 from a2g_cli.recording.sessions import find_recordings
+from a2g_cli.session.players import FLOORS
 from a2g_cli.workspace import Workspace
 
 
@@ -38,7 +40,7 @@ def adapt_recordings(
     name = name or shelf.fresh_name()
     folder = shelf.new_folder(name)
     parent = shelf.active() if parent is None else parent
-    if parent in ("random", "still"):
+    if parent in FLOORS:
         raise UsageError(f"{parent!r} is a floor, it cannot be adapted from: name an adapter, or none.")
     onward = None if parent == "none" else shelf.get(parent)
     place = base or checkpoint.SHIPPED
@@ -72,6 +74,7 @@ def adapt_recordings(
     verdict = "active from now on" if document["promoted"] else f"not promoted, {parent} stays active"
     lines = [
         f"{name}: {verdict} ({decision.reason}); {done.seconds:.0f} s.",
-        f"next: a2g evaluate --adapter {parent} --adapter {name} · undo: a2g adapters rollback",
+        f"next: {to_type(workspace, 'evaluate', '--adapter', parent, '--adapter', name)} · "
+        f"undo: {to_type(workspace, 'adapters', 'rollback')}",
     ]
     return Report(document, lines)

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from a2g_cli import goals as goal_store
+from a2g_cli.commands.asking import to_type
 from a2g_cli.commands.deployment import Deployment
 from a2g_cli.commands.evaluate import LANES
 from a2g_cli.commands.report import Report
@@ -118,7 +119,7 @@ def improve(
         "in_distribution": {"before": home_before.to_json(), "after": home_after.to_json()},
         **document,
     }
-    return Report(document, _summary(document, before, after, home_before, home_after))
+    return Report(document, _summary(workspace, document, before, after, home_before, home_after))
 
 
 def _unshifted(deployment: Deployment) -> Deployment:
@@ -130,7 +131,9 @@ def _told(view: _View, what: str, total: int) -> Any:
     return lambda done, successes: view.rolled(what, done, total, successes)
 
 
-def _summary(document: dict[str, Any], before: Result, after: Result, home: Result, home_after: Result) -> list[Any]:
+def _summary(
+    workspace: Workspace, document: dict[str, Any], before: Result, after: Result, home: Result, home_after: Result
+) -> list[Any]:
     rows = [
         ("before", before),
         ("after", after),
@@ -145,6 +148,6 @@ def _summary(document: dict[str, Any], before: Result, after: Result, home: Resu
         f"success on {before.n} held-out starts and goals under {document['shift']}:",
         curve([result.rate for _, result in rows], [label for label, _ in rows], intervals),
         f"practice: {practised} episodes, {rolled:.0f} s of rollouts and {adapted:.0f} s of adaptation.",
-        f"active adapter: {document['active']} · undo: a2g adapters rollback · "
-        f"watch: a2g replay {document['session']}/episode-0000",
+        f"active adapter: {document['active']} · undo: {to_type(workspace, 'adapters', 'rollback')} · "
+        f"watch: {to_type(workspace, 'replay', document['session'] + '/episode-0000')}",
     ]

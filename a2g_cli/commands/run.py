@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from a2g_cli import goals as goal_store
+from a2g_cli.commands.asking import to_type
 from a2g_cli.commands.deployment import Deployment
 from a2g_cli.commands.report import Report
 from a2g_cli.display.console import draws_pictures, stderr_console
@@ -22,7 +23,7 @@ from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import Session, new_session
 from a2g_cli.robots.robot import InstrumentedRobot, Robot
 from a2g_cli.session.interrupt import Interrupt
-from a2g_cli.session.players import Players
+from a2g_cli.session.players import FLOORS, Players
 from a2g_cli.session.recorder import Recorder
 from a2g_cli.session.rollout import Job, RolloutSettings, roll_out
 from a2g_cli.workspace import Workspace
@@ -66,7 +67,6 @@ def run(
     shelf = Shelf(workspace)
     folder = base or checkpoint.SHIPPED
     name = shelf.active() if adapter is None else adapter
-    settings = RolloutSettings(limit=steps, arrived_below=checkpoint.arrived_below(folder))
     with deployment.connected() as (robot,):
         for goal in goals:
             for warning in goal_store.check_goal(goal, robot.spec):
@@ -74,8 +74,9 @@ def run(
         acting = ActingSettings(imagine_steps=4 if imagine and draws_pictures(console) else 0)
         players = Players(folder, shelf, robot.spec, acting)
         policy = players.get(name)
+        settings = RolloutSettings(limit=steps, arrived_below=players.arrived_below(name))
         session = new_session(workspace, session_name)
-        floor = name in ("random", "still")
+        floor = name in FLOORS
         provenance = Provenance(
             robot=robot.spec.name,
             policy=policy.name,
@@ -92,7 +93,7 @@ def run(
             done, planning = _roll_each(robot, wanted, session, provenance, policy, settings, view, interrupt)
     if done:
         session.link()
-    return _report(session, name, done, planning, time.monotonic() - begun, interrupt.requested)
+    return _report(workspace, session, name, done, planning, time.monotonic() - begun, interrupt.requested)
 
 
 class _Timed:
@@ -166,7 +167,13 @@ def _roll_each(
 
 
 def _report(
-    session: Session, adapter: str, done: Sequence[_Done], planning: Sequence[float], seconds: float, interrupted: bool
+    workspace: Workspace,
+    session: Session,
+    adapter: str,
+    done: Sequence[_Done],
+    planning: Sequence[float],
+    seconds: float,
+    interrupted: bool,
 ) -> Report:
     judged = [episode for episode in done if episode.outcome.success is not None]
     successes = sum(bool(episode.outcome.success) for episode in judged)
@@ -186,7 +193,8 @@ def _report(
     )
     lines = [
         f"{len(done)} episodes in {session.folder}: {told}.",
-        f"next: a2g replay {session.name}/{done[-1].path.stem} · a2g adapt {session.name}"
+        f"next: {to_type(workspace, 'replay', f'{session.name}/{done[-1].path.stem}')} · "
+        f"{to_type(workspace, 'adapt', session.name)}"
         if done
         else "nothing was recorded.",
     ]

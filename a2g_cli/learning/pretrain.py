@@ -255,14 +255,14 @@ class Pretraining:
         losses: dict[str, float],
     ) -> None:
         # Made first: its initial weights take from the source of chance, whose state is saved for the run to go on with.
-        averaged = Act2Goal(model.config)
+        averaged = None if average is None else Act2Goal(model.config)
         tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
         tensors |= {f"optimiser.{name}": value for name, value in optimiser.tensors().items()}
         tensors["rng"] = torch.get_rng_state()
         if average is not None:
             tensors |= {f"ema.{name}": value for name, value in average.weights.items()}
         TrainingState(stage, iteration, self.seconds, facts, tensors, losses).write(self.folder / "state.safetensors")
-        if average is None:
+        if average is None or averaged is None:
             return
         averaged.load_state_dict(average.weights)
         told = {"iteration": iteration, "seconds": round(self.seconds, 1), "losses": losses, "settings": facts}

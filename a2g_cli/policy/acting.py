@@ -38,7 +38,18 @@ class Act2GoalPolicy:
         self._goals: dict[str, Tensor] = {}
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
-        """Answer all requests in one pass through the networks."""
+        """Answer all requests in one pass through the networks, on one thread.
+
+        Networks this small gain nothing from a second core, and lose much when somebody else needs it.
+        """
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return self._plan(requests)
+        finally:
+            torch.set_num_threads(threads)
+
+    def _plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         model, settings = self.model, self.settings
         hashing = model.config.hashing
         now = model.encode(self._stack([request.observation.images for request in requests]))

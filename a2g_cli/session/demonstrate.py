@@ -12,12 +12,12 @@ SHARD = 50
 """Demonstrations a process makes at a time."""
 
 
-def _record(folder: Path, scene: str, seed: int, first: int, count: int, disturbance: float) -> int:
+def _record(folder: Path, scene: str, shift: str, seed: int, first: int, count: int, disturbance: float) -> int:
     """Record demonstrations ``first`` .. ``first + count - 1`` and return how many of them failed and were left out."""
     from a2g_cli.robots.sim import SimRobot
     from a2g_cli.simulator.demonstrations import demonstration_episodes
 
-    robot = SimRobot(scene=scene, disturbance=disturbance)
+    robot = SimRobot(scene=scene, shift=shift, disturbance=disturbance)
     robot.connect()
     failed = 0
     try:
@@ -40,9 +40,12 @@ def record_demonstrations(
     count: int,
     disturbance: float = 1.0,
     processes: int = 2,
+    shift: str = "none",
     advanced: Callable[[int], None] | None = None,
 ) -> int:
     """Record ``count`` expert demonstrations into ``session``; those that are there already are kept.
+
+    A base is never trained on shifted ones: they serve the control that says what an adapter could learn from an expert.
 
     Demonstration i depends on (scene, seed, i) alone, so an interrupted recording goes on where it stopped.
 
@@ -60,7 +63,7 @@ def record_demonstrations(
     # "spawn": a forked child would share the parent's graphics context.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         futures = [
-            pool.submit(_record, session.folder, scene, seed, first, size, disturbance) for first, size in shards
+            pool.submit(_record, session.folder, scene, shift, seed, first, size, disturbance) for first, size in shards
         ]
         for future, (_, size) in zip(futures, shards, strict=True):
             failed += future.result()

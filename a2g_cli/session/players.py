@@ -1,5 +1,6 @@
 """Who acts: the base, the base with an adapter, or one of the floors, by name."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from a2g_cli.policy import adapter as adapters
@@ -9,6 +10,8 @@ from a2g_cli.policy.floors import RandomPolicy, StillPolicy
 from a2g_cli.policy.policy import Policy
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.robots.robot import RobotSpec
+
+FLOORS: dict[str, Callable[[RobotSpec], Policy]] = {"random": RandomPolicy, "still": StillPolicy}
 
 
 class Players:
@@ -22,6 +25,10 @@ class Players:
         """Return the base's hash. Raises CheckpointError."""
         return checkpoint.fingerprint(self.folder)
 
+    def arrived_below(self, name: str) -> float:
+        """Return the steps-to-go below which ``name`` counts as arrived [steps]; 0, never, for the floors."""
+        return 0.0 if name in FLOORS else checkpoint.arrived_below(self.folder)
+
     def get(self, name: str) -> Policy:
         """Return the policy called ``name``: ``none``, ``random``, ``still``, or an adapter.
 
@@ -29,10 +36,8 @@ class Players:
             UnknownNameError: no such adapter.
             CheckpointError: base or adapter is missing, damaged, or does not fit.
         """
-        if name == "random":
-            return RandomPolicy(self.spec)
-        if name == "still":
-            return StillPolicy(self.spec)
+        if name in FLOORS:
+            return FLOORS[name](self.spec)
         adapter = None if name == "none" else self.shelf.get(name)
         model = checkpoint.load(self.folder)
         checkpoint.check_fits(model.config, self.spec)

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from a2g_cli.episode import Goal, Image, Observation, Outcome, Vector
-from a2g_cli.errors import HardwareError, RecordingError, SafetyStop
+from a2g_cli.errors import SafetyStop
 from a2g_cli.policy.policy import Plan, PlanRequest, Policy
 from a2g_cli.robots.robot import InstrumentedRobot, Robot
 
@@ -96,6 +96,7 @@ class _Rolling:
         self.robot, self.settings, self.sink = robot, settings, sink
         self.success = _Success(robot, goal, settings.hold)
         self.step, self.arrived, self.left = 0, 0, float("nan")
+        self._ended = False
         self.observation = robot.observe()
         sink.begin(self.observation)
 
@@ -106,7 +107,12 @@ class _Rolling:
             self.end("action-not-finite")
             raise SafetyStop("the policy asked for an action that is not a number: the robot was stopped.")
         deadline = self.robot.clock.now() + 1.0 / self.robot.spec.rate
-        sent = self.robot.act(action)
+        try:
+            sent = self.robot.act(action)
+        except SafetyStop:  # the robot's own guard
+            self.robot.rest()
+            self.end("safety-stop")
+            raise
         self.robot.clock.sleep_until(deadline)
         self.observation = self.robot.observe()
         self.sink.append(action, sent, self.observation)
@@ -134,7 +140,13 @@ class _Rolling:
             self.sink.finish(outcome)
         else:
             self.sink.abandon()
+        self._ended = True
         return outcome
+
+    def break_off(self) -> None:
+        """Keep what there is of an episode that did not come to its end."""
+        if not self._ended:
+            self.sink.abandon()
 
 
 def _never() -> bool:
@@ -155,7 +167,8 @@ def episode(
     ``interrupted`` is asked after every step: the step is finished, the episode saved, the robot brought to rest.
 
     Raises:
-        SafetyStop: an action that is not finite; the robot is brought to rest and the episode saved first.
+        SafetyStop: an action that is not finite, or that the robot's own guard refused; the robot is brought to rest and
+            the episode saved first.
         HardwareError: from the robot; what was recorded stays salvageable.
     """
     rolling = _Rolling(robot, goal, settings, sink)
@@ -179,8 +192,8 @@ def episode(
                 if reason == "interrupted":
                     robot.rest()
                 return rolling.end(reason)
-    except (HardwareError, RecordingError, KeyboardInterrupt, GeneratorExit):
-        sink.abandon()  # keeps what there is
+    except BaseException:
+        rolling.break_off()
         raise
 
 

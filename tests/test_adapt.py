@@ -1,0 +1,280 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from policy_examples import Quiet, batch, network, plan_inputs, segments
+from safetensors.torch import load_file
+from torch import Tensor
+
+from a2g_cli.errors import A2GError, RecordingError, UsageError
+from a2g_cli.learning.adapt import Adaptation, Adapted, AdaptSettings, Placement, adapt, hindsight_weights, split
+from a2g_cli.policy import adapter
+from a2g_cli.policy.act2goal import Act2Goal
+
+BASE = "0123456789abcdef"
+SETTINGS = AdaptSettings(iterations=12, batch=16, draws=2, rank=4, lr=5e-3, relabel="future", seed=3)
+
+
+def make(
+    folder: Path,
+    parent: adapter.Adapter | None = None,
+    settings: AdaptSettings = SETTINGS,
+    watcher: Quiet | None = None,
+    model: Act2Goal | None = None,
+) -> Adapted:
+    base = network() if model is None else model
+    return adapt(base, BASE, parent, segments(base), ["a/1 abc"], folder, settings, watcher or Quiet())
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("adapters") / "one").folder
+
+
+def applied(folder: Path) -> Act2Goal:
+    model = network()
+    adapter.apply(adapter.read(folder), model, BASE)
+    return model
+
+
+def plain(model: Act2Goal) -> dict[str, Tensor]:
+    """A wrapped model's own weights under their first names, without LoRA's."""
+    return {
+        name.replace(".base_layer", ""): value.clone()
+        for name, value in model.state_dict().items()
+        if "lora_" not in name
+    }
+
+
+# -- what it learns -------------------------------------------------------------------------------------------------------
+
+
+def test_the_base_s_own_weights_are_untouched(tmp_path: Path) -> None:
+    base = network()
+    before = {name: value.clone() for name, value in base.state_dict().items()}
+    make(tmp_path / "one", model=base)
+    after = plain(base)
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_a_fresh_adapter_begins_with_the_base_s_function() -> None:
+    base, given = network(), plan_inputs(network(), 3)
+    expected = base.act(*given, 5)
+    work = Adaptation(base, BASE, None, SETTINGS)
+    torch.testing.assert_close(work.model.act(*given, 5), expected, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("placement", "prefixes"),
+    [("all", {"world_model", "expert"}), ("expert", {"expert"}), ("world-model", {"world_model"})],
+)
+def test_lora_is_placed_where_it_was_asked_for_and_nowhere_else(
+    tmp_path: Path, placement: Placement, prefixes: set[str]
+) -> None:
+    folder = make(tmp_path / "one", settings=replace(SETTINGS, placement=placement, iterations=3)).folder
+    names = {key.removeprefix("base_model.model.") for key in load_file(folder / adapter.WEIGHTS)}
+    assert {name.split(".")[0] for name in names} == prefixes
+    assert all(".blocks." in name for name in names)
+    changed, base = applied(folder), network()
+    moved = {name for name, value in base.state_dict().items() if not torch.equal(changed.state_dict()[name], value)}
+    assert {name.split(".")[0] for name in moved} == prefixes
+    assert moved == {name.rsplit(".lora_", 1)[0] + ".weight" for name in names}
+
+
+def test_the_yardstick_is_never_adapted(made: Path) -> None:
+    changed, base = applied(made), network()
+    now, goal = plan_inputs(base, 4)[:2]
+    assert torch.equal(changed.steps_to_go.steps(now, goal), base.steps_to_go.steps(now, goal))
+    images = torch.rand(2, 1, 3, 32, 32)
+    assert torch.equal(changed.encode(images), base.encode(images))
+
+
+def test_the_loss_falls_on_data_learned_by_heart(tmp_path: Path) -> None:
+    # A trained base would begin lower; a network that gives velocity zero begins near the data's own variance.
+    base = network()
+    data = segments(base, (12,) * 4)
+    base.set_scales(data.actions, data.proprioception)
+    settings = replace(SETTINGS, iterations=80, batch=32, rank=8, lr=1e-2, relabel="final", held_out=0.0, patience=0.0)
+    watcher = Quiet()
+    result = adapt(base, BASE, None, data, [], tmp_path / "one", settings, watcher)
+    assert result.losses["last"] < 0.8 * result.losses["first"]
+    assert watcher.stages == [("adapting", 80)]
+    assert watcher.steps == list(range(1, 81))
+    assert watcher.ended == 1
+
+
+def test_what_is_saved_acts_as_what_was_trained(tmp_path: Path) -> None:
+    base = network()
+    work = Adaptation(base, BASE, None, SETTINGS)
+    work.train(segments(base), Quiet())
+    work.save(tmp_path / "one", {"base": BASE})
+    given = plan_inputs(base, 3)
+    torch.testing.assert_close(
+        applied(tmp_path / "one").act(*given, 5), work.model.act(*given, 5), atol=1e-5, rtol=1e-5
+    )
+
+
+def test_the_same_seed_makes_the_same_adapter(made: Path, tmp_path: Path) -> None:
+    torch.manual_seed(99)
+    again = make(tmp_path / "again").folder
+    other = make(tmp_path / "other", settings=replace(SETTINGS, seed=4)).folder
+    assert (again / adapter.WEIGHTS).read_bytes() == (made / adapter.WEIGHTS).read_bytes()
+    assert (other / adapter.WEIGHTS).read_bytes() != (made / adapter.WEIGHTS).read_bytes()
+
+
+# -- parents --------------------------------------------------------------------------------------------------------------
+
+
+def test_going_on_from_a_parent_begins_with_the_parent_s_function_exactly(made: Path) -> None:
+    parent, given = adapter.read(made), plan_inputs(network(), 3)
+    work = Adaptation(network(), BASE, parent, replace(SETTINGS, rank=16, alpha_per_rank=7.0))
+    torch.testing.assert_close(work.model.act(*given, 5), applied(made).act(*given, 5), atol=1e-5, rtol=1e-5)
+    tensors, saved = work.peft.state_dict(), load_file(made / adapter.WEIGHTS)
+    for key, value in saved.items():
+        assert torch.equal(tensors[key.replace(".weight", ".default.weight")], value)
+    assert (work.settings.rank, work.settings.alpha_per_rank) == (4, 1.0)
+
+
+def test_a_child_differs_from_its_parent_and_leaves_it_alone(made: Path, tmp_path: Path) -> None:
+    before = (made / adapter.WEIGHTS).read_bytes()
+    child = make(tmp_path / "two", parent=adapter.read(made))
+    assert (made / adapter.WEIGHTS).read_bytes() == before
+    assert (child.folder / adapter.WEIGHTS).read_bytes() != before
+
+
+def test_a_parent_on_other_layers_is_refused(made: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="placement"):
+        make(tmp_path / "two", parent=adapter.read(made), settings=replace(SETTINGS, placement="expert"))
+    assert not (tmp_path / "two").exists()
+
+
+# -- what it leaves behind ------------------------------------------------------------------------------------------------
+
+
+def test_the_lineage_is_complete(made: Path, tmp_path: Path) -> None:
+    lineage = json.loads((made / adapter.LINEAGE).read_text())
+    assert lineage["base"] == BASE
+    assert lineage["parent"] is None
+    assert lineage["recordings"] == ["a/1 abc"]
+    assert AdaptSettings(**lineage["settings"]) == SETTINGS
+    assert lineage["losses"].keys() >= {"first", "last", "held_out_before", "held_out_after"}
+    assert lineage["seconds"] > 0
+    assert lineage["created_at"].endswith("+00:00")
+    child = json.loads((make(tmp_path / "two", parent=adapter.read(made)).folder / adapter.LINEAGE).read_text())
+    assert child["parent"] == "one"
+    assert child["parent_fingerprint"] == adapter.read(made).fingerprint
+
+
+def test_an_adapter_is_what_peft_writes_plus_lineage(made: Path) -> None:
+    assert sorted(path.name for path in made.iterdir()) == sorted([adapter.WEIGHTS, adapter.CONFIG, adapter.LINEAGE])
+    config = json.loads((made / adapter.CONFIG).read_text())
+    assert (config["peft_type"], config["r"], config["lora_alpha"]) == ("LORA", 4, 4)
+    assert adapter.read(made).base == BASE
+
+
+def killed(stop: type[BaseException]) -> Callable[..., None]:
+    def save(folder: Path, **_: Any) -> None:
+        folder.mkdir()
+        (folder / adapter.WEIGHTS).write_bytes(b"half")
+        raise stop
+
+    return save
+
+
+@pytest.mark.parametrize(("stop", "seen"), [(KeyboardInterrupt, KeyboardInterrupt), (OSError, A2GError)])
+def test_a_folder_appears_whole_or_not_at_all(
+    tmp_path: Path, stop: type[BaseException], seen: type[BaseException]
+) -> None:
+    work = Adaptation(network(), BASE, None, SETTINGS)
+    work.peft.save_pretrained = killed(stop)
+    with pytest.raises(seen):
+        work.save(tmp_path / "one", {"base": BASE})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_no_obstacle_and_no_adapter(tmp_path: Path) -> None:
+    litter = tmp_path / ".one.tmp"
+    litter.mkdir()
+    (litter / adapter.LINEAGE).write_text("half")
+    make(tmp_path / "one", settings=replace(SETTINGS, iterations=1))
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+
+
+def test_an_adapter_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "mine").write_text("precious")
+    with pytest.raises(A2GError, match="one"):
+        make(tmp_path / "one", settings=replace(SETTINGS, iterations=1))
+    assert (tmp_path / "one" / "mine").read_text() == "precious"
+
+
+def test_nothing_to_learn_from_is_an_error(tmp_path: Path) -> None:
+    model = network()
+    with pytest.raises(RecordingError, match="no recording"):
+        adapt(model, BASE, None, segments(model).subset([]), [], tmp_path / "one", SETTINGS, Quiet())
+
+
+# -- weights and held-out episodes ----------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def test_a_way_as_fast_as_expected_weighs_one_and_slower_ones_ever_less() -> None:
+    model = network()
+    given = batch(model, 50)
+    expected = model.steps_to_go.steps(given["now"], given["goal"])
+    for late, weight in ((-5.0, 1.0), (0.0, 1.0), (10.0, 0.36788), (20.0, 0.13534)):  # e^-1, e^-2 at patience 10
+        weights = hindsight_weights(model, {**given, "steps_to_go": expected + late}, patience=10.0)
+        torch.testing.assert_close(weights, torch.full((50,), weight), atol=1e-4, rtol=0)
+
+
+def test_without_patience_all_weigh_alike(tmp_path: Path) -> None:
+    assert make(tmp_path / "one", settings=replace(SETTINGS, patience=0.0, iterations=2)).mean_weight == 1.0
+    assert 0 < make(tmp_path / "two", settings=replace(SETTINGS, patience=1.0, iterations=2)).mean_weight < 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 10, 57])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.2, 0.5, 0.99, 1.0])
+def test_a_split_takes_every_episode_once_and_always_leaves_one_to_train(count: int, share: float) -> None:
+    training, held = split(count, share, seed=5)
+    assert sorted(training + held) == list(range(count))
+    if count:
+        assert training
+    if share == 0 or count < 2:
+        assert not held
+    else:
+        assert 1 <= len(held) <= count - 1
+        assert abs(len(held) - share * count) <= 1
+    assert split(count, share, seed=5) == (training, held)
+
+
+def test_the_held_out_loss_is_the_same_at_every_call_and_leaves_chance_alone() -> None:
+    model = network()
+    work = Adaptation(model, BASE, None, SETTINGS)
+    data = segments(model)
+    torch.manual_seed(8)
+    state = torch.get_rng_state()
+    first = work.held_out_loss(data, size=64)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(5)
+    assert work.held_out_loss(data, size=64) == first
+
+
+def test_held_out_episodes_are_not_trained_on(tmp_path: Path) -> None:
+    # Their actions are poison: had they been drawn, the weights would be NaN.
+    model = network()
+    data = segments(model, (10,) * 5)
+    _, held = split(5, 0.4, SETTINGS.seed)
+    for e in held:
+        data.actions[data.first[e] : data.first[e] + 11] = float("nan")
+    result = adapt(
+        model, BASE, None, data, [], tmp_path / "one", replace(SETTINGS, held_out=0.4, iterations=5), Quiet()
+    )
+    weights = load_file(result.folder / adapter.WEIGHTS)
+    assert all(value.isfinite().all() for value in weights.values())
+    assert result.losses["held_out_before"] != result.losses["held_out_before"]
+    assert result.losses["last"] == result.losses["last"]

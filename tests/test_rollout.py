@@ -1,0 +1,488 @@
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recording_examples import same
+
+from a2g_cli.episode import Goal, Observation, Outcome, Provenance, State, Vector
+from a2g_cli.errors import HardwareError, RecordingError, SafetyStop
+from a2g_cli.policy.policy import Plan, PlanRequest
+from a2g_cli.recording.assemble import salvage
+from a2g_cli.recording.reader import read_episode
+from a2g_cli.robots.robot import Robot, Trial
+from a2g_cli.robots.sim import SimRobot
+from a2g_cli.session.recorder import Recorder
+from a2g_cli.session.rollout import Job, RolloutSettings, roll_out
+
+RIGHT = np.array([0.01, 0.0, 0.0, 1.0], np.float32)
+
+
+class Scripted:
+    """Answers request i of an episode with ``chunk(request)``; keeps what it was asked."""
+
+    name = "scripted"
+
+    def __init__(self, chunk: Callable[[PlanRequest], np.ndarray], left: Callable[[int], float] | None = None) -> None:
+        self._chunk, self._left = chunk, left or (lambda _: float("nan"))
+        self.asked: list[list[PlanRequest]] = []
+
+    def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
+        self.asked.append(list(requests))
+        return [Plan(self._chunk(request), self._left(request.index)) for request in requests]
+
+
+def steady(length: int = 3) -> Scripted:
+    return Scripted(lambda _: np.repeat(RIGHT[None], length, 0))
+
+
+class Kept:
+    """A sink in memory."""
+
+    def __init__(self) -> None:
+        self.observations: list[Observation] = []
+        self.sent: list[Vector] = []
+        self.outcome: Outcome | None = None
+        self.abandoned = False
+
+    def begin(self, first: Observation) -> None:
+        self.observations.append(first)
+
+    def append(self, requested: Vector, sent: Vector, observation: Observation) -> None:
+        self.sent.append(sent)
+        self.observations.append(observation)
+
+    def finish(self, outcome: Outcome) -> None:
+        assert self.outcome is None
+        self.outcome = outcome
+
+    def abandon(self) -> None:
+        self.abandoned = True
+
+
+@pytest.fixture(scope="module")
+def robots() -> Iterator[list[SimRobot]]:
+    made = [SimRobot(size=16) for _ in range(3)]
+    for robot in made:
+        robot.connect()
+    yield made
+    for robot in made:
+        robot.close()
+
+
+@pytest.fixture(scope="module")
+def trials(robots: list[SimRobot]) -> list[Trial]:
+    return [robots[0].trial("practice", 1, i) for i in range(5)]
+
+
+def job(trial: Trial, sink: object, seed: int | None = None) -> Job:
+    return Job(
+        trial.goal, trial.index if seed is None else seed, lambda robot: begin(robot, trial.start), lambda _: sink
+    )  # type: ignore[arg-type, return-value]
+
+
+def begin(robot: Robot, start: State) -> None:
+    assert isinstance(robot, SimRobot)
+    robot.begin(start)
+
+
+def roll(robot: SimRobot, trial: Trial, policy: Scripted, limit: int = 7, **settings: object) -> tuple[Kept, Outcome]:
+    sink = Kept()
+    done = list(roll_out([robot], [job(trial, sink)], policy, RolloutSettings(limit=limit, **settings)))  # type: ignore[arg-type]
+    assert [index for index, _ in done] == [0]
+    return sink, done[0][1]
+
+
+def recorder(path: Path, trial: Trial, robot: SimRobot) -> Recorder:
+    return Recorder(path, robot.spec, trial.goal, Provenance(robot.spec.name, "scripted", seed=trial.seed))
+
+
+# -- one episode ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7])
+@pytest.mark.parametrize("chunk", [1, 3, 50])
+def test_an_episode_has_exactly_as_many_actions_as_the_limit_and_one_frame_more(
+    robots: list[SimRobot], trials: list[Trial], limit: int, chunk: int
+) -> None:
+    policy = steady(chunk)
+    sink, outcome = roll(robots[0], trials[0], policy, limit)
+    assert len(sink.sent) == limit
+    assert len(sink.observations) == limit + 1
+    assert outcome == sink.outcome
+    assert (outcome.success, outcome.judge, outcome.stopped_by) == (False, "truth", "steps")
+    assert len(policy.asked) == -(-limit // chunk)
+    assert not sink.abandoned
+
+
+def test_a_plan_is_asked_for_from_the_latest_observation(robots: list[SimRobot], trials: list[Trial]) -> None:
+    policy = steady(3)
+    sink, _ = roll(robots[0], trials[0], policy, 7)
+    asked = [requests[0] for requests in policy.asked]
+    assert [request.index for request in asked] == [0, 1, 2]
+    assert {request.seed for request in asked} == {trials[0].index}
+    assert [request.observation for request in asked] == [sink.observations[i] for i in (0, 3, 6)]
+    assert all(request.goal is trials[0].goal for request in asked)
+
+
+def test_actions_go_out_in_order_once_a_control_period(robots: list[SimRobot], trials: list[Trial]) -> None:
+    chunk = np.array([[0.01 * i / 7, 0, 0, 1] for i in range(7)], np.float32)
+    sink, _ = roll(robots[0], trials[0], Scripted(lambda _: chunk), 7)
+    np.testing.assert_array_equal(np.stack(sink.sent), chunk)
+    times = np.array([observation.time for observation in sink.observations])
+    np.testing.assert_allclose(np.diff(times), 1 / robots[0].spec.rate)
+
+
+def test_what_is_kept_is_what_was_sent_after_the_limits(
+    robots: list[SimRobot], trials: list[Trial], tmp_path: Path
+) -> None:
+    asked = np.array([[5.0, 0, 0, 1]], np.float32)
+    path = tmp_path / "one.hdf5"
+    list(
+        roll_out(
+            [robots[0]],
+            [job(trials[0], recorder(path, trials[0], robots[0]))],
+            Scripted(lambda _: asked),
+            RolloutSettings(2),
+        )
+    )
+    episode = read_episode(path)
+    np.testing.assert_array_equal(episode.requested[0], asked[0])
+    np.testing.assert_array_equal(episode.sent[0], robots[0].spec.clip(asked[0]))
+    assert episode.sent[0][0] < 5
+
+
+def test_the_policy_s_last_estimate_is_kept_where_it_has_one(robots: list[SimRobot], trials: list[Trial]) -> None:
+    _, outcome = roll(robots[0], trials[0], Scripted(lambda _: RIGHT[None], lambda index: 9.0 - index), 3)
+    assert outcome.steps_to_go == 7.0
+    assert roll(robots[0], trials[0], steady(), 3)[1].steps_to_go is None
+
+
+@pytest.mark.parametrize(
+    ("estimates", "steps", "reason"),
+    [
+        ([5, 1, 1, 9, 9], 2 * 2, "arrived"),  # the third plan is the second below: its chunk is not begun
+        ([1, 5, 1, 5, 1], 7, "steps"),  # never twice running
+        ([2, 2, 2, 2, 2], 7, "steps"),  # below, not at
+        ([1, 1, 9, 9, 9], 1 * 2, "arrived"),
+    ],
+)
+def test_it_ends_where_two_plans_running_say_that_it_has_arrived(
+    robots: list[SimRobot], trials: list[Trial], estimates: list[float], steps: int, reason: str
+) -> None:
+    policy = Scripted(lambda _: np.repeat(RIGHT[None], 2, 0), lambda index: float(estimates[index]))
+    sink, outcome = roll(robots[0], trials[0], policy, 7, arrived_below=2.0)
+    assert (outcome.stopped_by, len(sink.sent)) == (reason, steps)
+
+
+def test_without_a_threshold_no_estimate_ends_an_episode(robots: list[SimRobot], trials: list[Trial]) -> None:
+    sink, outcome = roll(robots[0], trials[0], Scripted(lambda _: RIGHT[None], lambda _: 0.0), 5)
+    assert (outcome.stopped_by, len(sink.sent)) == ("steps", 5)
+
+
+# -- success --------------------------------------------------------------------------------------------------------------
+
+
+class Truth(SimRobot):
+    """A robot whose truth follows a script: one answer a step."""
+
+    def __init__(self, answers: Sequence[bool]) -> None:
+        super().__init__(size=16)
+        self._answers = iter(answers)
+
+    def succeeded(self, goal: Goal) -> bool:
+        return next(self._answers)
+
+
+@pytest.mark.parametrize(
+    ("answers", "success"),
+    [
+        ("0000000", False),
+        ("1100000", False),
+        ("1110000", True),  # that it is undone later does not take it back
+        ("0000111", True),
+        ("0000011", False),
+        ("1101101", False),  # never three without a break
+        ("1101110", True),
+    ],
+)
+@pytest.mark.parametrize("stop", [False, True])
+def test_success_is_truth_that_holds_without_a_break(
+    trials: list[Trial], answers: str, success: bool, stop: bool
+) -> None:
+    robot = Truth([answer == "1" for answer in answers])
+    robot.connect()
+    try:
+        sink, outcome = roll(robot, trials[0], steady(), 7, hold=3, stop_on_truth=stop)
+    finally:
+        robot.close()
+    assert (outcome.success, outcome.judge) == (success, "truth")
+    stopped = stop and success
+    assert outcome.stopped_by == ("success" if stopped else "steps")
+    assert len(sink.sent) == (answers.index("111") + 3 if stopped else 7)
+
+
+def test_a_goal_without_truth_is_judged_by_nobody(robots: list[SimRobot], trials: list[Trial]) -> None:
+    trial = replace(trials[0], goal=replace(trials[0].goal, truth=None))
+    _, outcome = roll(robots[0], trial, steady(), 2)
+    assert (outcome.success, outcome.judge) == (None, "none")
+
+
+def test_the_simulator_s_own_truth_is_a_success(robots: list[SimRobot], trials: list[Trial]) -> None:
+    assert trials[0].goal.truth is not None
+    solved = replace(trials[0], start=trials[0].goal.truth)
+    still = Scripted(lambda _: np.array([[0, 0, 0, 1]], np.float32))
+    assert roll(robots[0], solved, still, 5)[1].success is True
+    assert roll(robots[0], solved, still, 4)[1].success is False  # held for four steps, not for five
+
+
+# -- endings that nobody wanted -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("asked_after", [1, 2, 4])
+def test_an_interruption_finishes_the_step_saves_the_episode_and_rests(
+    robots: list[SimRobot], trials: list[Trial], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked_after: int
+) -> None:
+    rests: list[int] = []
+    monkeypatch.setattr(robots[0], "rest", lambda: rests.append(1))
+    steps = iter(range(1, 100))
+    acted = robots[0].act
+    state = {"step": 0}
+
+    def act(action: Vector) -> Vector:
+        state["step"] = next(steps)
+        return acted(action)
+
+    monkeypatch.setattr(robots[0], "act", act)
+    paths = [tmp_path / f"episode-{i}.hdf5" for i in range(3)]
+    jobs = [job(trials[i], recorder(paths[i], trials[i], robots[0])) for i in range(3)]
+    done = list(roll_out(robots[:1], jobs, steady(3), RolloutSettings(7), None, lambda: state["step"] >= asked_after))
+    assert [(index, outcome.stopped_by) for index, outcome in done] == [(0, "interrupted")]
+    assert rests == [1]
+    episode = read_episode(paths[0])
+    assert len(episode) == asked_after
+    assert len(episode.observations) == asked_after + 1
+    assert episode.outcome == done[0][1]
+    assert sorted(tmp_path.iterdir()) == paths[:1]
+
+
+def test_interrupted_before_the_first_episode_nothing_moves(robots: list[SimRobot], trials: list[Trial]) -> None:
+    sink = Kept()
+    assert list(roll_out(robots, [job(trials[0], sink)], steady(), RolloutSettings(), None, lambda: True)) == []
+    assert sink.observations == []
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_an_action_that_is_no_number_stops_the_robot_and_saves_the_episode(
+    robots: list[SimRobot], trials: list[Trial], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: float
+) -> None:
+    rests: list[int] = []
+    monkeypatch.setattr(robots[0], "rest", lambda: rests.append(1))
+    chunk = np.stack([RIGHT, RIGHT, np.array([0, bad, 0, 1], np.float32), RIGHT])
+    path = tmp_path / "one.hdf5"
+    jobs = [job(trials[0], recorder(path, trials[0], robots[0])), job(trials[1], Kept())]
+    with pytest.raises(SafetyStop, match="not a number"):
+        list(roll_out(robots[:1], jobs, Scripted(lambda _: chunk), RolloutSettings(7)))
+    assert rests == [1]
+    episode = read_episode(path)
+    assert len(episode) == 2
+    assert episode.outcome is not None
+    assert episode.outcome.stopped_by == "action-not-finite"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_action_that_is_no_number_at_once_leaves_no_empty_recording(
+    robots: list[SimRobot], trials: list[Trial], tmp_path: Path
+) -> None:
+    policy = Scripted(lambda _: np.full((1, 4), np.nan, np.float32))
+    with pytest.raises(SafetyStop):
+        list(
+            roll_out(
+                robots[:1],
+                [job(trials[0], recorder(tmp_path / "one.hdf5", trials[0], robots[0]))],
+                policy,
+                RolloutSettings(),
+            )
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+class Failing(SimRobot):
+    """Fails in its third action."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(size=16)
+        self._error, self._acted = error, 0
+
+    def act(self, action: Vector) -> Vector:
+        self._acted += 1
+        if self._acted == 3:
+            raise self._error
+        return super().act(action)
+
+
+@pytest.mark.parametrize(
+    "error", [HardwareError("lost"), RecordingError("disk"), KeyboardInterrupt(), RuntimeError("a bug")], ids=repr
+)
+def test_when_the_robot_fails_what_was_recorded_can_be_salvaged(
+    trials: list[Trial], tmp_path: Path, error: BaseException
+) -> None:
+    robot = Failing(error)
+    robot.connect()
+    path = tmp_path / "one.hdf5"
+    try:
+        with pytest.raises(type(error)):
+            list(roll_out([robot], [job(trials[0], recorder(path, trials[0], robot))], steady(), RolloutSettings(7)))
+    finally:
+        robot.close()
+    (left,) = tmp_path.iterdir()
+    assert left.suffix == ".partial"
+    assert len(read_episode(salvage(left))) == 2
+
+
+def test_a_stop_by_the_robot_s_own_guard_saves_the_episode_and_rests(trials: list[Trial], tmp_path: Path) -> None:
+    robot, rests = Failing(SafetyStop("too fast")), []
+    robot.rest = lambda: rests.append(1)  # type: ignore[method-assign]
+    robot.connect()
+    path = tmp_path / "one.hdf5"
+    try:
+        with pytest.raises(SafetyStop, match="too fast"):
+            list(roll_out([robot], [job(trials[0], recorder(path, trials[0], robot))], steady(), RolloutSettings(7)))
+    finally:
+        robot.close()
+    assert rests == [1]
+    episode = read_episode(path)
+    assert len(episode) == 2
+    assert episode.outcome is not None
+    assert episode.outcome.stopped_by == "safety-stop"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_policy_that_fails_leaves_what_was_recorded(robots: list[SimRobot], trials: list[Trial]) -> None:
+    def chunk(request: PlanRequest) -> np.ndarray:
+        if request.index == 2:
+            raise HardwareError("the GPU is gone")
+        return RIGHT[None]
+
+    sinks = [Kept(), Kept()]
+    with pytest.raises(HardwareError):
+        list(
+            roll_out(
+                robots[:2],
+                [job(t, s) for t, s in zip(trials[:2], sinks, strict=True)],
+                Scripted(chunk),
+                RolloutSettings(7),
+            )
+        )
+    for sink in sinks:
+        assert len(sink.sent) == 2
+        assert sink.abandoned
+        assert sink.outcome is None
+
+
+def test_whoever_stops_listening_leaves_nothing_open(robots: list[SimRobot], trials: list[Trial]) -> None:
+    sinks = [Kept() for _ in range(3)]
+    rolling = roll_out(
+        robots[:2], [job(t, s) for t, s in zip(trials[:3], sinks, strict=True)], steady(), RolloutSettings(3)
+    )
+    next(rolling)
+    rolling.close()
+    assert [sink.outcome is not None or sink.abandoned for sink in sinks] == [True, True, False]
+
+
+def test_one_lane_s_failure_abandons_the_others_too(robots: list[SimRobot], trials: list[Trial]) -> None:
+    bad = Failing(HardwareError("lost"))
+    bad.connect()
+    sinks = [Kept(), Kept()]
+    try:
+        with pytest.raises(HardwareError):
+            list(
+                roll_out(
+                    [robots[0], bad],
+                    [job(t, s) for t, s in zip(trials[:2], sinks, strict=True)],
+                    steady(),
+                    RolloutSettings(7),
+                )
+            )
+    finally:
+        bad.close()
+    assert [sink.abandoned for sink in sinks] == [True, True]
+
+
+# -- lanes ----------------------------------------------------------------------------------------------------------------
+
+
+def wobble(request: PlanRequest) -> np.ndarray:
+    random = np.random.default_rng([request.seed, request.index])
+    moves = random.uniform(-0.02, 0.02, (2, 4)).astype(np.float32)
+    moves[:, 3] = 1
+    # ... and it looks at what it sees, so that a mixed-up observation would show.
+    moves[:, 0] += np.float32(request.observation.proprioception[0] * 0.01)
+    return moves
+
+
+def test_lanes_in_lockstep_record_what_one_robot_alone_records(
+    robots: list[SimRobot], trials: list[Trial], tmp_path: Path
+) -> None:
+    policy = Scripted(wobble)
+    recorded = {}
+    for lanes in (1, 3):
+        folder = tmp_path / str(lanes)
+        paths = [folder / f"episode-{i}.hdf5" for i in range(5)]
+        jobs = [job(trials[i], recorder(paths[i], trials[i], robots[0])) for i in range(5)]
+        done = list(roll_out(robots[:lanes], jobs, policy, RolloutSettings(limit=5)))
+        assert sorted(index for index, _ in done) == [0, 1, 2, 3, 4]
+        recorded[lanes] = [read_episode(path) for path in paths]
+    for alone, together in zip(recorded[1], recorded[3], strict=True):
+        start = [episode.observations[0].time for episode in (alone, together)]
+        for episode, begun in zip((alone, together), start, strict=True):
+            # Simulated clocks run on from episode to episode; everything else is equal to the last bit.
+            for i, seen in enumerate(episode.observations):
+                captured = {camera: round(moment - begun, 6) for camera, moment in seen.captured_at.items()}
+                episode.observations[i] = replace(seen, time=round(seen.time - begun, 6), captured_at=captured)
+        assert same(alone, together)
+
+
+def test_all_lanes_are_planned_for_in_one_pass(robots: list[SimRobot], trials: list[Trial]) -> None:
+    policy = steady(2)
+    jobs = [job(trial, Kept()) for trial in trials]
+    assert len(list(roll_out(robots, jobs, policy, RolloutSettings(limit=4)))) == 5
+    assert [len(requests) for requests in policy.asked] == [3, 3, 2, 2]
+
+
+def test_a_free_lane_takes_the_next_job(robots: list[SimRobot], trials: list[Trial]) -> None:
+    # The first episode says at once that it has arrived; its lane begins the third while the second goes on.
+    class Uneven(Scripted):
+        def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
+            self.asked.append(list(requests))
+            return [Plan(RIGHT[None], 0.0 if request.seed == 0 else 50.0) for request in requests]
+
+    policy = Uneven(lambda _: RIGHT[None])
+    jobs = [job(trials[i], Kept()) for i in range(3)]
+    done = list(roll_out(robots[:2], jobs, policy, RolloutSettings(limit=4, arrived_below=1.0)))
+    assert [index for index, _ in done] == [0, 1, 2]
+    assert [sorted(request.seed for request in requests) for requests in policy.asked][:4] == [
+        [0, 1],
+        [0, 1],
+        [1, 2],
+        [1, 2],
+    ]
+
+
+def test_watchers_see_every_plan_and_every_step(robots: list[SimRobot], trials: list[Trial]) -> None:
+    class Watcher:
+        def __init__(self) -> None:
+            self.told: list[tuple[str, float]] = []
+
+        def planned(self, observation: object, imagined: object, steps_to_go: float, seconds: float) -> None:
+            assert seconds >= 0
+            self.told.append(("plan", steps_to_go))
+
+        def stepped(self, step: int, observation: object, steps_to_go: float) -> None:
+            self.told.append(("step", step))
+
+    watcher = Watcher()
+    policy = Scripted(lambda _: np.repeat(RIGHT[None], 2, 0), lambda index: 10.0 + index)
+    list(roll_out(robots[:1], [job(trials[0], Kept())], policy, RolloutSettings(limit=3), watcher))
+    assert watcher.told == [("plan", 10.0), ("step", 1), ("step", 2), ("plan", 11.0), ("step", 3)]
