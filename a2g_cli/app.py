@@ -95,6 +95,12 @@ def adapt(
             "--relabel", metavar="RULE[:SHARE],...", help="What counts as the goal: final, future, successor."
         ),
     ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            "--keep", metavar="WHICH", help="Episodes learned from: arrived (as the policy judges), all, failed."
+        ),
+    ] = None,
     iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Training steps.")] = None,
     rank: Annotated[int | None, typer.Option("--rank", min=1, max=512, help="LoRA rank.")] = None,
     lr: Annotated[float | None, typer.Option("--lr", min=0.0, help="Learning rate.")] = None,
@@ -120,7 +126,14 @@ def adapt(
         from a2g_cli.commands.adapt import adapt_recordings
         from a2g_cli.learning.adapt import settings_from
 
-        given = {"relabel": relabel, "iterations": iterations, "rank": rank, "lr": lr, "placement": placement}
+        given = {
+            "keep": keep,
+            "relabel": relabel,
+            "iterations": iterations,
+            "rank": rank,
+            "lr": lr,
+            "placement": placement,
+        }
         settings = settings_from(**given, patience=patience, seed=seed)
         return adapt_recordings(_place(workspace), recordings or [], name, parent, base, settings, promote, dry_run)
 

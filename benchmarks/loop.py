@@ -69,7 +69,9 @@ def main() -> None:
         place = ["--workspace", folder]
         help_seconds = statistics.median(timed("--help")[0] for _ in range(5))
         timed("capture-goal", "g", "--seed", "1", *place)
-        run_seconds, run_mb, _ = timed("run", "g", "--episodes", "20", "--adapter", "none", "--no-imagine", *place, *base)
+        run_seconds, run_mb, _ = timed(
+            "run", "g", "--episodes", "20", "--adapter", "none", "--no-imagine", *place, *base
+        )
         adapt_seconds, adapt_mb, text = timed("adapt", "--iterations", "100", "--json", *place, *base)
     figures = {
         "help_seconds": help_seconds,

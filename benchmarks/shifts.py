@@ -38,7 +38,9 @@ def main() -> None:
     if given.json:
         print(json.dumps(table, indent=2))
         return
-    print(f"| shift | base | random | still |   (n = {given.episodes}, seed {given.seed}, 95 % intervals)\n|---|---|---|---|")
+    print(
+        f"| shift | base | random | still |   (n = {given.episodes}, seed {given.seed}, 95 % intervals)\n|---|---|---|---|"
+    )
     for shift, rows in table.items():
         cells = [f"{row['rate']:.2f} [{row['interval'][0]:.2f}, {row['interval'][1]:.2f}]" for row in rows]  # type: ignore[index]
         print(f"| {shift} | {' | '.join(cells)} |")

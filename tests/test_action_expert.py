@@ -108,6 +108,22 @@ def test_the_steps_of_a_chunk_are_told_apart(model: Act2Goal) -> None:
     assert (straight - flipped).abs().max() > 1e-3
 
 
+def test_without_attention_an_action_s_velocity_is_told_by_that_action_alone() -> None:
+    model = network().requires_grad_(requires_grad=False)
+    for block in model.expert.blocks:
+        torch.nn.init.zeros_(block.attention.out.weight)
+        torch.nn.init.zeros_(block.cross.out.weight)
+    context, (actions, time, state) = model.expert.read(hidden(model, 1)), inputs(model, 1)
+    velocity = model.expert(actions, time, state, context)
+    for i in range(actions.shape[1]):
+        changed = actions.clone()
+        changed[:, i] += 1
+        moved = (model.expert(changed, time, state, context) - velocity).abs().amax((0, 2))
+        assert moved[i] > 1e-3
+        moved[i] = 0
+        assert moved.max() < 1e-5
+
+
 def test_a_context_of_too_few_blocks_is_refused(model: Act2Goal) -> None:
     with pytest.raises(ValueError, match="shorter"):
         model.expert.read(hidden(model, 2)[:1])

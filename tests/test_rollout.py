@@ -134,6 +134,21 @@ def test_actions_go_out_in_order_once_a_control_period(robots: list[SimRobot], t
     np.testing.assert_allclose(np.diff(times), 1 / robots[0].spec.rate)
 
 
+def test_the_next_observation_waits_for_the_end_of_the_control_period(
+    robots: list[SimRobot], trials: list[Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The simulator's clock jumps by itself; hardware must be waited for.
+    robot, order = robots[0], []
+    act, observe = robot.act, robot.observe
+    monkeypatch.setattr(robot, "act", lambda action: (order.append(("act", robot.clock.now())), act(action))[1])
+    monkeypatch.setattr(robot, "observe", lambda: (order.append(("observe", 0.0)), observe())[1])
+    monkeypatch.setattr(robot.clock, "sleep_until", lambda moment: order.append(("sleep", moment)))
+    roll(robot, trials[0], steady(), 2)
+    assert [what for what, _ in order] == ["observe", "act", "sleep", "observe", "act", "sleep", "observe"]
+    for i in (1, 4):
+        assert order[i + 1][1] == pytest.approx(order[i][1] + 1 / robot.spec.rate)
+
+
 def test_what_is_kept_is_what_was_sent_after_the_limits(
     robots: list[SimRobot], trials: list[Trial], tmp_path: Path
 ) -> None:

@@ -45,7 +45,9 @@ def test_gather_returns_what_a_loop_would(lengths: list[int], hashing: TemporalH
         assert batch["goal"][i].item() == start + left
         assert batch["proprioception"][i].item() == start
         assert batch["steps_to_go"][i].item() == left
-        assert batch["frames"][i].flatten().tolist() == [start + min(k, left) for k in near] + [start + d for d in distal]
+        assert batch["frames"][i].flatten().tolist() == [start + min(k, left) for k in near] + [
+            start + d for d in distal
+        ]
         # Action k leads into frame k: it is the one that was taken at frame k - 1.
         taken = [start + min(k, left) - 1 for k in range(1, hashing.proximal + 1)] + [start + d - 1 for d in distal]
         assert batch["actions"][i].flatten().tolist() == taken
@@ -82,7 +84,8 @@ def test_every_transition_is_drawn_equally_often() -> None:
 def test_a_batch_is_fixed_by_its_generator() -> None:
     segments = numbered([9, 30])
     batches = [
-        segments.batch(16, {"future": 1.0}, TemporalHashing(), torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+        segments.batch(16, {"future": 1.0}, TemporalHashing(), torch.Generator().manual_seed(seed))
+        for seed in (1, 1, 2)
     ]
     assert all(torch.equal(batches[0][name], batches[1][name]) for name in batches[0])
     assert not torch.equal(batches[0]["now"], batches[2]["now"])

@@ -111,6 +111,41 @@ def test_frames_and_cameras_are_told_apart(dimension: int) -> None:
 
 
 @torch.no_grad()
+def test_a_picture_s_camera_and_place_count() -> None:
+    # The same tokens, of the other camera or from elsewhere in the picture, are another context and another plan.
+    model = network(cameras=2, size=64)
+    config = model.config
+    now, goal, plan, time = inputs(model, 1)
+    same = plan[:, :, :1, :, :4, :4].repeat(1, 1, 2, 1, 2, 2)  # a plan that looks the same everywhere
+    straight, _ = model.world_model(now, goal, same, time)
+    for dimension, by in ((1, 1), (-1, config.context_patch), (-2, config.context_patch)):
+        moved, _ = model.world_model(now.roll(by, dimension), goal.roll(by, dimension), same, time)
+        assert (moved - straight).abs().max() > 1e-3
+    blank = torch.zeros_like(now)
+    straight, _ = model.world_model(blank, blank, plan, time)
+    for dimension, by in ((2, 1), (-1, config.plan_patch), (-2, config.plan_patch)):
+        moved, _ = model.world_model(blank, blank, plan.roll(by, dimension), time)
+        assert (moved.roll(-by, dimension) - straight).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_without_attention_a_frame_s_velocity_is_told_by_that_frame_alone() -> None:
+    model = network(cameras=2)
+    for block in model.world_model.blocks:
+        torch.nn.init.zeros_(block.attention.out.weight)
+    now, goal, plan, time = inputs(model, 1)
+    velocity, _ = model.world_model(now, goal, plan, time)
+    for frame in range(plan.shape[1]):
+        for camera in range(2):
+            changed = plan.clone()
+            changed[:, frame, camera] += 1
+            moved = (model.world_model(now, goal, changed, time)[0] - velocity).abs().amax((0, 3, 4, 5))
+            assert moved[frame, camera] > 1e-3
+            moved[frame, camera] = 0
+            assert moved.max() < 1e-5
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("cameras", [1, 2])
 def test_each_sample_is_what_it_would_be_alone(cameras: int) -> None:
     model = network(cameras=cameras)

@@ -7,14 +7,14 @@ from a2g_cli.commands.asking import to_type
 from a2g_cli.commands.report import Report
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import training_view
-from a2g_cli.errors import UsageError
-from a2g_cli.learning.adapt import AdaptSettings, adapt
-from a2g_cli.learning.latents import encode_recordings
-from a2g_cli.learning.promotion import decide, record_decision
+from a2g_cli.errors import RecordingError, UsageError
+from a2g_cli.learning.adapt import AdaptSettings, adapt, select
+from a2g_cli.learning.latents import encode_recording, named
+from a2g_cli.learning.promotion import decide, record_decision, steps_left
+from a2g_cli.learning.segments import join
 from a2g_cli.policy import adapter as adapters
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.shelf import Shelf
-from a2g_cli.recording.reader import fingerprint
 from a2g_cli.recording.sessions import find_recordings
 from a2g_cli.session.players import FLOORS
 from a2g_cli.workspace import Workspace
@@ -54,16 +54,29 @@ def adapt_recordings(
         adapters.apply(onward, checkpoint.load(place), hashed)  # refuses what does not fit before any work is done
     with training_view(stderr_console()) as view:
         view.started("encoding frames", len(paths))
-        segments = encode_recordings(model, paths, lambda done: view.advanced(done, {}))
+        segments, left = [], []
+        for i, path in enumerate(paths):
+            segments.append(encode_recording(model, path))
+            left.append(steps_left(model, path))
+            view.advanced(i + 1, {})
         view.finished()
-        told = [f"{path.parent.name}/{path.name} {fingerprint(path)[:16]}" for path in paths]
-        view.note(f"adapting {name} from {parent}: {len(segments)} episodes, {segments.transitions} steps")
-        done = adapt(model, hashed, onward, segments, told, folder, settings, view)
+        kept = select(left, settings)
+        if not kept:
+            raise RecordingError(
+                f"none of the {len(paths)} recordings {'arrived' if settings.keep == 'arrived' else settings.keep} as the "
+                "steps-to-go head sees it: there is nothing to imitate. Record more, or add --keep all."
+            )
+        view.note(f"{len(kept)} of {len(paths)} recordings are kept ({settings.keep})")
+        told = [named(paths[i]) for i in kept]
+        chosen = join([segments[i] for i in kept])
+        view.note(f"adapting {name} from {parent}: {len(chosen)} episodes, {chosen.transitions} steps")
+        done = adapt(model, hashed, onward, chosen, told, folder, settings, view)
     decision = decide([], [], done.losses)
     record_decision(adapters.read(folder), decision)
     if decision.promoted and promote:
         shelf.promote(name)
     document |= {
+        "kept": len(kept),
         "losses": {key: round(value, 5) for key, value in done.losses.items()},
         "mean_weight": round(done.mean_weight, 4),
         "seconds": round(done.seconds, 2),

@@ -25,12 +25,17 @@ from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.adapter import LINEAGE, WEIGHTS, Adapter
 
 Placement = Literal["all", "expert", "world-model"]
+Keep = Literal["arrived", "all", "failed"]
 
 
 @dataclass(frozen=True)
 class AdaptSettings:
     """How an adapter is made. The defaults are what measured best so far: docs/lab-notes.md."""
 
+    keep: Keep = "arrived"
+    """Which episodes are learned from, as the base's own steps-to-go head judges their ends; no reward, no label."""
+    arrived_below: float = 3.0
+    """An episode arrived when the head sees fewer steps than this between its last frame and its goal [steps]."""
     relabel: str = "final:0.5,future:0.5"
     iterations: int = 100
     batch: int = 64
@@ -54,7 +59,16 @@ def settings_from(**given: Any) -> AdaptSettings:
     parse_mixture(settings.relabel)
     if settings.placement not in get_args(Placement):
         raise UnknownNameError("placement", settings.placement, get_args(Placement))
+    if settings.keep not in get_args(Keep):
+        raise UnknownNameError("choice of episodes", settings.keep, get_args(Keep))
     return settings
+
+
+def select(steps_left: Sequence[float], settings: AdaptSettings) -> list[int]:
+    """Return which episodes are learned from, given the steps left at the end of each."""
+    arrived = [left < settings.arrived_below for left in steps_left]
+    wanted = {"arrived": arrived, "all": [True] * len(arrived), "failed": [not one for one in arrived]}[settings.keep]
+    return [i for i, keep in enumerate(wanted) if keep]
 
 
 @dataclass(frozen=True)

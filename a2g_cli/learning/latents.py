@@ -12,7 +12,7 @@ from a2g_cli.learning.segments import Segments, join
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.autoencoder import to_tensor
 from a2g_cli.policy.presets import Act2GoalConfig
-from a2g_cli.recording.reader import Recording
+from a2g_cli.recording.reader import Recording, fingerprint
 
 
 def check_recording(recording: Recording, config: Act2GoalConfig) -> None:
@@ -48,6 +48,10 @@ def encode_recording(model: Act2Goal, path: Path) -> Segments:
         check_recording(recording, model.config)
         if recording.length < 1:
             raise RecordingError(f"{path} holds no action: there is nothing to learn from it.")
+        if not (np.isfinite(recording.actions).all() and np.isfinite(recording.proprioception).all()):
+            raise RecordingError(
+                f"{path} holds actions or proprioception that are not finite: it cannot be learned from."
+            )
         views = [encode_frames(model, recording.frames(camera)) for camera in model.config.cameras]
         actions = np.concatenate([recording.actions, recording.actions[-1:]])
         return Segments(
@@ -69,6 +73,11 @@ def encode_recordings(
         if advanced is not None:
             advanced(i + 1)
     return join(parts)
+
+
+def named(path: Path) -> str:
+    """Return how a lineage calls a recording: session, file and the beginning of its hash."""
+    return f"{path.parent.name}/{path.name} {fingerprint(path)[:16]}"
 
 
 def sample_frames(config: Act2GoalConfig, paths: Sequence[Path], limit: int, seed: int) -> Tensor:

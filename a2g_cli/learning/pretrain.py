@@ -51,8 +51,8 @@ class PretrainSettings:
     preset: str = "tiny"
     autoencoder_iterations: int = 2400
     autoencoder_frames: int = 40_000
-    joint_iterations: int = 10_000
-    action_iterations: int = 3_000
+    joint_iterations: int = 5_500
+    action_iterations: int = 1_500
     batch: int = 64
     draws: int = 2
     """Noises and flow times per sample for the action loss."""

@@ -98,7 +98,10 @@ class Act2Goal(nn.Module):
         mask = batch["mask"].to(actions.dtype)
         noise = torch.randn_like(actions)
         time = torch.rand(actions.shape[0], device=actions.device)
-        predicted = self.expert(interpolate(noise, actions, time), time, state, self.expert.read(hidden))
+        # What stands in slots that are masked must say nothing: the expert attends to them, and when acting they are its own.
+        exists = batch["mask"].repeat_interleave(draws, 0).unsqueeze(-1)
+        noisy = torch.where(exists, interpolate(noise, actions, time), torch.randn_like(actions))
+        predicted = self.expert(noisy, time, state, self.expert.read(hidden))
         error = (predicted - velocity(noise, actions)).square().mean(-1).unflatten(0, (-1, draws)).mean(1)
         return (error * mask).sum(-1) / mask.sum(-1).clamp(min=1)
 

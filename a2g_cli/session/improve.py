@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from a2g_cli.episode import Goal, Outcome, Provenance
-from a2g_cli.learning.adapt import AdaptSettings, adapt
-from a2g_cli.learning.latents import encode_recordings
+from a2g_cli.learning.adapt import AdaptSettings, adapt, select
+from a2g_cli.learning.latents import encode_recording, named
 from a2g_cli.learning.pretrain import TrainingWatcher
 from a2g_cli.learning.promotion import Decision, decide, record_decision, steps_left
 from a2g_cli.learning.segments import Segments, join
 from a2g_cli.policy import checkpoint
-from a2g_cli.recording.reader import fingerprint
 from a2g_cli.recording.sessions import Session
 from a2g_cli.robots.robot import Robot, Trial
-from a2g_cli.session.evaluate import draw_trials, instrumented, jobs_of
+from a2g_cli.session.evaluate import draw_trials, jobs_of
 from a2g_cli.session.players import Players
 from a2g_cli.session.recorder import Recorder
 from a2g_cli.session.rollout import RolloutSettings, roll_out
@@ -76,6 +75,16 @@ class Round:
         }
 
 
+@dataclass(frozen=True)
+class _Practised:
+    """One recording, as the learner sees it."""
+
+    path: Path
+    segments: Segments
+    steps_left: float
+    """Steps-to-go at its end, by the base's own head [steps]."""
+
+
 class Improvement:
     """Rounds of practice with one base on one kind of robot."""
 
@@ -95,7 +104,7 @@ class Improvement:
         self.active = "none"
         self._base = players.base_hash()
         self._encoder = checkpoint.load(players.folder)
-        self._buffer: list[tuple[list[Path], Segments]] = []
+        self._buffer: list[list[_Practised]] = []
 
     def run(self) -> list[Round]:
         """Run all rounds, or until interrupted; return what happened."""
@@ -120,21 +129,39 @@ class Improvement:
         rolled = time.monotonic() - begun
         if self.interrupted():
             return None
+        before = self._read(paths)
+        self._buffer.append(before)
         begun = time.monotonic()
-        self._buffer.append((paths, encode_recordings(self._encoder, paths)))
         name, losses = self._adapt(number)
         adapting = time.monotonic() - begun
         if self.interrupted():
             return None
+        if name is None:
+            reason = "no episode arrived, so there is nothing to imitate"
+            return Round(
+                settings.episodes,
+                rolled,
+                adapting,
+                promoted=False,
+                adapter=self.active,
+                reason=reason,
+                practice_successes=successes,
+            )
         begun = time.monotonic()
         compared, _ = self._practise(name, trials, f"round {number + 1}: {name} on the same trials")
         rolled += time.monotonic() - begun
         if self.interrupted():
             return None
-        decision = self._decide(name, paths, compared, losses)
+        after = self._read(compared)
+        decision = self._decide(name, before, after, losses)
         # The candidate's episodes are practice as well: the next round learns from them too.
-        self._buffer[-1] = (paths + compared, join([self._buffer[-1][1], encode_recordings(self._encoder, compared)]))
+        self._buffer[-1] = before + after
         return Round(2 * settings.episodes, rolled, adapting, decision.promoted, name, decision.reason, successes)
+
+    def _read(self, paths: Sequence[Path]) -> list[_Practised]:
+        return [
+            _Practised(path, encode_recording(self._encoder, path), steps_left(self._encoder, path)) for path in paths
+        ]
 
     def _trials(self, number: int) -> list[Trial]:
         count = self.settings.episodes
@@ -173,35 +200,32 @@ class Improvement:
             self.watcher.rolled(what, len(outcomes), len(trials), successes)
         return paths, sum(bool(outcome.success) for outcome in outcomes.values())
 
-    def _adapt(self, number: int) -> tuple[str, dict[str, float]]:
-        kept = self._buffer[-self.settings.keep_rounds :]
+    def _adapt(self, number: int) -> tuple[str | None, dict[str, float]]:
+        """Make a candidate from what is kept of the buffer; None when nothing is."""
+        buffer = [one for practised in self._buffer[-self.settings.keep_rounds :] for one in practised]
+        kept = [buffer[i] for i in select([one.steps_left for one in buffer], self.settings.adapt)]
+        if not kept:
+            return None, {}
         shelf = self.players.shelf
         name = shelf.fresh_name()
-        parent = shelf.get(self.active) if self.active != "none" else None
-        recordings = [f"{path.parent.name}/{path.name} {fingerprint(path)[:16]}" for paths, _ in kept for path in paths]
         done = adapt(
             checkpoint.load(self.players.folder),
             self._base,
-            parent,
-            join([segments for _, segments in kept]),
-            recordings,
+            shelf.get(self.active) if self.active != "none" else None,
+            join([one.segments for one in kept]),
+            [named(one.path) for one in kept],
             shelf.new_folder(name),
             replace(self.settings.adapt, seed=self.settings.seed * 1000 + number),
             self.watcher,
         )
         return name, done.losses
 
-    def _decide(self, name: str, before: list[Path], after: list[Path], losses: dict[str, float]) -> Decision:
-        parent, candidate = ([steps_left(self._encoder, path) for path in paths] for paths in (before, after))
-        decision = decide(parent, candidate, losses)
+    def _decide(
+        self, name: str, before: list[_Practised], after: list[_Practised], losses: dict[str, float]
+    ) -> Decision:
+        decision = decide([one.steps_left for one in before], [one.steps_left for one in after], losses)
         record_decision(self.players.shelf.get(name), decision)
         if decision.promoted:
             self.active = name
             self.players.shelf.promote(name)
         return decision
-
-
-def held_out(robot: Robot, seed: int, count: int) -> list[Trial]:
-    """Return the trials that a policy is judged on; no practice ever draws from their stream."""
-    instrumented(robot)
-    return draw_trials(robot, "evaluation", seed, count)

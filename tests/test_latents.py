@@ -1,0 +1,116 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from a2g_cli.errors import RecordingError
+from a2g_cli.learning.latents import encode_frames, encode_recording, encode_recordings, sample_frames
+from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.policy.autoencoder import to_tensor
+from a2g_cli.policy.presets import Act2GoalConfig, micro
+from a2g_cli.recording.reader import Recording, read_episode
+from a2g_cli.recording.writer import write_episode
+
+
+@pytest.fixture(scope="module")
+def model(demonstrations: list[Path]) -> Act2Goal:
+    torch.manual_seed(0)
+    with Recording(demonstrations[0]) as recording:
+        return Act2Goal(micro(recording.spec)).eval()
+
+
+@torch.no_grad()
+def test_every_frame_is_coded_as_it_is_when_acting(model: Act2Goal, demonstrations: list[Path]) -> None:
+    segments = encode_recording(model, demonstrations[0])
+    episode = read_episode(demonstrations[0])
+    assert segments.length.tolist() == [len(episode)]
+    assert segments.latents.shape == (len(episode) + 1, *model.frame_shape)
+    assert segments.latents.dtype == torch.float16
+    for i in (0, 7, len(episode)):
+        image = to_tensor(torch.from_numpy(episode.observations[i].images["front"]))
+        torch.testing.assert_close(
+            segments.latents[i].float(), model.encode(image[None, None])[0], atol=5e-3, rtol=5e-3
+        )
+        assert segments.proprioception[i].tolist() == episode.observations[i].proprioception.tolist()
+    # Row i leads from frame i to frame i + 1: what was really sent, not what was asked for.
+    assert np.array_equal(segments.actions[:-1].numpy(), np.stack(episode.sent))
+
+
+def test_recordings_keep_their_order_and_progress_is_told(model: Act2Goal, demonstrations: list[Path]) -> None:
+    told: list[int] = []
+    segments = encode_recordings(model, demonstrations[:3], told.append)
+    assert told == [1, 2, 3]
+    for i, path in enumerate(demonstrations[:3]):
+        alone = encode_recording(model, path)
+        first, length = int(segments.first[i]), int(segments.length[i])
+        assert torch.equal(segments.latents[first : first + length + 1], alone.latents)
+        assert torch.equal(segments.actions[first : first + length], alone.actions[:-1])
+
+
+def test_long_videos_are_coded_piece_by_piece_to_the_same_latents(model: Act2Goal) -> None:
+    video = np.random.default_rng(0).integers(0, 256, (600, 32, 32, 3), np.uint8)
+    latents = encode_frames(model, video)
+    assert latents.shape == (600, *model.frame_shape[1:])
+    picked = [0, 255, 256, 511, 512, 599]
+    torch.testing.assert_close(latents[picked], encode_frames(model, video[picked]), atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("limit", [1, 6, 30, 96, 10_000])
+def test_sampled_frames_are_of_all_recordings_and_never_twice_the_same(
+    model: Act2Goal, demonstrations: list[Path], limit: int
+) -> None:
+    frames = sample_frames(model.config, demonstrations, limit, seed=0)
+    each = max(1, limit // 6)
+    with_all = sum(min(each, len(read_episode(path)) + 1) for path in demonstrations)
+    assert frames.shape == (with_all, 32, 32, 3)
+    assert frames.dtype == torch.uint8
+    assert torch.equal(frames, sample_frames(model.config, demonstrations, limit, seed=0))
+
+
+# -- refusals -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"cameras": ("front", "side")}, "cameras"),
+        ({"cameras": ("side",)}, "cameras"),
+        ({"height": 64}, "image sizes"),
+        ({"action_names": ("dx", "dy", "opening", "dz")}, "actions"),
+        ({"proprioception_names": ("x",)}, "proprioception"),
+    ],
+)
+def test_a_recording_that_does_not_fit_the_policy_is_refused_by_what_differs(
+    model: Act2Goal, demonstrations: list[Path], changed: dict[str, Any], named: str
+) -> None:
+    config: Act2GoalConfig = replace(model.config, **changed)
+    with pytest.raises(RecordingError, match=f"has {named} "):
+        sample_frames(config, demonstrations, 10, 0)
+
+
+@pytest.mark.parametrize("what", ["sent", "proprioception"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_recording_with_numbers_that_are_none_teaches_nothing(
+    model: Act2Goal, demonstrations: list[Path], tmp_path: Path, what: str, value: float
+) -> None:
+    episode = read_episode(demonstrations[0])
+    broken = episode.sent[3] if what == "sent" else episode.observations[3].proprioception
+    poisoned = broken.copy()
+    poisoned[1] = value
+    if what == "sent":
+        episode.sent[3] = poisoned
+    else:
+        episode.observations[3] = replace(episode.observations[3], proprioception=poisoned)
+    with Recording(demonstrations[0]) as recording:
+        path = write_episode(tmp_path / "poisoned.hdf5", recording.spec, episode)
+    with pytest.raises(RecordingError, match=r"poisoned\.hdf5 .* not finite"):
+        encode_recording(model, path)
+
+
+def test_what_is_no_recording_is_refused(model: Act2Goal, tmp_path: Path) -> None:
+    (tmp_path / "x.hdf5").write_bytes(b"nothing")
+    with pytest.raises(RecordingError):
+        encode_recordings(model, [tmp_path / "x.hdf5"])
