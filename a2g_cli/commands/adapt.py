@@ -51,7 +51,7 @@ def adapt_recordings(
         return Report({**document, "dry_run": True}, [line])
     model = checkpoint.load(place)
     if onward is not None:
-        adapters.apply(onward, checkpoint.load(place), hashed)  # refuses what does not fit before any work is done
+        adapters.check_base(onward, hashed)  # refuses what does not fit before any work is done
     with training_view(stderr_console()) as view:
         view.started("encoding frames", len(paths))
         segments, left = [], []

@@ -10,6 +10,7 @@ from a2g_cli.display.tables import results_table
 from a2g_cli.display.training_view import training_view
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.shelf import Shelf
+from a2g_cli.robots.robot import shift_of
 from a2g_cli.session.evaluate import Result, draw_trials, evaluate
 from a2g_cli.session.players import Players
 from a2g_cli.session.rollout import RolloutSettings
@@ -50,5 +51,5 @@ def evaluate_adapters(
             )
             view.finished()
     rows = [result.to_json() for result in results]
-    document = {"robot": robots[0].spec.name, "shift": str(deployment.settings.get("shift", "none")), "seed": seed}
+    document = {"robot": robots[0].spec.name, "shift": shift_of(robots[0]), "seed": seed}
     return Report({**document, "results": rows}, [results_table(rows)])

@@ -19,7 +19,7 @@ from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import new_session
-from a2g_cli.robots.robot import Robot
+from a2g_cli.robots.robot import Robot, shift_of
 from a2g_cli.session.evaluate import Result, draw_trials, evaluate
 from a2g_cli.session.improve import Improvement, ImproveSettings
 from a2g_cli.session.interrupt import Interrupt
@@ -67,7 +67,6 @@ def improve(
     """
     goals = [goal_store.load_goal(workspace, name) for name in names]
     shelf, folder = Shelf(workspace), base or checkpoint.SHIPPED
-    shift = str(deployment.settings.get("shift", "none"))
     limit = settings.rollout.limit
     settings = replace(settings, rollout=replace(settings.rollout, arrived_below=checkpoint.arrived_below(folder)))
     judged = RolloutSettings(limit=limit, stop_on_truth=True)
@@ -79,7 +78,7 @@ def improve(
         _unshifted(deployment).connected(lanes=LANES) as homes,
     ):
         view = _View(console, plain)
-        spec = robots[0].spec
+        spec, shift = robots[0].spec, shift_of(robots[0])
         for goal in goals:
             goal_store.check_goal(goal, spec)
         players = Players(folder, shelf, spec, ActingSettings())
@@ -93,7 +92,7 @@ def improve(
         begin = shelf.active()
         before, home_before = measure(begin, robots, f"under {shift}"), measure(begin, homes, "in distribution")
         session = new_session(workspace, session_name)
-        improvement = Improvement(players, robots, session, settings, goals, shift, view, interrupt)
+        improvement = Improvement(players, robots, session, settings, goals, view, interrupt)
         improvement.active = begin
         rounds = improvement.run()
         if session.recordings():

@@ -21,7 +21,7 @@ from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.policy import Policy
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import Session, new_session
-from a2g_cli.robots.robot import InstrumentedRobot, Robot
+from a2g_cli.robots.robot import InstrumentedRobot, Robot, shift_of
 from a2g_cli.session.interrupt import Interrupt
 from a2g_cli.session.players import FLOORS, Players
 from a2g_cli.session.recorder import Recorder
@@ -80,7 +80,7 @@ def run(
         provenance = Provenance(
             robot=robot.spec.name,
             policy=policy.name,
-            shift=str(deployment.settings.get("shift", "none")),
+            shift=shift_of(robot),
             base=None if floor else players.base_hash(),
             adapter=None if floor or name == "none" else shelf.get(name).fingerprint,
             adapter_name=name,

@@ -4,6 +4,7 @@ The learning rule is GCSL's: whatever an episode achieved is treated as its goal
 right ones. PEFT does the LoRA; what it writes is what other tools read.
 """
 
+import hashlib
 import json
 import shutil
 import time
@@ -22,7 +23,7 @@ from a2g_cli.learning.optimiser import adamw
 from a2g_cli.learning.pretrain import TrainingWatcher
 from a2g_cli.learning.segments import Segments
 from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.adapter import LINEAGE, WEIGHTS, Adapter
+from a2g_cli.policy.adapter import LINEAGE, Adapter, check_base, weights
 
 Placement = Literal["all", "expert", "world-model"]
 Keep = Literal["arrived", "all", "failed"]
@@ -45,10 +46,10 @@ class AdaptSettings:
     """LoRA's scale is alpha / rank: tied to the rank, so that another rank is not another learning rate."""
     lr: float = 1e-3
     placement: Placement = "all"
-    patience: float = 10.0
+    patience: float = 5.0
     """tau of the weight exp(min(0, predicted - taken) / tau) of each relabelled sample [steps]: a way that took longer than
     the steps-to-go head expected is imitated less. 0 weighs all alike, which is the naive rule."""
-    held_out: float = 0.2
+    held_out: float = 0.15
     """Share of the episodes kept back to hold the result against its parent."""
     seed: int = 0
 
@@ -83,11 +84,20 @@ class Adapted:
     mean_weight: float
 
 
-def split(count: int, share: float, seed: int) -> tuple[list[int], list[int]]:
-    """Return (training, held-out) episode numbers; at least one trains, and at least one is held out of two or more."""
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tolist()
-    held = 0 if share <= 0 or count < 2 else min(count - 1, max(1, round(share * count)))
-    return sorted(order[held:]), sorted(order[:held])
+def split(recordings: Sequence[str], share: float) -> tuple[list[int], list[int]]:
+    """Return (training, held-out) episode numbers.
+
+    Decided by each recording's own name and hash: what was once held out stays so in every later round, and no parent was
+    ever trained on what its child is judged by. All train where all would be held out.
+    """
+    held = [
+        i
+        for i, name in enumerate(recordings)
+        if int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) < share * 2**32
+    ]
+    if len(held) == len(recordings):
+        held = []
+    return [i for i in range(len(recordings)) if i not in held], held
 
 
 def target_modules(model: Act2Goal, placement: Placement) -> list[str]:
@@ -114,6 +124,7 @@ class Adaptation:
         from peft import LoraConfig, get_peft_model  # takes seconds to import
 
         if parent is not None:
+            check_base(parent, base)
             # The parent's weights go on learning: same rank, same places.
             settings = replace(settings, rank=parent.rank, alpha_per_rank=parent.alpha / parent.rank)
         self.base, self.parent, self.settings = base, parent, settings
@@ -133,19 +144,20 @@ class Adaptation:
 
     def _start_from(self, parent: Adapter) -> None:
         from peft import set_peft_model_state_dict
-        from safetensors.torch import load_file
 
-        result = set_peft_model_state_dict(self.peft, load_file(parent.folder / WEIGHTS))
+        result = set_peft_model_state_dict(self.peft, weights(parent))
         if result.unexpected_keys:
             raise UsageError(
                 f"adapter {parent.name!r} sits on other layers than --placement {self.settings.placement}: "
                 "adapt from the base, or keep the parent's placement."
             )
 
-    def train(self, segments: Segments, watcher: TrainingWatcher) -> tuple[dict[str, float], float]:
+    def train(
+        self, segments: Segments, recordings: Sequence[str], watcher: TrainingWatcher
+    ) -> tuple[dict[str, float], float]:
         """Minimise the weighted action loss on relabelled segments; return losses and the mean weight."""
         settings = self.settings
-        kept, held = split(len(segments), settings.held_out, settings.seed)
+        kept, held = split(recordings, settings.held_out)
         training = segments.subset(kept)
         losses: dict[str, float] = {}
         if held:
@@ -154,13 +166,13 @@ class Adaptation:
         optimiser = adamw(parameters, settings.lr, weight_decay=0.0)
         generator = torch.Generator().manual_seed(settings.seed)
         torch.manual_seed(settings.seed)
-        weights, shown = 0.0, 0.0
+        mean_weight, shown = 0.0, 0.0
         watcher.started("adapting", settings.iterations)
         for i in range(settings.iterations):
             batch = training.batch(settings.batch, self.mixture, self.model.config.hashing, generator)
             if settings.patience > 0:
                 batch["weight"] = hindsight_weights(self.model, batch, settings.patience)
-                weights += batch["weight"].mean().item() / settings.iterations
+                mean_weight += batch["weight"].mean().item() / settings.iterations
             loss = self.model.losses(batch, video_share=0.0, draws=settings.draws)["action"]
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -175,7 +187,7 @@ class Adaptation:
         losses["last"] = shown
         if held:
             losses["held_out_after"] = self.held_out_loss(segments.subset(held))
-        return losses, weights if settings.patience > 0 else 1.0
+        return losses, mean_weight if settings.patience > 0 else 1.0
 
     @torch.no_grad()
     def held_out_loss(self, segments: Segments, size: int = 512) -> float:
@@ -235,7 +247,7 @@ def adapt(
         raise RecordingError("there is no recording to adapt to.")
     begun = time.monotonic()
     work = Adaptation(model, base, parent, settings)
-    losses, weight = work.train(segments, watcher)
+    losses, weight = work.train(segments, recordings, watcher)
     seconds = time.monotonic() - begun
     lineage = {
         "a2g_adapter": 1,

@@ -99,8 +99,17 @@ def read(folder: Path) -> Adapter:
     return Adapter(folder.name, folder, rank, float(alpha), lineage)
 
 
-def _updates(adapter: Adapter) -> dict[str, dict[str, Tensor]]:
-    """Return module name -> {"A": (r, in), "B": (out, r)}."""
+def check_base(adapter: Adapter, base: str) -> None:
+    """Refuse an adapter that was trained on another base than ``base``. Raises CheckpointError."""
+    if adapter.base != base:
+        raise CheckpointError(
+            f"adapter {adapter.name!r} was trained on base {adapter.base}, but this base is {base}: "
+            "use that base, or adapt this one afresh."
+        )
+
+
+def weights(adapter: Adapter) -> dict[str, Tensor]:
+    """Return an adapter's tensors under PEFT's names. Raises CheckpointError."""
     path = adapter.folder / WEIGHTS
     try:
         tensors = load_file(path)
@@ -108,14 +117,20 @@ def _updates(adapter: Adapter) -> dict[str, dict[str, Tensor]]:
         raise CheckpointError(f"{adapter.folder} holds no adapter: {WEIGHTS} is missing.") from error
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
-    pairs: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
-        match = _KEY.fullmatch(key)
-        if match is None:
+        if _KEY.fullmatch(key) is None:
             raise CheckpointError(f"{path} holds {key!r}, which is no LoRA weight.")
         if not value.isfinite().all():
             raise CheckpointError(f"{path} is damaged: {key} is not finite.")
-        pairs.setdefault(match[1], {})[match[2]] = value.float()
+    return tensors
+
+
+def _updates(adapter: Adapter) -> dict[str, dict[str, Tensor]]:
+    """Return module name -> {"A": (r, in), "B": (out, r)}."""
+    pairs: dict[str, dict[str, Tensor]] = {}
+    for key, value in weights(adapter).items():
+        name, _, part = key.removeprefix("base_model.model.").rpartition(".lora_")
+        pairs.setdefault(name, {})[part[0]] = value.float()
     return pairs
 
 
@@ -125,11 +140,7 @@ def apply(adapter: Adapter, model: Act2Goal, base: str) -> None:
     Raises:
         CheckpointError: the adapter is damaged or belongs to another base.
     """
-    if adapter.base != base:
-        raise CheckpointError(
-            f"adapter {adapter.name!r} was trained on base {adapter.base}, but this base is {base}: "
-            "use that base, or adapt this one afresh."
-        )
+    check_base(adapter, base)
     modules = dict(model.named_modules())
     updates = []
     for name, pair in _updates(adapter).items():

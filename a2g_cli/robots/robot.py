@@ -68,6 +68,11 @@ class Robot(Protocol):
         """Let go of the hardware; harmless when called twice."""
 
 
+def shift_of(robot: Robot) -> str:
+    """Return how a robot's deployment differs from the demonstrations, in full (``"remounted:1"``); else ``"none"``."""
+    return str(getattr(robot, "shift", "none"))
+
+
 @dataclass(frozen=True)
 class Trial:
     """One start and one goal, drawn from a seed."""

@@ -18,7 +18,7 @@ from a2g_cli.learning.promotion import Decision, decide, record_decision, steps_
 from a2g_cli.learning.segments import Segments, join
 from a2g_cli.policy import checkpoint
 from a2g_cli.recording.sessions import Session
-from a2g_cli.robots.robot import Robot, Trial
+from a2g_cli.robots.robot import Robot, Trial, shift_of
 from a2g_cli.session.evaluate import draw_trials, jobs_of
 from a2g_cli.session.players import Players
 from a2g_cli.session.recorder import Recorder
@@ -95,12 +95,11 @@ class Improvement:
         session: Session,
         settings: ImproveSettings,
         goals: Sequence[Goal],
-        shift: str,
         watcher: ImproveWatcher,
         interrupted: Callable[[], bool],
     ) -> None:
         self.players, self.robots, self.session, self.settings = players, robots, session, settings
-        self.goals, self.shift, self.watcher, self.interrupted = goals, shift, watcher, interrupted
+        self.goals, self.watcher, self.interrupted = goals, watcher, interrupted
         self.active = "none"
         self._base = players.base_hash()
         self._encoder = checkpoint.load(players.folder)
@@ -182,7 +181,7 @@ class Improvement:
             provenance = Provenance(
                 robot=robot.spec.name,
                 policy=policy.name,
-                shift=self.shift,
+                shift=shift_of(robot),
                 base=self._base,
                 adapter=hashed,
                 adapter_name=name,

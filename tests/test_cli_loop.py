@@ -1,0 +1,149 @@
+"""The whole loop as a user types it, on CPU in seconds: a base, a goal, episodes, an adapter, an evaluation, improvement."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cli_examples import a2g, ask, refused
+
+from a2g_cli.recording.reader import Recording
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base of the smallest preset, from six demonstrations: it has every part and no skill."""
+    folder = tmp_path_factory.mktemp("base")
+    words = ("--scene", "place", "--demonstrations", 6, "--preset", "micro", "--iterations", 8, "--batch", 4)
+    document = ask(folder, "pretrain", *words, "--autoencoder-iterations", 3, "--out", folder / "run")
+    assert document["recordings"] == 6
+    again = ask(folder, "pretrain", *words, "--autoencoder-iterations", 3, "--out", folder / "run")
+    assert again["hash"] == document["hash"], "a finished run that is started again is the same base"
+    return Path(document["checkpoint"])
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Iterator[Path]:
+    """A workspace with a goal and a session of two episodes."""
+    folder = tmp_path_factory.mktemp("workspace")
+    ask(folder, "capture-goal", "cup", "--seed", 3)
+    document = ask(folder, "run", "cup", "--episodes", 2, "--steps", 9, "--base", base, "--session", "first", code=5)
+    # Without skill, its steps-to-go head may take any frame for the goal and stop early.
+    assert all(1 <= one["steps"] <= 9 for one in document["recordings"])
+    assert document["successes"] == 0
+    return folder
+
+
+def test_run_records_what_it_says(workspace: Path, base: Path) -> None:
+    paths = sorted((workspace / "recordings/sessions/first").glob("episode-*.hdf5"))
+    assert len(paths) == 2
+    with Recording(paths[0]) as recording:
+        assert 1 <= recording.length <= 9
+        assert len(recording.frames("front")) == recording.length + 1
+        assert recording.provenance.adapter_name == "none"
+        assert recording.provenance.base is not None
+        assert recording.outcome.judge == "truth"
+        assert recording.goal.name == "cup"
+
+
+def test_the_floors_need_no_base(workspace: Path) -> None:
+    nowhere = workspace / "nowhere"
+    document = ask(workspace, "run", "cup", "--steps", 3, "--adapter", "random", "--base", nowhere, code=5)
+    assert document["episodes"] == 1
+    rows = ask(workspace, "evaluate", "--adapter", "still", "--adapter", "random", "--episodes", 3, "--base", nowhere)
+    assert [row["successes"] for row in rows["results"]] == [0, 0]
+
+
+def test_adapt_makes_an_adapter_that_runs(workspace: Path, base: Path) -> None:
+    words = ("--iterations", 2, "--base", base, "--keep", "all", "--rank", 4)
+    assert ask(workspace, "adapt", "first", *words, "--dry-run")["dry_run"] is True
+    made = ask(workspace, "adapt", "first", *words, "--name", "mine")
+    assert made["parent"] == "none"
+    assert {"first", "last"} <= made["losses"].keys()
+    assert (workspace / "adapters/mine/adapter_model.safetensors").is_file()
+    ask(workspace, "run", "cup", "--steps", 3, "--adapter", "mine", "--base", base, code=5)
+    onward = ask(workspace, "adapt", "first", *words, "--parent", "mine")
+    assert onward["parent"] == "mine"
+    assert "exists already" in refused(workspace, "adapt", "first", *words, "--name", "mine")
+
+
+def test_adapt_says_when_there_is_nothing_to_imitate(workspace: Path, base: Path) -> None:
+    # An untrained head may see either end as arrived, but not both.
+    both = [
+        a2g(workspace, "adapt", "first", "--base", base, "--keep", keep, "--iterations", 1)
+        for keep in ("arrived", "failed")
+    ]
+    assert sorted(result.exit_code for result in both) == [0, 1]
+    [empty] = [result for result in both if result.exit_code]
+    assert "nothing to imitate" in empty.stderr
+
+
+def test_evaluate_keeps_its_contract(workspace: Path, base: Path) -> None:
+    words = ("--scene", "place", "--shift", "camera-bump", "--episodes", 2, "--seed", 7, "--steps", 4, "--base", base)
+    document = ask(workspace, "evaluate", *words, "--adapter", "none", "--adapter", "random")
+    for row, name in zip(document["results"], ("none", "random"), strict=True):
+        assert row["adapter"] == name
+        assert row["n"] == 2
+        assert 0 <= row["interval"][0] <= row["rate"] <= row["interval"][1] <= 1
+        assert row["seconds"] > 0
+
+
+def test_improve_keeps_its_contract(workspace: Path, base: Path) -> None:
+    words = ("--scene", "place", "--shift", "remounted", "--rounds", 2, "--episodes", 2, "--seed", 7, "--steps", 4)
+    document = ask(workspace, "improve", *words, "--evaluation", 2, "--iterations", 2, "--base", base)
+    for result in (document["before"], document["after"], *document["in_distribution"].values()):
+        assert {"adapter", "n", "successes", "rate", "interval", "seconds"} <= result.keys()
+    assert len(document["rounds"]) == 2
+    for done in document["rounds"]:
+        assert {"episodes", "rollout_seconds", "adapt_seconds", "promoted", "adapter"} <= done.keys()
+    practised = sorted((workspace / "recordings/sessions" / document["session"]).glob("episode-*.hdf5"))
+    assert len(practised) == sum(done["episodes"] for done in document["rounds"])
+    purposes = set()
+    for path in practised:
+        with Recording(path) as recording:
+            purposes.add(recording.provenance.settings["purpose"])
+            assert recording.provenance.shift == "remounted:1"
+    assert purposes == {"practice"}, "what is judged is never recorded, so it can never be learned from"
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("run", "cap"), "did you mean cup"),
+        (("run", "cup", "--adapter", "mien"), "unknown adapter"),
+        (("run", "cup", "--robot", "smi"), "did you mean sim"),
+        (("run", "cup", "--shift", "camera-bum"), "camera-bump"),
+        (("run", "cup", "--base", "nowhere"), "holds no checkpoint"),
+        (("adapt", "fist"), "first"),
+        (("adapt", "first", "--relabel", "fianl"), "did you mean final"),
+        (("adapt", "first", "--placement", "exprt"), "did you mean expert"),
+        (("evaluate", "--adapter", "../up"), "cannot name"),
+        (("improve", "--scene", "plaec"), "did you mean place"),
+        (("pretrain",), "nothing to learn from"),
+        (("pretrain", "first", "--preset", "tyni"), "did you mean tiny"),
+    ],
+)
+def test_bad_words_are_answered_with_the_nearest(workspace: Path, words: tuple[str, ...], part: str) -> None:
+    assert part in refused(workspace, *words)
+
+
+def test_an_adapter_of_another_base_is_refused(workspace: Path, base: Path, tmp_path: Path) -> None:
+    words = (
+        "--scene",
+        "place",
+        "--demonstrations",
+        2,
+        "--preset",
+        "micro",
+        "--iterations",
+        4,
+        "--batch",
+        4,
+        "--seed",
+        5,
+    )
+    other = Path(
+        ask(tmp_path, "pretrain", *words, "--autoencoder-iterations", 2, "--out", tmp_path / "run")["checkpoint"]
+    )
+    ask(workspace, "adapt", "first", "--iterations", 1, "--base", base, "--keep", "all", "--name", "foreign")
+    assert "was trained on base" in refused(workspace, "run", "cup", "--adapter", "foreign", "--base", other)
+    assert "was trained on base" in refused(workspace, "adapt", "first", "--parent", "foreign", "--base", other)
