@@ -215,7 +215,7 @@ def pretrain(
         list[str] | None, typer.Argument(metavar="[DATA...]", help="Sessions or recordings of demonstrations.")
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder of the run; an unfinished run goes on.")
+        Path, typer.Option("--out", metavar="DIR", help="Folder of the run, from here; an unfinished run goes on.")
     ] = Path("training/base"),
     scene: Annotated[
         str | None, typer.Option("--scene", metavar="NAME", help="Let the simulator's expert demonstrate this scene.")
@@ -252,7 +252,10 @@ def demo(
     shift: Annotated[str, typer.Option("--shift", metavar="NAME[:STRENGTH]", help="What goes wrong.")] = "camera-bump",
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of practice.")] = 5,
     evaluation: Annotated[int, typer.Option("--evaluation", min=1, help="Held-out starts and goals.")] = 100,
-    workspace: Annotated[Path, typer.Option("--workspace", metavar="DIR", help="Folder of the demo.")] = Path("demo"),
+    workspace: Annotated[
+        Path | None,
+        typer.Option("--workspace", metavar="DIR", help="Folder of the demo; else $A2G_WORKSPACE, else demo/."),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Watch the whole loop on the embedded simulator: a goal, a try, practice, and what it brought."""

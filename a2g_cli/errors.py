@@ -5,7 +5,7 @@ Every class carries the exit code of the command that it ends (see ``a2g --help`
 
 import difflib
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class A2GError(Exception):
@@ -25,6 +25,7 @@ class UnknownNameError(UsageError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         names = sorted(known)
+        self._asked = (kind, name, names, hint)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         if near:
             offer = f"did you mean {' or '.join(near)}?"
@@ -33,6 +34,10 @@ class UnknownNameError(UsageError):
         else:
             offer = f"there is no {kind} yet."
         super().__init__(f"unknown {kind} {name!r}: {offer}{' ' + hint if hint else ''}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Cross to another process as what was asked: exceptions are otherwise rebuilt from their message alone."""
+        return type(self), self._asked
 
 
 class CheckpointError(UsageError):

@@ -1,6 +1,7 @@
 """How every command ends: what it has to say goes to stdout, an error becomes one line and an exit code."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -51,16 +52,16 @@ def finish(as_json: bool, work: Callable[[], "Report"]) -> None:
     try:
         report = work()
     except A2GError as error:
-        _fail(as_json, str(error), error.exit_code, error)
+        _fail(as_json, _told(error, str(error)), error.exit_code, error)
     except BrokenPipeError:
         raise  # whoever read the output went away: nothing to explain
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
-        _fail(as_json, f"{error.strerror or error}{where}", A2GError.exit_code, error)
+        _fail(as_json, _told(error, f"{error.strerror or error}{where}"), A2GError.exit_code, error)
     except (KeyboardInterrupt, typer.Abort) as stop:
         if as_json:
-            typer.echo(_document({"error": {"message": "interrupted", "exit_code": 130}}))
-        typer.echo("interrupted.", err=True)
+            typer.echo(_document({"error": {"message": _told(stop, "interrupted"), "exit_code": 130}}))
+        typer.echo(_told(stop, "interrupted."), err=True)
         raise typer.Exit(130) from stop
     if as_json:
         typer.echo(_document(report.document))
@@ -82,5 +83,21 @@ def _fail(as_json: bool, message: str, exit_code: int, error: Exception) -> NoRe
     raise typer.Exit(exit_code) from error
 
 
+def _told(error: BaseException, message: str) -> str:
+    """Return ``message`` with what else went wrong on the way out, e.g. that a robot could not be brought to rest."""
+    return " ".join([message, *getattr(error, "__notes__", [])])
+
+
 def _document(value: dict[str, Any]) -> str:
-    return json.dumps(value, indent=2)
+    return json.dumps(_finite(value), indent=2, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """Return ``value`` with null for every number that JSON has no word for: NaN and the infinities."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value

@@ -1,12 +1,14 @@
 """Small robots, networks and batches, the same every time, for the tests of policy and learning."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from a2g_cli.episode import Goal, Observation
+from a2g_cli.learning.practised import Practised
 from a2g_cli.learning.segments import Segments
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.presets import Act2GoalConfig, micro
@@ -94,6 +96,18 @@ def segments(model: Act2Goal, lengths: tuple[int, ...] = (9, 14, 6, 20), seed: i
         torch.tensor([sum(counts[:i]) for i in range(len(counts))]),
         torch.tensor(lengths),
     )
+
+
+def practised(model: Act2Goal, lengths: tuple[int, ...] = (9, 14, 6, 20), seed: int = 0) -> list[Practised]:
+    """The episodes of ``segments``, each as a recording of its own that arrived."""
+    together = segments(model, lengths, seed)
+    made = []
+    for i, length in enumerate(lengths):
+        rows = slice(int(together.first[i]), int(together.first[i]) + length + 1)
+        parts = (together.latents[rows], together.proprioception[rows], together.actions[rows])
+        alone = Segments(*parts, torch.tensor([0]), torch.tensor([length]))
+        made.append(Practised(Path(f"a/{i}.hdf5"), f"a/{i}.hdf5 {i:016x}", alone, 0.0))
+    return made
 
 
 def images(size: int = SIZE, cameras: int = 1, seed: int = 0) -> dict[str, np.ndarray]:

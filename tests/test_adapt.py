@@ -1,4 +1,6 @@
 import json
+import math
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -6,17 +8,18 @@ from typing import Any
 
 import pytest
 import torch
-from policy_examples import Quiet, batch, network, plan_inputs, segments
-from safetensors.torch import load_file
+from policy_examples import Quiet, batch, network, plan_inputs, practised, segments
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from a2g_cli.errors import A2GError, RecordingError, UsageError
+from a2g_cli.errors import A2GError, CheckpointError, RecordingError, UsageError
 from a2g_cli.learning.adapt import Adaptation, Adapted, AdaptSettings, Placement, adapt, hindsight_weights, split
+from a2g_cli.learning.segments import join
 from a2g_cli.policy import adapter
 from a2g_cli.policy.act2goal import Act2Goal
 
 BASE = "0123456789abcdef"
-SETTINGS = AdaptSettings(iterations=12, batch=16, draws=2, rank=4, lr=5e-3, relabel="future", seed=3)
+SETTINGS = AdaptSettings(iterations=12, batch=16, draws=2, rank=4, lr=5e-3, relabel="future", held_out=0.4, seed=3)
 
 
 def make(
@@ -27,7 +30,7 @@ def make(
     model: Act2Goal | None = None,
 ) -> Adapted:
     base = network() if model is None else model
-    return adapt(base, BASE, parent, segments(base), ["a/1 abc"], folder, settings, watcher or Quiet())
+    return adapt(base, BASE, parent, practised(base), folder, settings, watcher or Quiet())
 
 
 @pytest.fixture(scope="module")
@@ -97,11 +100,12 @@ def test_the_yardstick_is_never_adapted(made: Path) -> None:
 def test_the_loss_falls_on_data_learned_by_heart(tmp_path: Path) -> None:
     # A trained base would begin lower; a network that gives velocity zero begins near the data's own variance.
     base = network()
-    data = segments(base, (12,) * 4)
+    episodes = practised(base, (12,) * 4)
+    data = join([one.segments for one in episodes])
     base.set_scales(data.actions, data.proprioception)
     settings = replace(SETTINGS, iterations=80, batch=32, rank=8, lr=1e-2, relabel="final", held_out=0.0, patience=0.0)
     watcher = Quiet()
-    result = adapt(base, BASE, None, data, [], tmp_path / "one", settings, watcher)
+    result = adapt(base, BASE, None, episodes, tmp_path / "one", settings, watcher)
     assert result.losses["last"] < 0.8 * result.losses["first"]
     assert watcher.stages == [("adapting", 80)]
     assert watcher.steps == list(range(1, 81))
@@ -111,7 +115,7 @@ def test_the_loss_falls_on_data_learned_by_heart(tmp_path: Path) -> None:
 def test_what_is_saved_acts_as_what_was_trained(tmp_path: Path) -> None:
     base = network()
     work = Adaptation(base, BASE, None, SETTINGS)
-    work.train(segments(base), Quiet())
+    work.train(segments(base), [one.name for one in practised(base)], Quiet())
     work.save(tmp_path / "one", {"base": BASE})
     given = plan_inputs(base, 3)
     torch.testing.assert_close(
@@ -153,6 +157,28 @@ def test_a_parent_on_other_layers_is_refused(made: Path, tmp_path: Path) -> None
     assert not (tmp_path / "two").exists()
 
 
+def test_a_parent_of_another_base_is_refused(made: Path) -> None:
+    with pytest.raises(CheckpointError, match=f"trained on base {BASE}, but this base is fedcba9876543210"):
+        Adaptation(network(), "fedcba9876543210", adapter.read(made), SETTINGS)
+
+
+def test_another_rank_than_the_parent_s_is_refused_where_it_was_asked_for(made: Path) -> None:
+    parent = adapter.read(made)
+    with pytest.raises(UsageError, match="has rank 4"):
+        Adaptation(network(), BASE, parent, replace(SETTINGS, rank=8))
+    # The default is no wish.
+    assert Adaptation(network(), BASE, parent, replace(SETTINGS, rank=AdaptSettings.rank)).settings.rank == 4
+
+
+def test_a_damaged_parent_is_refused(made: Path, tmp_path: Path) -> None:
+    damaged = Path(shutil.copytree(made, tmp_path / "damaged"))
+    tensors = load_file(damaged / adapter.WEIGHTS)
+    next(iter(tensors.values())).view(-1)[0] = float("nan")
+    save_file(tensors, damaged / adapter.WEIGHTS)
+    with pytest.raises(CheckpointError, match="not finite"):
+        Adaptation(network(), BASE, adapter.read(damaged), SETTINGS)
+
+
 # -- what it leaves behind ------------------------------------------------------------------------------------------------
 
 
@@ -160,7 +186,7 @@ def test_the_lineage_is_complete(made: Path, tmp_path: Path) -> None:
     lineage = json.loads((made / adapter.LINEAGE).read_text())
     assert lineage["base"] == BASE
     assert lineage["parent"] is None
-    assert lineage["recordings"] == ["a/1 abc"]
+    assert lineage["recordings"] == [one.name for one in practised(network())]
     assert AdaptSettings(**lineage["settings"]) == SETTINGS
     assert lineage["losses"].keys() >= {"first", "last", "held_out_before", "held_out_after"}
     assert lineage["seconds"] > 0
@@ -214,9 +240,27 @@ def test_an_adapter_is_never_overwritten(tmp_path: Path) -> None:
 
 
 def test_nothing_to_learn_from_is_an_error(tmp_path: Path) -> None:
-    model = network()
     with pytest.raises(RecordingError, match="no recording"):
-        adapt(model, BASE, None, segments(model).subset([]), [], tmp_path / "one", SETTINGS, Quiet())
+        adapt(network(), BASE, None, [], tmp_path / "one", SETTINGS, Quiet())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("after", [1, 5])
+def test_an_interrupted_adaptation_leaves_nothing(tmp_path: Path, after: int) -> None:
+    model, watcher = network(), Quiet()
+    with pytest.raises(KeyboardInterrupt):
+        adapt(
+            model,
+            BASE,
+            None,
+            practised(model),
+            tmp_path / "one",
+            SETTINGS,
+            watcher,
+            lambda: len(watcher.steps) >= after,
+        )
+    assert watcher.steps == list(range(1, after + 1))
+    assert list(tmp_path.iterdir()) == []
 
 
 # -- weights and held-out episodes ----------------------------------------------------------------------------------------
@@ -237,19 +281,37 @@ def test_without_patience_all_weigh_alike(tmp_path: Path) -> None:
     assert 0 < make(tmp_path / "two", settings=replace(SETTINGS, patience=1.0, iterations=2)).mean_weight < 1
 
 
+def recordings(count: int) -> list[str]:
+    return [f"session/episode-{i:04d}.hdf5 {i:016x}" for i in range(count)]
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 10, 57])
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.2, 0.5, 0.99, 1.0])
 def test_a_split_takes_every_episode_once_and_always_leaves_one_to_train(count: int, share: float) -> None:
-    training, held = split(count, share, seed=5)
+    training, held = split(recordings(count), share)
     assert sorted(training + held) == list(range(count))
     if count:
         assert training
-    if share == 0 or count < 2:
+    if share in (0.0, 1.0):  # none are held out, or all would be
         assert not held
-    else:
-        assert 1 <= len(held) <= count - 1
-        assert abs(len(held) - share * count) <= 1
-    assert split(count, share, seed=5) == (training, held)
+
+
+def test_a_split_holds_out_about_the_share_that_was_asked_for() -> None:
+    for share in (0.15, 0.5, 0.8):
+        _, held = split(recordings(2000), share)
+        assert abs(len(held) / 2000 - share) < 0.05  # more than four standard deviations
+
+
+def test_what_is_held_out_stays_so_whatever_else_is_learned_from() -> None:
+    names = recordings(40)
+    _, held = split(names, 0.3)
+    wanted = {names[i] for i in held}
+    assert wanted
+    for others in (names + [f"later/{i} {1000 + i:016x}" for i in range(60)], names[::-1], names[:1] + names[15:]):
+        again = {others[i] for i in split(others, 0.3)[1]}
+        assert again & set(names) == wanted & set(others)
+    # The contents decide, not where the file lies or what it is called.
+    assert split([f"else/where {name.split()[-1]}" for name in names], 0.3) == split(names, 0.3)
 
 
 def test_the_held_out_loss_is_the_same_at_every_call_and_leaves_chance_alone() -> None:
@@ -267,14 +329,21 @@ def test_the_held_out_loss_is_the_same_at_every_call_and_leaves_chance_alone() -
 def test_held_out_episodes_are_not_trained_on(tmp_path: Path) -> None:
     # Their actions are poison: had they been drawn, the weights would be NaN.
     model = network()
-    data = segments(model, (10,) * 5)
-    _, held = split(5, 0.4, SETTINGS.seed)
-    for e in held:
-        data.actions[data.first[e] : data.first[e] + 11] = float("nan")
-    result = adapt(
-        model, BASE, None, data, [], tmp_path / "one", replace(SETTINGS, held_out=0.4, iterations=5), Quiet()
-    )
+    episodes = practised(model, (10,) * 8)
+    _, held = split([one.name for one in episodes], 0.4)
+    assert held
+    for i in held:
+        episodes[i].segments.actions[:] = float("nan")
+    settings = replace(SETTINGS, held_out=0.4, iterations=5)
+    result = adapt(model, BASE, None, episodes, tmp_path / "one", settings, Quiet())
     weights = load_file(result.folder / adapter.WEIGHTS)
     assert all(value.isfinite().all() for value in weights.values())
-    assert result.losses["held_out_before"] != result.losses["held_out_before"]
-    assert result.losses["last"] == result.losses["last"]
+    assert math.isnan(result.losses["held_out_before"])
+    assert math.isnan(result.losses["held_out_after"])
+    assert math.isfinite(result.losses["last"])
+
+
+def test_without_held_out_episodes_no_held_out_loss_is_told(tmp_path: Path) -> None:
+    result = make(tmp_path / "one", settings=replace(SETTINGS, held_out=0.0, iterations=1))
+    assert result.losses.keys() == {"first", "last"}
+    assert result.episodes == 4

@@ -96,7 +96,8 @@ def test_improve_keeps_its_contract(workspace: Path, base: Path) -> None:
     for done in document["rounds"]:
         assert {"episodes", "rollout_seconds", "adapt_seconds", "promoted", "adapter"} <= done.keys()
     practised = sorted((workspace / "recordings/sessions" / document["session"]).glob("episode-*.hdf5"))
-    assert len(practised) == sum(done["episodes"] for done in document["rounds"])
+    assert [done["episodes"] for done in document["rounds"]] == [2, 2]
+    assert len(practised) == sum(done["episodes"] + done["gate_episodes"] for done in document["rounds"])
     purposes = set()
     for path in practised:
         with Recording(path) as recording:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from policy_examples import Quiet, goal, network, observation, segments, spec
+from policy_examples import Quiet, goal, network, observation, practised, spec
 
 from a2g_cli.errors import CheckpointError, UnknownNameError
 from a2g_cli.learning.adapt import AdaptSettings, adapt
@@ -25,7 +25,7 @@ def players(tmp_path_factory: pytest.TempPathFactory) -> Players:
     base = checkpoint.save(network(), root / "base", "", {})
     shelf, model = Shelf(Workspace(root)), checkpoint.load(root / "base")
     settings = AdaptSettings(iterations=5, batch=8, rank=2, lr=0.02)
-    adapt(model, base, None, segments(model), [], shelf.new_folder("one"), settings, Quiet())
+    adapt(model, base, None, practised(model), shelf.new_folder("one"), settings, Quiet())
     return Players(root / "base", shelf, ROBOT)
 
 

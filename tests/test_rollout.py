@@ -425,6 +425,199 @@ def test_one_lane_s_failure_abandons_the_others_too(robots: list[SimRobot], tria
     assert [sink.abandoned for sink in sinks] == [True, True]
 
 
+# -- brought to rest ------------------------------------------------------------------------------------------------------
+
+
+class Full(Kept):
+    """A sink whose disk takes one step."""
+
+    def append(self, requested: Vector, sent: Vector, observation: Observation) -> None:
+        if self.sent:
+            raise RecordingError("the disk is full")
+        super().append(requested, sent, observation)
+
+
+class Unrecorded(Kept):
+    """A sink that cannot even begin."""
+
+    def begin(self, first: Observation) -> None:
+        raise RecordingError("no room")
+
+
+def resting(robot: SimRobot, monkeypatch: pytest.MonkeyPatch, error: Exception | None = None) -> list[str]:
+    rests: list[str] = []
+
+    def rest() -> None:
+        rests.append("rest")
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(robot, "rest", rest)
+    return rests
+
+
+@pytest.mark.parametrize("sink", [Full, Unrecorded])
+def test_a_full_disk_brings_the_robot_to_rest(
+    robots: list[SimRobot], trials: list[Trial], monkeypatch: pytest.MonkeyPatch, sink: type[Kept]
+) -> None:
+    rests = resting(robots[0], monkeypatch)
+    with pytest.raises(RecordingError):
+        list(roll_out(robots[:1], [job(trials[0], sink())], steady(), RolloutSettings(7)))
+    assert rests == ["rest"]
+
+
+@pytest.mark.parametrize("error", [HardwareError("lost"), KeyboardInterrupt(), RuntimeError("a bug")], ids=repr)
+@pytest.mark.parametrize("rest_fails", [False, True])
+def test_whatever_breaks_an_episode_off_brings_every_robot_to_rest_and_stays_the_error(
+    robots: list[SimRobot],
+    trials: list[Trial],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    rest_fails: bool,
+) -> None:
+    bad = Failing(error)
+    bad.connect()
+    lanes, sinks = [robots[0], bad, robots[1]], [Kept() for _ in range(3)]
+    refused = HardwareError("no brake") if rest_fails else None
+    rests = [resting(lane, monkeypatch, refused) for lane in lanes]
+    try:
+        with pytest.raises(type(error)) as caught:
+            list(
+                roll_out(
+                    lanes, [job(t, s) for t, s in zip(trials[:3], sinks, strict=True)], steady(), RolloutSettings(7)
+                )
+            )
+    finally:
+        bad.close()
+    assert caught.value is error
+    assert rests == [["rest"]] * 3
+    assert all(sink.abandoned for sink in sinks)
+    told = "The robot could not be brought to rest: no brake"
+    assert getattr(error, "__notes__", []) == [told] * 3 * rest_fails
+
+
+def test_a_policy_that_fails_brings_every_robot_to_rest(
+    robots: list[SimRobot], trials: list[Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def chunk(request: PlanRequest) -> np.ndarray:
+        if request.index == 1:
+            raise RuntimeError("out of memory")
+        return RIGHT[None]
+
+    rests = [resting(robot, monkeypatch) for robot in robots[:2]]
+    with pytest.raises(RuntimeError, match="out of memory"):
+        list(roll_out(robots[:2], [job(t, Kept()) for t in trials[:2]], Scripted(chunk), RolloutSettings(7)))
+    assert rests == [["rest"]] * 2
+
+
+def test_whoever_stops_listening_leaves_no_robot_moving(
+    robots: list[SimRobot], trials: list[Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = Scripted(lambda request: np.repeat(RIGHT[None], 3 if request.seed == 0 else 1, 0))
+    rests = [resting(robot, monkeypatch) for robot in robots[:2]]
+    rolling = roll_out(robots[:2], [job(t, Kept()) for t in trials[:2]], policy, RolloutSettings(3))
+    next(rolling)
+    rolling.close()
+    assert rests == [[], ["rest"]]  # the first lane's episode had ended
+
+
+def test_a_robot_that_is_stopped_on_its_way_to_the_start_is_brought_to_rest(
+    robots: list[SimRobot], trials: list[Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare(robot: Robot) -> None:
+        raise KeyboardInterrupt
+
+    rests = resting(robots[0], monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        list(roll_out(robots[:1], [Job(trials[0].goal, 0, prepare, lambda _: Kept())], steady(), RolloutSettings()))
+    assert rests == ["rest"]
+
+
+def test_a_safety_stop_saves_the_episode_even_when_the_robot_cannot_rest(
+    robots: list[SimRobot], trials: list[Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resting(robots[0], monkeypatch, HardwareError("no brake"))
+    sink, chunk = Kept(), np.stack([RIGHT, np.full(4, np.nan, np.float32)])
+    with pytest.raises(SafetyStop, match="not a number") as caught:
+        list(roll_out(robots[:1], [job(trials[0], sink)], Scripted(lambda _: chunk), RolloutSettings()))
+    assert caught.value.__notes__ == ["The robot could not be brought to rest: no brake"]
+    assert sink.outcome is not None
+    assert not sink.abandoned
+
+
+# -- the control period ---------------------------------------------------------------------------------------------------
+
+
+class FakeClock:
+    """Moves when it is slept on, or told that something took time."""
+
+    def __init__(self) -> None:
+        self.moment = 100.0
+
+    def now(self) -> float:
+        return self.moment
+
+    def sleep_until(self, moment: float) -> None:
+        self.moment = max(self.moment, moment)
+
+
+class Hardware(SimRobot):
+    """Observation i takes ``cost(i)`` [s] of a clock that does not wait; keeps when it was moved."""
+
+    def __init__(self, cost: Callable[[int], float]) -> None:
+        super().__init__(size=16)
+        self.real, self.cost, self.moved, self.seen = FakeClock(), cost, list[float](), 0
+
+    @property
+    def clock(self) -> FakeClock:  # type: ignore[override]
+        return self.real
+
+    def act(self, action: Vector) -> Vector:
+        self.moved.append(self.real.now())
+        return super().act(action)
+
+    def observe(self) -> Observation:
+        self.real.moment += self.cost(self.seen)
+        self.seen += 1
+        return super().observe()
+
+
+def between(trial: Trial, cost: Callable[[int], float], policy: Scripted, limit: int) -> list[float]:
+    """Return the times between actions [s], the control period being 0.1 s."""
+    robot = Hardware(cost)
+    robot.connect()
+    try:
+        roll(robot, trial, policy, limit)
+    finally:
+        robot.close()
+    return np.diff(robot.moved).tolist()
+
+
+def test_the_rate_is_kept_although_observing_takes_time(trials: list[Trial]) -> None:
+    # The first action opens the schedule; from then on each goes out as late in its period as the last observation took.
+    assert between(trials[0], lambda _: 0.07, steady(50), 6) == pytest.approx([0.17, *[0.1] * 4])
+
+
+def test_a_step_that_came_late_is_not_made_up_for(trials: list[Trial]) -> None:
+    costs = {2: 0.25}
+    assert between(trials[0], lambda i: costs.get(i, 0.0), steady(50), 6) == pytest.approx([0.1, 0.35, 0.1, 0.1, 0.1])
+
+
+def test_a_plan_begins_a_new_schedule(trials: list[Trial]) -> None:
+    robot = Hardware(lambda _: 0.0)
+    robot.connect()
+
+    def chunk(request: PlanRequest) -> np.ndarray:
+        robot.real.moment += 0.04  # thinking
+        return np.repeat(RIGHT[None], 2, 0)
+
+    try:
+        roll(robot, trials[0], Scripted(chunk), 6)
+    finally:
+        robot.close()
+    assert np.diff(robot.moved).tolist() == pytest.approx([0.1, 0.14, 0.1, 0.14, 0.1])
+
+
 # -- lanes ----------------------------------------------------------------------------------------------------------------
 
 

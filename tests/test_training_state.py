@@ -1,12 +1,15 @@
 import json
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from a2g_cli.errors import CheckpointError
+from a2g_cli.errors import A2GError, CheckpointError
 from a2g_cli.learning.training_state import Average, TrainingState
 
 
@@ -61,6 +64,57 @@ def test_a_kill_while_writing_leaves_the_last_state(tmp_path: Path, monkeypatch:
     read = TrainingState.read(path)
     assert read is not None
     assert read.iteration == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "error", [SafetensorError("I/O error: No space left on device (os error 28)"), OSError(30, "Read-only file system")]
+)
+def test_a_disk_that_refuses_is_one_line_and_the_last_state_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    path = tmp_path / "state.safetensors"
+    state(1).write(path)
+
+    def refuses(tensors: object, where: Path, metadata: object) -> None:
+        where.write_bytes(b"half of it")
+        raise error
+
+    monkeypatch.setattr("a2g_cli.learning.training_state.save_file", refuses)
+    with pytest.raises(A2GError, match="cannot be written") as caught:
+        state(2).write(path)
+    assert "\n" not in str(caught.value)
+    read = TrainingState.read(path)
+    assert read is not None
+    assert read.iteration == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+import torch
+from a2g_cli.errors import A2GError
+from a2g_cli.learning.training_state import TrainingState
+path = Path(sys.argv[1])
+TrainingState("policy", 1, 0.0, {}, {"rng": torch.ones(8)}).write(path)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    TrainingState("policy", 2, 0.0, {}, {"rng": torch.ones(100_000)}).write(path)
+except A2GError as error:
+    print(error)
+"""
+
+
+def test_a_real_disk_that_takes_no_more_is_one_line_and_the_last_state_stays(tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    done = subprocess.run([sys.executable, "-c", LIMITED, path], capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 1
+    assert "cannot be written" in done.stdout
+    read = TrainingState.read(path)
+    assert read is not None
+    assert read.iteration == 1
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_parts_come_without_their_prefix_and_whole(tmp_path: Path) -> None:

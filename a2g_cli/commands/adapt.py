@@ -8,10 +8,9 @@ from a2g_cli.commands.report import Report
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import training_view
 from a2g_cli.errors import RecordingError, UsageError
-from a2g_cli.learning.adapt import AdaptSettings, adapt, select
-from a2g_cli.learning.latents import encode_recording, named
-from a2g_cli.learning.promotion import decide, record_decision, steps_left
-from a2g_cli.learning.segments import join
+from a2g_cli.learning.adapt import AdaptSettings, adapt
+from a2g_cli.learning.practised import SLACK, read, select
+from a2g_cli.learning.promotion import decide, record_decision
 from a2g_cli.policy import adapter as adapters
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.shelf import Shelf
@@ -54,24 +53,23 @@ def adapt_recordings(
         adapters.check_base(onward, hashed)  # refuses what does not fit before any work is done
     with training_view(stderr_console()) as view:
         view.started("encoding frames", len(paths))
-        segments, left = [], []
+        practised = []
         for i, path in enumerate(paths):
-            segments.append(encode_recording(model, path))
-            left.append(steps_left(model, path))
+            practised.append(read(model, path))
             view.advanced(i + 1, {})
         view.finished()
-        kept = select(left, settings)
+        kept = select(practised, settings.keep, SLACK * checkpoint.arrived_below(place))
         if not kept:
             raise RecordingError(
-                f"none of the {len(paths)} recordings {'arrived' if settings.keep == 'arrived' else settings.keep} as the "
-                "steps-to-go head sees it: there is nothing to imitate. Record more, or add --keep all."
+                f"none of the {len(paths)} recordings {settings.keep} as the steps-to-go head sees it: there is nothing to "
+                "imitate. Record more, or add --keep all."
             )
-        view.note(f"{len(kept)} of {len(paths)} recordings are kept ({settings.keep})")
-        told = [named(paths[i]) for i in kept]
-        chosen = join([segments[i] for i in kept])
-        view.note(f"adapting {name} from {parent}: {len(chosen)} episodes, {chosen.transitions} steps")
-        done = adapt(model, hashed, onward, chosen, told, folder, settings, view)
-    decision = decide([], [], done.losses)
+        steps = sum(one.segments.transitions for one in kept)
+        view.note(
+            f"adapting {name} from {parent}: {len(kept)} of {len(paths)} recordings ({settings.keep}), {steps} steps"
+        )
+        done = adapt(model, hashed, onward, kept, folder, settings, view)
+    decision = decide([], [], done.losses, SLACK * checkpoint.arrived_below(place))
     record_decision(adapters.read(folder), decision)
     if decision.promoted and promote:
         shelf.promote(name)

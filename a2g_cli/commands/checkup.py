@@ -125,7 +125,7 @@ def _base() -> Check:
     from a2g_cli.policy import checkpoint
     from a2g_cli.robots.sim import SimRobot
 
-    again = "reinstall a2g; or train one, a2g pretrain --scene place, and give it with --base training/base"
+    again = "reinstall a2g; or train one, a2g pretrain --scene place, and give it with --base training/base/checkpoint"
     try:
         fingerprint = checkpoint.fingerprint(checkpoint.SHIPPED)
         config, _ = checkpoint.read_config(checkpoint.SHIPPED)

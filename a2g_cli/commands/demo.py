@@ -1,9 +1,12 @@
 """``a2g demo``: the whole loop on the embedded simulator, in a folder of its own."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from a2g_cli import goals as goal_store
+from a2g_cli.commands.asking import to_type
 from a2g_cli.commands.deployment import Deployment
 from a2g_cli.commands.improve import improve
 from a2g_cli.commands.report import Report
@@ -18,13 +21,13 @@ from a2g_cli.workspace import Workspace
 GOAL = "demo-goal"
 
 
-def demo(folder: Path, shift: str, rounds: int, evaluation: int) -> Report:
+def demo(folder: Path | None, shift: str, rounds: int, evaluation: int) -> Report:
     """Photograph a goal, try it once, practise, measure; in ``folder``, from the base alone each time.
 
     Raises:
         HardwareError: no GL. CheckpointError: no shipped base. UsageError: no such shift.
     """
-    workspace = Workspace.find(folder)
+    workspace = Workspace.find(folder or (None if "A2G_WORKSPACE" in os.environ else Path("demo")))
     console = stderr_console()
     deployment = Deployment("sim", {"shift": shift})
     shelf = Shelf(workspace)
@@ -33,27 +36,30 @@ def demo(folder: Path, shift: str, rounds: int, evaluation: int) -> Report:
     console.rule(f"1 · a photo of the goal, taken under {shift}")
     with deployment.connected() as (robot,):
         goal = draw_trials(robot, "practice", 0, 1, first=10_000)[0].goal
-    goal = type(goal)(GOAL, goal.images, goal.source, goal.truth)
+    goal = replace(goal, name=GOAL)
     goal_store.save_goal(workspace, goal, overwrite=True)
     for image in goal.images.values():
         console.print(picture(image, 32))
     console.rule("2 · one try with the base alone")
     first = run(workspace, deployment, [GOAL], 1, "none", None, 80, 0, None, imagine=True)
+    if first.exit_code == 130:
+        return first
     console.rule(f"3 · practice: {rounds} rounds")
     settings = ImproveSettings(rounds=rounds, seed=0)
     brought = improve(workspace, deployment, [], None, settings, evaluation, None)
     if brought.exit_code:
         return brought
     console.rule("4 · what it brought")
-    lines: list[Any] = [*brought.lines, "", "Now type, in this folder:", *_next(workspace, shift)]
+    lines: list[Any] = [*brought.lines, "", "Now type:", *_next(workspace, shift, brought.document["active"])]
     return Report({"first_try": first.document, **brought.document}, lines)
 
 
-def _next(workspace: Workspace, shift: str) -> list[str]:
-    place = f"--workspace {workspace.root.name}"
-    return [
-        f"  a2g capture-goal mine --shift {shift} {place}",
-        f"  a2g run mine --episodes 3 --shift {shift} {place}",
-        f"  a2g replay latest {place}",
-        f"  a2g evaluate --adapter none --adapter random --shift {shift} {place}",
+def _next(workspace: Workspace, shift: str, adapter: str) -> list[str]:
+    program = "  .venv/bin/" if Path(".venv/bin/a2g").exists() else "  "
+    commands = [
+        ("capture-goal", "mine", "--shift", shift),
+        ("run", "mine", "--episodes", "3", "--shift", shift),
+        ("replay", "latest"),
+        ("evaluate", "--adapter", "none", "--adapter", adapter, "--adapter", "random", "--shift", shift),
     ]
+    return [program + to_type(workspace, *words) for words in commands]

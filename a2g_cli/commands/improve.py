@@ -1,11 +1,9 @@
 """``a2g improve``: run and adapt, round after round, measured before and after on held-out starts and goals."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
 
 from a2g_cli import goals as goal_store
 from a2g_cli.commands.asking import to_type
@@ -20,7 +18,7 @@ from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import new_session
 from a2g_cli.robots.robot import Robot, shift_of
-from a2g_cli.session.evaluate import Result, draw_trials, evaluate
+from a2g_cli.session.evaluate import draw_trials, evaluate
 from a2g_cli.session.improve import Improvement, ImproveSettings
 from a2g_cli.session.interrupt import Interrupt
 from a2g_cli.session.players import Players
@@ -31,8 +29,8 @@ from a2g_cli.workspace import Workspace
 class _View:
     """Shows an improvement run through the training view."""
 
-    def __init__(self, console: Console, view: TrainingView) -> None:
-        self._console, self._view = console, view
+    def __init__(self, view: TrainingView) -> None:
+        self._view = view
         self._what = ""
         self.started, self.advanced, self.note, self.finished = view.started, view.advanced, view.note, view.finished
 
@@ -45,6 +43,10 @@ class _View:
         if done == total:
             self._view.finished()
             self._what = ""
+
+    def counting(self, what: str, total: int) -> Callable[[int, int], None]:
+        """Return a callback that shows the episodes of an evaluation as they end."""
+        return lambda done, successes: self.rolled(what, done, total, successes)
 
     def round_over(self, number: int, total: int, line: str) -> None:
         """Say how a round ended."""
@@ -68,57 +70,63 @@ def improve(
     goals = [goal_store.load_goal(workspace, name) for name in names]
     shelf, folder = Shelf(workspace), base or checkpoint.SHIPPED
     limit = settings.rollout.limit
-    settings = replace(settings, rollout=replace(settings.rollout, arrived_below=checkpoint.arrived_below(folder)))
+    # In practice an episode that has not arrived by three quarters of the limit rarely does: it only dithers.
+    practice = replace(settings.rollout, limit=max(1, limit * 3 // 4), arrived_below=checkpoint.arrived_below(folder))
+    settings = replace(settings, rollout=practice)
     judged = RolloutSettings(limit=limit, stop_on_truth=True)
-    console = stderr_console()
+    lanes = min(LANES, max(evaluation, settings.episodes))
     with (
-        training_view(console) as plain,
+        training_view(stderr_console()) as plain,
         Interrupt(lambda: plain.note("finishing the step, saving …")) as interrupt,
-        deployment.connected(lanes=LANES) as robots,
-        _unshifted(deployment).connected(lanes=LANES) as homes,
+        deployment.connected(lanes=lanes) as robots,
+        _unshifted(deployment).connected(lanes=lanes) as homes,
     ):
-        view = _View(console, plain)
+        view = _View(plain)
         spec, shift = robots[0].spec, shift_of(robots[0])
         for goal in goals:
             goal_store.check_goal(goal, spec)
         players = Players(folder, shelf, spec, ActingSettings())
-        players.get("none")
-
-        def measure(name: str, lanes: Sequence[Robot], where: str) -> Result:
-            trials = draw_trials(lanes[0], "evaluation", settings.seed, evaluation)
-            what = f"evaluating {name} {where}"
-            return evaluate(name, players.get(name), lanes, trials, judged, _told(view, what, evaluation))
-
         begin = shelf.active()
-        before, home_before = measure(begin, robots, f"under {shift}"), measure(begin, homes, "in distribution")
+        players.get(begin)  # what cannot act is refused before anything is measured or made
         session = new_session(workspace, session_name)
-        improvement = Improvement(players, robots, session, settings, goals, view, interrupt)
-        improvement.active = begin
-        rounds = improvement.run()
-        if session.recordings():
-            session.link()
         document: dict[str, Any] = {
             "robot": spec.name,
             "shift": shift,
             "seed": settings.seed,
             "session": session.name,
-            "rounds": [done.to_json() for done in rounds],
-            "active": improvement.active,
+            "before": None,
+            "after": None,
+            "in_distribution": {"before": None, "after": None},
+            "rounds": [],
+            "active": begin,
         }
-        if interrupt():
-            line = f"interrupted after {len(rounds)} rounds; {improvement.active} is active, nothing is lost."
-            return Report({"before": before.to_json(), **document}, [line], 130)
-        after, home_after = (
-            measure(improvement.active, robots, f"under {shift}"),
-            measure(improvement.active, homes, "home"),
-        )
-    document = {
-        "before": before.to_json(),
-        "after": after.to_json(),
-        "in_distribution": {"before": home_before.to_json(), "after": home_after.to_json()},
-        **document,
-    }
-    return Report(document, _summary(workspace, document, before, after, home_before, home_after))
+
+        def measure(name: str, robots: Sequence[Robot], where: str) -> dict[str, Any]:
+            trials = draw_trials(robots[0], "evaluation", settings.seed, evaluation)
+            told = view.counting(f"evaluating {name} {where}", evaluation)
+            return evaluate(name, players.get(name), robots, trials, judged, told, interrupt).to_json()
+
+        try:
+            document["before"] = measure(begin, robots, f"under {shift}")
+            document["in_distribution"]["before"] = measure(begin, homes, "in distribution")
+            improvement = Improvement(players, robots, session, settings, goals, view, interrupt, begin)
+            for done in improvement.run():
+                document["rounds"].append(done.to_json())
+                document["active"] = improvement.active
+            if session.recordings():
+                session.link()
+            if interrupt():
+                raise KeyboardInterrupt
+            document["after"] = measure(improvement.active, robots, f"under {shift}")
+            document["in_distribution"]["after"] = measure(improvement.active, homes, "in distribution")
+        except KeyboardInterrupt:
+            if not interrupt.requested:
+                raise
+            line = (
+                f"interrupted after {len(document['rounds'])} rounds; {document['active']} is active, nothing is lost."
+            )
+            return Report(document, [line], 130)
+    return Report(document, _summary(workspace, document))
 
 
 def _unshifted(deployment: Deployment) -> Deployment:
@@ -126,26 +134,22 @@ def _unshifted(deployment: Deployment) -> Deployment:
     return Deployment(deployment.robot, settings)
 
 
-def _told(view: _View, what: str, total: int) -> Any:
-    return lambda done, successes: view.rolled(what, done, total, successes)
-
-
-def _summary(
-    workspace: Workspace, document: dict[str, Any], before: Result, after: Result, home: Result, home_after: Result
-) -> list[Any]:
+def _summary(workspace: Workspace, document: dict[str, Any]) -> list[Any]:
+    home = document["in_distribution"]
     rows = [
-        ("before", before),
-        ("after", after),
-        ("in distribution, before", home),
-        ("in distribution, after", home_after),
+        ("before", document["before"]),
+        ("after", document["after"]),
+        ("in distribution, before", home["before"]),
+        ("in distribution, after", home["after"]),
     ]
-    spent = [(r["rollout_seconds"], r["adapt_seconds"]) for r in document["rounds"]]
-    practised = sum(r["episodes"] for r in document["rounds"])
-    rolled, adapted = sum(s[0] for s in spent), sum(s[1] for s in spent)
-    intervals = [tuple(result.to_json()["interval"]) for _, result in rows]
+    rounds = document["rounds"]
+    practised = sum(done["episodes"] + done["gate_episodes"] for done in rounds)
+    rolled, adapted = (sum(done[key] for done in rounds) for key in ("rollout_seconds", "adapt_seconds"))
     return [
-        f"success on {before.n} held-out starts and goals under {document['shift']}:",
-        curve([result.rate for _, result in rows], [label for label, _ in rows], intervals),
+        f"success on {rows[0][1]['n']} held-out starts and goals under {document['shift']}:",
+        curve(
+            [row["rate"] for _, row in rows], [label for label, _ in rows], [tuple(row["interval"]) for _, row in rows]
+        ),
         f"practice: {practised} episodes, {rolled:.0f} s of rollouts and {adapted:.0f} s of adaptation.",
         f"active adapter: {document['active']} · undo: {to_type(workspace, 'adapters', 'rollback')} · "
         f"watch: {to_type(workspace, 'replay', document['session'] + '/episode-0000')}",

@@ -11,11 +11,12 @@ import torch
 from a2g_cli.commands.report import Report
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import TrainingView, training_view
-from a2g_cli.errors import UsageError
+from a2g_cli.errors import UnknownNameError, UsageError
 from a2g_cli.learning.pretrain import Pretraining, PretrainSettings
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.recording.sessions import Session, find_recordings
+from a2g_cli.robots.sim import SCENES
 from a2g_cli.session.demonstrate import record_demonstrations
 from a2g_cli.workspace import Workspace
 
@@ -46,6 +47,8 @@ def pretrain(
         raise UsageError(
             "nothing to learn from: name sessions or recordings, or add --scene place for the simulator's."
         )
+    if scene is not None and scene not in SCENES:
+        raise UnknownNameError("scene", scene, SCENES)
     with training_view(stderr_console()) as view:
         paths = find_recordings(workspace, names) if names else []
         if scene is not None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def run(
     shelf = Shelf(workspace)
     folder = base or checkpoint.SHIPPED
     name = shelf.active() if adapter is None else adapter
-    with deployment.connected() as (robot,):
+    with deployment.connected(seed=seed) as (robot,):
         for goal in goals:
             for warning in goal_store.check_goal(goal, robot.spec):
                 console.print(f"[yellow]note:[/] {warning}")
@@ -156,7 +156,7 @@ def _roll_each(
         path = session.next_path()
         view.episode_started(i, len(wanted), goal, settings.limit)
         timed = _Timed(view)
-        recorder = Recorder(path, robot.spec, goal, provenance)
+        recorder = Recorder(path, robot.spec, goal, replace(provenance, settings={"index": i}))
         job = _job(goal, (provenance.seed or 0) * 100_003 + i, recorder)
         for _, outcome in roll_out([robot], [job], policy, settings, timed, interrupt):
             view.episode_ended(i, outcome, timed.steps, path if timed.steps else None)

@@ -8,25 +8,26 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from a2g_cli.errors import A2GError, RecordingError, UnknownNameError, UsageError
 from a2g_cli.learning.hindsight import parse_mixture
 from a2g_cli.learning.optimiser import adamw
-from a2g_cli.learning.pretrain import TrainingWatcher
-from a2g_cli.learning.segments import Segments
+from a2g_cli.learning.practised import Keep, Practised
+from a2g_cli.learning.segments import Segments, join
+from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.adapter import LINEAGE, Adapter, check_base, weights
 
 Placement = Literal["all", "expert", "world-model"]
-Keep = Literal["arrived", "all", "failed"]
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,8 @@ class AdaptSettings:
 
     keep: Keep = "arrived"
     """Which episodes are learned from, as the base's own steps-to-go head judges their ends; no reward, no label."""
-    arrived_below: float = 3.0
-    """An episode arrived when the head sees fewer steps than this between its last frame and its goal [steps]."""
     relabel: str = "final:0.5,future:0.5"
-    iterations: int = 100
+    iterations: int = 150
     batch: int = 64
     draws: int = 2
     rank: int = 16
@@ -65,13 +64,6 @@ def settings_from(**given: Any) -> AdaptSettings:
     return settings
 
 
-def select(steps_left: Sequence[float], settings: AdaptSettings) -> list[int]:
-    """Return which episodes are learned from, given the steps left at the end of each."""
-    arrived = [left < settings.arrived_below for left in steps_left]
-    wanted = {"arrived": arrived, "all": [True] * len(arrived), "failed": [not one for one in arrived]}[settings.keep]
-    return [i for i, keep in enumerate(wanted) if keep]
-
-
 @dataclass(frozen=True)
 class Adapted:
     """What an adaptation gave."""
@@ -87,13 +79,13 @@ class Adapted:
 def split(recordings: Sequence[str], share: float) -> tuple[list[int], list[int]]:
     """Return (training, held-out) episode numbers.
 
-    Decided by each recording's own name and hash: what was once held out stays so in every later round, and no parent was
-    ever trained on what its child is judged by. All train where all would be held out.
+    Decided by each recording's own hash, the last word of its name: what was once held out stays so in every later
+    round, and no parent was ever trained on what its child is judged by. All train where all would be held out.
     """
     held = [
         i
         for i, name in enumerate(recordings)
-        if int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) < share * 2**32
+        if int.from_bytes(hashlib.sha256(name.split()[-1].encode()).digest()[:4]) < share * 2**32
     ]
     if len(held) == len(recordings):
         held = []
@@ -125,7 +117,11 @@ class Adaptation:
 
         if parent is not None:
             check_base(parent, base)
-            # The parent's weights go on learning: same rank, same places.
+            # The parent's weights go on learning: same rank, same scale, same places.
+            if settings.rank not in {parent.rank, AdaptSettings.rank}:
+                raise UsageError(
+                    f"adapter {parent.name!r} has rank {parent.rank}: go on with it, or start with --parent none."
+                )
             settings = replace(settings, rank=parent.rank, alpha_per_rank=parent.alpha / parent.rank)
         self.base, self.parent, self.settings = base, parent, settings
         self.mixture = parse_mixture(settings.relabel)
@@ -153,7 +149,11 @@ class Adaptation:
             )
 
     def train(
-        self, segments: Segments, recordings: Sequence[str], watcher: TrainingWatcher
+        self,
+        segments: Segments,
+        recordings: Sequence[str],
+        watcher: TrainingWatcher,
+        interrupted: Callable[[], bool] = lambda: False,
     ) -> tuple[dict[str, float], float]:
         """Minimise the weighted action loss on relabelled segments; return losses and the mean weight."""
         settings = self.settings
@@ -183,6 +183,8 @@ class Adaptation:
             if i == 0:
                 losses["first"] = value
             watcher.advanced(i + 1, {"action": shown})
+            if interrupted():
+                raise KeyboardInterrupt
         watcher.finished()
         losses["last"] = shown
         if held:
@@ -212,8 +214,8 @@ class Adaptation:
             (temporary / "README.md").unlink(missing_ok=True)  # PEFT's card is an empty form
             (temporary / LINEAGE).write_text(json.dumps(lineage, indent=2) + "\n", encoding="utf-8")
             temporary.rename(folder)
-        except OSError as error:
-            raise A2GError(f"the adapter {folder} cannot be written: {error.strerror or error}") from error
+        except (OSError, SafetensorError) as error:
+            raise A2GError(f"the adapter {folder} cannot be written: {error}") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -222,11 +224,11 @@ def adapt(
     model: Act2Goal,
     base: str,
     parent: Adapter | None,
-    segments: Segments,
-    recordings: Sequence[str],
+    practised: Sequence[Practised],
     folder: Path,
     settings: AdaptSettings,
     watcher: TrainingWatcher,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> Adapted:
     """Fine-tune a LoRA adapter on relabelled recordings and write it to ``folder``.
 
@@ -234,27 +236,29 @@ def adapt(
         model: the base's networks; they are wrapped, so give a copy that nobody else acts with.
         base: the base's hash.
         parent: the adapter to go on from, None for a fresh one.
-        segments: the recordings as latents.
-        recordings: their names and hashes, for the lineage.
+        practised: what to learn from.
         folder: where the adapter will be; must not exist.
         settings: how.
         watcher: shown the progress.
+        interrupted: asked after every iteration.
 
     Raises:
         RecordingError: nothing to learn from.
+        KeyboardInterrupt: interrupted; nothing is written.
     """
-    if not len(segments):
+    if not practised:
         raise RecordingError("there is no recording to adapt to.")
+    names = [one.name for one in practised]
     begun = time.monotonic()
     work = Adaptation(model, base, parent, settings)
-    losses, weight = work.train(segments, recordings, watcher)
+    losses, weight = work.train(join([one.segments for one in practised]), names, watcher, interrupted)
     seconds = time.monotonic() - begun
     lineage = {
         "a2g_adapter": 1,
         "base": base,
         "parent": parent.name if parent else None,
         "parent_fingerprint": parent.fingerprint if parent else None,
-        "recordings": list(recordings),
+        "recordings": names,
         "settings": asdict(work.settings),
         "losses": {name: round(value, 5) for name, value in losses.items()},
         "mean_weight": round(weight, 4),
@@ -263,4 +267,4 @@ def adapt(
         "promotion": None,
     }
     work.save(folder, lineage)
-    return Adapted(folder, losses, seconds, len(segments), weight)
+    return Adapted(folder, losses, seconds, len(names), weight)

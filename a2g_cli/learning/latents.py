@@ -27,9 +27,15 @@ def check_recording(recording: Recording, config: Act2GoalConfig) -> None:
         ("image sizes", {(config.height, config.width)}, set(spec.cameras.values())),
         ("actions", config.action_names, spec.action_names),
         ("proprioception", config.proprioception_names, spec.proprioception_names),
+        ("control rate", config.rate, spec.rate),
     ):
         if wanted != found:
             raise RecordingError(f"{recording.path} has {what} {found}, but the policy has {wanted}.")
+    for camera in config.cameras:
+        image = recording.goal.images.get(camera)
+        if image is None or image.shape[:2] != (config.height, config.width):
+            has = "none" if image is None else f"one of {image.shape[:2]}"
+            raise RecordingError(f"{recording.path} needs a goal image for camera {camera}, and has {has}.")
 
 
 @torch.no_grad()
@@ -46,8 +52,6 @@ def encode_recording(model: Act2Goal, path: Path) -> Segments:
     """Return one recording as segments. Raises RecordingError."""
     with Recording(path) as recording:
         check_recording(recording, model.config)
-        if recording.length < 1:
-            raise RecordingError(f"{path} holds no action: there is nothing to learn from it.")
         if not (np.isfinite(recording.actions).all() and np.isfinite(recording.proprioception).all()):
             raise RecordingError(
                 f"{path} holds actions or proprioception that are not finite: it cannot be learned from."

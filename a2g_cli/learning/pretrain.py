@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -22,26 +22,14 @@ from a2g_cli.learning.latents import encode_recordings, sample_frames
 from a2g_cli.learning.optimiser import Optimiser, adamw, muon_adamw
 from a2g_cli.learning.segments import Segments
 from a2g_cli.learning.training_state import Average, TrainingState
+from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.autoencoder import to_tensor
 from a2g_cli.policy.presets import PRESETS, preset
 from a2g_cli.recording.reader import Recording
 
-
-class TrainingWatcher(Protocol):
-    """Whoever shows the progress of a training."""
-
-    def started(self, title: str, total: int) -> None:
-        """A stage of ``total`` iterations begins."""
-
-    def advanced(self, step: int, losses: dict[str, float], rate: float | None = None) -> None:
-        """``step`` iterations are done."""
-
-    def note(self, text: str) -> None:
-        """Something worth a line."""
-
-    def finished(self) -> None:
-        """The stage is over."""
+LATENTS = "latents.safetensors"
+"""The run's cache of encoded demonstrations."""
 
 
 @dataclass(frozen=True)
@@ -148,12 +136,14 @@ class Pretraining:
         self._loop("autoencoder", settings.autoencoder_iterations, model, coder, optimiser, loss, state, facts, None)
         sample = to_tensor(frames[torch.randint(frames.shape[0], (512,))])
         coder.standardise(sample)
+        # Latents of another autoencoder would be silently wrong.
+        (self.folder / LATENTS).unlink(missing_ok=True)
         coder.requires_grad_(requires_grad=False)
         self.watcher.note(f"autoencoder: {psnr(coder, sample):.1f} dB reconstruction")
 
     def _segments(self, model: Act2Goal) -> Segments:
         """Return the demonstrations as latents, from the run's own cache when it is there."""
-        cache = self.folder / "latents.safetensors"
+        cache = self.folder / LATENTS
         if cache.exists():
             return Segments(**load_file(cache))
         self.watcher.started("encoding frames", len(self.recordings))

@@ -1,4 +1,4 @@
-"""The promotion gate: a new adapter is held against its parent and promoted only where it measures better.
+"""The promotion gate: a new adapter is held against its parent, and promoted only where it does not measure worse.
 
 Nothing here knows a reward. An episode's score is the steps-to-go that the base's own, never adapted head sees between its
 last frame and its goal; parent and candidate are compared on the same starts and goals.
@@ -9,16 +9,11 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from a2g_cli.learning.latents import encode_frames
-from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.adapter import LINEAGE, Adapter
-from a2g_cli.recording.reader import Recording
 
 
 @dataclass(frozen=True)
@@ -30,20 +25,11 @@ class Decision:
     measured: dict[str, float]
 
 
-@torch.no_grad()
-def steps_left(model: Act2Goal, path: Path) -> float:
-    """Return the steps-to-go [steps] that the head sees between a recording's last frame and its goal."""
-    with Recording(path) as recording:
-        cameras = model.config.cameras
-        last = torch.stack([encode_frames(model, recording.frame(camera, -1)[None])[0] for camera in cameras])
-        goal = torch.stack([encode_frames(model, recording.goal.images[camera][None])[0] for camera in cameras])
-    return float(model.steps_to_go.steps(last[None].float(), goal[None].float())[0])
-
-
 def decide(
     parent: Sequence[float],
     candidate: Sequence[float],
     losses: dict[str, float],
+    arrived_below: float,
     loss_tolerance: float = 1.1,
     margin: float = -0.5,
 ) -> Decision:
@@ -53,29 +39,36 @@ def decide(
         parent: steps left at the end of each gate episode, in the order of the trials.
         candidate: the same for the candidate, on the same trials.
         losses: from the adaptation; one that is not finite, or rose on held-out episodes, refuses the candidate.
+        arrived_below: an episode arrived when fewer steps than this are left at its end [steps].
         loss_tolerance: how far the held-out loss may rise, relative; few episodes measure it, so it is noisy.
-        margin: mean gain that is asked for, in standard errors. A little below zero: with twenty trials a real gain often
-            measures as none, and refusing it costs a round; a collapse measures as many standard errors.
+        margin: gain in the share of arrivals that is asked for, in standard errors. A little below zero: with twenty
+            trials a real gain often measures as none, and refusing it costs a round; a collapse is many of them.
     """
     before, after = losses.get("held_out_before"), losses.get("held_out_after")
     measured = {key: float(value) for key, value in losses.items()}
     if not all(math.isfinite(value) for value in losses.values()):
         return Decision(promoted=False, reason="its loss is not finite", measured=measured)
+    held_out = (
+        None
+        if before is None or after is None
+        else f"its loss on held-out episodes went from {before:.3f} to {after:.3f}"
+    )
     if before is not None and after is not None and after > loss_tolerance * before:
-        reason = f"its loss on held-out episodes rose from {before:.4f} to {after:.4f}"
-        return Decision(promoted=False, reason=reason, measured=measured)
-    if not parent:
-        return Decision(
-            promoted=True, reason="its loss on held-out episodes fell; no rollouts compared", measured=measured
-        )
-    # Steps-to-go grows fast far from the goal; a bounded score keeps one hopeless episode from deciding.
-    scores = [np.minimum(np.asarray(values, np.float64), 40.0) for values in (parent, candidate)]
-    gain = scores[0] - scores[1]
+        return Decision(promoted=False, reason=f"{held_out}", measured=measured)
+    if not len(parent):
+        if held_out is None:
+            reason = "neither rollouts nor held-out episodes to judge it by"
+            return Decision(promoted=False, reason=reason, measured=measured)
+        return Decision(promoted=True, reason=f"{held_out}, no rollouts compared", measured=measured)
+    # Whether an episode arrived says more than how far it ended: one that did not has dithered until the limit.
+    arrived = [np.asarray(values, np.float64) < arrived_below for values in (parent, candidate)]
+    gain = arrived[1].astype(np.float64) - arrived[0]
     error = float(gain.std(ddof=1) / math.sqrt(len(gain))) if len(gain) > 1 else 0.0
-    measured |= {"parent_steps_left": float(scores[0].mean()), "steps_left": float(scores[1].mean())}
-    measured |= {"gain": float(gain.mean()), "gain_error": error, "episodes": float(len(gain))}
-    line = f"{scores[1].mean():.1f} steps left at the end, parent {scores[0].mean():.1f}, same {len(gain)} trials"
-    return Decision(promoted=bool(gain.mean() > margin * error), reason=line, measured=measured)
+    counts = [int(values.sum()) for values in arrived]
+    measured |= {"parent_arrived": counts[0], "arrived": counts[1], "episodes": len(gain)}
+    measured |= {"gain": float(gain.mean()), "gain_error": error}
+    reason = f"arrived {counts[1]} times, its parent {counts[0]} times, on the same {len(gain)} trials"
+    return Decision(promoted=bool(gain.mean() >= margin * error), reason=reason, measured=measured)
 
 
 def record_decision(adapter: Adapter, decision: Decision) -> None:

@@ -1,8 +1,8 @@
 """A training run on disk: everything needed to go on exactly where it stopped. Tensors and JSON, nothing pickled."""
 
 import json
-import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from a2g_cli.errors import CheckpointError
+from a2g_cli.errors import A2GError, CheckpointError
+from a2g_cli.recording.storage import reason
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,26 @@ class TrainingState:
         return {name[len(prefix) + 1 :]: value for name, value in self.tensors.items() if name.startswith(prefix + ".")}
 
     def write(self, path: Path) -> None:
-        """Write to ``path`` (one file, by rename: a kill leaves the last state or this one)."""
+        """Write to ``path`` (one file, by rename: a kill leaves the last state or this one).
+
+        Raises:
+            A2GError: the disk refuses, being full or read-only; the last state stays.
+        """
         facts = {field: value for field, value in vars(self).items() if field != "tensors"}
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")
         tensors = {name: value.detach().contiguous().clone() for name, value in self.tensors.items()}
-        save_file(tensors, temporary, metadata={"a2g_training": json.dumps(facts)})
-        os.replace(temporary, path)  # noqa: PTH105 - replace, whatever is there
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(tensors, temporary, metadata={"a2g_training": json.dumps(facts)})
+            temporary.replace(path)
+        except (SafetensorError, OSError) as error:
+            raise A2GError(
+                f"{path} cannot be written: {reason(error)}. The state from before is kept: make room, or let it be "
+                "written there, and the same command goes on from it."
+            ) from error
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
     @classmethod
     def read(cls, path: Path) -> "TrainingState | None":

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from a2g_cli.errors import CheckpointError
+from a2g_cli.errors import A2GError, CheckpointError
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.presets import Act2GoalConfig
 from a2g_cli.robots.robot import RobotSpec
@@ -21,19 +21,21 @@ _MAX_CONFIG_BYTES = 1_000_000
 
 
 def fingerprint(folder: Path) -> str:
-    """Return the hash of a checkpoint: SHA-256 over its config and weights, 16 hexadecimal digits.
+    """Return the hash of a checkpoint: SHA-256 over its shape and weights, 16 hexadecimal digits.
+
+    The facts beside them (time, machine, command) are not part of it: the same networks are the same base.
 
     Raises:
         CheckpointError: a file is missing.
     """
-    digest = hashlib.sha256()
-    for name in ("config.json", "model.safetensors"):
-        path = folder / name
-        if not path.is_file():
-            raise CheckpointError(f"{folder} holds no checkpoint: {name} is missing.")
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+    config, _ = read_config(folder)
+    digest = hashlib.sha256(json.dumps(config.to_json(), sort_keys=True).encode())
+    path = folder / "model.safetensors"
+    if not path.is_file():
+        raise CheckpointError(f"{folder} holds no checkpoint: {path.name} is missing.")
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
     return digest.hexdigest()[:16]
 
 
@@ -48,7 +50,10 @@ def save(model: Act2Goal, folder: Path, card: str, facts: dict[str, Any]) -> str
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(weights, folder / "model.safetensors.tmp")
+    try:
+        save_file(weights, folder / "model.safetensors.tmp")
+    except SafetensorError as error:
+        raise A2GError(f"the checkpoint {folder} cannot be written: {error}") from error
     config = {"a2g_checkpoint": FORMAT, "policy": model.config.to_json(), "facts": facts}
     (folder / "config.json.tmp").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     (folder / "README.md.tmp").write_text(card, encoding="utf-8")
@@ -81,10 +86,16 @@ def read_config(folder: Path) -> tuple[Act2GoalConfig, dict[str, Any]]:
 
 
 def arrived_below(folder: Path) -> float:
-    """Return the steps-to-go below which this base counts as arrived [steps], as measured when it was made."""
+    """Return the steps-to-go below which this base counts as arrived [steps], as measured when it was made.
+
+    Raises:
+        CheckpointError: the checkpoint does not say: without it no episode could end by itself or be judged.
+    """
     _, facts = read_config(folder)
-    value = facts.get("arrived_below", 0.0)
-    return float(value) if isinstance(value, (int, float)) else 0.0
+    value = facts.get("arrived_below")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e6:
+        raise CheckpointError(f"{folder / 'config.json'} does not say below how many steps-to-go the base has arrived.")
+    return float(value)
 
 
 def load(folder: Path = SHIPPED) -> Act2Goal:

@@ -1,33 +1,94 @@
 """Recording the scripted expert's demonstrations: what the shipped base is trained on."""
 
+import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
+from a2g_cli.errors import A2GError
+from a2g_cli.recording import schema, storage
 from a2g_cli.recording.sessions import Session
 from a2g_cli.recording.writer import write_episode
+from a2g_cli.robots.sim import SimRobot
+from a2g_cli.simulator.demonstrations import demonstration_episodes
 
 SHARD = 50
 """Demonstrations a process makes at a time."""
 
 
-def _record(folder: Path, scene: str, shift: str, seed: int, first: int, count: int, disturbance: float) -> int:
-    """Record demonstrations ``first`` .. ``first + count - 1`` and return how many of them failed and were left out."""
-    from a2g_cli.robots.sim import SimRobot
-    from a2g_cli.simulator.demonstrations import demonstration_episodes
+@dataclass(frozen=True)
+class _World:
+    """Where the expert demonstrates."""
 
-    robot = SimRobot(scene=scene, shift=shift, disturbance=disturbance)
-    robot.connect()
+    scene: str
+    shift: str
+    disturbance: float
+
+    def robot(self) -> SimRobot:
+        """Return the robot, not connected. Raises UnknownNameError."""
+        return SimRobot(scene=self.scene, shift=self.shift, disturbance=self.disturbance)
+
+
+_stop: Any = None
+"""In a worker: becomes non-zero when the parent wants no more. Shared memory without a lock, so that no killed worker can
+take a lock with it."""
+
+
+def _begin_worker(stop: Any) -> None:
+    """Leave Ctrl-C to the parent, which gets it too, and die when the parent has died.
+
+    An orphan would go on writing, and hold the very recordings that the same command, started again, has to make.
+    """
+    global _stop  # noqa: PLW0603 - what a worker knows beside its arguments has no other place
+    _stop = stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see record_demonstrations
+    Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _make_way(path: Path) -> None:
+    """Remove what a killed writer left of ``path``: a demonstration is cheaper made again than salvaged."""
+    partial = schema.partial_path(path)
+    with storage.writing(partial):
+        if partial.exists() and not storage.being_written(partial):
+            partial.unlink(missing_ok=True)
+
+
+def _path(folder: Path, index: int) -> Path:
+    return folder / f"episode-{index:05d}{schema.SUFFIX}"
+
+
+def _record(folder: Path, world: _World, seed: int, first: int, count: int) -> int:
+    """Record those of ``first`` .. ``first + count - 1`` that are not there; return how many failed and were left out."""
+    robot = world.robot()
     failed = 0
     try:
-        for i, episode in enumerate(demonstration_episodes(robot, seed, first, count)):
-            if episode.outcome is None or not episode.outcome.success or not len(episode):
-                failed += 1
+        for index in range(first, first + count):
+            if _stop is not None and _stop.value:
+                break
+            path = _path(folder, index)
+            _make_way(path)
+            if path.exists():
                 continue
-            path = folder / f"episode-{first + i:05d}.hdf5"
-            if not path.exists():
-                write_episode(path, robot.spec, episode)
+            robot.connect()  # the first time; then it is
+            for episode in demonstration_episodes(robot, seed, index, 1):
+                if episode.outcome is None or not episode.outcome.success or not len(episode):
+                    failed += 1
+                else:
+                    write_episode(path, robot.spec, episode)
     finally:
         robot.close()
     return failed
@@ -51,23 +112,45 @@ def record_demonstrations(
 
     Returns:
         How many demonstrations failed; they are not recorded.
+
+    Raises:
+        UnknownNameError: no such scene or shift; nothing is made then.
+        RecordingError: the disk refuses.
+        A2GError: a process was killed.
+        KeyboardInterrupt: at Ctrl-C, as soon as the demonstrations under way are complete.
     """
-    session.folder.mkdir(parents=True, exist_ok=True)
-    there = {path.stem for path in session.recordings()}
+    world = _World(scene, shift, disturbance)
+    world.robot()  # a name that is wrong is wrong before anything is made
+    with storage.writing(session.folder):
+        session.folder.mkdir(parents=True, exist_ok=True)
     shards = [
         (first, min(SHARD, count - first))
         for first in range(0, count, SHARD)
-        if any(f"episode-{i:05d}" not in there for i in range(first, min(first + SHARD, count)))
+        if not all(_path(session.folder, i).exists() for i in range(first, min(first + SHARD, count)))
     ]
     failed, done = 0, count - sum(size for _, size in shards)
     # "spawn": a forked child would share the parent's graphics context.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        futures = [
-            pool.submit(_record, session.folder, scene, shift, seed, first, size, disturbance) for first, size in shards
-        ]
+    context = get_context("spawn")
+    stop = context.RawValue("b", 0)
+    pool = ProcessPoolExecutor(processes, context, _begin_worker, (stop,))
+    try:
+        # Workers are started here, and inherit that Ctrl-C is blocked: none dies of it before it can ignore it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            futures = [pool.submit(_record, session.folder, world, seed, first, size) for first, size in shards]
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         for future, (_, size) in zip(futures, shards, strict=True):
             failed += future.result()
             done += size
             if advanced is not None:
                 advanced(done)
+    except BrokenProcessPool as error:
+        raise A2GError(
+            "a process that makes demonstrations was killed, perhaps for want of memory; "
+            "the same command goes on where it stopped."
+        ) from error
+    finally:
+        stop.value = 1
+        pool.shutdown(cancel_futures=True)
     return failed

@@ -83,6 +83,7 @@ def evaluate(
     trials: Sequence[Trial],
     settings: RolloutSettings,
     advanced: Callable[[int, int], None] | None = None,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> Result:
     """Roll a policy out on held-out trials; nothing is recorded, so nothing can be learned from them.
 
@@ -93,11 +94,18 @@ def evaluate(
         trials: the same for every policy that is compared.
         settings: when an episode ends.
         advanced: called with (episodes done, successes so far).
+        interrupted: asked after every step.
+
+    Raises:
+        KeyboardInterrupt: interrupted; half an evaluation is none.
     """
     begun = time.monotonic()
     done = successes = 0
-    for _, outcome in roll_out(robots, jobs_of(trials, lambda _trial, _robot: Nowhere()), policy, settings):
+    jobs = jobs_of(trials, lambda _trial, _robot: Nowhere())
+    for _, outcome in roll_out(robots, jobs, policy, settings, None, interrupted):
         done, successes = done + 1, successes + bool(outcome.success)
         if advanced is not None:
             advanced(done, successes)
+    if interrupted():
+        raise KeyboardInterrupt
     return Result(name, done, successes, time.monotonic() - begun)

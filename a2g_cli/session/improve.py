@@ -5,21 +5,20 @@ them and writes an adapter, the next rollouts load it.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from a2g_cli.episode import Goal, Outcome, Provenance
-from a2g_cli.learning.adapt import AdaptSettings, adapt, select
-from a2g_cli.learning.latents import encode_recording, named
-from a2g_cli.learning.pretrain import TrainingWatcher
-from a2g_cli.learning.promotion import Decision, decide, record_decision, steps_left
-from a2g_cli.learning.segments import Segments, join
+from a2g_cli.learning.adapt import AdaptSettings, adapt
+from a2g_cli.learning.practised import SLACK, Practised, read, select
+from a2g_cli.learning.promotion import Decision, decide, record_decision
+from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy import checkpoint
 from a2g_cli.recording.sessions import Session
 from a2g_cli.robots.robot import Robot, Trial, shift_of
-from a2g_cli.session.evaluate import draw_trials, jobs_of
+from a2g_cli.session.evaluate import draw_trials, instrumented, jobs_of
 from a2g_cli.session.players import Players
 from a2g_cli.session.recorder import Recorder
 from a2g_cli.session.rollout import RolloutSettings, roll_out
@@ -54,6 +53,9 @@ class Round:
     """What happened in one round."""
 
     episodes: int
+    """Practice episodes."""
+    gate_episodes: int
+    """The candidate's, on the same starts and goals; learned from in later rounds like any other."""
     rollout_seconds: float
     adapt_seconds: float
     promoted: bool
@@ -66,6 +68,7 @@ class Round:
         """Return the documented round object."""
         return {
             "episodes": self.episodes,
+            "gate_episodes": self.gate_episodes,
             "rollout_seconds": round(self.rollout_seconds, 2),
             "adapt_seconds": round(self.adapt_seconds, 2),
             "promoted": self.promoted,
@@ -73,16 +76,6 @@ class Round:
             "reason": self.reason,
             "practice_successes": self.practice_successes,
         }
-
-
-@dataclass(frozen=True)
-class _Practised:
-    """One recording, as the learner sees it."""
-
-    path: Path
-    segments: Segments
-    steps_left: float
-    """Steps-to-go at its end, by the base's own head [steps]."""
 
 
 class Improvement:
@@ -97,28 +90,27 @@ class Improvement:
         goals: Sequence[Goal],
         watcher: ImproveWatcher,
         interrupted: Callable[[], bool],
+        active: str = "none",
     ) -> None:
         self.players, self.robots, self.session, self.settings = players, robots, session, settings
         self.goals, self.watcher, self.interrupted = goals, watcher, interrupted
-        self.active = "none"
+        self.active = active
         self._base = players.base_hash()
         self._encoder = checkpoint.load(players.folder)
-        self._buffer: list[list[_Practised]] = []
+        self._buffer: list[list[Practised]] = []
 
-    def run(self) -> list[Round]:
-        """Run all rounds, or until interrupted; return what happened."""
-        rounds = []
+    def run(self) -> Iterator[Round]:
+        """Yield each round as it ends; all of them, or fewer when interrupted."""
         for number in range(self.settings.rounds):
             done = self._round(number)
             if done is None:
-                break
-            rounds.append(done)
+                return
             verdict = "promoted" if done.promoted else "kept the parent"
             line = (
                 f"{verdict}: {done.reason}; rollouts {done.rollout_seconds:.0f} s, adapting {done.adapt_seconds:.0f} s"
             )
             self.watcher.round_over(number + 1, self.settings.rounds, line)
-        return rounds
+            yield done
 
     def _round(self, number: int) -> Round | None:
         settings = self.settings
@@ -128,10 +120,15 @@ class Improvement:
         rolled = time.monotonic() - begun
         if self.interrupted():
             return None
-        before = self._read(paths)
+        before = [read(self._encoder, path) for path in paths]
         self._buffer.append(before)
         begun = time.monotonic()
-        name, losses = self._adapt(number)
+        try:
+            name, losses = self._adapt(number)
+        except KeyboardInterrupt:
+            if self.interrupted():
+                return None
+            raise
         adapting = time.monotonic() - begun
         if self.interrupted():
             return None
@@ -139,6 +136,7 @@ class Improvement:
             reason = "no episode arrived, so there is nothing to imitate"
             return Round(
                 settings.episodes,
+                0,
                 rolled,
                 adapting,
                 promoted=False,
@@ -151,29 +149,35 @@ class Improvement:
         rolled += time.monotonic() - begun
         if self.interrupted():
             return None
-        after = self._read(compared)
+        after = [read(self._encoder, path) for path in compared]
         decision = self._decide(name, before, after, losses)
         # The candidate's episodes are practice as well: the next round learns from them too.
         self._buffer[-1] = before + after
-        return Round(2 * settings.episodes, rolled, adapting, decision.promoted, name, decision.reason, successes)
-
-    def _read(self, paths: Sequence[Path]) -> list[_Practised]:
-        return [
-            _Practised(path, encode_recording(self._encoder, path), steps_left(self._encoder, path)) for path in paths
-        ]
+        return Round(
+            settings.episodes, len(after), rolled, adapting, decision.promoted, name, decision.reason, successes
+        )
 
     def _trials(self, number: int) -> list[Trial]:
         count = self.settings.episodes
         trials = draw_trials(self.robots[0], "practice", self.settings.seed, count, first=number * count)
         if not self.goals:
             return trials
-        return [replace(trial, goal=self.goals[i % len(self.goals)]) for i, trial in enumerate(trials)]
+        mixed = [replace(trial, goal=self.goals[i % len(self.goals)]) for i, trial in enumerate(trials)]
+        return [trial for trial in mixed if not self._solved(trial)]
+
+    def _solved(self, trial: Trial) -> bool:
+        """Whether a goal that the user named is true from the start: nothing could be learned from it."""
+        if trial.goal.truth is None:
+            return False
+        robot = instrumented(self.robots[0])
+        robot.begin(trial.start)
+        return robot.succeeded(trial.goal)
 
     def _practise(self, name: str, trials: Sequence[Trial], what: str) -> tuple[list[Path], int]:
         """Roll ``name`` out on ``trials``, recording each; return the recordings in the trials' order, and successes."""
         policy = self.players.get(name)
         hashed = self.players.shelf.get(name).fingerprint if name != "none" else None
-        numbers = {id(trial): i for i, trial in enumerate(trials)}
+        numbers = {trial.index: i for i, trial in enumerate(trials)}
         first = len(self.session.recordings()) + len(self.session.unfinished())
         paths = [self.session.folder / f"episode-{first + i:04d}.hdf5" for i in range(len(trials))]
 
@@ -188,7 +192,7 @@ class Improvement:
                 seed=trial.seed,
                 settings={"purpose": trial.purpose, "index": trial.index},
             )
-            return Recorder(paths[numbers[id(trial)]], robot.spec, trial.goal, provenance)
+            return Recorder(paths[numbers[trial.index]], robot.spec, trial.goal, provenance)
 
         outcomes: dict[int, Outcome] = {}
         for i, outcome in roll_out(
@@ -202,7 +206,7 @@ class Improvement:
     def _adapt(self, number: int) -> tuple[str | None, dict[str, float]]:
         """Make a candidate from what is kept of the buffer; None when nothing is."""
         buffer = [one for practised in self._buffer[-self.settings.keep_rounds :] for one in practised]
-        kept = [buffer[i] for i in select([one.steps_left for one in buffer], self.settings.adapt)]
+        kept = select(buffer, self.settings.adapt.keep, SLACK * self.players.arrived_below("none"))
         if not kept:
             return None, {}
         shelf = self.players.shelf
@@ -211,18 +215,21 @@ class Improvement:
             checkpoint.load(self.players.folder),
             self._base,
             shelf.get(self.active) if self.active != "none" else None,
-            join([one.segments for one in kept]),
-            [named(one.path) for one in kept],
+            kept,
             shelf.new_folder(name),
             replace(self.settings.adapt, seed=self.settings.seed * 1000 + number),
             self.watcher,
+            self.interrupted,
         )
         return name, done.losses
 
-    def _decide(
-        self, name: str, before: list[_Practised], after: list[_Practised], losses: dict[str, float]
-    ) -> Decision:
-        decision = decide([one.steps_left for one in before], [one.steps_left for one in after], losses)
+    def _decide(self, name: str, before: list[Practised], after: list[Practised], losses: dict[str, float]) -> Decision:
+        decision = decide(
+            [one.steps_left for one in before],
+            [one.steps_left for one in after],
+            losses,
+            SLACK * self.players.arrived_below("none"),
+        )
         record_decision(self.players.shelf.get(name), decision)
         if decision.promoted:
             self.active = name

@@ -7,7 +7,11 @@ from typing import Any, Self
 
 
 class Interrupt:
-    """While open, the first SIGINT or SIGTERM only sets ``requested``; the next one raises KeyboardInterrupt."""
+    """While open, the first SIGINT or SIGTERM only sets ``requested``; the next one raises KeyboardInterrupt.
+
+    ``told`` is called once, by whoever asks first whether an ending was requested, never by the handler: that one may run in
+    the middle of a print, and a second print inside it raises "reentrant call".
+    """
 
     def __init__(self, told: Callable[[], None] | None = None) -> None:
         self.requested = False
@@ -15,15 +19,16 @@ class Interrupt:
         self._before: dict[signal.Signals, Any] = {}
 
     def __call__(self) -> bool:
-        """Return whether an ending was asked for."""
+        """Return whether an ending was asked for; the first to learn it tells the person."""
+        if self.requested and self._told is not None:
+            told, self._told = self._told, None
+            told()
         return self.requested
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        if self._told is not None:
-            self._told()
 
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -6,6 +6,7 @@ or in one batch for all lanes. Time is the robot's own clock, so nothing here kn
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,17 +51,9 @@ class Sink(Protocol):
 class Nowhere:
     """A sink that keeps nothing: held-out episodes are never learned from."""
 
-    def begin(self, first: Observation) -> None:
-        """Keep nothing."""
+    def _ignore(self, *_: object, **__: object) -> None: ...
 
-    def append(self, requested: Vector, sent: Vector, observation: Observation) -> None:
-        """Keep nothing."""
-
-    def finish(self, outcome: Outcome) -> None:
-        """Keep nothing."""
-
-    def abandon(self) -> None:
-        """Keep nothing."""
+    begin = append = finish = abandon = _ignore
 
 
 class RolloutWatcher(Protocol):
@@ -97,30 +90,42 @@ class _Rolling:
         self.success = _Success(robot, goal, settings.hold)
         self.step, self.arrived, self.left = 0, 0, float("nan")
         self._ended = False
-        self.observation = robot.observe()
-        sink.begin(self.observation)
+        self._due: float | None = None  # when the next step ought to begin; None: whenever it does [s]
+
+    def begin(self) -> None:
+        """Take the first observation."""
+        self.observation = self.robot.observe()
+        self.sink.begin(self.observation)
 
     def take(self, action: Vector) -> None:
         """Take one step on the robot's clock."""
         if not np.isfinite(action).all():
-            self.robot.rest()
-            self.end("action-not-finite")
-            raise SafetyStop("the policy asked for an action that is not a number: the robot was stopped.")
-        deadline = self.robot.clock.now() + 1.0 / self.robot.spec.rate
+            stop = SafetyStop("the policy asked for an action that is not a number: the robot was stopped.")
+            self.break_off(stop, "action-not-finite")
+            raise stop
+        deadline = self._deadline()
         try:
             sent = self.robot.act(action)
-        except SafetyStop:  # the robot's own guard
-            self.robot.rest()
-            self.end("safety-stop")
+        except SafetyStop as stop:  # the robot's own guard
+            self.break_off(stop, "safety-stop")
             raise
         self.robot.clock.sleep_until(deadline)
+        self._due = deadline
         self.observation = self.robot.observe()
         self.sink.append(action, sent, self.observation)
         self.step += 1
         self.success.look()
 
+    def _deadline(self) -> float:
+        """Return the end of the control period that begins now [s]; one that is over already is not made up for."""
+        # On a fixed schedule: what observing and recording take must not add to every period.
+        now, period = self.robot.clock.now(), 1.0 / self.robot.spec.rate
+        deadline = (now if self._due is None else self._due) + period
+        return deadline if deadline > now else now + period
+
     def planned(self, plan: Plan) -> str | None:
         """Take note of a plan; return why to stop, if the policy itself says that it has arrived."""
+        self._due = None  # planning took what it took: a new schedule begins
         self.left = plan.steps_to_go
         self.arrived = self.arrived + 1 if self.left < self.settings.arrived_below else 0
         return "arrived" if self.arrived >= 2 else None
@@ -143,10 +148,36 @@ class _Rolling:
         self._ended = True
         return outcome
 
-    def break_off(self) -> None:
-        """Keep what there is of an episode that did not come to its end."""
-        if not self._ended:
-            self.sink.abandon()
+    def break_off(self, error: BaseException, reason: str | None = None) -> None:
+        """Stop the robot and keep what there is; with a ``reason``, as an episode that ended.
+
+        What goes wrong on the way is a note on ``error``: it must not hide why the episode broke off.
+        """
+        if self._ended:
+            return
+        try:
+            _bring_to_rest(self.robot, error)
+            if reason is not None:
+                with _noted(error, "The episode could not be completed"):
+                    self.end(reason)
+        finally:
+            if not self._ended:
+                self._ended = True
+                with _noted(error, "What was recorded could not be closed"):
+                    self.sink.abandon()
+
+
+@contextmanager
+def _noted(error: BaseException, what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as another:
+        error.add_note(f"{what}: {another or type(another).__name__}")
+
+
+def _bring_to_rest(robot: Robot, error: BaseException) -> None:
+    with _noted(error, "The robot could not be brought to rest"):
+        robot.rest()
 
 
 def _never() -> bool:
@@ -165,15 +196,16 @@ def episode(
     """Roll one episode out from the robot's present state; yields requests for plans, returns how it ended.
 
     ``interrupted`` is asked after every step: the step is finished, the episode saved, the robot brought to rest.
+    However it breaks off, by whatever error or by being closed, the robot is brought to rest too.
 
     Raises:
-        SafetyStop: an action that is not finite, or that the robot's own guard refused; the robot is brought to rest and
-            the episode saved first.
+        SafetyStop: an action that is not finite, or that the robot's own guard refused; the episode is saved first.
         HardwareError: from the robot; what was recorded stays salvageable.
     """
     rolling = _Rolling(robot, goal, settings, sink)
     index = 0
     try:
+        rolling.begin()
         while True:
             asked = time.perf_counter()
             plan = yield PlanRequest(rolling.observation, goal, seed, index)
@@ -192,8 +224,8 @@ def episode(
                 if reason == "interrupted":
                     robot.rest()
                 return rolling.end(reason)
-    except BaseException:
-        rolling.break_off()
+    except BaseException as error:
+        rolling.break_off(error)
         raise
 
 
@@ -214,6 +246,18 @@ class _Lane:
     index: int = -1
     rolling: Generator[PlanRequest, Plan, Outcome] | None = None
     request: PlanRequest | None = None
+
+    def prepare(self, job: Job) -> None:
+        try:
+            job.prepare(self.robot)
+        except BaseException as error:  # a robot on its way to the start moves too
+            _bring_to_rest(self.robot, error)
+            raise
+
+    def break_off(self, error: BaseException) -> None:
+        if self.rolling is not None:
+            with suppress(BaseException):  # thrown in, not closed: what goes wrong on the way is noted on `error`
+                self.rolling.throw(error)
 
 
 def roll_out(
@@ -236,7 +280,7 @@ def roll_out(
             for lane in lanes:
                 if lane.rolling is None and not interrupted() and (following := next(waiting, None)) is not None:
                     lane.index, job = following
-                    job.prepare(lane.robot)
+                    lane.prepare(job)
                     sink = job.sink(lane.robot)
                     lane.rolling = episode(lane.robot, job.goal, job.seed, settings, sink, watcher, interrupted)
                     lane.request = next(lane.rolling)
@@ -250,7 +294,7 @@ def roll_out(
                 except StopIteration as stop:
                     lane.rolling = lane.request = None
                     yield lane.index, stop.value
-    finally:
+    except BaseException as error:
         for lane in lanes:
-            if lane.rolling is not None:
-                lane.rolling.close()
+            lane.break_off(error)
+        raise

@@ -52,35 +52,35 @@ class Shift:
 
 
 def _camera_bump(strength: float) -> Shift:
-    return Shift(camera_slide=0.10 * strength, camera_roll=math.radians(3) * strength)
+    return Shift(camera_slide=0.12 * strength, camera_roll=math.radians(3.6) * strength)
 
 
 def _remounted(strength: float) -> Shift:
-    return Shift(mount_yaw=math.radians(20) * strength)
+    return Shift(mount_yaw=math.radians(25) * strength)
 
 
 def _new_object(strength: float) -> Shift:
-    red = Thing()
+    red, share = Thing(), 0.3 * strength
     thing = Thing(
         shape="cylinder",
-        half_width=_blend(red.half_width, 0.020, strength),
-        half_height=_blend(red.half_height, 0.032, strength),
-        colour=_blend_colours(red.colour, (0.10, 0.30, 0.85), strength),
+        half_width=_blend(red.half_width, 0.020, share),
+        half_height=_blend(red.half_height, 0.032, share),
+        colour=_blend_colours(red.colour, (0.10, 0.30, 0.85), share),
     )
     return Shift(thing=thing)
 
 
 def _relit(strength: float) -> Shift:
     return Shift(
-        light_swing=math.radians(100) * strength,
-        light_scale=math.exp(-0.45 * strength),
-        light_colour=_blend_colours((1.0, 1.0, 1.0), (1.0, 0.80, 0.56), strength),
+        light_swing=math.radians(52) * strength,
+        light_scale=math.exp(-0.24 * strength),
+        light_colour=_blend_colours((1.0, 1.0, 1.0), (1.0, 0.895, 0.77), strength),
     )
 
 
 def _weak_motors(strength: float) -> Shift:
-    # 0.5 at strength 1; the power keeps a gain above zero at every strength.
-    return Shift(motor_gain=0.5**strength, motor_pull=(0.002 * strength, 0.005 * strength, 0.0))
+    # 0.585 at strength 1; the power keeps a gain above zero at every strength.
+    return Shift(motor_gain=0.585**strength, motor_pull=(0.0016 * strength, 0.0039 * strength, 0.0))
 
 
 SHIFTS: dict[str, Callable[[float], Shift]] = {

@@ -1,0 +1,67 @@
+"""Ctrl-C at a real `a2g run`, in the middle of an episode."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from cli_examples import ask
+
+from a2g_cli.recording.reader import Recording
+
+PATIENCE = 90.0
+"""[s]; a slow machine starts a process in several."""
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base without skill, which never takes itself for arrived: an episode goes on until it is interrupted."""
+    folder = tmp_path_factory.mktemp("base")
+    words = ("--scene", "place", "--demonstrations", 3, "--preset", "micro", "--iterations", 4, "--batch", 2)
+    made = ask(folder, "pretrain", *words, "--autoencoder-iterations", 2, "--out", folder / "run")
+    config = Path(made["checkpoint"]) / "config.json"
+    told = json.loads(config.read_text())
+    told["facts"]["arrived_below"] = 1e-9
+    config.write_text(json.dumps(told))
+    return Path(made["checkpoint"])
+
+
+def test_ctrl_c_in_the_middle_of_an_episode_saves_it(tmp_path: Path, base: Path) -> None:
+    ask(tmp_path, "capture-goal", "cup", "--seed", 3)
+    words = ["run", "cup", "--episodes", "3", "--steps", "5000", "--base", str(base), "--session", "cut", "--json"]
+    folder = tmp_path / "recordings" / "sessions" / "cut"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "a2g_cli", *words, "--workspace", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        end = time.monotonic() + PATIENCE
+        # Past the goal and the first observation: some steps are written.
+        while sum(path.stat().st_size for path in folder.glob("*.partial")) < 60_000:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < end, "no episode began"
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "finishing the step, saving" in err
+    document = json.loads(out)
+    [told] = document["recordings"]
+    assert told["stopped_by"] == "interrupted"
+    assert not list(folder.glob("*.partial"))
+    with Recording(Path(told["path"])) as recording:
+        assert 1 <= recording.length == told["steps"] < 5000
+        assert len(recording.frames("front")) == recording.length + 1
+        assert recording.outcome.stopped_by == "interrupted"
+    verified = ask(tmp_path, "recordings", "verify", "cut")
+    assert (verified["sound"], verified["damaged"], verified["unfinished"]) == (1, 0, [])

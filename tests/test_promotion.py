@@ -1,0 +1,74 @@
+"""The gate: what measures worse does not act."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from a2g_cli.learning.promotion import decide, record_decision
+from a2g_cli.policy.adapter import Adapter
+
+FELL = {"first": 0.5, "last": 0.3, "held_out_before": 0.5, "held_out_after": 0.4}
+ROSE = {**FELL, "held_out_after": 0.9}
+
+
+def test_a_candidate_that_arrives_more_often_is_promoted_and_one_that_arrives_less_is_not() -> None:
+    few, many = [1.0] * 5 + [30.0] * 15, [1.0] * 12 + [30.0] * 8
+    assert decide(few, many, FELL, 10.0).promoted
+    refused = decide(many, few, FELL, 10.0)
+    assert not refused.promoted
+    assert "arrived 5 times, its parent 12 times, on the same 20 trials" in refused.reason
+
+
+def test_no_change_is_no_reason_to_refuse() -> None:
+    rng = np.random.default_rng(0)
+    parent = rng.uniform(0, 30, 20)
+    assert decide(parent, parent, FELL, 10.0).promoted
+    assert decide(parent, rng.permutation(parent), FELL, 10.0).promoted
+
+
+def test_how_far_a_failure_ended_does_not_decide() -> None:
+    parent, candidate = [1.0] * 10 + [12.0] * 10, [1.0] * 10 + [5000.0] * 10
+    assert decide(parent, candidate, FELL, 10.0).promoted
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_a_collapse_is_always_refused(share: float) -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        parent = np.where(rng.random(20) < 0.7, 1.0, 30.0)
+        candidate = np.where(rng.random(20) < share, 1.0, 30.0)
+        if (parent < 10).sum() >= 8 + (candidate < 10).sum():
+            assert not decide(parent, candidate, FELL, 10.0).promoted
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_is_refused_whatever_the_rollouts_say(broken: float) -> None:
+    decision = decide([20.0] * 10, [1.0] * 10, {**FELL, "last": broken}, 10.0)
+    assert not decision.promoted
+    assert "not finite" in decision.reason
+
+
+def test_a_held_out_loss_that_rose_is_refused_and_the_reason_tells_the_numbers() -> None:
+    for rollouts in ([], [20.0] * 10):
+        decision = decide(rollouts, [1.0] * len(rollouts), ROSE, 10.0)
+        assert not decision.promoted
+        assert "from 0.500 to 0.900" in decision.reason
+
+
+def test_without_rollouts_the_held_out_loss_decides_and_without_both_nothing_is_promoted() -> None:
+    assert decide([], [], FELL, 10.0).promoted
+    nothing = decide([], [], {"first": 0.5, "last": 0.3}, 10.0)
+    assert not nothing.promoted
+    assert "neither" in nothing.reason
+
+
+def test_the_decision_becomes_part_of_the_lineage(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    adapter = Adapter("mine", tmp_path, 4, 4.0, {"base": "b", "promotion": None})
+    record_decision(adapter, decide([9.0] * 5, [2.0] * 5, FELL, 10.0))
+    lineage = json.loads((tmp_path / "lineage.json").read_text())
+    assert lineage["base"] == "b"
+    assert lineage["promotion"]["promoted"] is True
+    assert lineage["promotion"]["measured"]["gain"] == 0.0
+    assert [path.name for path in tmp_path.iterdir()] == ["lineage.json"]
