@@ -1,7 +1,7 @@
 """Write the file tree into README.md: one line a file, each the first sentence of its own docstring.
 
-    python docs/make_tree.py            # rewrite it
-    python docs/make_tree.py --check    # exit 1 when it is not current
+python docs/make_tree.py            # rewrite it
+python docs/make_tree.py --check    # exit 1 when it is not current
 """
 
 import ast

@@ -1,4 +1,5 @@
 import json
+import math
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from a2g_cli.errors import A2GError, CheckpointError, UnknownNameError
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.presets import PRESETS, Act2GoalConfig, preset
 from a2g_cli.policy.temporal_hashing import TemporalHashing
+from a2g_cli.robots.sim import SimRobot
 
 
 @pytest.fixture
@@ -73,12 +75,21 @@ def test_facts_are_kept(folder: Path) -> None:
     assert config == network().config
 
 
-@pytest.mark.parametrize(
-    ("facts", "steps"), [({}, 0.0), ({"arrived_below": 1.5}, 1.5), ({"arrived_below": "soon"}, 0.0)]
-)
-def test_the_arrival_threshold_is_a_number_or_none(tmp_path: Path, facts: dict[str, Any], steps: float) -> None:
-    checkpoint.save(network(), tmp_path, "", facts)
+@pytest.mark.parametrize("steps", [1.5, 3])
+def test_the_arrival_threshold_is_told(tmp_path: Path, steps: float) -> None:
+    checkpoint.save(network(), tmp_path, "", {"arrived_below": steps})
     assert checkpoint.arrived_below(tmp_path) == steps
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{}, *({"arrived_below": value} for value in ("soon", None, True, 0, -2.0, math.nan, math.inf, 10**400, [1.5]))],
+    ids=lambda facts: str(facts)[:30],
+)
+def test_a_base_without_a_usable_arrival_threshold_is_refused(tmp_path: Path, facts: dict[str, Any]) -> None:
+    checkpoint.save(network(), tmp_path, "", facts)
+    with pytest.raises(CheckpointError, match="does not say below how many steps-to-go"):
+        checkpoint.arrived_below(tmp_path)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -104,16 +115,26 @@ def test_cameras_of_two_sizes_make_no_policy() -> None:
 def test_the_hash_is_of_the_contents_alone(folder: Path, tmp_path: Path) -> None:
     before = checkpoint.fingerprint(folder)
     assert len(before) == 16
-    assert checkpoint.save(network(seed=3), tmp_path / "other", "# other card\n", {"machine": "this one"}) == before
+    assert checkpoint.save(network(seed=3), tmp_path / "other", "# other card\n", {"machine": "another"}) == before
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()), sort_keys=True))  # the same, laid out otherwise
+    assert checkpoint.fingerprint(folder) == before
 
 
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 @pytest.mark.parametrize("place", [0.0, 0.5, 0.999])
-def test_the_hash_changes_when_a_byte_changes(folder: Path, name: str, place: float) -> None:
+def test_the_hash_changes_when_a_byte_of_the_weights_changes(folder: Path, place: float) -> None:
     before = checkpoint.fingerprint(folder)
-    data = bytearray((folder / name).read_bytes())
+    path = folder / "model.safetensors"
+    data = bytearray(path.read_bytes())
     data[int(place * len(data))] ^= 1
-    (folder / name).write_bytes(data)
+    path.write_bytes(data)
+    assert checkpoint.fingerprint(folder) != before
+
+
+@pytest.mark.parametrize("changed", [{"rate": 5.0}, {"cameras": ["other"]}, {"expert_heads": 1}], ids=str)
+def test_the_hash_changes_with_the_shape(folder: Path, changed: dict[str, Any]) -> None:
+    before = checkpoint.fingerprint(folder)
+    change_config(folder, **changed)
     assert checkpoint.fingerprint(folder) != before
 
 
@@ -301,3 +322,27 @@ def test_the_first_difference_is_named(changed: dict[str, Any], named: str) -> N
     everything = replace(spec(actions=2, states=1), **{"rate": 5.0, **changed})
     with pytest.raises(CheckpointError):
         checkpoint.check_fits(network().config, everything)
+
+
+# -- the base that is shipped -----------------------------------------------------------------------------------------------
+
+
+def test_the_shipped_base_loads_and_fits_the_default_simulator() -> None:
+    model, robot = checkpoint.load(), SimRobot().spec
+    checkpoint.check_fits(model.config, robot)
+    assert all(value.isfinite().all() for value in model.state_dict().values())
+    given = plan_inputs(model, 2)
+    actions = model.act(*given, 5)
+    assert actions.shape == (2, model.config.hashing.proximal, len(robot.action_names))
+    assert actions.isfinite().all()
+    assert 0 < checkpoint.arrived_below(checkpoint.SHIPPED) < 10
+
+
+def test_the_shipped_base_is_small_and_holds_no_pickle() -> None:
+    files = [path for path in checkpoint.SHIPPED.rglob("*") if not path.is_dir()]
+    assert sorted(path.name for path in files) == ["README.md", "config.json", "model.safetensors"]
+    assert sum(path.stat().st_size for path in files) < 25_000_000
+    for path in files:
+        # A pickle begins with its protocol, what torch.save writes with PK.
+        assert not path.read_bytes().startswith((b"\x80", b"PK")), path.name
+    assert {value.dtype for value in load_file(checkpoint.SHIPPED / "model.safetensors").values()} == {torch.float16}

@@ -22,17 +22,9 @@ def found(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {check["name"]: check for check in document["checks"]}
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    checkpoint.save(Act2Goal(presets.preset("micro", SimRobot().spec)), folder, "# A card", {})
-    return folder
-
-
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch, base: Path) -> None:
-    """A base is there, and drawing works without a process of its own; tests that want otherwise say so."""
-    monkeypatch.setattr(checkpoint, "SHIPPED", base)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing works without a process of its own; tests that want otherwise say so. The base is the one that is shipped."""
     monkeypatch.setattr(checkup, "_drawing", lambda: Check("simulator", "ok", "draws"))
 
 
@@ -42,6 +34,7 @@ def test_all_is_well(tmp_path: Path) -> None:
     checks = found(document)
     assert {"python", "packages", "torch", "simulator", "base", "workspace", "robots", "cameras"} <= set(checks)
     assert all(check["state"] in {"ok", "note"} for check in checks.values())
+    assert checkpoint.fingerprint(checkpoint.SHIPPED) in checks["base"]["detail"]
     assert "fits the simulator" in checks["base"]["detail"]
     assert not list(tmp_path.iterdir())
 

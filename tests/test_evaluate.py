@@ -176,6 +176,27 @@ def test_successes_are_counted_and_told_as_they_come() -> None:
     assert result.seconds > 0
 
 
+def test_half_an_evaluation_is_none() -> None:
+    told: list[tuple[int, int]] = []
+
+    def interrupted() -> bool:
+        return len(told) >= 2
+
+    with lanes(1) as robots:
+        trials = draw_trials(robots[0], "evaluation", 5, 6)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(
+                "x",
+                Listening(),
+                robots,
+                trials,
+                RolloutSettings(limit=2),
+                lambda *done: told.append(done),
+                interrupted,
+            )
+    assert len(told) < 6
+
+
 @pytest.mark.parametrize("floor", [RandomPolicy, StillPolicy])
 def test_doing_nothing_and_doing_anything_never_place_a_block(floor: type[RandomPolicy | StillPolicy]) -> None:
     with lanes(4) as robots:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from a2g_cli.episode import Image
 from a2g_cli.errors import RecordingError
 from a2g_cli.learning.latents import encode_frames, encode_recording, encode_recordings, sample_frames
 from a2g_cli.policy.act2goal import Act2Goal
@@ -81,6 +82,7 @@ def test_sampled_frames_are_of_all_recordings_and_never_twice_the_same(
         ({"height": 64}, "image sizes"),
         ({"action_names": ("dx", "dy", "opening", "dz")}, "actions"),
         ({"proprioception_names": ("x",)}, "proprioception"),
+        ({"rate": 30.0}, "control rate"),
     ],
 )
 def test_a_recording_that_does_not_fit_the_policy_is_refused_by_what_differs(
@@ -89,6 +91,26 @@ def test_a_recording_that_does_not_fit_the_policy_is_refused_by_what_differs(
     config: Act2GoalConfig = replace(model.config, **changed)
     with pytest.raises(RecordingError, match=f"has {named} "):
         sample_frames(config, demonstrations, 10, 0)
+
+
+@pytest.mark.parametrize(
+    ("images", "has"),
+    [
+        ({}, "has none"),
+        ({"side": np.zeros((32, 32, 3), np.uint8)}, "has none"),
+        ({"front": np.zeros((16, 32, 3), np.uint8)}, r"has one of \(16, 32\)"),
+    ],
+    ids=["no-image", "of-another-camera", "of-another-size"],
+)
+def test_a_goal_that_the_policy_cannot_look_at_is_refused(
+    model: Act2Goal, demonstrations: list[Path], tmp_path: Path, images: dict[str, Image], has: str
+) -> None:
+    episode = read_episode(demonstrations[0])
+    episode.goal = replace(episode.goal, images=images)
+    with Recording(demonstrations[0]) as recording:
+        path = write_episode(tmp_path / "aimless.hdf5", recording.spec, episode)
+    with pytest.raises(RecordingError, match=rf"aimless\.hdf5 needs a goal image for camera front, and {has}"):
+        encode_recording(model, path)
 
 
 @pytest.mark.parametrize("what", ["sent", "proprioception"])

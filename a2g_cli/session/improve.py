@@ -135,7 +135,7 @@ class Improvement:
         if name is None:
             reason = "no episode arrived, so there is nothing to imitate"
             return Round(
-                settings.episodes,
+                len(before),
                 0,
                 rolled,
                 adapting,
