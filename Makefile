@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check format clean
+.PHONY: install demo test check format base clean
 
 install: $(STAMP)
 
@@ -23,6 +23,12 @@ $(STAMP): pyproject.toml
 
 demo: install
 	$(BIN)/a2g demo
+
+# The shipped base, made again: about half an hour on two cores; stopped at any moment, the same command goes on.
+base: install
+	$(BIN)/a2g pretrain --scene place --out training/base
+	mkdir -p a2g_cli/checkpoints/base
+	cp training/base/checkpoint/* a2g_cli/checkpoints/base/
 
 test: check
 	$(BIN)/python -m pytest

@@ -113,7 +113,6 @@ class Improvement:
             yield done
 
     def _round(self, number: int) -> Round | None:
-        settings = self.settings
         trials = self._trials(number)
         begun = time.monotonic()
         paths, successes = self._practise(self.active, trials, f"round {number + 1}: practice")
@@ -153,9 +152,7 @@ class Improvement:
         decision = self._decide(name, before, after, losses)
         # The candidate's episodes are practice as well: the next round learns from them too.
         self._buffer[-1] = before + after
-        return Round(
-            settings.episodes, len(after), rolled, adapting, decision.promoted, name, decision.reason, successes
-        )
+        return Round(len(before), len(after), rolled, adapting, decision.promoted, name, decision.reason, successes)
 
     def _trials(self, number: int) -> list[Trial]:
         count = self.settings.episodes
