@@ -249,7 +249,7 @@ def pretrain(
 
 @app.command("demo")
 def demo(
-    shift: Annotated[str, typer.Option("--shift", metavar="NAME[:STRENGTH]", help="What goes wrong.")] = "camera-bump",
+    shift: Annotated[str, typer.Option("--shift", metavar="NAME[:STRENGTH]", help="What goes wrong.")] = "remounted",
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of practice.")] = 5,
     evaluation: Annotated[int, typer.Option("--evaluation", min=1, help="Held-out starts and goals.")] = 100,
     workspace: Annotated[

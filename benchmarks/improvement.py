@@ -83,7 +83,7 @@ def main() -> None:
             cells = [
                 show(result) for result in (run["before"], run["after"], run["control"], home["before"], home["after"])
             ]
-            episodes = sum(done["episodes"] for done in run["rounds"])
+            episodes = sum(done["episodes"] + done["gate_episodes"] for done in run["rounds"])
             spent = [sum(done[key] for done in run["rounds"]) for key in ("rollout_seconds", "adapt_seconds")]
             cells += [str(episodes), *(f"{seconds:.0f} s" for seconds in spent)]
             print(f"| {shift} | {run['seed']} | {' | '.join(cells)} |")

@@ -45,7 +45,7 @@ def demo(folder: Path | None, shift: str, rounds: int, evaluation: int) -> Repor
     if first.exit_code == 130:
         return first
     console.rule(f"3 · practice: {rounds} rounds")
-    settings = ImproveSettings(rounds=rounds, seed=0)
+    settings = ImproveSettings(rounds=rounds, episodes=40, seed=0)
     brought = improve(workspace, deployment, [], None, settings, evaluation, None)
     if brought.exit_code:
         return brought
