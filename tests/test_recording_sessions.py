@@ -94,7 +94,12 @@ def test_a_misspelt_name_is_offered_the_nearest(workspace: Workspace) -> None:
         "latest/",
     ],
 )
-def test_a_name_that_leaves_the_workspace_is_refused(workspace: Workspace, name: str) -> None:
+def test_a_name_that_leaves_the_workspace_is_refused(
+    workspace: Workspace, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A folder of recordings that is really there may be typed as a path: nothing is there, around this one.
+    (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a" / "b" / "c")
     if name != "latest/":  # a session, as the shell completes it
         with pytest.raises(UsageError):
             find_recordings(workspace, [name])
