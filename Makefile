@@ -30,8 +30,13 @@ base: install
 	mkdir -p a2g_cli/checkpoints/base
 	cp training/base/checkpoint/* a2g_cli/checkpoints/base/
 
-test: check
+test: check $(VENV)/.robomimic
 	$(BIN)/python -m pytest
+
+# Recordings promise that robomimic reads them; its SequenceDataset needs none of what robomimic asks for (torchvision, EGL …).
+$(VENV)/.robomimic: $(STAMP)
+	$(BIN)/python -m pip install -qqq --disable-pip-version-check --no-deps robomimic==0.3.0
+	touch $@
 
 check: install
 	$(BIN)/ruff check .
