@@ -250,8 +250,9 @@ def pretrain(
 @app.command("demo")
 def demo(
     shift: Annotated[str, typer.Option("--shift", metavar="NAME[:STRENGTH]", help="What goes wrong.")] = "remounted",
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of practice.")] = 5,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of practice.")] = 6,
     evaluation: Annotated[int, typer.Option("--evaluation", min=1, help="Held-out starts and goals.")] = 100,
+    seed: options.Seed = 7,
     workspace: Annotated[
         Path | None,
         typer.Option("--workspace", metavar="DIR", help="Folder of the demo; else $A2G_WORKSPACE, else demo/."),
@@ -263,7 +264,7 @@ def demo(
     def work() -> "Report":
         from a2g_cli.commands.demo import demo as show
 
-        return show(workspace, shift, rounds, evaluation)
+        return show(workspace, shift, rounds, evaluation, seed)
 
     _finish(as_json, work)
 

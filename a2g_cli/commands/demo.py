@@ -21,7 +21,7 @@ from a2g_cli.workspace import Workspace
 GOAL = "demo-goal"
 
 
-def demo(folder: Path | None, shift: str, rounds: int, evaluation: int) -> Report:
+def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: int) -> Report:
     """Photograph a goal, try it once, practise, measure; in ``folder``, from the base alone each time.
 
     Raises:
@@ -45,7 +45,7 @@ def demo(folder: Path | None, shift: str, rounds: int, evaluation: int) -> Repor
     if first.exit_code == 130:
         return first
     console.rule(f"3 · practice: {rounds} rounds")
-    settings = ImproveSettings(rounds=rounds, episodes=40, seed=0)
+    settings = ImproveSettings(rounds=rounds, episodes=40, seed=seed)
     brought = improve(workspace, deployment, [], None, settings, evaluation, None)
     if brought.exit_code:
         return brought

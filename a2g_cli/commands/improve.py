@@ -70,8 +70,8 @@ def improve(
     goals = [goal_store.load_goal(workspace, name) for name in names]
     shelf, folder = Shelf(workspace), base or checkpoint.SHIPPED
     limit = settings.rollout.limit
-    # Practice gets half as long again: a second attempt that arrives is worth having, and a slow way weighs little.
-    practice = replace(settings.rollout, limit=limit * 3 // 2, arrived_below=checkpoint.arrived_below(folder))
+    # What has not arrived by three quarters of the limit arrives by detours, if at all, and detours are bad to imitate.
+    practice = replace(settings.rollout, limit=max(1, limit * 3 // 4), arrived_below=checkpoint.arrived_below(folder))
     settings = replace(settings, rollout=practice)
     judged = RolloutSettings(limit=limit, stop_on_truth=True)
     lanes = min(LANES, max(evaluation, settings.episodes))
