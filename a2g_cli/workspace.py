@@ -59,11 +59,6 @@ class Workspace:
         """Adapters, one folder each, and the name of the active one."""
         return self.root / "adapters"
 
-    @property
-    def cache(self) -> Path:
-        """What can always be computed again."""
-        return self.root / ".a2g" / "cache"
-
     def settings(self) -> dict[str, Any]:
         """Return ``a2g.toml`` as a dict, empty when there is none.
 
