@@ -27,7 +27,8 @@ def train(model: Act2Goal, folder: Path, steps: int = 3, **lora: Any) -> Any:
     optimiser = torch.optim.SGD([p for p in wrapped.parameters() if p.requires_grad], lr=3.0)
     for _ in range(steps):
         optimiser.zero_grad()
-        wrapped.get_base_model().losses(batch(wrapped.get_base_model(), 8), 0.0)["action"].backward()
+        inner = wrapped.get_base_model()
+        inner.losses(batch(inner, 8), inner.draw_chance(8, 0.0, 4))["action"].backward()
         optimiser.step()
     wrapped.save_pretrained(folder, safe_serialization=True)
     (folder / adapter.LINEAGE).write_text(json.dumps({"base": BASE}))

@@ -17,7 +17,7 @@ from a2g_cli.goals import load_goal
 from a2g_cli.recording.reader import Recording
 from a2g_cli.recording.writer import write_episode
 from a2g_cli.robots.robot import RobotSpec
-from a2g_cli.simulator.place import BLOCK_RANGE
+from a2g_cli.simulator.scenes.place import BLOCK_RANGE
 from a2g_cli.workspace import Workspace
 
 GREY = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)

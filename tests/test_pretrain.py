@@ -95,7 +95,7 @@ def loss_of(model: Act2Goal, recordings: list[Path]) -> dict[str, float]:
     batch = segments.batch(128, parse_mixture("future"), model.config.hashing, torch.Generator().manual_seed(1))
     torch.manual_seed(2)
     with torch.no_grad():
-        losses = model.losses(batch, 1.0, 4)
+        losses = model.losses(batch, model.draw_chance(128, 1.0, 4))
         steps = model.steps_to_go.loss(batch["now"], batch["goal"], batch["steps_to_go"])
     return {"action": losses["action"].item(), "video": losses["video"].item(), "steps": steps.item()}
 

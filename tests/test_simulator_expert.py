@@ -5,10 +5,11 @@ import pytest
 
 from a2g_cli.errors import GoalError
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.simulator.demonstrations import demonstrate, demonstration_episodes, diverse_start
-from a2g_cli.simulator.expert import ScriptedExpert, law
-from a2g_cli.simulator.place import REST, default_state
-from a2g_cli.simulator.shifts import SHIFTS
+from a2g_cli.simulator.demonstrations import demonstrate, demonstration_episodes
+from a2g_cli.simulator.expert import ScriptedExpert
+from a2g_cli.simulator.scenes.place import Place
+from a2g_cli.simulator.scenes.scene import REST
+from a2g_cli.simulator.shifts import SHIFTS, Shift
 
 
 def connected(**arguments: object) -> SimRobot:
@@ -70,13 +71,14 @@ def test_the_expert_stays_home_when_the_work_is_done() -> None:
 def test_the_law_is_continuous_while_it_fetches() -> None:
     """A millimetre changes little: what a network has to learn has no cliffs on the way to the block."""
     random = np.random.default_rng(0)
-    goal = default_state()
+    scene = Place(Shift())
+    goal = scene.default_state()
     block = [0.08, 0.05, 0.024, 1.0, 0.0, 0.0, 0.0]
     for _ in range(300):
         tool = random.uniform([-0.18, -0.16, 0.03], [0.14, 0.16, 0.22])
         near = tool + random.normal(size=3) * 0.0003
-        one, opening = law({"block": block, "tool": [*tool, 1.0]}, goal, 0.6)
-        other, opening_near = law({"block": block, "tool": [*near, 1.0]}, goal, 0.6)
+        one, opening = scene.law({"block": block, "tool": [*tool, 1.0]}, goal)
+        other, opening_near = scene.law({"block": block, "tool": [*near, 1.0]}, goal)
         assert np.abs(one - other).max() < 0.008
         assert abs(opening - opening_near) < 0.2
 
@@ -92,7 +94,7 @@ def test_diverse_starts_are_in_reach_and_clear_of_the_block() -> None:
     robot = connected()
     held = 0
     for _ in range(60):
-        start = diverse_start(default_state(), 0.024, random)
+        start = robot.task.diverse_start(robot.task.default_state(), random)
         robot.begin(start)
         np.testing.assert_allclose(robot.state()["tool"], start["tool"], atol=1e-6)
         robot.act(np.array([0.0, 0.0, 0.0, 0.0], dtype=np.float32))

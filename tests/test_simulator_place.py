@@ -5,7 +5,8 @@ import pytest
 
 from a2g_cli.episode import State
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.simulator.place import BLOCK_RANGE, MAX_YAW, MIN_TRAVEL, block_pose, draw_start_and_goal, is_placed
+from a2g_cli.simulator.scenes.place import BLOCK_RANGE, MAX_YAW, MIN_TRAVEL, Place, block_pose, is_placed
+from a2g_cli.simulator.shifts import Shift
 
 GOAL: State = {"block": block_pose(np.array([0.05, -0.03]), 0.05), "tool": [-0.16, 0.0, 0.16, 1.0]}
 
@@ -35,7 +36,7 @@ def test_success_on_hand_made_states(now: State, placed: bool) -> None:
 def test_draws_stay_within_their_limits() -> None:
     random = np.random.default_rng(0)
     for _ in range(300):
-        start, goal = draw_start_and_goal(random)
+        start, goal = Place(Shift()).draw(random)
         assert math.dist(start["block"][:2], goal["block"][:2]) >= MIN_TRAVEL
         for drawn in (start, goal):
             assert np.all(np.abs(drawn["block"][:2]) <= BLOCK_RANGE)

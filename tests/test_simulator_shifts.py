@@ -30,7 +30,8 @@ def test_effects_vanish_as_the_strength_does(name: str) -> None:
         assert getattr(tiny, field) == pytest.approx(getattr(none, field), abs=1e-5)
     assert tiny.light_colour == pytest.approx(none.light_colour, abs=1e-5)
     assert tiny.motor_pull == pytest.approx(none.motor_pull, abs=1e-5)
-    assert tiny.thing.half_width == pytest.approx(none.thing.half_width, abs=1e-5)
+    assert tiny.novelty == pytest.approx(none.novelty, abs=1e-5)
+    assert tiny.mat_colour == pytest.approx(none.mat_colour, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", SHIFTS)

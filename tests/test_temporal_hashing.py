@@ -142,7 +142,6 @@ def test_at_the_border_of_the_near_part_all_far_frames_are_the_goal() -> None:
         {"proximal": 2},
         {"stride": 0},
         {"stride": -4},
-        {"distal": 0},
         {"distal": -1},
         {"spacing": "linear"},
     ],

@@ -22,12 +22,14 @@ class SimCamera:
         shift: str = "none",
         tabletop: "Tabletop | None" = None,
         clock: Clock | None = None,
+        scene: str = "place",
     ) -> None:
         if view not in VIEWS:
             raise UnknownNameError("camera view", view, VIEWS)
         self._view = view
         self._size = size
         self._shift = shift
+        self._scene = scene
         self._shared = tabletop
         self._clock = clock or WallClock()
         self._tabletop: Tabletop | None = None
@@ -55,10 +57,11 @@ class SimCamera:
         self._tabletop = None
 
     def _own_tabletop(self) -> "Tabletop":
-        from a2g_cli.simulator.place import default_state
+        from a2g_cli.simulator.scenes import scene
         from a2g_cli.simulator.shifts import parse_shift
         from a2g_cli.simulator.tabletop import Tabletop
 
-        tabletop = Tabletop(parse_shift(self._shift), self._size)
-        tabletop.set_state(default_state())
+        task = scene(self._scene, parse_shift(self._shift))
+        tabletop = Tabletop(task, self._size)
+        tabletop.set_state(task.default_state())
         return tabletop

@@ -16,8 +16,8 @@ from a2g_cli.learning.pretrain import Pretraining, PretrainSettings
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.recording.sessions import Session, find_recordings
-from a2g_cli.robots.sim import SCENES
 from a2g_cli.session.demonstrate import record_demonstrations
+from a2g_cli.simulator.scenes import SCENES
 from a2g_cli.workspace import Workspace
 
 

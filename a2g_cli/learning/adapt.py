@@ -173,7 +173,7 @@ class Adaptation:
             if settings.patience > 0:
                 batch["weight"] = hindsight_weights(self.model, batch, settings.patience)
                 mean_weight += batch["weight"].mean().item() / settings.iterations
-            loss = self.model.losses(batch, video_share=0.0, draws=settings.draws)["action"]
+            loss = self.model.losses(batch, self.model.draw_chance(settings.batch, 0.0, settings.draws))["action"]
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             # A short linear warm-up, then down to a tenth: a hundred iterations leave no time for more.
@@ -200,7 +200,7 @@ class Adaptation:
             batch["weight"] = hindsight_weights(self.model, batch, self.settings.patience)
         state = torch.get_rng_state()
         torch.manual_seed(self.settings.seed + 1)
-        loss = self.model.losses(batch, video_share=0.0, draws=2)["action"].item()
+        loss = self.model.losses(batch, self.model.draw_chance(size, 0.0, 2))["action"].item()
         torch.set_rng_state(state)
         return loss
 

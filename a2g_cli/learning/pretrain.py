@@ -172,7 +172,7 @@ class Pretraining:
             joint = iteration < settings.joint_iterations
             batch = segments.batch(settings.batch, mixture, model.config.hashing, torch.default_generator)
             share, weight = (settings.video_share, settings.video_weight) if joint else (0.0, 0.0)
-            losses = model.losses(batch, share, settings.draws)
+            losses = model.losses(batch, model.draw_chance(settings.batch, share, settings.draws))
             steps = model.steps_to_go.loss(batch["now"], batch["goal"], batch["steps_to_go"])
             shown = {"action": losses["action"], "steps": steps}
             if joint:

@@ -57,50 +57,67 @@ class Act2Goal(nn.Module):
         """Return proprioception (..., P) in units of the demonstrations' deviation."""
         return (proprioception - self.proprioception_mean) / self.proprioception_std
 
-    def losses(self, batch: Mapping[str, Tensor], video_share: float, draws: int = 4) -> dict[str, Tensor]:
-        """Return the flow-matching losses of a batch of segments.
+    def draw_chance(self, size: int, video_share: float, draws: int) -> dict[str, Tensor]:
+        """Draw all noises and flow times of one evaluation of the losses, from torch's global source of chance.
 
-        The first ``video_share`` of the batch gets frames at a random flow time and carries the video loss; the rest gets
-        pure noise, just as when acting. Every sample carries the action loss, over ``draws`` noises and times: the world
-        model's pass is by far the dearest, so it is used several times.
+        Drawn for a whole batch and sliced with it: so a batch that is shared out, over processes or in time, has the
+        losses and gradients that it has in one piece.
 
         Args:
-            batch: now, goal (B, V, C, h, w); frames (B, F, V, C, h, w); actions (B, P + M, A) and proprioception (B, P)
-                in the robot's units; mask (B, P + M); optionally weight (B,).
-            video_share: between 0 and 1.
-            draws: noises and times drawn per sample.
+            size: B.
+            video_share: the share of the batch, its first samples, whose frames get a random flow time and carry the
+                video loss; the others get pure noise, just as when acting.
+            draws: noises and times per sample for the action loss: the world model's pass is by far the dearest, so it
+                is used several times.
+        """
+        config = self.config
+        time = torch.rand(size)
+        shown = torch.arange(size) < (round(video_share * size) if config.imagines else 0)
+        return {
+            "frame_noise": torch.randn(size, config.frames, *self.frame_shape),
+            "frame_time": torch.where(shown, time, torch.zeros(())),
+            "shown": shown,
+            "action_noise": torch.randn(size, draws, config.hashing.actions, len(config.action_names)),
+            "action_time": torch.rand(size, draws),
+        }
+
+    def losses(self, batch: Mapping[str, Tensor], chance: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the flow-matching losses of a batch of segments: a function of its arguments alone.
+
+        Args:
+            batch: now, goal (B, V, C, h, w); frames (B, F, V, C, h, w); actions (B, n, A) and proprioception (B, P)
+                in the robot's units; mask (B, n); optionally weight (B,).
+            chance: what ``draw_chance`` drew for it.
 
         Returns:
             ``video`` and ``action``, scalars; ``action_each`` (B,), detached.
         """
-        now, goal, frames = batch["now"], batch["goal"], batch["frames"]
-        size = now.shape[0]
-        shown = round(video_share * size)
-        noise = torch.randn_like(frames)
-        time = torch.zeros(size, device=now.device)
-        time[:shown] = torch.rand(shown, device=now.device)
-        noisy = noise.clone()
-        noisy[:shown] = interpolate(noise[:shown], frames[:shown], time[:shown])
-        predicted, hidden = self.world_model(now, goal, noisy, time)
-        if shown:
-            video = (predicted[:shown] - velocity(noise[:shown], frames[:shown])).square().mean()
+        now, goal, frames = batch["now"], batch["goal"], batch["frames"][:, : self.config.frames]
+        noise, time, shown = chance["frame_noise"], chance["frame_time"], chance["shown"]
+        # At flow time 0 the point on the path is the noise itself.
+        predicted, hidden = self.world_model(now, goal, interpolate(noise, frames, time), time)
+        if shown.any():
+            video = (predicted[shown] - velocity(noise[shown], frames[shown])).square().mean()
         else:
             video = predicted.new_zeros(())
-        each = self._action_error(batch, hidden, draws)
+        each = self._action_error(batch, chance, hidden)
         weight = batch.get("weight")
         action = each.mean() if weight is None else (each * weight).sum() / weight.sum().clamp(min=1e-6)
         return {"video": video, "action": action, "action_each": each.detach()}
 
-    def _action_error(self, batch: Mapping[str, Tensor], hidden: list[Tensor], draws: int) -> Tensor:
+    def _action_error(self, batch: Mapping[str, Tensor], chance: Mapping[str, Tensor], hidden: list[Tensor]) -> Tensor:
         """Return the masked mean squared error of the action velocity (B,)."""
+        noise, time = chance["action_noise"].flatten(0, 1), chance["action_time"].flatten()
+        if not self.config.generative:
+            # From nothing to the action in one step: regression is this path's only velocity.
+            noise, time = torch.zeros_like(noise), torch.zeros_like(time)
+        draws = chance["action_time"].shape[1]
         actions = self.normalise_actions(batch["actions"]).repeat_interleave(draws, 0)
         state = self.normalise_proprioception(batch["proprioception"]).repeat_interleave(draws, 0)
         mask = batch["mask"].to(actions.dtype)
-        noise = torch.randn_like(actions)
-        time = torch.rand(actions.shape[0], device=actions.device)
         # What stands in slots that are masked must say nothing: the expert attends to them, and when acting they are its own.
         exists = batch["mask"].repeat_interleave(draws, 0).unsqueeze(-1)
-        noisy = torch.where(exists, interpolate(noise, actions, time), torch.randn_like(actions))
+        noisy = torch.where(exists, interpolate(noise, actions, time), noise)
         predicted = self.expert(noisy, time, state, self.expert.read(hidden))
         error = (predicted - velocity(noise, actions)).square().mean(-1).unflatten(0, (-1, draws)).mean(1)
         return (error * mask).sum(-1) / mask.sum(-1).clamp(min=1)
@@ -121,16 +138,20 @@ class Act2Goal(nn.Module):
             goal: latents (B, V, C, h, w).
             proprioception: (B, P) in the robot's units.
             plan_noise: (B, F, V, C, h, w).
-            action_noise: (B, P + M, A); zeros for the most likely chunk.
+            action_noise: (B, n, A); zeros for the most likely chunk.
             steps: Euler steps over the actions.
         """
         _, hidden = self.world_model(now, goal, plan_noise, torch.zeros(now.shape[0], device=now.device))
         context = self.expert.read(hidden)
         state = self.normalise_proprioception(proprioception)
+        if not self.config.generative:
+            action_noise, steps = torch.zeros_like(action_noise), 1
         chunk = euler(lambda x, t: self.expert(x, t, state, context), action_noise, steps)
         return chunk[:, : self.config.hashing.proximal] * self.action_std + self.action_mean
 
     @torch.no_grad()
     def imagine(self, now: Tensor, goal: Tensor, plan_noise: Tensor, steps: int) -> Tensor:
         """Return the plan's frames as latents (B, F, V, C, h, w), denoised in ``steps`` Euler steps."""
+        if not self.config.imagines:
+            return plan_noise
         return euler(lambda x, t: self.world_model(now, goal, x, t)[0], plan_noise, steps)

@@ -62,7 +62,7 @@ class Act2GoalPolicy:
         with torch.no_grad():
             left = model.steps_to_go.steps(now, goal)
         imagined: list[dict[str, list[Image]]] = [{} for _ in requests]
-        if settings.imagine_steps:
+        if settings.imagine_steps and model.config.imagines:
             latents = model.imagine(now, goal, plan_noise, settings.imagine_steps)
             imagined = [self._pictures(frames) for frames in latents]
         execute = min(settings.execute, hashing.proximal)
@@ -85,7 +85,7 @@ class Act2GoalPolicy:
     def _noise(self, request: PlanRequest) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed((request.seed * 1_000_003 + request.index) % (2**63))
         config = self.model.config
-        frames = torch.randn(config.hashing.frames, *self.model.frame_shape, generator=generator)
+        frames = torch.randn(config.frames, *self.model.frame_shape, generator=generator)
         actions = torch.randn(config.hashing.actions, len(config.action_names), generator=generator)
         return frames, actions
 

@@ -1,7 +1,7 @@
 """Sizes of the policy, as functions: one dataclass, a few named fillings."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from a2g_cli.errors import CheckpointError, UnknownNameError
@@ -32,8 +32,17 @@ class Act2GoalConfig:
     expert_width: int = 96
     expert_heads: int = 4
     blocks: int = 4
+    imagines: bool = True
+    """Whether the policy imagines frames; without them it is a flat goal-conditioned policy, the peer to compare with."""
+    generative: bool = True
+    """Whether actions are denoised by flow matching; otherwise they are regressed: goal-conditioned behaviour cloning."""
     steps_width: int = 128
     """Hidden width of the steps-to-go head."""
+
+    @property
+    def frames(self) -> int:
+        """Number of frames in a plan."""
+        return self.hashing.frames if self.imagines else 0
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dict that ``from_json`` reads."""
@@ -64,7 +73,13 @@ def _absurd(config: Act2GoalConfig) -> list[str]:
     found = {part.name: getattr(of, part.name) for of in (config, config.hashing) for part in fields(of)}
     counts = {part.name for of in (config, config.hashing) for part in fields(of) if part.type is int}
     limits = {"blocks": 256}
-    absurd = [name for name in counts if type(found[name]) is not int or not 0 < found[name] <= limits.get(name, 8192)]
+    least = {"distal": 0}
+    absurd = [
+        name
+        for name in counts
+        if type(found[name]) is not int or not least.get(name, 1) <= found[name] <= limits.get(name, 8192)
+    ]
+    absurd += [name for name in ("imagines", "generative", "distal_actions") if type(found[name]) is not bool]
     absurd += [name for name in ("cameras", "action_names", "proprioception_names") if not found[name]]
     if not isinstance(config.rate, (int, float)) or not 0 < config.rate < 1e6:
         absurd.append("rate")
@@ -112,7 +127,28 @@ def micro(spec: RobotSpec) -> Act2GoalConfig:
     )
 
 
-PRESETS: dict[str, Callable[[RobotSpec], Act2GoalConfig]] = {"tiny": tiny, "micro": micro}
+def small(spec: RobotSpec) -> Act2GoalConfig:
+    """As large as fits the package in half precision: for a GPU, or for patience."""
+    return _of(spec, autoencoder_width=128, model_width=256, model_heads=8, expert_width=160, blocks=6)
+
+
+def flat(spec: RobotSpec) -> Act2GoalConfig:
+    """The peer without a world model: goal-conditioned flow matching on actions alone, with as many parameters as tiny."""
+    return _of(spec, imagines=False, hashing=TemporalHashing(distal=0), model_width=136, expert_width=100)
+
+
+def cloning(spec: RobotSpec) -> Act2GoalConfig:
+    """The peer without flow matching either: goal-conditioned behaviour cloning by regression."""
+    return replace(flat(spec), generative=False)
+
+
+PRESETS: dict[str, Callable[[RobotSpec], Act2GoalConfig]] = {
+    "tiny": tiny,
+    "small": small,
+    "micro": micro,
+    "flat": flat,
+    "cloning": cloning,
+}
 
 
 def preset(name: str, spec: RobotSpec) -> Act2GoalConfig:

@@ -29,14 +29,16 @@ class TemporalHashing:
     stride: int = 4
     """r: steps between proximal frames."""
     distal: int = 2
-    """M: sparse frames between P and the goal."""
+    """M: sparse frames between P and the goal; 0 for a fixed horizon, the ablation that the paper makes."""
     spacing: Spacing = "printed"
+    distal_actions: bool = True
+    """Whether a plan holds the actions that lead into distal frames; they are supervised and never executed."""
 
     def __post_init__(self) -> None:
         if self.stride < 1 or self.proximal < self.stride or self.proximal % self.stride:
             raise ValueError(f"proximal ({self.proximal}) must be a positive multiple of stride ({self.stride}).")
-        if self.distal < 1:
-            raise ValueError("a plan needs at least one distal frame: the goal itself.")
+        if self.distal < 0:
+            raise ValueError(f"distal ({self.distal}) must be 0 or more.")
         if self.spacing not in get_args(Spacing):
             raise ValueError(f"spacing is one of {', '.join(get_args(Spacing))}, not {self.spacing!r}.")
 
@@ -47,8 +49,8 @@ class TemporalHashing:
 
     @property
     def actions(self) -> int:
-        """Number of actions, P dense ones and M distal ones."""
-        return self.proximal + self.distal
+        """Number of actions, P dense ones and, where they are in the plan, M distal ones."""
+        return self.proximal + (self.distal if self.distal_actions else 0)
 
     def distal_offsets(self, steps_to_goal: Tensor) -> Tensor:
         """Return d_1 .. d_M for K = ``steps_to_goal`` (B,) as (B, M); K itself where K <= P."""
@@ -72,14 +74,15 @@ class TemporalHashing:
         return torch.cat([near, self.distal_offsets(steps_to_goal)], dim=-1)
 
     def action_offsets(self, steps_to_goal: Tensor) -> tuple[Tensor, Tensor]:
-        """Return offsets (B, P + M) of the actions in the plan and a mask of those that exist.
+        """Return offsets (B, n) of the ``actions`` in the plan and a mask of those that exist.
 
         Dense actions 1 .. P exist up to the goal; distal ones where the goal lies beyond P. Offset k is the action that
         leads into frame k. What happened after the goal was reached says nothing about how to reach it: it is masked.
         """
         k = steps_to_goal.unsqueeze(-1)
         near = torch.arange(1, self.proximal + 1, device=k.device).unsqueeze(0)
+        offsets, mask = torch.minimum(near, k), near <= k
+        if not self.distal_actions:
+            return offsets, mask
         far = self.distal_offsets(steps_to_goal)
-        offsets = torch.cat([torch.minimum(near, k), far], dim=-1)
-        mask = torch.cat([near <= k, (k > self.proximal).expand_as(far)], dim=-1)
-        return offsets, mask
+        return torch.cat([offsets, far], dim=-1), torch.cat([mask, (k > self.proximal).expand_as(far)], dim=-1)

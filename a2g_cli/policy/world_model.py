@@ -29,7 +29,10 @@ def unpatchify(tokens: Tensor, patch: int, height: int, width: int) -> Tensor:
 
 
 class WorldModel(nn.Module):
-    """Velocity of the plan's frames, and the hidden states that the action expert reads."""
+    """Velocity of the plan's frames, and the hidden states that the action expert reads.
+
+    With a config that imagines nothing it is an encoder of now and goal: the peers that a world model is compared with.
+    """
 
     def __init__(self, config: Act2GoalConfig, latent_size: tuple[int, int]) -> None:
         super().__init__()
@@ -39,21 +42,23 @@ class WorldModel(nn.Module):
         context_tokens, plan_tokens = cells // self.context_patch**2, cells // self.plan_patch**2
         views, frames, channels, width = (
             len(config.cameras),
-            config.hashing.frames,
+            config.frames,
             config.latent_channels,
             config.model_width,
         )
+        self.imagines = config.imagines
         plan_features = channels * self.plan_patch**2
         self.embed_context = nn.Linear(2 * channels * self.context_patch**2, width)
-        self.embed_plan = nn.Linear(plan_features, width)
         self.context_position = nn.Parameter(torch.randn(context_tokens, width) * 0.02)
-        self.plan_position = nn.Parameter(torch.randn(plan_tokens, width) * 0.02)
-        self.frame = nn.Parameter(torch.randn(frames, 1, 1, width) * 0.02)
         self.view = nn.Parameter(torch.randn(views, 1, width) * 0.02)
         self.time = TimeEmbedding(width)
         self.blocks = nn.ModuleList(Block(width, config.model_heads) for _ in range(config.blocks))
-        self.out_norm = nn.RMSNorm(width)
-        self.out = zero_linear(width, plan_features)
+        if self.imagines:
+            self.embed_plan = nn.Linear(plan_features, width)
+            self.plan_position = nn.Parameter(torch.randn(plan_tokens, width) * 0.02)
+            self.frame = nn.Parameter(torch.randn(frames, 1, 1, width) * 0.02)
+            self.out_norm = nn.RMSNorm(width)
+            self.out = zero_linear(width, plan_features)
 
     def forward(self, now: Tensor, goal: Tensor, frames: Tensor, time: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Predict the velocity of noisy ``frames`` and return every block's hidden states.
@@ -70,16 +75,19 @@ class WorldModel(nn.Module):
         batch, count, views = frames.shape[:3]
         context = self.embed_context(patchify(torch.cat([now, goal], dim=2), self.context_patch))
         context = (context + self.context_position + self.view).flatten(1, 2)
-        plan = self.embed_plan(patchify(frames, self.plan_patch))
-        plan = (plan + self.plan_position + self.view + self.frame).flatten(1, 3)
-        x = torch.cat([context, plan], dim=1)
         clean = self.time(torch.ones_like(time[:1])).unsqueeze(1).expand(batch, context.shape[1], -1, -1)
-        noisy = self.time(time).unsqueeze(1).expand(-1, plan.shape[1], -1, -1)
-        modulation = torch.cat([clean, noisy], dim=1)
+        x, modulation = context, clean
+        if self.imagines:
+            plan = self.embed_plan(patchify(frames, self.plan_patch))
+            plan = (plan + self.plan_position + self.view + self.frame).flatten(1, 3)
+            noisy = self.time(time).unsqueeze(1).expand(-1, plan.shape[1], -1, -1)
+            x, modulation = torch.cat([context, plan], dim=1), torch.cat([clean, noisy], dim=1)
         hidden = []
         for block in self.blocks:
             x = block(x, modulation)
             hidden.append(x)
+        if not self.imagines:
+            return torch.zeros_like(frames), hidden
         tokens = self.out(self.out_norm(x[:, context.shape[1] :]))
         tokens = tokens.unflatten(1, (count, views, -1))
         return unpatchify(tokens, self.plan_patch, *self.latent_size), hidden

@@ -13,14 +13,14 @@ from a2g_cli.clock import SteppedClock
 from a2g_cli.episode import Goal, Image, Observation, State, Vector
 from a2g_cli.errors import GoalError, HardwareError, SafetyStop, UnknownNameError, UsageError
 from a2g_cli.robots.robot import Purpose, RobotSpec, Trial
-from a2g_cli.simulator import place
 from a2g_cli.simulator.disturbance import Disturbance
-from a2g_cli.simulator.shifts import parse_shift
+from a2g_cli.simulator.scenes import scene as scene_called
+from a2g_cli.simulator.shifts import Shift, parse_shift
 
 if TYPE_CHECKING:
+    from a2g_cli.simulator.scenes.scene import Scene
     from a2g_cli.simulator.tabletop import Tabletop
 
-SCENES = ("place",)
 MAX_STEP = 0.03
 """Displacement of the tool in one control step, per axis [m]."""
 RATE = 10.0
@@ -39,7 +39,7 @@ class SimRobot:
     hand makes it sink by a tenth of a millimetre a step.
 
     Args:
-        scene: what is to be done; ``"place"`` is the only one.
+        scene: what is to be done, a name in simulator/scenes.
         shift: how this deployment differs, ``"name"`` or ``"name:strength"`` (see simulator/shifts.py).
         seed: of the starts that ``reset`` draws and of the disturbance.
         cameras: which of ``front``, ``side`` and ``wrist`` to look through.
@@ -56,8 +56,6 @@ class SimRobot:
         size: int = 64,
         disturbance: float = 0.0,
     ) -> None:
-        if scene not in SCENES:
-            raise UnknownNameError("scene", scene, SCENES)
         for camera in cameras:
             if camera not in VIEWS:
                 raise UnknownNameError("camera view", camera, VIEWS)
@@ -65,8 +63,7 @@ class SimRobot:
             raise UsageError(f"seed {seed} is negative; a seed is 0 or more")
         if not MIN_SIZE <= size <= MAX_SIZE:
             raise UsageError(f"pictures of {size} px cannot be drawn; expected {MIN_SIZE} to {MAX_SIZE}")
-        self.scene = scene
-        self.shift = parse_shift(shift)
+        self.task: Scene = scene_called(scene, parse_shift(shift))
         self._seed = seed
         self._size = size
         self.disturbance = disturbance
@@ -86,6 +83,11 @@ class SimRobot:
         self._pushes = Disturbance(0.0, self._starts)
         self._tabletop: Tabletop | None = None
         self._cameras: dict[str, SimCamera] = {}
+
+    @property
+    def shift(self) -> Shift:
+        """How this deployment differs."""
+        return self.task.shift
 
     @property
     def spec(self) -> RobotSpec:
@@ -110,14 +112,14 @@ class SimRobot:
             return
         from a2g_cli.simulator.tabletop import Tabletop
 
-        tabletop = Tabletop(self.shift, self._size)
+        tabletop = Tabletop(self.task, self._size)
         cameras = {
             name: SimCamera(name, self._size, tabletop=tabletop, clock=self._clock) for name in self._spec.cameras
         }
         for camera in cameras.values():
             camera.open()
         self._tabletop, self._cameras = tabletop, cameras
-        self.begin(place.default_state())
+        self.begin(self.task.default_state())
 
     def close(self) -> None:
         """Free the scene and the OpenGL context; harmless when called twice."""
@@ -170,7 +172,7 @@ class SimRobot:
 
     def reset(self) -> None:
         """Begin at a fresh start, the next one of this robot's seed."""
-        self.begin(place.draw_start_and_goal(self._starts)[0])
+        self.begin(self.task.draw(self._starts)[0])
 
     def rest(self) -> None:
         """Hold: nothing moves between actions, and the servos keep their set point."""
@@ -178,9 +180,9 @@ class SimRobot:
     def trial(self, purpose: Purpose, seed: int, index: int) -> Trial:
         """Draw start and goal ``index`` of ``seed``; each purpose has its own stream, the same under every shift."""
         random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAMS[purpose], index)))
-        start, truth = place.draw_start_and_goal(random)
+        start, truth = self.task.draw(random)
         goal = Goal(
-            name=f"{self.scene}-{purpose}-{seed}-{index}",
+            name=f"{self.task.name}-{purpose}-{seed}-{index}",
             images=self.photograph(truth),
             source=self._spec.name,
             truth=truth,
@@ -190,7 +192,9 @@ class SimRobot:
     def begin(self, start: State) -> None:
         """Put the world into ``start``; what happened before leaves no trace."""
         self.tabletop.set_state(start)
-        self._pushes = Disturbance(self.disturbance, self._stream("disturbance", _digest(start)))
+        self._pushes = Disturbance(
+            self.disturbance * self.task.disturbance, self._stream("disturbance", _digest(start))
+        )
 
     def photograph(self, state: State) -> dict[str, Image]:
         """Return one picture per camera of ``state``; the present state is not touched."""
@@ -198,21 +202,21 @@ class SimRobot:
         return {name: tabletop.draw_state(state, name) for name in self._spec.cameras}
 
     def state_from(self, values: Mapping[str, Sequence[float]]) -> State:
-        """Return the goal state with the block at ``values["block"]``, x, y [m] and perhaps yaw [rad], table frame."""
-        return place.goal_state(values)
+        """Return the goal state that a person describes, see the scene's ``goal_state``."""
+        return self.task.goal_state(values)
 
     def state(self) -> State:
         """Return the true present state, in the table frame."""
         return self.tabletop.state()
 
     def succeeded(self, goal: Goal) -> bool:
-        """Whether the block rests where ``goal`` shows it, let go of. Raises GoalError when the goal has no truth."""
+        """Whether the world is as ``goal`` shows it. Raises GoalError when the goal has no truth."""
         if goal.truth is None:
             raise GoalError(
                 f"goal {goal.name!r} carries no true state, so the simulator cannot judge it; "
                 f"expected one taken by {self._spec.name}"
             )
-        return place.is_placed(self.state(), goal.truth)
+        return self.task.reached(self.state(), goal.truth)
 
     def _stream(self, name: str, *key: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(STREAMS[name], *key)))

@@ -1,10 +1,8 @@
-"""The scripted expert: a feedback law on the true state, without timers or memory.
+"""The scripted expert: carries out a scene's law on the true state, without timers or memory.
 
-What to do next depends only on where block, tool, fingers and goal are now, so the expert can take over from anywhere:
-a block that slipped out of the fingers is simply a block that has to be fetched. Distances blend one phase into the next.
+What to do next depends only on the state and the goal, so the expert can take over from anywhere.
 """
 
-import math
 from typing import Protocol
 
 import numpy as np
@@ -12,26 +10,15 @@ from numpy.typing import NDArray
 
 from a2g_cli.episode import Goal, State, Vector
 from a2g_cli.errors import GoalError
-from a2g_cli.simulator.arm import FINGER_STROKE
-from a2g_cli.simulator.place import BLOCK_HEIGHT, REST
-from a2g_cli.simulator.shifts import Shift
-
-STEP = 0.018
-"""Longest horizontal and longest vertical displacement in one step [m]."""
-HOVER = 0.085
-"""Height of the tool at which open fingers pass over a block [m]."""
-CARRY = 0.06
-"""How high a held block is lifted on its way [m]."""
-PLACED = 0.018
-"""A block that stands this near to its goal is left alone [m]."""
+from a2g_cli.simulator.scenes.scene import Scene
 
 
 class PrivilegedRobot(Protocol):
     """What the expert needs: the truth, and actions for wanted displacements."""
 
     @property
-    def shift(self) -> Shift:
-        """How this deployment differs."""
+    def task(self) -> Scene:
+        """The scene with its law."""
 
     def state(self) -> State:
         """Return the true present state."""
@@ -41,99 +28,22 @@ class PrivilegedRobot(Protocol):
 
 
 class ScriptedExpert:
-    """Solves ``place`` from any state in reach."""
+    """Solves a scene from any state in reach."""
 
     def __init__(self, robot: PrivilegedRobot) -> None:
         self._robot = robot
-        self._grip = robot.shift.thing.half_width / FINGER_STROKE
 
     def act(self, goal: Goal) -> Vector:
-        """Return the action (4,) for the present state."""
-        displacement, opening = law(self._robot.state(), _truth(goal), self._grip)
+        """Return the action (4,) for the present state. Raises GoalError."""
+        displacement, opening = self._robot.task.law(self._robot.state(), _truth(goal))
         return self._robot.action_for(displacement, opening)
 
     def done(self, goal: Goal) -> bool:
-        """Whether the block is at the goal and the arm back at rest."""
-        state = self._robot.state()
-        home = math.dist(state["tool"][:3], REST) < 0.012 and state["tool"][3] > 0.9
-        return home and _rests_at(state, _truth(goal))
-
-
-def law(state: State, goal: State, grip: float) -> tuple[NDArray[np.float64], float]:
-    """Return the wanted displacement (3,) of the tool, table frame [m], and the wanted opening.
-
-    ``grip`` is the opening at which the fingers touch the block.
-    """
-    block, tool = np.array(state["block"][:3]), np.array(state["tool"][:3])
-    opening = state["tool"][3]
-    if _is_held(block, tool, opening, grip):
-        motion, opening = _carry(block, np.array(goal["block"][:3]), opening, grip)
-    elif _rests_at(state, goal):
-        motion, opening = _retreat(tool, opening, grip)
-    else:
-        motion, opening = _fetch(block, tool, opening)
-    motion[:2] *= min(1.0, STEP / (float(np.hypot(*motion[:2])) + 1e-9))
-    motion[2] = min(STEP, max(-STEP, motion[2]))
-    return motion, opening
-
-
-def _fetch(block: NDArray[np.float64], tool: NDArray[np.float64], opening: float) -> tuple[NDArray[np.float64], float]:
-    """Come down on the block through a funnel: the nearer above it, the lower; then close."""
-    away = block - tool
-    aside = float(np.hypot(away[0], away[1]))
-    # Closed fingers open above the block, not on it.
-    still_closed = _ramp(0.95 - opening, 0.0, 0.2) * _ramp(tool[2], 0.045, 0.065)
-    height = BLOCK_HEIGHT + (HOVER - BLOCK_HEIGHT) * max(_smooth(aside, 0.006, 0.035), still_closed)
-    # Too low to pass over the block: rise first.
-    free = 1.0 - _ramp(height - tool[2], 0.008, 0.03)
-    around = max(aside, abs(float(tool[2]) - BLOCK_HEIGHT))
-    return np.array([free * away[0], free * away[1], height - tool[2]]), _ramp(around, 0.007, 0.014)
-
-
-def _carry(
-    block: NDArray[np.float64], goal: NDArray[np.float64], opening: float, grip: float
-) -> tuple[NDArray[np.float64], float]:
-    """Lift, carry and lower along an arc over the way that is left; let go on the table at the goal."""
-    way = goal[:2] - block[:2]
-    left = float(np.hypot(way[0], way[1]))
-    lifted = float(block[2]) - BLOCK_HEIGHT
-    firm = _ramp(grip + 0.06 - opening, 0.0, 0.03)
-    rise = firm * (CARRY * _smooth(left, 0.008, 0.06) - lifted)
-    free = max(_ramp(lifted, 0.002, 0.02), 1.0 - _ramp(left, 0.02, 0.04))
-    let_go = _ramp(0.011 - left, 0.0, 0.004) * _ramp(0.009 - lifted, 0.0, 0.004)
-    return np.array([free * way[0], free * way[1], rise]), let_go
-
-
-def _retreat(tool: NDArray[np.float64], opening: float, grip: float) -> tuple[NDArray[np.float64], float]:
-    """Straight up from between open fingers, then home."""
-    home = np.array(REST) - tool
-    free = _smooth(float(tool[2]), 0.05, 0.10)
-    clear = max(free, _ramp(opening, grip + 0.08, grip + 0.2))
-    return np.array([free * home[0], free * home[1], clear * home[2]]), 1.0
-
-
-def _is_held(block: NDArray[np.float64], tool: NDArray[np.float64], opening: float, grip: float) -> bool:
-    aside = float(np.hypot(*(block - tool)[:2]))
-    return aside < 0.016 and abs(float(block[2] - tool[2])) < 0.025 and grip - 0.12 < opening < grip + 0.06
-
-
-def _rests_at(state: State, goal: State) -> bool:
-    block = state["block"]
-    return math.dist(block[:2], goal["block"][:2]) < PLACED and abs(block[2] - BLOCK_HEIGHT) < 0.008
+        """Whether nothing is left to do. Raises GoalError."""
+        return self._robot.task.done(self._robot.state(), _truth(goal))
 
 
 def _truth(goal: Goal) -> State:
     if goal.truth is None:
         raise GoalError(f"goal {goal.name!r} carries no true state, and the expert works from nothing else")
     return goal.truth
-
-
-def _ramp(value: float, low: float, high: float) -> float:
-    """0 up to ``low``, 1 from ``high`` on, straight between."""
-    return min(1.0, max(0.0, (float(value) - low) / (high - low)))
-
-
-def _smooth(value: float, low: float, high: float) -> float:
-    """Like _ramp, without its kinks: 3 s^2 - 2 s^3."""
-    share = _ramp(value, low, high)
-    return share * share * (3.0 - 2.0 * share)

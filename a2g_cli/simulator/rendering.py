@@ -62,6 +62,13 @@ class Renderer:
         image: Image = self._renderer.render()
         return image
 
+    def refresh(self, texture: int) -> None:
+        """Send a texture whose pixels changed in the model to the graphics memory."""
+        # mujoco.Renderer has no public way to its context, and a texture that changes is cheaper than any other ink.
+        context = self._renderer._mjr_context
+        self._renderer._gl_context.make_current()
+        mujoco.mjr_uploadTexture(self._renderer.model, context, texture)
+
     def close(self) -> None:
         """Free the OpenGL context."""
         self._renderer.close()

@@ -8,19 +8,7 @@ from a2g_cli.errors import UnknownNameError, UsageError
 
 Colour = tuple[float, float, float]
 """Red, green, blue, 0 to 1."""
-
-
-@dataclass(frozen=True)
-class Thing:
-    """What lies on the table."""
-
-    shape: str = "box"
-    """``"box"`` or ``"cylinder"``."""
-    half_width: float = 0.024
-    """[m]."""
-    half_height: float = 0.024
-    """[m]."""
-    colour: Colour = (0.87, 0.13, 0.11)
+MAT: Colour = (0.86, 0.84, 0.78)
 
 
 @dataclass(frozen=True)
@@ -35,7 +23,12 @@ class Shift:
     """Cameras rolled about their line of sight [rad]."""
     mount_yaw: float = 0.0
     """The arm walked round the workspace's centre by this angle, facing it [rad]."""
-    thing: Thing = Thing()
+    novelty: float = 0.0
+    """How far the things are on their way to others, unlike any in the demonstrations: 0 none, 1 all of it."""
+    unseen: bool = False
+    """Ask for what no demonstration shows: other words and figures, other things."""
+    mat_colour: Colour = MAT
+    """What the arm works on."""
     light_swing: float = 0.0
     """The light carried round the vertical by this angle [rad]."""
     light_scale: float = 1.0
@@ -60,21 +53,19 @@ def _remounted(strength: float) -> Shift:
 
 
 def _new_object(strength: float) -> Shift:
-    red, share = Thing(), 0.3 * strength
-    thing = Thing(
-        shape="cylinder",
-        half_width=_blend(red.half_width, 0.020, share),
-        half_height=_blend(red.half_height, 0.032, share),
-        colour=_blend_colours(red.colour, (0.10, 0.30, 0.85), share),
-    )
-    return Shift(thing=thing)
+    return Shift(novelty=0.3 * strength)
+
+
+def _unseen(strength: float) -> Shift:
+    # What is asked is unseen at every strength; how strange it looks grows.
+    return Shift(unseen=True, novelty=0.5 * strength, mat_colour=blend_colours(MAT, (0.62, 0.72, 0.66), strength))
 
 
 def _relit(strength: float) -> Shift:
     return Shift(
         light_swing=math.radians(52) * strength,
         light_scale=math.exp(-0.24 * strength),
-        light_colour=_blend_colours((1.0, 1.0, 1.0), (1.0, 0.895, 0.77), strength),
+        light_colour=blend_colours((1.0, 1.0, 1.0), (1.0, 0.895, 0.77), strength),
     )
 
 
@@ -88,6 +79,7 @@ SHIFTS: dict[str, Callable[[float], Shift]] = {
     "new-object": _new_object,
     "relit": _relit,
     "remounted": _remounted,
+    "unseen": _unseen,
     "weak-motors": _weak_motors,
 }
 MAX_STRENGTH = 2.0
@@ -116,10 +108,12 @@ def parse_shift(text: str) -> Shift:
     return Shift(**{**vars(effects), "name": name, "strength": strength})
 
 
-def _blend(start: float, end: float, share: float) -> float:
+def blend(start: float, end: float, share: float) -> float:
+    """Return the value ``share`` of the way from ``start`` to ``end``."""
     return start + (end - start) * share
 
 
-def _blend_colours(start: Colour, end: Colour, share: float) -> Colour:
-    red, green, blue = (min(1.0, max(0.0, _blend(a, b, share))) for a, b in zip(start, end, strict=True))
+def blend_colours(start: Colour, end: Colour, share: float) -> Colour:
+    """Return the colour ``share`` of the way from ``start`` to ``end``, within 0 to 1."""
+    red, green, blue = (min(1.0, max(0.0, blend(a, b, share))) for a, b in zip(start, end, strict=True))
     return red, green, blue

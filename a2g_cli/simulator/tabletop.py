@@ -1,8 +1,6 @@
-"""The tabletop: a mat, a block and the arm, all made of primitives; states in, physics on, states out.
+"""The tabletop: the arm and a scene's things, all made of primitives; states in, physics on, states out.
 
-Table frame: origin at the workspace's centre on the mat, x away from the arm, y to the arm's left, z up [m].
-A state is ``{"block": [x, y, z, qw, qx, qy, qz], "tool": [x, y, z, opening]}``, in the table frame: the same under every
-shift. ``z`` of the block is that of a 4.8 cm block standing there, whatever stands there instead.
+Frames and states are those of ``scenes/scene.py``.
 """
 
 import math
@@ -14,7 +12,8 @@ from a2g_cli.episode import Image, State
 from a2g_cli.simulator import arm
 from a2g_cli.simulator.arm import Position
 from a2g_cli.simulator.rendering import Renderer, quality_xml
-from a2g_cli.simulator.shifts import Shift, Thing
+from a2g_cli.simulator.scenes.scene import Scene
+from a2g_cli.simulator.shifts import Shift
 
 import mujoco  # isort: skip - after rendering, which chooses the OpenGL backend
 
@@ -31,28 +30,27 @@ TOOL_LOW = np.array([-0.19, -0.17, 0.016])
 TOOL_HIGH = np.array([0.15, 0.17, 0.24])
 """Where the tool may go, table frame [m]: the limits belong to the table, not to where the arm happens to stand."""
 
-BLOCK = Thing()
 CAMERAS = ("front", "side", "wrist")
 
 
 class Tabletop:
     """One model of the scene under one shift, its state, and optionally its pictures."""
 
-    def __init__(self, shift: Shift, size: int) -> None:
-        self.shift = shift
-        self.model = mujoco.MjModel.from_xml_string(scene_xml(shift, size))
+    def __init__(self, scene: Scene, size: int) -> None:
+        self.scene, self.shift = scene, scene.shift
+        self.model = mujoco.MjModel.from_xml_string(scene_xml(scene, size))
         self._data = mujoco.MjData(self.model)
         self._pictured = mujoco.MjData(self.model)
         self._renderer: Renderer | None = None
         self._size = size
-        yaw = shift.mount_yaw
+        yaw = self.shift.mount_yaw
         self._turn = np.array(
             [[math.cos(yaw), -math.sin(yaw), 0.0], [math.sin(yaw), math.cos(yaw), 0.0], [0.0, 0.0, 1.0]]
         )
         self._mount = self._turn @ np.array([-MOUNT_DISTANCE, 0.0, 0.0])
         self._tool_site = self.model.site("tool").id
-        self._block_at = int(self.model.joint("block").qposadr[0])
-        self._lift = shift.thing.half_height - BLOCK.half_height
+        self._things = {name: (int(self.model.joint(name).qposadr[0]), lift) for name, lift in scene.things.items()}
+        self._fixtures = {name: int(self.model.body(name).mocapid[0]) for name in scene.fixtures}
 
     def open_graphics(self) -> None:
         """Create the OpenGL context. Raises HardwareError."""
@@ -83,13 +81,19 @@ class Tabletop:
 
     def state(self) -> State:
         """Return the true present state."""
-        block = np.array(self._data.qpos[self._block_at : self._block_at + 7])
-        block[2] -= self._lift
-        return {"block": block.tolist(), "tool": [*self.tool().tolist(), self.opening()]}
+        state: State = {}
+        for name, (at, lift) in self._things.items():
+            pose = np.array(self._data.qpos[at : at + 7])
+            pose[2] -= lift
+            state[name] = pose.tolist()
+        for name, index in self._fixtures.items():
+            state[name] = self._data.mocap_pos[index, :2].tolist()
+        return {**state, "tool": [*self.tool().tolist(), self.opening()], **self.scene.marks()}
 
     def set_state(self, state: State) -> None:
         """Put the scene into ``state``, at rest; nothing of what was before is left."""
         self._put(self._data, state)
+        self.scene.begin(state)
 
     def drive(self, target: Position, opening: float) -> None:
         """Send the tool to ``target`` (3,), table frame [m], the fingers to ``opening``; one control period passes."""
@@ -100,48 +104,49 @@ class Tabletop:
         for step in range(1, RAMP + 1):
             self._data.ctrl[:] = start + (end - start) * (step / RAMP)
             mujoco.mj_step(self.model, self._data)
+            if step % (RAMP // 2) == 0:
+                self.scene.moved(self.tool())
         mujoco.mj_step(self.model, self._data, round(PERIOD / TIMESTEP) - RAMP)
         # A step leaves positions one step behind the joints: what is read and drawn must be of now.
         mujoco.mj_kinematics(self.model, self._data)
         mujoco.mj_camlight(self.model, self._data)
+        self.scene.moved(self.tool())
 
     def draw(self, camera: str) -> Image:
         """Return what ``camera`` sees now."""
-        return self._draw(self._data, camera)
+        return self._draw(self._data, camera, self.scene.marks())
 
     def draw_state(self, state: State, camera: str) -> Image:
         """Return what ``camera`` would see of ``state``; the present state is not touched."""
         self._put(self._pictured, state)
-        return self._draw(self._pictured, camera)
+        return self._draw(self._pictured, camera, state)
 
-    def _draw(self, data: Any, camera: str) -> Image:
+    def _draw(self, data: Any, camera: str, marks: State) -> Image:
         if self._renderer is None:
             raise RuntimeError("open_graphics() comes before draw()")
+        for texture in self.scene.dress(self.model, marks):
+            self._renderer.refresh(texture)
         return self._renderer.draw(data, camera)
 
     def _put(self, data: Any, state: State) -> None:
         mujoco.mj_resetData(self.model, data)
         tool = np.asarray(state["tool"], dtype=np.float64)
-        block = np.array(state["block"], dtype=np.float64)
         finger = float(tool[3]) * arm.FINGER_STROKE
         data.qpos[:7] = [*arm.joint_angles(self.to_base(tool[:3])), finger, finger]
         data.ctrl[:] = data.qpos[:7]
-        if is_around(state):
+        if self.scene.is_held(state):
             data.ctrl[5:] = 0.0
-        block[2] += self._lift
-        data.qpos[self._block_at : self._block_at + 7] = block
+        for name, (at, lift) in self._things.items():
+            data.qpos[at : at + 7] = state[name]
+            data.qpos[at + 2] += lift
+        for name, index in self._fixtures.items():
+            data.mocap_pos[index, :2] = state[name]
         mujoco.mj_forward(self.model, data)
 
 
-def is_around(state: State) -> bool:
-    """Whether the block stands between the fingers and they are closed on it or nearly so."""
-    block, tool = state["block"], state["tool"]
-    beside = math.hypot(block[0] - tool[0], block[1] - tool[1])
-    return beside < 0.02 and abs(block[2] - tool[2]) < 0.035 and tool[3] < 0.68
-
-
-def scene_xml(shift: Shift, size: int) -> str:
-    """Return the MJCF of the whole scene under ``shift``, for pictures of ``size`` pixels."""
+def scene_xml(scene: Scene, size: int) -> str:
+    """Return the MJCF of the whole ``scene``, for pictures of ``size`` pixels."""
+    shift = scene.shift
     yaw = shift.mount_yaw
     mount = MOUNT_DISTANCE * np.array([-math.cos(yaw), -math.sin(yaw), 0.0])
     return f"""
@@ -149,6 +154,7 @@ def scene_xml(shift: Shift, size: int) -> str:
   <compiler angle="radian" autolimits="true"/>
   <option timestep="{TIMESTEP}" integrator="implicitfast" cone="elliptic" impratio="10"/>
   {quality_xml(size)}
+  <asset>{scene.assets_xml()}</asset>
   <default>
     <default class="look"><geom contype="0" conaffinity="0" mass="0"/></default>
     <default class="pad"><geom contype="2" conaffinity="1" condim="4" friction="1.2 .02 .001" mass="0"/></default>
@@ -156,12 +162,11 @@ def scene_xml(shift: Shift, size: int) -> str:
   <worldbody>
     {_light_xml(shift)}
     <geom class="look" type="plane" size="8 8 1" pos="0 0 -.004" rgba=".28 .38 .45 1"/>
-    <geom name="mat" type="box" size=".165 .195 .01" pos="0 0 -.01" rgba=".86 .84 .78 1" contype="2" conaffinity="1"
-      friction=".8 .02 .001"/>
+    {scene.surface_xml()}
     <geom name="table" type="plane" size="3 3 1" pos="0 0 -.0005" rgba="0 0 0 0" contype="2" conaffinity="1"/>
     {_cameras_xml(shift)}
-    {arm.body_xml(mount, yaw, on_hand=_wrist_camera_xml(shift))}
-    {_thing_xml(shift.thing)}
+    {arm.body_xml(mount, yaw, on_hand=_wrist_camera_xml(shift) + scene.on_hand_xml())}
+    {scene.bodies_xml()}
   </worldbody>
   <actuator>{arm.actuator_xml()}</actuator>
 </mujoco>"""
@@ -169,21 +174,6 @@ def scene_xml(shift: Shift, size: int) -> str:
 
 def _opening(data: Any) -> float:
     return float(min(1.0, max(0.0, data.qpos[5:7].mean() / arm.FINGER_STROKE)))
-
-
-def _thing_xml(thing: Thing) -> str:
-    size = (
-        f"{thing.half_width:.6g} {thing.half_width:.6g} {thing.half_height:.6g}"
-        if thing.shape == "box"
-        else f"{thing.half_width:.6g} {thing.half_height:.6g}"
-    )
-    red, green, blue = thing.colour
-    return f"""
-    <body name="block" pos="0 0 {thing.half_height:.6g}">
-      <freejoint name="block"/>
-      <geom name="block" type="{thing.shape}" size="{size}" mass=".06" rgba="{red:.4g} {green:.4g} {blue:.4g} 1"
-        condim="4" friction="1.2 .02 .001" contype="1" conaffinity="2"/>
-    </body>"""
 
 
 def _light_xml(shift: Shift) -> str:

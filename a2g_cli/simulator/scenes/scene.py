@@ -1,0 +1,136 @@
+"""What a scene is: things on the table, draws of start and goal, a test of success, and an expert's law.
+
+A state is ``{"tool": [x, y, z, opening], <thing>: [x, y, z, qw, qx, qy, qz], <fixture>: [x, y], ...}`` in the table frame
+[m]: origin at the workspace's centre on the mat, x away from the arm, y to the arm's left, z up. The same under every shift.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2g_cli.episode import State
+from a2g_cli.simulator.shifts import Shift
+
+REST = (-0.16, 0.0, 0.16)
+"""Where the tool waits, table frame [m]: retracted and high, hiding nothing of the workspace."""
+REST_VARIATION = 0.02
+"""The tool starts within this of REST, per axis [m]."""
+
+
+class Scene(ABC):
+    """One task under one shift. Knows MJCF and states; physics and pictures are the tabletop's."""
+
+    name: ClassVar[str]
+    limit: ClassVar[int]
+    """Steps that an evaluation episode may take, unless the user says otherwise."""
+    demonstration_limit: ClassVar[int]
+    """Steps that the expert may take."""
+    disturbance: ClassVar[float] = 1.0
+    """How far this task can bear the pushes of demonstrations, relative (simulator/disturbance.py)."""
+
+    def __init__(self, shift: Shift) -> None:
+        self.shift = shift
+
+    # --- what stands on the table ---
+
+    @property
+    def things(self) -> Mapping[str, float]:
+        """Bodies that move freely, each with a free joint of its own name -> height of its centre above the state's z [m].
+
+        A state's z is that of the thing in the demonstrations, whatever stands there under a shift.
+        """
+        return {}
+
+    @property
+    def fixtures(self) -> Sequence[str]:
+        """Bodies that stand fast during an episode but elsewhere in each: mocap bodies of these names, placed at x, y."""
+        return ()
+
+    def surface_xml(self) -> str:
+        """Return the MJCF of what the arm works on; its top is z = 0."""
+        red, green, blue = self.shift.mat_colour
+        return (
+            f'<geom name="mat" type="box" size=".165 .195 .01" pos="0 0 -.01" rgba="{red:.4g} {green:.4g} {blue:.4g} 1"'
+            ' contype="2" conaffinity="1" friction=".8 .02 .001"/>'
+        )
+
+    @abstractmethod
+    def bodies_xml(self) -> str:
+        """Return the MJCF bodies of all things and fixtures.
+
+        Fingers, mat and table have contype 2, conaffinity 1: a thing has contype 1, conaffinity 2, or 3 to meet other things.
+        """
+
+    def assets_xml(self) -> str:
+        """Return MJCF ``asset`` children: textures and materials."""
+        return ""
+
+    def on_hand_xml(self) -> str:
+        """Return MJCF that rides on the hand, whose origin is the wrist; the tool point is TOOL_DROP below it."""
+        return ""
+
+    def is_held(self, state: State) -> bool:  # noqa: ARG002
+        """Whether the fingers are closed on something in ``state``: then they are told to press, not to stay."""
+        return False
+
+    # --- what MuJoCo's state does not hold (ink on a board) ---
+
+    def begin(self, state: State) -> None:  # noqa: B027
+        """The live world was put into ``state``."""
+
+    def moved(self, tool: NDArray[np.float64]) -> None:  # noqa: B027
+        """The live tool (3,) has moved a little [m]; called several times in a control period."""
+
+    def marks(self) -> State:
+        """Return the live part of the state that MuJoCo does not hold."""
+        return {}
+
+    def dress(self, model: Any, state: State) -> Sequence[int]:  # noqa: ARG002
+        """Make ``model`` look like the marks in ``state``; return the ids of textures whose pixels changed."""
+        return ()
+
+    # --- what is asked ---
+
+    @abstractmethod
+    def draw(self, random: np.random.Generator) -> tuple[State, State]:
+        """Draw a start and a goal that the start does not satisfy."""
+
+    @abstractmethod
+    def default_state(self) -> State:
+        """Return the state of a scene that nobody has set up yet."""
+
+    @abstractmethod
+    def goal_state(self, values: Mapping[str, Sequence[float]]) -> State:
+        """Return the goal state that a person describes: thing -> numbers.
+
+        Raises:
+            UnknownNameError: there is no such thing.
+            UsageError: wrong count of numbers, or out of reach or of the picture.
+        """
+
+    @abstractmethod
+    def reached(self, state: State, goal: State) -> bool:
+        """Whether ``state`` satisfies ``goal``: a geometric test, published in the README."""
+
+    # --- how an expert does it ---
+
+    @abstractmethod
+    def law(self, state: State, goal: State) -> tuple[NDArray[np.float64], float]:
+        """Return the tool's wanted displacement (3,), table frame [m], and its opening: a function of the states alone."""
+
+    @abstractmethod
+    def done(self, state: State, goal: State) -> bool:
+        """Whether the expert has nothing left to do: the goal is reached and the arm back at rest."""
+
+    def diverse_start(self, start: State, random: np.random.Generator) -> State:  # noqa: ARG002
+        """Return ``start`` changed into one from the midst of the work, so that demonstrations cover recovery."""
+        return start
+
+
+def rest_tool(random: np.random.Generator | None = None) -> list[float]:
+    """Return the tool's part of a state at rest, gripper open; near rest when ``random`` is given."""
+    away = np.zeros(3) if random is None else random.uniform(-REST_VARIATION, REST_VARIATION, size=3)
+    return [*(np.array(REST) + away).tolist(), 1.0]
