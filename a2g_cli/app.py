@@ -59,10 +59,12 @@ def run(
     scene: options.Scene = None,
     robot: options.Robot = None,
     base: options.Base = None,
-    steps: options.Steps = 80,
+    steps: options.Steps = None,
     seed: options.Seed = 0,
     session: Annotated[str | None, typer.Option("--session", metavar="NAME", help="Name of the session.")] = None,
     imagine: Annotated[bool, typer.Option(help="Show the imagined plan in the live view.")] = True,
+    execute: options.Execute = None,
+    action_steps: options.ActionSteps = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
@@ -70,10 +72,12 @@ def run(
 
     def work() -> "Report":
         from a2g_cli.commands.run import run as roll
+        from a2g_cli.policy.acting import acting_from
 
         place = _place(workspace)
         deployment = _deployment(place, robot, scene=scene, shift=shift)
-        return roll(place, deployment, goals, episodes, adapter, base, steps, seed, session, imagine)
+        acting = acting_from(execute=execute, action_steps=action_steps)
+        return roll(place, deployment, goals, episodes, adapter, base, steps, seed, session, imagine, acting)
 
     _finish(as_json, work)
 
@@ -156,7 +160,7 @@ def improve(
     scene: options.Scene = None,
     robot: options.Robot = None,
     base: options.Base = None,
-    steps: options.Steps = 80,
+    steps: options.Steps = None,
     seed: options.Seed = 0,
     session: Annotated[str | None, typer.Option("--session", metavar="NAME", help="Name of the session.")] = None,
     workspace: options.Workspace = None,
@@ -192,8 +196,10 @@ def evaluate(
     scene: options.Scene = None,
     robot: options.Robot = None,
     base: options.Base = None,
-    steps: options.Steps = 80,
+    steps: options.Steps = None,
     seed: options.Seed = 0,
+    execute: options.Execute = None,
+    action_steps: options.ActionSteps = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
@@ -201,10 +207,12 @@ def evaluate(
 
     def work() -> "Report":
         from a2g_cli.commands.evaluate import evaluate_adapters
+        from a2g_cli.policy.acting import acting_from
 
         place = _place(workspace)
         deployment = _deployment(place, robot, scene=scene, shift=shift)
-        return evaluate_adapters(place, deployment, adapter or [], base, episodes, steps, seed)
+        acting = acting_from(execute=execute, action_steps=action_steps)
+        return evaluate_adapters(place, deployment, adapter or [], base, episodes, steps, seed, acting)
 
     _finish(as_json, work)
 

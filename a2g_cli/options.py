@@ -31,6 +31,16 @@ Adapter = Annotated[
     str | None,
     typer.Option("--adapter", metavar="NAME", help="Adapter, or none, random, still; else the active one."),
 ]
-Steps = Annotated[int, typer.Option("--steps", min=1, help="Most actions in an episode.")]
+Steps = Annotated[
+    int | None, typer.Option("--steps", min=1, help="Most actions in an episode; else the scene's own limit.")
+]
+Execute = Annotated[
+    int | None,
+    typer.Option("--execute", metavar="N", min=1, help="Actions executed before the next plan; else 4."),
+]
+ActionSteps = Annotated[
+    int | None,
+    typer.Option("--action-steps", metavar="N", min=1, help="Denoising steps over a plan's actions; else 5."),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]

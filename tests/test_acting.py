@@ -1,12 +1,17 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 from policy_examples import goal, network, observation, spec
 
+from a2g_cli.errors import UsageError
+from a2g_cli.options import ActionSteps, Execute
 from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.acting import Act2GoalPolicy, ActingSettings
+from a2g_cli.policy.acting import EXECUTE, Act2GoalPolicy, ActingSettings, acting_from
 from a2g_cli.policy.floors import RandomPolicy, StillPolicy
 from a2g_cli.policy.policy import Plan, PlanRequest, Policy
+from a2g_cli.policy.temporal_hashing import TemporalHashing
 
 ROBOT = spec(cameras=2)
 
@@ -60,14 +65,35 @@ def test_what_is_seen_and_what_is_wanted_both_matter(model: Act2Goal) -> None:
     assert not np.allclose(chunks[0], chunks[2])
 
 
-@pytest.mark.parametrize(("execute", "given"), [(1, 1), (4, 4), (8, 8), (50, 8)])
+@pytest.mark.parametrize(("execute", "given"), [(1, 1), (None, EXECUTE), (4, 4), (8, 8)])
 def test_as_many_actions_as_asked_for_are_executed_but_never_distal_ones(
-    model: Act2Goal, execute: int, given: int
+    model: Act2Goal, execute: int | None, given: int
 ) -> None:
     plan = Act2GoalPolicy(model, ActingSettings(execute=execute)).plan([request()])[0]
     whole = Act2GoalPolicy(model, ActingSettings(execute=8)).plan([request()])[0]
     assert plan.chunk.shape == (given, 4)
     np.testing.assert_allclose(plan.chunk, whole.chunk[:given], atol=1e-6)
+
+
+def test_a_plan_that_is_too_short_for_what_is_asked_of_it_is_refused(model: Act2Goal) -> None:
+    with pytest.raises(UsageError, match="9 actions cannot be executed of a plan that holds 8"):
+        Act2GoalPolicy(model, ActingSettings(execute=9))
+
+
+def test_of_a_plan_shorter_than_usual_all_is_executed() -> None:
+    short = network(cameras=2, hashing=TemporalHashing(proximal=2, stride=2))
+    assert len(Act2GoalPolicy(short).plan([request()])[0].chunk) == 2
+
+
+def test_what_was_not_given_is_as_it_would_be_without_asking() -> None:
+    assert acting_from(execute=None, action_steps=None) == ActingSettings()
+    assert acting_from(execute=2, action_steps=None) == ActingSettings(execute=2)
+
+
+def test_the_help_states_the_defaults() -> None:
+    told = {name: get_args(of)[1].help for name, of in (("execute", Execute), ("steps", ActionSteps))}
+    assert told["execute"].endswith(f"else {EXECUTE}.")
+    assert told["steps"].endswith(f"else {ActingSettings().action_steps}.")
 
 
 def test_at_temperature_zero_the_actions_own_noise_does_not_count() -> None:

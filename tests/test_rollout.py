@@ -11,10 +11,10 @@ from a2g_cli.errors import HardwareError, RecordingError, SafetyStop
 from a2g_cli.policy.policy import Plan, PlanRequest
 from a2g_cli.recording.assemble import salvage
 from a2g_cli.recording.reader import read_episode
-from a2g_cli.robots.robot import Robot, Trial
+from a2g_cli.robots.robot import EPISODE_LIMIT, Robot, Trial
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.session.recorder import Recorder
-from a2g_cli.session.rollout import Job, RolloutSettings, roll_out
+from a2g_cli.session.rollout import Job, RolloutSettings, limit_for, roll_out
 
 RIGHT = np.array([0.01, 0.0, 0.0, 1.0], np.float32)
 
@@ -114,6 +114,28 @@ def test_an_episode_has_exactly_as_many_actions_as_the_limit_and_one_frame_more(
     assert (outcome.success, outcome.judge, outcome.stopped_by) == (False, "truth", "steps")
     assert len(policy.asked) == -(-limit // chunk)
     assert not sink.abandoned
+
+
+class Hurried(SimRobot):
+    """A robot whose task allows six actions."""
+
+    limit = 6  # type: ignore[assignment]
+
+
+def test_without_a_limit_an_episode_is_as_long_as_the_robot_s_own_task_allows(trials: list[Trial]) -> None:
+    robot, sink = Hurried(size=16), Kept()
+    robot.connect()
+    try:
+        list(roll_out([robot], [job(trials[0], sink)], steady(), RolloutSettings()))
+    finally:
+        robot.close()
+    assert len(sink.sent) == 6
+
+
+def test_whoever_says_nothing_of_a_limit_has_a_general_one() -> None:
+    assert limit_for(SimRobot(size=16), RolloutSettings()) == SimRobot(size=16).task.limit
+    assert limit_for(SimRobot(size=16), RolloutSettings(limit=3)) == 3
+    assert limit_for(object(), RolloutSettings()) == EPISODE_LIMIT  # type: ignore[arg-type]
 
 
 def test_a_plan_is_asked_for_from_the_latest_observation(robots: list[SimRobot], trials: list[Trial]) -> None:

@@ -13,6 +13,7 @@ from a2g_cli.commands.report import Report
 from a2g_cli.commands.run import run
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.pictures import picture
+from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.session.evaluate import draw_trials
 from a2g_cli.session.improve import ImproveSettings
@@ -41,7 +42,7 @@ def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: in
     for image in goal.images.values():
         console.print(picture(image, 32))
     console.rule("2 · one try with the base alone")
-    first = run(workspace, deployment, [GOAL], 1, "none", None, 80, 0, None, imagine=True)
+    first = run(workspace, deployment, [GOAL], 1, "none", None, None, 0, None, imagine=True, acting=ActingSettings())
     if first.exit_code == 130:
         return first
     console.rule(f"3 · practice: {rounds} rounds")

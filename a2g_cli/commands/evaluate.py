@@ -9,6 +9,7 @@ from a2g_cli.display.console import stderr_console
 from a2g_cli.display.tables import results_table
 from a2g_cli.display.training_view import training_view
 from a2g_cli.policy import checkpoint
+from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.robots.robot import shift_of
 from a2g_cli.session.evaluate import Result, draw_trials, evaluate
@@ -26,8 +27,9 @@ def evaluate_adapters(
     adapters: Sequence[str],
     base: Path | None,
     episodes: int,
-    steps: int,
+    steps: int | None,
     seed: int,
+    acting: ActingSettings,
 ) -> Report:
     """Roll each adapter out on the same trials; without names, the active one.
 
@@ -39,7 +41,7 @@ def evaluate_adapters(
     settings = RolloutSettings(limit=steps, stop_on_truth=True)
     results: list[Result] = []
     with training_view(stderr_console()) as view, deployment.connected(lanes=min(LANES, episodes)) as robots:
-        players = Players(base or checkpoint.SHIPPED, shelf, robots[0].spec)
+        players = Players(base or checkpoint.SHIPPED, shelf, robots[0].spec, acting)
         policies = [(name, players.get(name)) for name in names]  # a name that is wrong is wrong at once
         trials = draw_trials(robots[0], "evaluation", seed, episodes)
         for name, policy in policies:

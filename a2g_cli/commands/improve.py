@@ -22,7 +22,7 @@ from a2g_cli.session.evaluate import draw_trials, evaluate
 from a2g_cli.session.improve import Improvement, ImproveSettings
 from a2g_cli.session.interrupt import Interrupt
 from a2g_cli.session.players import Players
-from a2g_cli.session.rollout import RolloutSettings
+from a2g_cli.session.rollout import RolloutSettings, limit_for
 from a2g_cli.workspace import Workspace
 
 
@@ -69,11 +69,7 @@ def improve(
     """
     goals = [goal_store.load_goal(workspace, name) for name in names]
     shelf, folder = Shelf(workspace), base or checkpoint.SHIPPED
-    limit = settings.rollout.limit
-    # What has not arrived by three quarters of the limit arrives by detours, if at all, and detours are bad to imitate.
-    practice = replace(settings.rollout, limit=max(1, limit * 3 // 4), arrived_below=checkpoint.arrived_below(folder))
-    settings = replace(settings, rollout=practice)
-    judged = RolloutSettings(limit=limit, stop_on_truth=True)
+    arrived_below = checkpoint.arrived_below(folder)
     lanes = min(LANES, max(evaluation, settings.episodes))
     with (
         training_view(stderr_console()) as plain,
@@ -83,6 +79,11 @@ def improve(
     ):
         view = _View(plain)
         spec, shift = robots[0].spec, shift_of(robots[0])
+        limit = limit_for(robots[0], settings.rollout)
+        # What has not arrived by three quarters of the limit arrives by detours, if at all, and detours are bad to imitate.
+        practice = replace(settings.rollout, limit=max(1, limit * 3 // 4), arrived_below=arrived_below)
+        settings = replace(settings, rollout=practice)
+        judged = RolloutSettings(limit=limit, stop_on_truth=True)
         for goal in goals:
             goal_store.check_goal(goal, spec)
         players = Players(folder, shelf, spec, ActingSettings())

@@ -25,7 +25,7 @@ from a2g_cli.robots.robot import InstrumentedRobot, Robot, shift_of
 from a2g_cli.session.interrupt import Interrupt
 from a2g_cli.session.players import FLOORS, Players
 from a2g_cli.session.recorder import Recorder
-from a2g_cli.session.rollout import Job, RolloutSettings, roll_out
+from a2g_cli.session.rollout import Job, RolloutSettings, limit_for, roll_out
 from a2g_cli.workspace import Workspace
 
 _MOST_RESETS = 50
@@ -51,10 +51,11 @@ def run(
     episodes: int,
     adapter: str | None,
     base: Path | None,
-    steps: int,
+    steps: int | None,
     seed: int,
     session_name: str | None,
     imagine: bool,
+    acting: ActingSettings,
 ) -> Report:
     """Roll ``episodes`` episodes out for each goal.
 
@@ -71,7 +72,8 @@ def run(
         for goal in goals:
             for warning in goal_store.check_goal(goal, robot.spec):
                 console.print(f"[yellow]note:[/] {warning}")
-        acting = ActingSettings(imagine_steps=4 if imagine and draws_pictures(console) else 0)
+        if imagine and draws_pictures(console):
+            acting = replace(acting, imagine_steps=4)
         players = Players(folder, shelf, robot.spec, acting)
         policy = players.get(name)
         settings = RolloutSettings(limit=steps, arrived_below=players.arrived_below(name))
@@ -154,7 +156,7 @@ def _roll_each(
         if interrupt():
             break
         path = session.next_path()
-        view.episode_started(i, len(wanted), goal, settings.limit)
+        view.episode_started(i, len(wanted), goal, limit_for(robot, settings))
         timed = _Timed(view)
         recorder = Recorder(path, robot.spec, goal, replace(provenance, settings={"index": i}))
         job = _job(goal, (provenance.seed or 0) * 100_003 + i, recorder)

@@ -2,23 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from a2g_cli.episode import Goal, Image
+from a2g_cli.errors import UsageError
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.autoencoder import to_images, to_tensor
 from a2g_cli.policy.policy import Plan, PlanRequest
+
+EXECUTE = 4
+"""Actions executed before the next plan, unless the user says otherwise."""
 
 
 @dataclass(frozen=True)
 class ActingSettings:
     """How the networks are used while acting."""
 
-    execute: int = 4
-    """Actions executed before the next plan."""
+    execute: int | None = None
+    """Actions executed before the next plan; None for EXECUTE, or the whole of a dense plan that is shorter."""
     action_steps: int = 5
     """Euler steps over the actions."""
     temperature: float = 1.0
@@ -27,14 +32,27 @@ class ActingSettings:
     """Euler steps over the plan's frames, for people to look at; 0 imagines nothing and costs nothing."""
 
 
+def acting_from(**given: Any) -> ActingSettings:
+    """Return the settings with what was given; None is not given."""
+    return ActingSettings(**{name: value for name, value in given.items() if value is not None})
+
+
 class Act2GoalPolicy:
-    """Plans with a frozen ``Act2Goal``; goals are encoded once."""
+    """Plans with a frozen ``Act2Goal``; goals are encoded once.
+
+    Raises:
+        UsageError: more actions are to be executed than a plan holds.
+    """
 
     name = "act2goal"
 
     def __init__(self, model: Act2Goal, settings: ActingSettings | None = None) -> None:
         self.model = model.eval()
         self.settings = settings or ActingSettings()
+        dense = model.config.hashing.proximal
+        self._execute = min(EXECUTE, dense) if self.settings.execute is None else self.settings.execute
+        if self._execute > dense:
+            raise UsageError(f"{self._execute} actions cannot be executed of a plan that holds {dense}.")
         self._goals: dict[str, Tensor] = {}
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
@@ -51,7 +69,6 @@ class Act2GoalPolicy:
 
     def _plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         model, settings = self.model, self.settings
-        hashing = model.config.hashing
         now = model.encode(self._stack([request.observation.images for request in requests]))
         goal = torch.stack([self._goal(request.goal) for request in requests])
         proprioception = torch.from_numpy(np.stack([request.observation.proprioception for request in requests]))
@@ -65,9 +82,8 @@ class Act2GoalPolicy:
         if settings.imagine_steps and model.config.imagines:
             latents = model.imagine(now, goal, plan_noise, settings.imagine_steps)
             imagined = [self._pictures(frames) for frames in latents]
-        execute = min(settings.execute, hashing.proximal)
         return [
-            Plan(chunk[:execute].numpy().astype(np.float32), float(steps), pictures)
+            Plan(chunk[: self._execute].numpy().astype(np.float32), float(steps), pictures)
             for chunk, steps, pictures in zip(chunks, left, imagined, strict=True)
         ]
 

@@ -73,6 +73,15 @@ def shift_of(robot: Robot) -> str:
     return str(getattr(robot, "shift", "none"))
 
 
+EPISODE_LIMIT = 80
+"""Most actions in an episode on a robot that does not say how many its task needs [steps]."""
+
+
+def limit_of(robot: Robot) -> int:
+    """Return the most actions that an episode on a robot takes unless the user says otherwise: its own ``limit`` [steps]."""
+    return int(getattr(robot, "limit", EPISODE_LIMIT))
+
+
 @dataclass(frozen=True)
 class Trial:
     """One start and one goal, drawn from a seed."""

@@ -90,6 +90,11 @@ class SimRobot:
         return self.task.shift
 
     @property
+    def limit(self) -> int:
+        """Most actions in an episode of this scene, unless the user says otherwise [steps]."""
+        return self.task.limit
+
+    @property
     def spec(self) -> RobotSpec:
         """The robot's names, units, limits and rate."""
         return self._spec

@@ -35,6 +35,7 @@ class Players:
         Raises:
             UnknownNameError: no such adapter.
             CheckpointError: base or adapter is missing, damaged, or does not fit.
+            UsageError: the base cannot act with these settings.
         """
         if name in FLOORS:
             return FLOORS[name](self.spec)

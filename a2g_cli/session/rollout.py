@@ -15,21 +15,26 @@ import numpy as np
 from a2g_cli.episode import Goal, Image, Observation, Outcome, Vector
 from a2g_cli.errors import SafetyStop
 from a2g_cli.policy.policy import Plan, PlanRequest, Policy
-from a2g_cli.robots.robot import InstrumentedRobot, Robot
+from a2g_cli.robots.robot import InstrumentedRobot, Robot, limit_of
 
 
 @dataclass(frozen=True)
 class RolloutSettings:
     """When an episode ends."""
 
-    limit: int = 80
-    """Most actions in an episode [steps]."""
+    limit: int | None = None
+    """Most actions in an episode [steps]; None for the robot's own limit."""
     hold: int = 5
     """Steps that the truth must hold without a break before an episode counts as a success [steps]."""
     stop_on_truth: bool = False
     """End at the success that an instrumented robot reports: for evaluation only, practice must not see the truth."""
     arrived_below: float = 0.0
     """End when the policy's own steps-to-go falls below this in two plans running [steps]; 0 never."""
+
+
+def limit_for(robot: Robot, settings: RolloutSettings) -> int:
+    """Return the most actions in an episode on ``robot`` [steps]."""
+    return limit_of(robot) if settings.limit is None else settings.limit
 
 
 class Sink(Protocol):
@@ -87,6 +92,7 @@ class _Rolling:
 
     def __init__(self, robot: Robot, goal: Goal, settings: RolloutSettings, sink: Sink) -> None:
         self.robot, self.settings, self.sink = robot, settings, sink
+        self.limit = limit_for(robot, settings)
         self.success = _Success(robot, goal, settings.hold)
         self.step, self.arrived, self.left = 0, 0, float("nan")
         self._ended = False
@@ -134,7 +140,7 @@ class _Rolling:
         """Return why to stop after a step, None to go on."""
         if self.success.ever and self.settings.stop_on_truth:
             return "success"
-        return "steps" if self.step >= self.settings.limit else None
+        return "steps" if self.step >= self.limit else None
 
     def end(self, reason: str) -> Outcome:
         """Close the episode and say how it ended; one without any step is not kept."""
