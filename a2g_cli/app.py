@@ -13,6 +13,7 @@ from a2g_cli import catalogue, options
 from a2g_cli.finish import Commands
 from a2g_cli.finish import finish as _finish
 from a2g_cli.finish import place as _place
+from a2g_cli.pretraining import pretrain
 
 if TYPE_CHECKING:
     from a2g_cli.commands.deployment import Deployment
@@ -217,42 +218,7 @@ def evaluate(
     _finish(as_json, work)
 
 
-@app.command("pretrain")
-def pretrain(
-    data: Annotated[
-        list[str] | None, typer.Argument(metavar="[DATA...]", help="Sessions or recordings of demonstrations.")
-    ] = None,
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder of the run, from here; an unfinished run goes on.")
-    ] = Path("training/base"),
-    scene: Annotated[
-        str | None, typer.Option("--scene", metavar="NAME", help="Let the simulator's expert demonstrate this scene.")
-    ] = None,
-    demonstrations: Annotated[int, typer.Option("--demonstrations", min=1, help="How many it gives.")] = 4000,
-    preset: Annotated[
-        str, typer.Option("--preset", metavar="NAME", help="Size of the policy: tiny or micro.")
-    ] = "tiny",
-    iterations: Annotated[
-        int | None, typer.Option("--iterations", min=4, help="Training steps of the policy, both stages together.")
-    ] = None,
-    autoencoder_iterations: Annotated[
-        int | None, typer.Option("--autoencoder-iterations", min=1, help="Training steps of the autoencoder.")
-    ] = None,
-    batch: Annotated[int | None, typer.Option("--batch", min=2, help="Segments in a training step.")] = None,
-    seed: options.Seed = 0,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-) -> None:
-    """Train a base from demonstrations. Stopped at any moment, the same command goes on."""
-
-    def work() -> "Report":
-        from a2g_cli.commands.pretrain import pretrain as train
-        from a2g_cli.learning.pretrain import settings_for
-
-        settings = settings_for(preset, iterations, autoencoder_iterations, batch, seed)
-        return train(_place(workspace), data or [], out, scene, demonstrations, settings)
-
-    _finish(as_json, work)
+app.command("pretrain")(pretrain)
 
 
 @app.command("demo")

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,15 @@ import torch
 
 from a2g_cli.episode import Image
 from a2g_cli.errors import RecordingError
-from a2g_cli.learning.latents import encode_frames, encode_recording, encode_recordings, sample_frames
+from a2g_cli.learning.latents import (
+    encode_frames,
+    encode_recording,
+    encode_recordings,
+    identity,
+    read_latents,
+    sample_frames,
+    write_latents,
+)
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.autoencoder import to_tensor
 from a2g_cli.policy.presets import Act2GoalConfig, micro
@@ -69,6 +78,37 @@ def test_sampled_frames_are_of_all_recordings_and_never_twice_the_same(
     assert frames.shape == (with_all, 32, 32, 3)
     assert frames.dtype == torch.uint8
     assert torch.equal(frames, sample_frames(model.config, demonstrations, limit, seed=0))
+
+
+# -- recordings as a whole, and their cache -------------------------------------------------------------------------------
+
+
+def test_recordings_are_told_apart_by_order_name_and_every_byte(demonstrations: list[Path], tmp_path: Path) -> None:
+    known = identity(demonstrations)
+    assert identity([Path(shutil.copy(path, tmp_path)) for path in demonstrations]) == known
+    others = [demonstrations[:-1], demonstrations[::-1]]
+    flipped = tmp_path / demonstrations[2].name
+    content = bytearray(flipped.read_bytes())
+    content[len(content) // 2] ^= 1
+    flipped.write_bytes(content)
+    others.append([*demonstrations[:2], flipped, *demonstrations[3:]])
+    assert len({known, *map(identity, others)}) == 4
+
+
+def test_latents_are_read_back_by_their_key_alone(model: Act2Goal, demonstrations: list[Path], tmp_path: Path) -> None:
+    path = tmp_path / "run" / "latents.safetensors"
+    segments = encode_recordings(model, demonstrations[:2])
+    write_latents(segments, path, "these")
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    read = read_latents(path, "these")
+    assert read is not None
+    assert torch.equal(read.latents, segments.latents)
+    assert torch.equal(read.length, segments.length)
+    assert read.odds is None
+    assert read_latents(path, "others") is None
+    assert read_latents(tmp_path / "nowhere", "these") is None
+    path.write_bytes(path.read_bytes()[:-100])
+    assert read_latents(path, "these") is None
 
 
 # -- refusals -------------------------------------------------------------------------------------------------------------

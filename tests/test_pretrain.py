@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,13 +9,17 @@ import torch
 from policy_examples import Quiet
 from torch import Tensor
 
-from a2g_cli.errors import CheckpointError, RecordingError, UnknownNameError
+from a2g_cli.commands.pretrain import counts, shares
+from a2g_cli.errors import CheckpointError, RecordingError, UnknownNameError, UsageError
 from a2g_cli.learning.hindsight import parse_mixture
 from a2g_cli.learning.latents import encode_recordings
-from a2g_cli.learning.pretrain import Pretraining, PretrainSettings
+from a2g_cli.learning.pretrain import Pretraining
+from a2g_cli.learning.pretrain_settings import PretrainSettings, settings_for
 from a2g_cli.learning.training_state import TrainingState
+from a2g_cli.policy import checkpoint
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.presets import micro
+from a2g_cli.policy.temporal_hashing import TemporalHashing
 from a2g_cli.recording.reader import Recording
 
 SETTINGS = PretrainSettings(
@@ -120,8 +125,10 @@ def test_all_losses_fall(whole: Whole, demonstrations: list[Path]) -> None:
 
 def test_each_stage_is_announced_and_brought_to_its_end(whole: Whole, demonstrations: list[Path]) -> None:
     watcher = whole[2]
-    assert watcher.stages == [("autoencoder", 40), ("encoding frames", len(demonstrations)), ("policy", 60)]
-    assert watcher.ended == 3
+    count = len(demonstrations)
+    stages = [("reading recordings", count), ("autoencoder", 40), ("encoding frames", count), ("policy", 60)]
+    assert watcher.stages == stages
+    assert watcher.ended == 4
     assert watcher.steps[-1] == 60
 
 
@@ -198,8 +205,8 @@ def test_a_killed_run_that_is_resumed_gives_the_weights_of_one_that_was_not(
     assert_same(model.state_dict(), whole[1].state_dict())
     assert_same(dict(state_of(tmp_path).tensors), dict(state_of(whole[0]).tensors))
     if (stage, step) == ("policy", 40):
-        assert [title for title, _ in watcher.stages] == ["policy"]
-        assert watcher.steps[0] == 30  # nothing before the last save is done again
+        assert [title for title, _ in watcher.stages] == ["reading recordings", "policy"]
+        assert watcher.steps[len(demonstrations)] == 30  # nothing before the last save is done again
 
 
 def test_a_run_killed_while_a_checkpoint_is_handed_over_goes_on_just_the_same(
@@ -218,7 +225,7 @@ def test_a_run_killed_while_a_checkpoint_is_handed_over_goes_on_just_the_same(
 def test_a_finished_run_is_not_trained_again(whole: Whole, demonstrations: list[Path]) -> None:
     watcher = Quiet()
     assert_same(run(whole[0], demonstrations, watcher).state_dict(), whole[1].state_dict())
-    assert watcher.steps == [60]
+    assert watcher.steps[len(demonstrations) :] == [60]
 
 
 def test_seconds_add_up_over_interruptions(demonstrations: list[Path], tmp_path: Path) -> None:
@@ -243,9 +250,132 @@ def test_a_run_with_other_settings_is_refused_by_name(
     assert (whole[0] / "state.safetensors").read_bytes() == before
 
 
-def test_a_run_with_other_recordings_is_refused(whole: Whole, demonstrations: list[Path]) -> None:
-    with pytest.raises(CheckpointError, match=r"other settings \(recordings\)"):
+def test_a_run_with_fewer_recordings_is_refused(whole: Whole, demonstrations: list[Path]) -> None:
+    with pytest.raises(CheckpointError, match=r"other settings \(groups, recordings\)"):
         run(whole[0], demonstrations[:-1])
+
+
+def test_a_run_with_as_many_recordings_of_other_content_is_refused(
+    whole: Whole, demonstrations: list[Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / demonstrations[0].parent.name
+    folder.mkdir()
+    copies = [Path(shutil.copy(path, folder)) for path in demonstrations]
+    assert_same(run(whole[0], copies).state_dict(), whole[1].state_dict())  # the same, elsewhere
+    shutil.copy(demonstrations[0], copies[1])
+    with pytest.raises(CheckpointError, match=r"other settings \(recordings\)"):
+        run(whole[0], copies)
+
+
+# -- one base for several scenes ------------------------------------------------------------------------------------------
+
+
+def test_shares_are_of_what_is_learned_from(demonstrations: list[Path], tmp_path: Path) -> None:
+    settings = replace(SETTINGS, shares={"wirte": 2.0})
+    with pytest.raises(UnknownNameError, match="did you mean write"):
+        Pretraining(tmp_path, demonstrations, settings, Quiet(), nothing, ["place"] * 3 + ["write"] * 3).run()
+    assert not list(tmp_path.iterdir())
+
+
+def test_groups_are_kept_in_the_facts_and_belong_to_the_run(demonstrations: list[Path], tmp_path: Path) -> None:
+    def die(iteration: int, model: Act2Goal, facts: dict[str, Any]) -> None:
+        assert facts["settings"]["groups"] == {"place": 2, "write": 4}
+        raise Killed
+
+    groups = ["place"] * 2 + ["write"] * 4
+    with pytest.raises(Killed):
+        Pretraining(tmp_path, demonstrations, SETTINGS, Quiet(), die, groups).run()
+    with pytest.raises(CheckpointError, match=r"other settings \(groups\)"):
+        Pretraining(tmp_path, demonstrations, SETTINGS, Quiet(), nothing, ["place"] * 6).run()
+
+
+# -- an autoencoder from elsewhere ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def saved(whole: Whole, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The undisturbed run with its checkpoint in it, as the command leaves it."""
+    checkpoint.save(whole[1], whole[0] / "checkpoint", "a card", {})
+    return whole[0]
+
+
+@pytest.mark.parametrize("inside", ["", "checkpoint"])
+def test_a_taken_autoencoder_is_not_trained_and_its_latents_are_used_again(
+    saved: Path, whole: Whole, demonstrations: list[Path], tmp_path: Path, inside: str
+) -> None:
+    watcher = Quiet()
+    settings = replace(SETTINGS, seed=3, joint_iterations=2, action_iterations=2)
+    model = Pretraining(tmp_path, demonstrations, settings, watcher, nothing, None, saved / inside).run()
+    assert_same(model.autoencoder.state_dict(), whole[1].autoencoder.state_dict())
+    encoding = [] if not inside else ["encoding frames"]
+    assert [title for title, _ in watcher.stages] == ["reading recordings", *encoding, "policy"]
+    again = Pretraining(tmp_path, demonstrations, settings, Quiet(), nothing, None, saved / inside).run()
+    assert_same(again.state_dict(), model.state_dict())
+    with pytest.raises(CheckpointError, match="autoencoder"):
+        run(tmp_path, demonstrations, settings=settings)
+
+
+def test_an_autoencoder_of_another_size_is_refused(saved: Path, demonstrations: list[Path], tmp_path: Path) -> None:
+    settings = replace(SETTINGS, preset="tiny")
+    with pytest.raises(CheckpointError, match="latent_channels is 4, and this policy's is 16"):
+        Pretraining(tmp_path, demonstrations, settings, Quiet(), nothing, None, saved).run()
+
+
+# -- settings -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_may_be_shaped_otherwise(demonstrations: list[Path]) -> None:
+    shape = {"proximal": 12, "distal": 3, "spacing": "mirrored", "distal_actions": False, "stride": None}
+    with Recording(demonstrations[0]) as first:
+        hashing = settings_for("micro", hashing=shape).config(first.spec).hashing
+        assert hashing == TemporalHashing(12, 4, 3, "mirrored", distal_actions=False)
+        assert settings_for("flat", hashing={"distal": None}).config(first.spec).hashing.distal == 0
+
+
+def test_iterations_are_shared_out_as_the_defaults_are() -> None:
+    settings = settings_for("tiny", 70, batch=None, seed=4)
+    assert (settings.joint_iterations, settings.action_iterations) == (55, 15)
+    assert (settings.batch, settings.seed) == (PretrainSettings().batch, 4)
+
+
+def test_a_plan_that_cannot_be_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"no such plan: proximal \(6\) must be a positive multiple of stride \(4\)"):
+        settings_for("tiny", hashing={"proximal": 6})
+    with pytest.raises(UsageError, match="printed, mirrored"):
+        settings_for("tiny", hashing={"spacing": "even"})
+
+
+# -- what was typed -------------------------------------------------------------------------------------------------------
+
+
+def test_demonstrations_are_counted_for_all_scenes_or_for_one() -> None:
+    assert counts([], []) == {}
+    assert counts(["place"], []) == {"place": 4000}
+    assert counts(["place"], ["place=7", "20"]) == {"place": 7}  # in whatever order
+    assert counts(["place"], ["20", "30"]) == {"place": 30}
+
+
+@pytest.mark.parametrize(
+    ("scenes", "given", "says"),
+    [
+        (["plaec"], [], "did you mean place"),
+        (["place"], ["plaec=3"], "did you mean place"),
+        (["place"], ["=3"], "--demonstrations is a number"),
+        (["place"], ["0"], "--demonstrations is a number"),
+        (["place"], ["place=few"], "--demonstrations is a number"),
+        ([], ["3"], "add --scene"),
+    ],
+)
+def test_demonstrations_that_cannot_be_counted_are_refused(scenes: list[str], given: list[str], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        counts(scenes, given)
+
+
+def test_shares_are_read_and_refused() -> None:
+    assert shares(["place=2", "a=b=0.5"]) == {"place": 2.0, "a=b": 0.5}
+    for wrong in ("place", "place=", "place=0", "place=-1", "place=nan", "=2"):
+        with pytest.raises(UsageError, match="--share is NAME=NUMBER"):
+            shares([wrong])
 
 
 def test_no_recordings_are_refused_before_anything_is_made(tmp_path: Path) -> None:

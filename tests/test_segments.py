@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a2g_cli.learning.segments import Segments, join
+from a2g_cli.learning.segments import Segments, balance, join
 from a2g_cli.policy.temporal_hashing import TemporalHashing
 
 hashings = st.builds(
@@ -79,6 +79,41 @@ def test_every_transition_is_drawn_equally_often() -> None:
     assert len(drawn) == 16
     assert (times[segments.first + segments.length] == 0).all()
     assert (drawn / count - 1 / 16).abs().max() < 5 * (1 / 16 * 15 / 16 / count) ** 0.5
+
+
+@pytest.mark.parametrize("share", [1.0, 3.0])
+def test_every_group_has_its_share_however_many_and_long_its_episodes(share: float) -> None:
+    lengths = [2, 300, 5, 120, 3]
+    segments = balance(numbered(lengths), ["place", "write", "place", "write", "place"], {"write": share})
+    count = 40_000
+    episode, step, _ = segments.draw(count, {"final": 1.0}, torch.Generator().manual_seed(0))
+    times = torch.bincount(segments.first[episode] + step, minlength=sum(lengths) + 5)
+    assert (times[segments.first + segments.length] == 0).all()  # no action leaves a last frame
+    wanted = share / (1 + share)
+    tolerance = 5 * (wanted * (1 - wanted) / count) ** 0.5
+    assert abs(torch.isin(episode, torch.tensor([1, 3])).double().mean().item() - wanted) < tolerance
+    # Within a group every transition is as likely as another.
+    place = torch.cat([times[segments.first[e] : segments.first[e] + lengths[e]] for e in (0, 2, 4)])
+    assert (place / place.sum() - 1 / 10).abs().max() < 5 * (0.09 / place.sum().item()) ** 0.5
+
+
+@given(episodes, st.integers(0, 10_000), st.data())
+def test_balanced_draws_stay_within_their_episodes(lengths: list[int], seed: int, data: st.DataObject) -> None:
+    groups = data.draw(st.lists(st.sampled_from("abc"), min_size=len(lengths), max_size=len(lengths)))
+    segments = balance(numbered(lengths), groups, {"a": 1e-3, "b": 1e3})
+    episode, step, goal = segments.draw(50, {"future": 1.0}, torch.Generator().manual_seed(seed))
+    assert ((step >= 0) & (step < goal) & (goal <= segments.length[episode])).all()
+    part = segments.subset([len(lengths) - 1])
+    assert set(part.draw(5, {"final": 1.0}, torch.Generator().manual_seed(seed))[0].tolist()) == {0}
+
+
+def test_one_group_alone_is_drawn_as_without_groups() -> None:
+    segments = numbered([9, 30])
+    plain, balanced = (
+        one.draw(16, {"future": 1.0}, torch.Generator().manual_seed(1))
+        for one in (segments, balance(segments, ["place"] * 2, {"place": 5.0}))
+    )
+    assert all(torch.equal(a, b) for a, b in zip(plain, balanced, strict=True))
 
 
 def test_a_batch_is_fixed_by_its_generator() -> None:

@@ -160,7 +160,7 @@ def test_pickles_are_refused(tmp_path: Path) -> None:
 def test_settings_come_back_equal_so_that_a_run_recognises_itself(tmp_path: Path) -> None:
     from dataclasses import asdict
 
-    from a2g_cli.learning.pretrain import PretrainSettings
+    from a2g_cli.learning.pretrain_settings import PretrainSettings
 
     settings = asdict(PretrainSettings(lr=1 / 3, relabel="final:0.1,future"))
     assert json.loads(json.dumps(settings)) == settings

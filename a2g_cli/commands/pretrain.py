@@ -2,7 +2,8 @@
 
 import platform
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from a2g_cli.commands.report import Report
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import TrainingView, training_view
 from a2g_cli.errors import UnknownNameError, UsageError
-from a2g_cli.learning.pretrain import Pretraining, PretrainSettings
+from a2g_cli.learning.pretrain import Pretraining
+from a2g_cli.learning.pretrain_settings import PretrainSettings
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.recording.sessions import Session, find_recordings
@@ -20,51 +22,96 @@ from a2g_cli.session.demonstrate import record_demonstrations
 from a2g_cli.simulator.scenes import SCENES
 from a2g_cli.workspace import Workspace
 
+DEMONSTRATIONS = 4000
+"""A scene's expert gives as many, unless the user says otherwise."""
+
+
+def counts(scenes: Sequence[str], given: Sequence[str]) -> dict[str, int]:
+    """Return scene -> number of demonstrations, for ``given`` as it was typed: ``2000`` for all, ``write=1500`` for one.
+
+    Raises:
+        UnknownNameError: no such scene, or it is not one of ``scenes``.
+        UsageError: what is given is no number of demonstrations.
+    """
+    for scene in scenes:
+        if scene not in SCENES:
+            raise UnknownNameError("scene", scene, SCENES)
+    if given and not scenes:
+        raise UsageError("--demonstrations says how often a scene's expert is to demonstrate: add --scene.")
+    wanted = dict.fromkeys(scenes, DEMONSTRATIONS)
+    # What holds for all comes first, wherever it was typed.
+    for text in sorted(given, key=lambda text: "=" in text):
+        scene, equals, number = text.rpartition("=")
+        if scene and scene not in wanted:
+            raise UnknownNameError("scene", scene, wanted, f"add --scene {scene}." if scene in SCENES else "")
+        if not number.isdecimal() or not int(number) or (equals and not scene):
+            raise UsageError(f"--demonstrations is a number, or SCENE=NUMBER for one scene, and not {text!r}.")
+        wanted |= {scene: int(number)} if scene else dict.fromkeys(wanted, int(number))
+    return wanted
+
+
+def shares(given: Sequence[str]) -> dict[str, float]:
+    """Return scene or session -> its relative share of a batch, for what was typed: ``write=2``. Raises UsageError."""
+    wanted = {}
+    for text in given:
+        name, _, number = text.rpartition("=")
+        try:
+            wanted[name] = float(number)
+        except ValueError:
+            wanted[name] = 0.0
+        if not name or not 0 < wanted[name] < 1e6:
+            raise UsageError(f"--share is NAME=NUMBER, such as place=2, with a number above 0, and not {text!r}.")
+    return wanted
+
 
 def pretrain(
     workspace: Workspace,
     names: Sequence[str],
     out: Path,
-    scene: str | None,
-    demonstrations: int,
+    scenes: Mapping[str, int],
     settings: PretrainSettings,
+    autoencoder: Path | None = None,
 ) -> Report:
     """Train a base into ``out``; a run that was stopped goes on where it stopped.
 
     Args:
         workspace: where recordings are found, and demonstrations are recorded.
-        names: sessions or recordings to learn from; may be empty when ``scene`` is given.
+        names: sessions or recordings to learn from; may be empty when ``scenes`` is not.
         out: the run's folder; the checkpoint is ``out/checkpoint``.
-        scene: scene of the simulator whose expert demonstrates, None for none.
-        demonstrations: how many of them.
+        scenes: scenes of the simulator whose experts demonstrate, and how often: one base for all of them.
         settings: how.
+        autoencoder: another base's checkpoint, or its run, whose frozen autoencoder is used; None to train one.
 
     Raises:
         UsageError: no data at all.
         UnknownNameError, RecordingError, CheckpointError: see their messages.
     """
-    if not names and scene is None:
+    if not names and not scenes:
         raise UsageError(
             "nothing to learn from: name sessions or recordings, or add --scene place for the simulator's."
         )
-    if scene is not None and scene not in SCENES:
-        raise UnknownNameError("scene", scene, SCENES)
     with training_view(stderr_console()) as view:
         paths = find_recordings(workspace, names) if names else []
-        if scene is not None:
-            paths += _demonstrated(workspace, scene, demonstrations, settings.seed, view)
+        groups = [path.parent.name for path in paths]
+        for scene, count in scenes.items():
+            shown = _demonstrated(workspace, scene, count, settings.seed, view)
+            paths += shown
+            groups += [scene] * len(shown)
         state: dict[str, Any] = {}
 
         def keep(iteration: int, model: Act2Goal, facts: dict[str, Any]) -> None:
-            facts |= {"demonstrations": len(paths), "machine": _machine(), "command": _command(), "scene": scene}
+            data = dict(Counter(groups))
+            facts |= {"demonstrations": len(paths), "data": data, "machine": _machine(), "command": _command()}
+            facts["scenes"] = list(scenes)
             state["hash"] = checkpoint.save(model, out / "checkpoint", _card(facts), facts)
             state["iteration"] = iteration
 
-        run = Pretraining(out, paths, settings, view, keep)
+        run = Pretraining(out, paths, settings, view, keep, groups, autoencoder)
         run.run()
     document = {
         "checkpoint": str(out / "checkpoint"),
         "recordings": len(paths),
+        "data": dict(Counter(groups)),
         "seconds": round(run.seconds, 1),
         **state,
     }
@@ -96,11 +143,13 @@ def _command() -> str:
 def _card(facts: dict[str, Any]) -> str:
     """Return the model card: what it is, what it was made from, how to make it again."""
     losses = ", ".join(f"{name} {value:.3f}" for name, value in facts["losses"].items())
+    data = ", ".join(f"{count} of `{name}`" for name, count in facts["data"].items())
+    scenes = ", ".join(f"`{scene}`" for scene in facts["scenes"])
     return f"""# Base policy
 
 Act2Goal networks for one robot: autoencoder, goal-conditioned world model, action expert, steps-to-go head.
 
-- Data: {facts["demonstrations"]} demonstrations{f" of the simulator's scene `{facts['scene']}`" if facts["scene"] else ""}
+- Data: {facts["demonstrations"]} demonstrations: {data}{f"; scenes of the simulator: {scenes}" if scenes else ""}
 - Training: iteration {facts["iteration"]}, {facts["seconds"] / 60:.0f} min, {facts["machine"]}
 - Losses: {losses}
 - Command: `{facts["command"]}`

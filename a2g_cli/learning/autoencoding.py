@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from a2g_cli.errors import CheckpointError
+from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.autoencoder import Autoencoder
 
 
@@ -48,6 +50,22 @@ def reconstruction_loss(model: Autoencoder, images: Tensor) -> Tensor:
     noisy = raw + 0.03 * torch.randn_like(raw)
     error = model.decoder(noisy) - images
     return (weight * (error.square() + 0.2 * error.abs())).mean() + 1e-4 * raw.square().mean()
+
+
+def take_autoencoder(model: Act2Goal, other: Act2Goal) -> None:
+    """Give ``model`` the autoencoder of another policy, with its standardisation.
+
+    Raises:
+        CheckpointError: it is of another size.
+    """
+    for name in ("latent_channels", "autoencoder_width"):
+        wanted, found = getattr(model.config, name), getattr(other.config, name)
+        if wanted != found:
+            raise CheckpointError(
+                f"the autoencoder cannot be taken over: its {name} is {found}, and this policy's is {wanted}; "
+                "take one of the same preset, or leave --autoencoder out."
+            )
+    model.autoencoder.load_state_dict(other.autoencoder.state_dict())
 
 
 @torch.no_grad()

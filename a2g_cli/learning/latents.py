@@ -1,10 +1,13 @@
 """Recordings -> latents: every frame goes through the frozen autoencoder once."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from a2g_cli.errors import RecordingError
@@ -13,6 +16,9 @@ from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.autoencoder import to_tensor
 from a2g_cli.policy.presets import Act2GoalConfig
 from a2g_cli.recording.reader import Recording, fingerprint
+
+LATENTS = "latents.safetensors"
+"""A run's cache of encoded demonstrations."""
 
 
 def check_recording(recording: Recording, config: Act2GoalConfig) -> None:
@@ -79,9 +85,42 @@ def encode_recordings(
     return join(parts)
 
 
+def write_latents(segments: Segments, path: Path, key: str) -> None:
+    """Keep encoded recordings at ``path``; ``key`` says of which recordings they are, and by which autoencoder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {name: value for name, value in vars(segments).items() if value is not None}
+    save_file(arrays, path.with_suffix(".tmp"), metadata={"a2g_latents": key})
+    path.with_suffix(".tmp").replace(path)
+
+
+def read_latents(path: Path, key: str) -> Segments | None:
+    """Return what ``write_latents`` kept under ``key``; None when there is none, or it is of something else."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            if (file.metadata() or {}).get("a2g_latents") != key:
+                return None
+            return Segments(**{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError):
+        return None  # a cache: made again
+
+
 def named(path: Path) -> str:
     """Return how a lineage calls a recording: session, file and the beginning of its hash."""
     return f"{path.parent.name}/{path.name} {fingerprint(path)[:16]}"
+
+
+def identity(paths: Sequence[Path], advanced: Callable[[int], None] | None = None) -> str:
+    """Return what tells these recordings, in this order, from any others: a hash over every byte of them.
+
+    Raises:
+        RecordingError: one of them cannot be read.
+    """
+    digest = hashlib.sha256()
+    for i, path in enumerate(paths):
+        digest.update(f"{path.name} {fingerprint(path)}\n".encode())
+        if advanced is not None:
+            advanced(i + 1)
+    return digest.hexdigest()[:16]
 
 
 def sample_frames(config: Act2GoalConfig, paths: Sequence[Path], limit: int, seed: int) -> Tensor:

@@ -6,70 +6,28 @@ the world model (Act2Goal, offline training). The steps-to-go head learns beside
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from a2g_cli.errors import CheckpointError, RecordingError, UnknownNameError
-from a2g_cli.learning.autoencoding import augment, psnr, reconstruction_loss
+from a2g_cli.learning.autoencoding import augment, psnr, reconstruction_loss, take_autoencoder
 from a2g_cli.learning.hindsight import parse_mixture
-from a2g_cli.learning.latents import encode_recordings, sample_frames
+from a2g_cli.learning.latents import LATENTS, encode_recordings, identity, read_latents, sample_frames, write_latents
 from a2g_cli.learning.optimiser import Optimiser, adamw, muon_adamw
-from a2g_cli.learning.segments import Segments
-from a2g_cli.learning.training_state import Average, TrainingState
+from a2g_cli.learning.pretrain_settings import PretrainSettings
+from a2g_cli.learning.segments import Segments, balance
+from a2g_cli.learning.training_state import Average, TrainingState, weights_hash
 from a2g_cli.learning.watcher import TrainingWatcher
+from a2g_cli.policy import checkpoint
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.autoencoder import to_tensor
-from a2g_cli.policy.presets import PRESETS, preset
 from a2g_cli.recording.reader import Recording
-
-LATENTS = "latents.safetensors"
-"""The run's cache of encoded demonstrations."""
-
-
-@dataclass(frozen=True)
-class PretrainSettings:
-    """What a base is made with."""
-
-    preset: str = "tiny"
-    autoencoder_iterations: int = 2400
-    autoencoder_frames: int = 40_000
-    joint_iterations: int = 5_500
-    action_iterations: int = 1_500
-    batch: int = 64
-    draws: int = 2
-    """Noises and flow times per sample for the action loss."""
-    video_share: float = 0.5
-    video_weight: float = 0.5
-    relabel: str = "final:0.6,future:0.4"
-    matrix_lr: float = 0.02
-    lr: float = 1e-3
-    warm_up: int = 200
-    clip: float = 1.0
-    seed: int = 0
-    save_every: int = 500
-    """Iterations between states on disk."""
-
-
-def settings_for(
-    preset_name: str, iterations: int | None, autoencoder_iterations: int | None, batch: int | None, seed: int
-) -> PretrainSettings:
-    """Return the defaults with what is given; ``iterations`` are shared out between the stages as the defaults are."""
-    settings = PretrainSettings(preset=preset_name, seed=seed)
-    if preset_name not in PRESETS:
-        raise UnknownNameError("preset", preset_name, PRESETS)
-    if iterations is not None:
-        total = settings.joint_iterations + settings.action_iterations
-        joint = round(iterations * settings.joint_iterations / total)
-        settings = replace(settings, joint_iterations=joint, action_iterations=iterations - joint)
-    if autoencoder_iterations is not None:
-        settings = replace(settings, autoencoder_iterations=autoencoder_iterations)
-    return settings if batch is None else replace(settings, batch=batch)
 
 
 @dataclass
@@ -82,6 +40,10 @@ class Pretraining:
     watcher: TrainingWatcher
     on_checkpoint: Callable[[int, Act2Goal, dict[str, Any]], None]
     """Called with (iteration, averaged model, facts): writes the checkpoint, evaluates, whatever the caller likes."""
+    groups: Sequence[str] | None = None
+    """What each recording belongs to, a scene or a session: every group has its share of a batch. None: their folders."""
+    autoencoder: Path | None = None
+    """A checkpoint, or the folder of a run, whose frozen autoencoder is used; None: one is trained."""
     seconds: float = field(default=0.0, init=False)
     _arrivals: tuple[Tensor, Tensor] | None = field(default=None, init=False)
     """Latents of frames two steps before the end of demonstrations, and of their ends."""
@@ -96,8 +58,15 @@ class Pretraining:
         if not self.recordings:
             raise RecordingError("there is no recording to train from.")
         state = TrainingState.read(self.folder / "state.safetensors")
-        # Neither the number of recordings nor the saving interval may differ, or the run would not be the same run.
-        facts = {**asdict(self.settings), "recordings": len(self.recordings)}
+        groups = list(self.groups or [path.parent.name for path in self.recordings])
+        if stranger := set(self.settings.shares) - set(groups):
+            raise UnknownNameError("scene or session", min(stranger), groups)
+        # Neither the recordings nor the saving interval may differ, or the run would not be the same run.
+        data = self._identity()
+        facts = {**asdict(self.settings), "recordings": data, "groups": dict(Counter(groups))}
+        taken = None if self.autoencoder is None else checkpoint.load(checkpoint.of_run(self.autoencoder))
+        if taken is not None:
+            facts |= {"autoencoder": weights_hash(taken.autoencoder), "autoencoder_iterations": 0}
         if state is not None and dict(state.settings) != facts:
             changed = sorted(key for key in facts if state.settings.get(key) != facts[key])
             raise CheckpointError(
@@ -106,19 +75,29 @@ class Pretraining:
             )
         torch.manual_seed(self.settings.seed)
         with Recording(self.recordings[0]) as first:
-            config = preset(self.settings.preset, first.spec)
+            config = self.settings.config(first.spec)
         model = Act2Goal(config)
         self.seconds = state.seconds if state else 0.0
-        if state is None or state.stage == "autoencoder":
+        if state is not None and state.stage != "autoencoder":
+            model.load_state_dict(state.part("model"))
+        elif taken is not None:
+            take_autoencoder(model, taken)
+        else:
             self._autoencoder(model, state, facts)
             state = None
-        else:
-            model.load_state_dict(state.part("model"))
-        segments = self._segments(model)
-        ends = (segments.first + segments.length)[:512]
-        near = torch.maximum(ends - 2, segments.first[:512])  # an episode may have a single action
+        model.autoencoder.requires_grad_(requires_grad=False)
+        segments = balance(self._segments(model, data), groups, self.settings.shares)
+        some = torch.linspace(0, len(segments) - 1, min(512, len(segments))).long()  # of every scene
+        ends = (segments.first + segments.length)[some]
+        near = torch.maximum(ends - 2, segments.first[some])  # an episode may have a single action
         self._arrivals = segments.latents[near].float(), segments.latents[ends].float()
         return self._policy(model, segments, state, facts)
+
+    def _identity(self) -> str:
+        self.watcher.started("reading recordings", len(self.recordings))
+        found = identity(self.recordings, lambda i: self.watcher.advanced(i, {}))
+        self.watcher.finished()
+        return found
 
     def _autoencoder(self, model: Act2Goal, state: TrainingState | None, facts: dict[str, Any]) -> None:
         """Train the autoencoder, standardise its latents, freeze it."""
@@ -136,22 +115,21 @@ class Pretraining:
         self._loop("autoencoder", settings.autoencoder_iterations, model, coder, optimiser, loss, state, facts, None)
         sample = to_tensor(frames[torch.randint(frames.shape[0], (512,))])
         coder.standardise(sample)
-        # Latents of another autoencoder would be silently wrong.
-        (self.folder / LATENTS).unlink(missing_ok=True)
-        coder.requires_grad_(requires_grad=False)
+        # As it will be in the checkpoint: the policy learns from the very latents that it will meet.
+        coder.load_state_dict({name: value.half().float() for name, value in coder.state_dict().items()})
         self.watcher.note(f"autoencoder: {psnr(coder, sample):.1f} dB reconstruction")
 
-    def _segments(self, model: Act2Goal) -> Segments:
-        """Return the demonstrations as latents, from the run's own cache when it is there."""
+    def _segments(self, model: Act2Goal, data: str) -> Segments:
+        """Return the demonstrations as latents, from a cache when one holds these recordings by this autoencoder."""
+        key = f"{data} {weights_hash(model.autoencoder)}"
         cache = self.folder / LATENTS
-        if cache.exists():
-            return Segments(**load_file(cache))
+        for folder in filter(None, (self.folder, self.autoencoder)):
+            if (segments := read_latents(folder / LATENTS, key)) is not None:
+                return segments
         self.watcher.started("encoding frames", len(self.recordings))
         segments = encode_recordings(model, self.recordings, lambda i: self.watcher.advanced(i, {}))
         self.watcher.finished()
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        save_file(asdict(segments), cache.with_suffix(".tmp"))
-        cache.with_suffix(".tmp").replace(cache)
+        write_latents(segments, cache, key)
         return segments
 
     def _policy(

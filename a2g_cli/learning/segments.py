@@ -1,7 +1,8 @@
 """Episodes as flat arrays of latents, and the batches of segments that training draws from them by index arithmetic."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -24,6 +25,8 @@ class Segments:
     """(E,) index of each episode's first frame."""
     length: Tensor
     """(E,) number of actions T."""
+    odds: Tensor | None = None
+    """(E,) how often a transition of each episode is drawn, relative to the others; None: all alike."""
 
     def __len__(self) -> int:
         return self.first.shape[0]
@@ -36,16 +39,25 @@ class Segments:
     def subset(self, episodes: list[int]) -> "Segments":
         """Return the same arrays restricted to ``episodes``: a view, nothing is copied."""
         index = torch.tensor(episodes, dtype=torch.long)
-        return Segments(self.latents, self.proprioception, self.actions, self.first[index], self.length[index])
+        odds = None if self.odds is None else self.odds[index]
+        return replace(self, first=self.first[index], length=self.length[index], odds=odds)
 
     def draw(
         self, size: int, mixture: Mapping[str, float], generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (episode, step, goal step), each (size,): transitions uniformly, goals by the relabelling mixture."""
-        ends = self.length.cumsum(0)
-        flat = torch.randint(int(ends[-1]), (size,), generator=generator)
-        episode = torch.searchsorted(ends, flat, right=True)
-        step = flat - (ends[episode] - self.length[episode])
+        """Return (episode, step, goal step), each (size,): transitions by ``odds``, goals by the relabelling mixture."""
+        if self.odds is None:
+            ends = self.length.cumsum(0)
+            flat = torch.randint(int(ends[-1]), (size,), generator=generator)
+            episode = torch.searchsorted(ends, flat, right=True)
+            step = flat - (ends[episode] - self.length[episode])
+        else:
+            mass = self.length * self.odds.double()
+            edges = mass.cumsum(0)
+            point = torch.rand(size, dtype=torch.float64, generator=generator) * edges[-1]
+            episode = torch.searchsorted(edges, point, right=True).clamp(max=len(self) - 1)
+            into = (point - (edges[episode] - mass[episode])) / self.odds[episode]
+            step = torch.minimum(into.long().clamp(min=0), self.length[episode] - 1)  # rounding may overstep by one
         return episode, step, relabel(mixture, self.length[episode], step, generator)
 
     def gather(self, episode: Tensor, step: Tensor, goal_step: Tensor, hashing: TemporalHashing) -> dict[str, Tensor]:
@@ -72,7 +84,7 @@ class Segments:
 
 
 def join(parts: list[Segments]) -> Segments:
-    """Return one Segments holding all episodes of ``parts``, in order."""
+    """Return one Segments holding all episodes of ``parts``, in order; every transition is as likely as another."""
     starts, total = [], 0
     for part in parts:
         starts.append(part.first + total)
@@ -84,3 +96,20 @@ def join(parts: list[Segments]) -> Segments:
         torch.cat(starts),
         torch.cat([part.length for part in parts]),
     )
+
+
+def balance(segments: Segments, groups: Sequence[str], shares: Mapping[str, float]) -> Segments:
+    """Return the same segments, drawn so that every group has its share of a batch, however many and long its episodes.
+
+    Args:
+        segments: E episodes.
+        groups: the name of each episode's group (E,).
+        shares: relative share of a group; 1 where it is not named.
+    """
+    steps: Counter[str] = Counter()
+    for group, length in zip(groups, segments.length.tolist(), strict=True):
+        steps[group] += length
+    if len(steps) == 1:
+        return replace(segments, odds=None)
+    odds = [shares.get(group, 1.0) / steps[group] for group in groups]
+    return replace(segments, odds=torch.tensor(odds, dtype=torch.float64))

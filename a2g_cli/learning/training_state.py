@@ -1,5 +1,6 @@
 """A training run on disk: everything needed to go on exactly where it stopped. Tensors and JSON, nothing pickled."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from a2g_cli.errors import A2GError, CheckpointError
 from a2g_cli.recording.storage import reason
@@ -79,6 +80,15 @@ class TrainingState:
             )
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} is not a training state: {error}. Remove it to start again.") from error
+
+
+def weights_hash(module: nn.Module) -> str:
+    """Return what tells a module's weights and buffers from any others."""
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 class Average:

@@ -39,6 +39,12 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def of_run(folder: Path) -> Path:
+    """Return the checkpoint that ``folder`` is, or, where it is a run of ``a2g pretrain``, that it holds."""
+    inside = folder / "checkpoint"
+    return inside if inside.is_dir() else folder
+
+
 def save(model: Act2Goal, folder: Path, card: str, facts: dict[str, Any]) -> str:
     """Write a checkpoint, each file by rename, and return its hash.
 

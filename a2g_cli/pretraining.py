@@ -1,0 +1,104 @@
+"""``a2g pretrain`` as it is typed: parse, call one function, print."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from a2g_cli import options
+from a2g_cli.finish import finish, place
+
+if TYPE_CHECKING:
+    from a2g_cli.commands.report import Report
+
+
+def pretrain(
+    data: Annotated[
+        list[str] | None, typer.Argument(metavar="[DATA...]", help="Sessions or recordings of demonstrations.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder of the run, from here; an unfinished run goes on.")
+    ] = Path("training/base"),
+    scene: Annotated[
+        list[str] | None,
+        typer.Option("--scene", metavar="NAME", help="Let the simulator's expert demonstrate this scene; repeatable."),
+    ] = None,
+    demonstrations: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--demonstrations",
+            metavar="N|SCENE=N",
+            help="How many of each scene, or of one; repeatable. [default: 4000]",
+        ),
+    ] = None,
+    share: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--share",
+            metavar="NAME=X",
+            help="Share of a batch that a scene or session has, relative to the others' 1; repeatable.",
+        ),
+    ] = None,
+    preset: Annotated[
+        str,
+        typer.Option(
+            "--preset",
+            metavar="NAME",
+            help="Policy: tiny, small (for a GPU), micro (for tests), flat (no world model), cloning (no flow either).",
+        ),
+    ] = "tiny",
+    proximal: Annotated[
+        int | None, typer.Option("--proximal", min=1, help="Steps that a plan covers densely; else the preset's.")
+    ] = None,
+    stride: Annotated[
+        int | None, typer.Option("--stride", min=1, help="Steps between the dense frames; else the preset's.")
+    ] = None,
+    distal: Annotated[
+        int | None, typer.Option("--distal", min=0, help="Sparse frames on to the goal; else the preset's.")
+    ] = None,
+    spacing: Annotated[
+        str | None, typer.Option("--spacing", metavar="RULE", help="Of the sparse frames: printed or mirrored.")
+    ] = None,
+    distal_actions: Annotated[
+        bool | None, typer.Option("--distal-actions/--no-distal-actions", help="Plan actions at the sparse frames too.")
+    ] = None,
+    iterations: Annotated[
+        int | None, typer.Option("--iterations", min=4, help="Training steps of the policy, both stages together.")
+    ] = None,
+    autoencoder_iterations: Annotated[
+        int | None, typer.Option("--autoencoder-iterations", min=1, help="Training steps of the autoencoder.")
+    ] = None,
+    autoencoder: Annotated[
+        Path | None,
+        typer.Option(
+            "--autoencoder",
+            metavar="DIR",
+            help="Take the autoencoder of this checkpoint or run instead of training one.",
+        ),
+    ] = None,
+    batch: Annotated[int | None, typer.Option("--batch", min=2, help="Segments in a training step.")] = None,
+    seed: options.Seed = 0,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Train a base from demonstrations. Stopped at any moment, the same command goes on."""
+
+    def work() -> "Report":
+        from a2g_cli.commands.pretrain import counts, shares
+        from a2g_cli.commands.pretrain import pretrain as train
+        from a2g_cli.learning.pretrain_settings import settings_for
+
+        plan = {"proximal": proximal, "stride": stride, "distal": distal, "spacing": spacing}
+        settings = settings_for(
+            preset,
+            iterations,
+            {**plan, "distal_actions": distal_actions},
+            autoencoder_iterations=autoencoder_iterations,
+            batch=batch,
+            seed=seed,
+            shares=shares(share or []),
+        )
+        scenes = counts(scene or [], demonstrations or [])
+        return train(place(workspace), data or [], out, scenes, settings, autoencoder)
+
+    finish(as_json, work)
