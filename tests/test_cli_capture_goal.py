@@ -17,7 +17,7 @@ from a2g_cli.goals import load_goal
 from a2g_cli.recording.reader import Recording
 from a2g_cli.recording.writer import write_episode
 from a2g_cli.robots.robot import RobotSpec
-from a2g_cli.simulator.scenes.place import BLOCK_RANGE
+from a2g_cli.simulator.scenes.place import RANGE
 from a2g_cli.workspace import Workspace
 
 GREY = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
@@ -59,7 +59,7 @@ def test_a_state_may_be_turned(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ("block=0.2,0", f"-{BLOCK_RANGE[0]:g} to {BLOCK_RANGE[0]:g} m"),
+        ("block=0.2,0", f"-{RANGE[0]:g} to {RANGE[0]:g} m"),
         ("block=0,-0.14", "the block's y is -0.14 m"),
         ("block=nan,0", "the block's x is nan m"),
         ("block=0,0,3", "the block's yaw is 3 rad"),

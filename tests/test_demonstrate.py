@@ -29,7 +29,7 @@ from a2g_cli.recording.sessions import Session
 from a2g_cli.session.demonstrate import record_demonstrations
 if __name__ == "__main__":
     try:
-        record_demonstrations(Session(Path(sys.argv[1])), "place", 0, int(sys.argv[2]))
+        record_demonstrations(Session(Path(sys.argv[1])), "place", 3, int(sys.argv[2]))
     except A2GError as error:
         print(error)
         sys.exit(error.exit_code)
@@ -99,7 +99,7 @@ def test_after_a_kill_the_same_command_goes_on(tmp_path: Path) -> None:
     there = {path: path.stat().st_mtime_ns for path in Session(folder).recordings()}
     assert 1 <= len(there) < count
     told: list[int] = []
-    assert record_demonstrations(Session(folder), "place", 0, count, processes=1, advanced=told.append) == 0
+    assert record_demonstrations(Session(folder), "place", 3, count, processes=1, advanced=told.append) == 0
     assert told == [count]
     whole(folder, count)
     assert all(path.stat().st_mtime_ns == moment for path, moment in there.items()), "what was there is kept"

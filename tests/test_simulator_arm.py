@@ -7,7 +7,10 @@ from a2g_cli.robots.sim import SimRobot
 from a2g_cli.simulator.arm import joint_angles, tool_position
 from a2g_cli.simulator.tabletop import TOOL_HIGH, TOOL_LOW, Tabletop
 
-BLOCK_AWAY = [0.6, 0.6, 0.024, 1.0, 0.0, 0.0, 0.0]
+AWAY = {
+    **{name: [0.6, y, 0.024, 1.0, 0.0, 0.0, 0.0] for name, y in (("block", 0.5), ("can", 0.6), ("brick", 0.7))},
+    "plate": [0.0, 0.0],
+}
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +42,14 @@ def test_out_of_reach_gives_the_nearest_point_in_that_direction() -> None:
 def test_physics_agrees_with_the_equations(robot: SimRobot) -> None:
     """The MJCF arm and the analytic one are the same arm."""
     for tool in itertools.product((-0.15, 0.1), (-0.1, 0.15), (0.03, 0.2)):
-        robot.begin({"block": BLOCK_AWAY, "tool": [*tool, 0.5]})
+        robot.begin({**AWAY, "tool": [*tool, 0.5]})
         state = robot.state()
         np.testing.assert_allclose(state["tool"], [*tool, 0.5], atol=1e-9)
 
 
 def test_the_tool_arrives_within_three_millimetres_of_its_target(robot: SimRobot) -> None:
     random = np.random.default_rng(2)
-    robot.begin({"block": BLOCK_AWAY, "tool": [0.0, 0.0, 0.1, 1.0]})
+    robot.begin({**AWAY, "tool": [0.0, 0.0, 0.1, 1.0]})
     for _ in range(200):
         before = np.array(robot.state()["tool"][:3])
         action = np.array([*random.choice([-0.03, 0.0, 0.03], 3), random.integers(2)], dtype=np.float32)
@@ -56,14 +59,16 @@ def test_the_tool_arrives_within_three_millimetres_of_its_target(robot: SimRobot
 
 
 def test_a_still_arm_stays_where_it_is(robot: SimRobot) -> None:
-    robot.begin({"block": BLOCK_AWAY, "tool": [0.0, 0.0, 0.1, 1.0]})
+    robot.begin({**AWAY, "tool": [0.0, 0.0, 0.1, 1.0]})
     for _ in range(40):
         robot.act(np.array([0.0, 0.0, 0.0, 1.0], dtype=np.float32))
     np.testing.assert_allclose(robot.state()["tool"][:3], [0.0, 0.0, 0.1], atol=1e-4)
 
 
 def test_a_block_in_hand_stays_there_and_makes_the_arm_sink_by_a_tenth_of_a_millimetre_a_step(robot: SimRobot) -> None:
-    robot.begin({"block": [0.0, 0.0, 0.1, 1.0, 0.0, 0.0, 0.0], "tool": [0.0, 0.0, 0.1, 0.6]})
+    robot.begin(
+        {**robot.task.default_state(), "block": [0.0, 0.0, 0.1, 1.0, 0.0, 0.0, 0.0], "tool": [0.0, 0.0, 0.1, 0.6]}
+    )
     for _ in range(40):
         robot.act(np.zeros(4, dtype=np.float32))
     state = robot.state()

@@ -15,7 +15,7 @@ from a2g_cli.commands.report import Report
 from a2g_cli.display.console import draws_pictures, stderr_console
 from a2g_cli.display.rollout_view import RolloutView, rollout_view
 from a2g_cli.episode import Goal, Image, Observation, Outcome, Provenance
-from a2g_cli.errors import GoalNotReached, UsageError
+from a2g_cli.errors import GoalNotReached
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.policy import Policy
@@ -28,20 +28,17 @@ from a2g_cli.session.recorder import Recorder
 from a2g_cli.session.rollout import Job, RolloutSettings, limit_for, roll_out
 from a2g_cli.workspace import Workspace
 
-_MOST_RESETS = 50
 
-
-def fresh_start(robot: Robot, goal: Goal) -> None:
-    """Reset until the goal is not already true; a start that satisfies the goal says nothing.
+def fresh_start(robot: Robot, goal: Goal, seed: int, index: int) -> None:
+    """Bring robot and scene to a start for ``goal``; a start that satisfies it would say nothing.
 
     Raises:
-        UsageError: every reset satisfies it.
+        GoalError: the goal is another scene's. UsageError: there is no room for a start.
     """
-    for _ in range(_MOST_RESETS):
+    if isinstance(robot, InstrumentedRobot) and goal.truth is not None:
+        robot.begin(robot.start_for(goal, seed, index))
+    else:
         robot.reset()
-        if not isinstance(robot, InstrumentedRobot) or goal.truth is None or not robot.succeeded(goal):
-            return
-    raise UsageError(f"after {_MOST_RESETS} resets the goal {goal.name!r} is still true from the start.")
 
 
 def run(
@@ -117,8 +114,8 @@ class _Timed:
         self._view.stepped(step, observation, steps_to_go)
 
 
-def _job(goal: Goal, seed: int, recorder: Recorder) -> Job:
-    return Job(goal, seed, lambda robot: fresh_start(robot, goal), lambda _: recorder)
+def _job(goal: Goal, seed: int, index: int, recorder: Recorder) -> Job:
+    return Job(goal, seed * 100_003 + index, lambda robot: fresh_start(robot, goal, seed, index), lambda _: recorder)
 
 
 @dataclass(frozen=True)
@@ -159,7 +156,7 @@ def _roll_each(
         view.episode_started(i, len(wanted), goal, limit_for(robot, settings))
         timed = _Timed(view)
         recorder = Recorder(path, robot.spec, goal, replace(provenance, settings={"index": i}))
-        job = _job(goal, (provenance.seed or 0) * 100_003 + i, recorder)
+        job = _job(goal, provenance.seed or 0, i, recorder)
         for _, outcome in roll_out([robot], [job], policy, settings, timed, interrupt):
             view.episode_ended(i, outcome, timed.steps, path if timed.steps else None)
             if timed.steps:

@@ -100,6 +100,12 @@ class InstrumentedRobot(Protocol):
     def trial(self, purpose: Purpose, seed: int, index: int) -> Trial:
         """Draw start and goal; the same arguments give the same states under every shift. Never already solved."""
 
+    def start_for(self, goal: Goal, seed: int, index: int) -> State:
+        """Draw start ``index`` of ``seed`` for a goal that was chosen elsewhere: one that does not satisfy it yet.
+
+        Raises GoalError for a goal of another scene or without truth, UsageError where there is no room for a start.
+        """
+
     def begin(self, start: State) -> None:
         """Put the world into ``start``."""
 

@@ -28,7 +28,7 @@ RATE = 10.0
 MIN_SIZE, MAX_SIZE = 8, 2048
 """Of the pictures [px]."""
 # First element of the spawn key of every random stream of a robot's seed: streams never meet.
-STREAMS: dict[str, int] = {"reset": 0, "demonstration": 1, "practice": 2, "evaluation": 3, "disturbance": 4}
+STREAMS: dict[str, int] = {"reset": 0, "demonstration": 1, "practice": 2, "evaluation": 3, "disturbance": 4, "start": 6}
 
 
 class SimRobot:
@@ -194,12 +194,16 @@ class SimRobot:
         )
         return Trial(purpose, seed, index, start, goal)
 
+    def start_for(self, goal: Goal, seed: int, index: int) -> State:
+        """Draw a start for ``goal``: what stands fast stands where the photo shows it. Raises GoalError, UsageError."""
+        random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAMS["start"], index)))
+        return self.task.draw_start(self._truth(goal), random)
+
     def begin(self, start: State) -> None:
         """Put the world into ``start``; what happened before leaves no trace."""
         self.tabletop.set_state(start)
-        self._pushes = Disturbance(
-            self.disturbance * self.task.disturbance, self._stream("disturbance", _digest(start))
-        )
+        strength = self.disturbance * self.task.disturbance
+        self._pushes = Disturbance(strength, self._stream("disturbance", _digest(start)), self.task.knocks)
 
     def photograph(self, state: State) -> dict[str, Image]:
         """Return one picture per camera of ``state``; the present state is not touched."""
@@ -215,13 +219,21 @@ class SimRobot:
         return self.tabletop.state()
 
     def succeeded(self, goal: Goal) -> bool:
-        """Whether the world is as ``goal`` shows it. Raises GoalError when the goal has no truth."""
+        """Whether the world is as ``goal`` shows it. Raises GoalError when the goal has no truth, or another scene's."""
+        return self.task.reached(self.state(), self._truth(goal))
+
+    def _truth(self, goal: Goal) -> State:
         if goal.truth is None:
             raise GoalError(
                 f"goal {goal.name!r} carries no true state, so the simulator cannot judge it; "
                 f"expected one taken by {self._spec.name}"
             )
-        return self.task.reached(self.state(), goal.truth)
+        if set(goal.truth) != set(self.task.default_state()):
+            raise GoalError(
+                f"goal {goal.name!r} shows {', '.join(sorted(goal.truth))}, which is not what stands in "
+                f"{self._spec.name}; choose its scene with --scene"
+            )
+        return goal.truth
 
     def _stream(self, name: str, *key: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(STREAMS[name], *key)))

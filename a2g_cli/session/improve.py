@@ -159,16 +159,14 @@ class Improvement:
         trials = draw_trials(self.robots[0], "practice", self.settings.seed, count, first=number * count)
         if not self.goals:
             return trials
-        mixed = [replace(trial, goal=self.goals[i % len(self.goals)]) for i, trial in enumerate(trials)]
-        return [trial for trial in mixed if not self._solved(trial)]
+        return [self._with(self.goals[i % len(self.goals)], trial) for i, trial in enumerate(trials)]
 
-    def _solved(self, trial: Trial) -> bool:
-        """Whether a goal that the user named is true from the start: nothing could be learned from it."""
-        if trial.goal.truth is None:
-            return False
-        robot = instrumented(self.robots[0])
-        robot.begin(trial.start)
-        return robot.succeeded(trial.goal)
+    def _with(self, goal: Goal, trial: Trial) -> Trial:
+        """Return ``trial`` with a goal that the user named, and a start for it."""
+        if goal.truth is None:
+            return replace(trial, goal=goal)
+        start = instrumented(self.robots[0]).start_for(goal, trial.seed, trial.index)
+        return replace(trial, goal=goal, start=start)
 
     def _practise(self, name: str, trials: Sequence[Trial], what: str) -> tuple[list[Path], int]:
         """Roll ``name`` out on ``trials``, recording each; return the recordings in the trials' order, and successes."""

@@ -8,10 +8,10 @@ import numpy as np
 from a2g_cli.episode import Episode, Outcome, Provenance
 from a2g_cli.robots.robot import Trial
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.simulator.expert import ScriptedExpert
+from a2g_cli.simulator.expert import ScriptedExpert, truth_of
 
 STREAM = 5
-"""First element of the spawn key of the draws made here; those of SimRobot lie below (STREAMS)."""
+"""First element of the spawn key of the draws made here; SimRobot's are others (STREAMS)."""
 
 
 def demonstrate(robot: SimRobot, trial: Trial, limit: int | None = None) -> Episode:
@@ -53,5 +53,6 @@ def demonstration_episodes(
         trial = robot.trial("demonstration", seed, index)
         random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAM, index)))
         if random.random() < diverse:
-            trial = replace(trial, start=robot.task.diverse_start(trial.start, random))
+            start = robot.task.diverse_start(trial.start, truth_of(trial.goal), random)
+            trial = replace(trial, start=start)
         yield demonstrate(robot, trial, limit)

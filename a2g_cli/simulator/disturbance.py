@@ -31,7 +31,8 @@ KNOCK_LENGTH = 0.03
 class Disturbance:
     """One episode's pushes. ``strength`` 0 is none, 1 makes the tool stray by a centimetre or two."""
 
-    def __init__(self, strength: float, random: np.random.Generator) -> None:
+    def __init__(self, strength: float, random: np.random.Generator, knocks: bool = True) -> None:
+        self._knock_probability = KNOCK_PROBABILITY * min(1.0, strength) if knocks else 0.0
         self._strength = strength
         self._random = random
         self._walk = random.normal(size=3)
@@ -39,7 +40,7 @@ class Disturbance:
     def next(self) -> tuple[NDArray[np.float64], bool]:
         """Return the next push (3,) [m] and whether the fingers spring open in this step."""
         self._walk = MEMORY * self._walk + math.sqrt(1 - MEMORY**2) * self._random.normal(size=3)
-        knocked = bool(self._random.random() < KNOCK_PROBABILITY * min(1.0, self._strength))
+        knocked = bool(self._random.random() < self._knock_probability)
         length = float(np.linalg.norm(self._walk))
         size = KNOCK_LENGTH if knocked else min(LONGEST, LENGTH * max(0.0, length - THRESHOLD))
         return self._strength * size * self._walk / length, knocked

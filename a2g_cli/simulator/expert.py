@@ -35,15 +35,16 @@ class ScriptedExpert:
 
     def act(self, goal: Goal) -> Vector:
         """Return the action (4,) for the present state. Raises GoalError."""
-        displacement, opening = self._robot.task.law(self._robot.state(), _truth(goal))
+        displacement, opening = self._robot.task.law(self._robot.state(), truth_of(goal))
         return self._robot.action_for(displacement, opening)
 
     def done(self, goal: Goal) -> bool:
         """Whether nothing is left to do. Raises GoalError."""
-        return self._robot.task.done(self._robot.state(), _truth(goal))
+        return self._robot.task.done(self._robot.state(), truth_of(goal))
 
 
-def _truth(goal: Goal) -> State:
+def truth_of(goal: Goal) -> State:
+    """Return the true state that ``goal`` shows. Raises GoalError."""
     if goal.truth is None:
         raise GoalError(f"goal {goal.name!r} carries no true state, and the expert works from nothing else")
     return goal.truth

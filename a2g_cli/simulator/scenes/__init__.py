@@ -2,10 +2,12 @@
 
 from a2g_cli.errors import UnknownNameError
 from a2g_cli.simulator.scenes.place import Place
+from a2g_cli.simulator.scenes.plug import Plug
 from a2g_cli.simulator.scenes.scene import Scene
+from a2g_cli.simulator.scenes.write import Write
 from a2g_cli.simulator.shifts import Shift
 
-SCENES: dict[str, type[Scene]] = {"place": Place}
+SCENES: dict[str, type[Scene]] = {"place": Place, "plug": Plug, "write": Write}
 
 
 def scene(name: str, shift: Shift) -> Scene:

@@ -1,4 +1,4 @@
-"""The scene ``place``: put the block where the picture shows it. Draws of start and goal, and what success means."""
+"""The scene ``place``: put one of several things on the plate, where the photo shows it; leave the others alone."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,170 +11,277 @@ from a2g_cli.episode import State
 from a2g_cli.errors import UnknownNameError, UsageError
 from a2g_cli.simulator.arm import FINGER_STROKE
 from a2g_cli.simulator.scenes import place_expert
-from a2g_cli.simulator.scenes.place_expert import BLOCK_HEIGHT
+from a2g_cli.simulator.scenes.place_expert import HEIGHT
 from a2g_cli.simulator.scenes.scene import Scene, rest_tool
 from a2g_cli.simulator.shifts import Colour, Shift, blend, blend_colours
 
-BLOCK_RANGE = np.array([0.105, 0.130])
-"""Block centres lie within these of the workspace's centre, x and y [m]: wholly in the picture, within reach."""
+RANGE = np.array([0.105, 0.130])
+"""Things' centres lie within these of the workspace's centre, x and y [m]: wholly in the picture, within reach."""
+PLATE_RANGE = np.array([0.085, 0.110])
+"""The same for the plate [m]."""
 MAX_YAW = 0.1
-"""Blocks are turned by no more than this [rad]."""
-MIN_TRAVEL = 0.08
-"""Start and goal are at least this far apart [m]."""
+"""Things are turned by no more than this [rad]."""
+PLATE_RADIUS = 0.048
+"""[m]."""
+ON_PLATE = 0.018
+"""A goal shows its thing within this of the plate's centre [m]."""
+CLEAR = 0.078
+"""Things are at least this far apart [m]: open fingers pass between them."""
+CLEAR_OF_PLATE = 0.085
+"""Nothing else lies nearer to the plate's centre [m]."""
 
 REACHED = 0.025
-"""The block counts as placed within this distance of the goal, horizontally [m]."""
+"""A thing counts as placed within this distance of where the photo shows it, horizontally [m]."""
 RESTING = 0.010
 """... and within this of its height on the table [m]."""
 OPEN = 0.75
 """... and let go of: the gripper is open by more than this [0 to 1] ..."""
 AWAY = 0.06
-"""... or the tool is farther than this from the block [m]."""
+"""... or the tool is farther than this from the thing [m]."""
+
+_TRIES = 400
 
 
 @dataclass(frozen=True)
 class Thing:
     """What lies on the table."""
 
-    shape: str = "box"
+    shape: str
     """``"box"`` or ``"cylinder"``."""
-    half_width: float = 0.024
+    half_width: float
     """[m]."""
-    half_height: float = 0.024
+    half_height: float
     """[m]."""
-    colour: Colour = (0.87, 0.13, 0.11)
+    colour: Colour
 
 
-def thing_under(shift: Shift) -> Thing:
-    """Return the thing as ``shift`` has it: on its way from a red block to a taller blue cylinder."""
+KNOWN: Mapping[str, Thing] = {
+    "block": Thing("box", 0.023, HEIGHT, (0.87, 0.13, 0.11)),
+    "can": Thing("cylinder", 0.022, HEIGHT, (0.10, 0.60, 0.22)),
+    "brick": Thing("box", 0.019, HEIGHT, (0.12, 0.28, 0.85)),
+}
+"""The things of the demonstrations."""
+STRANGE: Mapping[str, Thing] = {
+    "block": Thing("cylinder", 0.020, 0.032, (0.55, 0.15, 0.75)),
+    "can": Thing("box", 0.018, 0.030, (0.95, 0.85, 0.20)),
+    "brick": Thing("cylinder", 0.023, 0.018, (0.15, 0.75, 0.85)),
+}
+"""What novelty 1 makes of them."""
+PLATE: Colour = (0.98, 0.98, 0.98)
+RIM: Colour = (0.25, 0.27, 0.32)
+STRANGE_PLATE: Colour = (0.80, 0.45, 0.30)
+
+
+def things_under(shift: Shift) -> dict[str, Thing]:
+    """Return the things as ``shift`` has them, on their way from known to strange."""
     if not shift.novelty:
-        return Thing()
-    return Thing(
-        shape="cylinder",
-        half_width=blend(Thing.half_width, 0.020, shift.novelty),
-        half_height=blend(Thing.half_height, 0.032, shift.novelty),
-        colour=blend_colours(Thing.colour, (0.10, 0.30, 0.85), shift.novelty),
-    )
+        return dict(KNOWN)
+    return {
+        name: Thing(
+            STRANGE[name].shape,
+            blend(known.half_width, STRANGE[name].half_width, shift.novelty),
+            blend(known.half_height, STRANGE[name].half_height, shift.novelty),
+            blend_colours(known.colour, STRANGE[name].colour, shift.novelty),
+        )
+        for name, known in KNOWN.items()
+    }
 
 
 class Place(Scene):
-    """One block, to be put where the photo shows it."""
+    """A block, a can, a brick and a plate."""
 
     name = "place"
     limit = 80
-    demonstration_limit = 120
+    demonstration_limit = 140
 
     def __init__(self, shift: Shift) -> None:
         super().__init__(shift)
-        self.thing = thing_under(shift)
-        self._grip = self.thing.half_width / FINGER_STROKE
+        self.kinds = things_under(shift)
+        self._grips = {name: kind.half_width / FINGER_STROKE for name, kind in self.kinds.items()}
 
     @property
     def things(self) -> Mapping[str, float]:
-        """The block."""
-        return {"block": self.thing.half_height - Thing.half_height}
+        """Block, can and brick."""
+        return {name: kind.half_height - HEIGHT for name, kind in self.kinds.items()}
+
+    @property
+    def fixtures(self) -> Sequence[str]:
+        """The plate."""
+        return ("plate",)
 
     def bodies_xml(self) -> str:
-        """Return the block's MJCF."""
-        thing = self.thing
-        size = (
-            f"{thing.half_width:.6g} {thing.half_width:.6g} {thing.half_height:.6g}"
-            if thing.shape == "box"
-            else f"{thing.half_width:.6g} {thing.half_height:.6g}"
-        )
-        red, green, blue = thing.colour
+        """Return the MJCF of the things and of the plate, which is as thin as paper and only seen."""
+        plate = blend_colours(PLATE, STRANGE_PLATE, self.shift.novelty)
+        things = "".join(_thing_xml(name, kind) for name, kind in self.kinds.items())
         return f"""
-    <body name="block" pos="0 0 {thing.half_height:.6g}">
-      <freejoint name="block"/>
-      <geom name="block" type="{thing.shape}" size="{size}" mass=".06" rgba="{red:.4g} {green:.4g} {blue:.4g} 1"
-        condim="4" friction="1.2 .02 .001" contype="1" conaffinity="2"/>
-    </body>"""
+    <body name="plate" mocap="true">
+      <geom class="look" type="cylinder" size="{PLATE_RADIUS} .0006" pos="0 0 .0008" rgba="{_rgba(RIM)}"/>
+      <geom class="look" type="cylinder" size="{PLATE_RADIUS - 0.006} .0006" pos="0 0 .0018" rgba="{_rgba(plate)}"/>
+    </body>{things}"""
 
     def is_held(self, state: State) -> bool:
-        """Whether the block stands between the fingers and they are closed on it or nearly so."""
-        block, tool = state["block"], state["tool"]
-        beside = math.hypot(block[0] - tool[0], block[1] - tool[1])
-        return beside < 0.02 and abs(block[2] - tool[2]) < 0.035 and tool[3] < 0.68
-
-    def draw(self, random: np.random.Generator) -> tuple[State, State]:
-        """Draw a start state and a goal state."""
-        start = random.uniform(-BLOCK_RANGE, BLOCK_RANGE)
-        goal = random.uniform(-BLOCK_RANGE, BLOCK_RANGE)
-        while math.dist(start, goal) < MIN_TRAVEL:
-            goal = random.uniform(-BLOCK_RANGE, BLOCK_RANGE)
-        yaws = random.uniform(-MAX_YAW, MAX_YAW, size=2)
-        tool = rest_tool(random)
-        return (
-            {"block": block_pose(start, float(yaws[0])), "tool": tool},
-            {"block": block_pose(goal, float(yaws[1])), "tool": rest_tool()},
+        """Whether a thing stands between the fingers and they are closed on it or nearly so."""
+        tool = state["tool"]
+        return tool[3] < 0.68 and any(
+            math.dist(state[name][:2], tool[:2]) < 0.02 and abs(state[name][2] - tool[2]) < 0.035 for name in self.kinds
         )
 
+    def draw_goal(self, random: np.random.Generator) -> State:
+        """Draw the plate, one thing on it and the others beside it."""
+        while True:
+            plate = random.uniform(-PLATE_RANGE, PLATE_RANGE)
+            first, *others = random.permutation(list(self.kinds))
+            angle, away = random.uniform(0.0, 2 * math.pi), ON_PLATE * math.sqrt(random.uniform())
+            on = plate + away * np.array([math.cos(angle), math.sin(angle)])
+            state: State = {"plate": plate.tolist(), str(first): _pose(on, random), "tool": rest_tool()}
+            if self._add(state, [str(name) for name in others], random):
+                return self._in_order(state)
+
+    def draw_start(self, goal: State, random: np.random.Generator) -> State:
+        """Take the thing that the goal shows on the plate, and put it elsewhere."""
+        (chosen,) = self._on_plate(goal)
+        start: State = {name: values for name, values in goal.items() if name != chosen}
+        start["tool"] = rest_tool(random)
+        if not self._add(start, [chosen], random):
+            raise UsageError(f"beside the plate there is no room for the {chosen}: move the others away.")
+        return self._in_order(start)
+
     def default_state(self) -> State:
-        """Return block in the middle, arm at rest."""
-        return {"block": block_pose(np.zeros(2), 0.0), "tool": rest_tool()}
+        """Return the things in a row, the plate behind them, arm at rest."""
+        places = {"block": (0.05, -0.09), "can": (0.05, 0.0), "brick": (0.05, 0.09)}
+        state: State = {name: block_pose(np.array(place), 0.0) for name, place in places.items()}
+        return {**state, "plate": [-0.06, 0.0], "tool": rest_tool()}
 
     def goal_state(self, values: Mapping[str, Sequence[float]]) -> State:
-        """Return the goal state with the block at ``values["block"]``: x, y [m], and perhaps its yaw [rad]; arm at rest."""
+        """Return the goal state in which things lie at ``values[name]``: x, y [m], and perhaps yaw [rad]; arm at rest.
+
+        The plate lies under the first of them unless ``values["plate"]`` says where; what is not named lies beside it.
+        """
         for key in values:
-            if key != "block":
-                raise UnknownNameError("thing in the scene 'place'", key, ["block"])
-        numbers = list(values.get("block", ()))
-        if len(numbers) not in {2, 3}:
-            raise UsageError(
-                f"the block's place is X,Y in metres, or X,Y,YAW with radians, not {len(numbers)} numbers."
-            )
-        limits = [
-            *((name, float(most), "m") for name, most in zip("xy", BLOCK_RANGE, strict=True)),
-            ("yaw", MAX_YAW, "rad"),
-        ]
-        for number, (name, most, unit) in zip(numbers, limits, strict=False):
-            if not -most <= number <= most:
-                raise UsageError(
-                    f"the block's {name} is {number:g} {unit}: within reach and in the picture is "
-                    f"{-most:g} to {most:g} {unit}."
-                )
-        return {
-            "block": block_pose(np.array(numbers[:2]), numbers[2] if len(numbers) == 3 else 0.0),
-            "tool": rest_tool(),
-        }
+            if key not in {*self.kinds, "plate"}:
+                raise UnknownNameError("thing in the scene 'place'", key, [*self.kinds, "plate"])
+        named = [name for name in values if name != "plate"]
+        if not named:
+            raise UsageError(f"say where a thing shall lie: {', '.join(f'{name}=X,Y' for name in self.kinds)}.")
+        state: State = {name: block_pose(*_described(name, values[name])) for name in named}
+        state["plate"] = _described("plate", values["plate"], PLATE_RANGE)[0].tolist() if "plate" in values else []
+        if not state["plate"]:
+            state["plate"] = np.clip(state[named[0]][:2], -PLATE_RANGE, PLATE_RANGE).tolist()
+        state["tool"] = rest_tool()
+        for one in named:
+            for other in named:
+                if one < other and math.dist(state[one][:2], state[other][:2]) < CLEAR:
+                    raise UsageError(
+                        f"{one} and {other} would be closer than {CLEAR:g} m: no room for the fingers between them."
+                    )
+        if len(self._on_plate(state)) != 1:
+            raise UsageError("the goal of the scene 'place' shows exactly one thing on the plate.")
+        if not self._add(state, [name for name in self.kinds if name not in named], np.random.default_rng(0)):
+            raise UsageError("there is no room for the things that are not named; name them too, or move the plate.")
+        return self._in_order(state)
 
     def reached(self, state: State, goal: State) -> bool:
-        """Whether the block rests on the table at the goal, let go of."""
-        return is_placed(state, goal)
+        """Whether every thing rests where the goal shows it, let go of."""
+        return all(is_placed(name, state, goal) for name in self.kinds)
 
     def law(self, state: State, goal: State) -> tuple[NDArray[np.float64], float]:
         """Return the expert's wanted displacement and opening."""
-        return place_expert.law(state, goal, self._grip)
+        return place_expert.law(state, goal, self._grips)
 
     def done(self, state: State, goal: State) -> bool:
-        """Whether the block is at the goal and the arm back at rest."""
-        return place_expert.is_home(state, goal)
+        """Whether all things are where they should be and the arm is back at rest."""
+        return place_expert.is_home(state, goal, self._grips)
 
-    def diverse_start(self, start: State, random: np.random.Generator) -> State:
-        """Return ``start`` with the tool anywhere, open or closed, or, one time in three, holding the block somewhere."""
-        block, tool = list(start["block"]), list(start["tool"])
+    def diverse_start(self, start: State, goal: State, random: np.random.Generator) -> State:  # noqa: ARG002
+        """Return ``start`` with the tool anywhere, open or closed, or, one time in three, holding the thing to be moved."""
+        state: State = {name: list(values) for name, values in start.items()}
+        nearest = min(self.kinds, key=lambda name: math.dist(state[name][:2], state["plate"]))
         if random.random() < 1 / 3:
-            x, y = random.uniform([-0.12, -0.14], [0.12, 0.14])
-            # Held blocks sit straight between the fingers.
-            block = [x, y, BLOCK_HEIGHT + random.uniform(0.0, 0.08), 1.0, 0.0, 0.0, 0.0]
-            tool = [x, y, block[2], self._grip]
-        else:
-            tool = [*random.uniform([-0.18, -0.16, 0.02], [0.14, 0.16, 0.22]), float(random.random() < 0.5)]
-            # Fingers beside or above the block, never inside it.
-            if math.dist(tool[:2], block[:2]) < 0.11:
-                tool[2] = max(tool[2], 0.08)
-        return {"block": [float(value) for value in block], "tool": [float(value) for value in tool]}
+            # A start has nothing on the plate: any thing may be the one that is asked for, and a wrong one is put back.
+            chosen = str(random.choice([name for name in self.kinds if name != nearest]))
+            place = random.uniform([-0.12, -0.14], [0.12, 0.14])
+            height = HEIGHT + random.uniform(0.035, 0.08)
+            # Held things sit straight between the fingers.
+            state[chosen] = [*place.tolist(), height, 1.0, 0.0, 0.0, 0.0]
+            state["tool"] = [*place.tolist(), height, self._grips[chosen]]
+            return state
+        tool = [*random.uniform([-0.18, -0.16, 0.02], [0.14, 0.16, 0.22]), float(random.random() < 0.5)]
+        # Fingers beside or above the things, never inside them.
+        if any(math.dist(tool[:2], state[name][:2]) < 0.11 for name in self.kinds):
+            tool[2] = max(tool[2], 0.08)
+        state["tool"] = [float(value) for value in tool]
+        return state
+
+    def _on_plate(self, state: State) -> list[str]:
+        return [
+            name
+            for name in self.kinds
+            if name in state and math.dist(state[name][:2], state["plate"]) < PLATE_RADIUS - 0.01
+        ]
+
+    def _add(self, state: State, names: Sequence[str], random: np.random.Generator) -> bool:
+        """Put things beside the plate and clear of one another into ``state``; return whether there was room."""
+        for name in names:
+            for _ in range(_TRIES):
+                place = random.uniform(-RANGE, RANGE)
+                clear = all(math.dist(place, state[other][:2]) >= CLEAR for other in self.kinds if other in state)
+                if clear and math.dist(place, state["plate"]) >= CLEAR_OF_PLATE:
+                    state[name] = _pose(place, random)
+                    break
+            else:
+                return False
+        return True
+
+    def _in_order(self, state: State) -> State:
+        return {name: state[name] for name in (*self.kinds, "plate", "tool")}
 
 
-def block_pose(xy: np.ndarray[tuple[int], np.dtype[np.float64]], yaw: float) -> list[float]:
-    """Return the pose [x, y, z, qw, qx, qy, qz] of a block standing at ``xy`` (2,) [m], turned by ``yaw`` [rad]."""
-    return [float(xy[0]), float(xy[1]), BLOCK_HEIGHT, math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2)]
+def block_pose(xy: NDArray[np.float64], yaw: float) -> list[float]:
+    """Return the pose [x, y, z, qw, qx, qy, qz] of a thing standing at ``xy`` (2,) [m], turned by ``yaw`` [rad]."""
+    return [float(xy[0]), float(xy[1]), HEIGHT, math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2)]
 
 
-def is_placed(state: State, goal: State) -> bool:
-    """Whether the block rests on the table at the goal, let go of."""
-    block, target, tool = state["block"], goal["block"], state["tool"]
-    near = math.dist(block[:2], target[:2]) <= REACHED
-    resting = abs(block[2] - target[2]) <= RESTING
-    released = tool[3] > OPEN or math.dist(block[:3], tool[:3]) > AWAY
+def is_placed(name: str, state: State, goal: State) -> bool:
+    """Whether the thing called ``name`` rests on the table where ``goal`` has it, let go of."""
+    thing, target, tool = state[name], goal[name], state["tool"]
+    near = math.dist(thing[:2], target[:2]) <= REACHED
+    resting = abs(thing[2] - target[2]) <= RESTING
+    released = tool[3] > OPEN or math.dist(thing[:3], tool[:3]) > AWAY
     return near and resting and released
+
+
+def _pose(xy: NDArray[np.float64], random: np.random.Generator) -> list[float]:
+    return block_pose(xy, float(random.uniform(-MAX_YAW, MAX_YAW)))
+
+
+def _described(
+    name: str, values: Sequence[float], most: NDArray[np.float64] = RANGE
+) -> tuple[NDArray[np.float64], float]:
+    """Return place (2,) and yaw that a person gave. Raises UsageError."""
+    numbers = list(values)
+    if len(numbers) not in {2, 3}:
+        raise UsageError(f"the {name}'s place is X,Y in metres, or X,Y,YAW with radians, not {len(numbers)} numbers.")
+    limits = [*((axis, float(limit), "m") for axis, limit in zip("xy", most, strict=True)), ("yaw", MAX_YAW, "rad")]
+    for number, (axis, limit, unit) in zip(numbers, limits, strict=False):
+        if not -limit <= number <= limit:
+            raise UsageError(
+                f"the {name}'s {axis} is {number:g} {unit}: within reach and in the picture is "
+                f"{-limit:g} to {limit:g} {unit}."
+            )
+    return np.array(numbers[:2], dtype=np.float64), float(numbers[2]) if len(numbers) == 3 else 0.0
+
+
+def _thing_xml(name: str, kind: Thing) -> str:
+    half, height = f"{kind.half_width:.6g}", f"{kind.half_height:.6g}"
+    size = f"{half} {half} {height}" if kind.shape == "box" else f"{half} {height}"
+    return f"""
+    <body name="{name}" pos="0 0 {height}">
+      <freejoint name="{name}"/>
+      <geom name="{name}" type="{kind.shape}" size="{size}" mass=".06" rgba="{_rgba(kind.colour)}"
+        condim="4" friction="1.2 .02 .001" contype="3" conaffinity="3"/>
+    </body>"""
+
+
+def _rgba(colour: Colour) -> str:
+    red, green, blue = colour
+    return f"{red:.4g} {green:.4g} {blue:.4g} 1"

@@ -30,6 +30,8 @@ class Scene(ABC):
     """Steps that the expert may take."""
     disturbance: ClassVar[float] = 1.0
     """How far this task can bear the pushes of demonstrations, relative (simulator/disturbance.py)."""
+    knocks: ClassVar[bool] = True
+    """Whether it bears that the fingers spring open: what they lose, they can fetch again."""
 
     def __init__(self, shift: Shift) -> None:
         self.shift = shift
@@ -94,9 +96,25 @@ class Scene(ABC):
 
     # --- what is asked ---
 
-    @abstractmethod
     def draw(self, random: np.random.Generator) -> tuple[State, State]:
         """Draw a start and a goal that the start does not satisfy."""
+        goal = self.draw_goal(random)
+        return self.draw_start(goal, random), goal
+
+    @abstractmethod
+    def draw_goal(self, random: np.random.Generator) -> State:
+        """Draw a goal."""
+
+    @abstractmethod
+    def draw_start(self, goal: State, random: np.random.Generator) -> State:
+        """Draw a start from which ``goal`` can be reached, and which does not satisfy it: the table is set for this photo.
+
+        Raises UsageError where there is no room for one.
+        """
+
+    def group(self, goal: State) -> str:  # noqa: ARG002
+        """Return which kind of goal it is, for results that are told apart by kind; "" where there is one kind."""
+        return ""
 
     @abstractmethod
     def default_state(self) -> State:
@@ -125,7 +143,7 @@ class Scene(ABC):
     def done(self, state: State, goal: State) -> bool:
         """Whether the expert has nothing left to do: the goal is reached and the arm back at rest."""
 
-    def diverse_start(self, start: State, random: np.random.Generator) -> State:  # noqa: ARG002
+    def diverse_start(self, start: State, goal: State, random: np.random.Generator) -> State:  # noqa: ARG002
         """Return ``start`` changed into one from the midst of the work, so that demonstrations cover recovery."""
         return start
 
