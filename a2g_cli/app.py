@@ -65,6 +65,7 @@ def run(
     session: Annotated[str | None, typer.Option("--session", metavar="NAME", help="Name of the session.")] = None,
     imagine: Annotated[bool, typer.Option(help="Show the imagined plan in the live view.")] = True,
     execute: options.Execute = None,
+    ahead: options.Ahead = None,
     action_steps: options.ActionSteps = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
@@ -77,7 +78,7 @@ def run(
 
         place = _place(workspace)
         deployment = _deployment(place, robot, scene=scene, shift=shift)
-        acting = acting_from(execute=execute, action_steps=action_steps)
+        acting = acting_from(execute=execute, ahead=ahead, action_steps=action_steps)
         return roll(place, deployment, goals, episodes, adapter, base, steps, seed, session, imagine, acting)
 
     _finish(as_json, work)
@@ -200,6 +201,7 @@ def evaluate(
     steps: options.Steps = None,
     seed: options.Seed = 0,
     execute: options.Execute = None,
+    ahead: options.Ahead = None,
     action_steps: options.ActionSteps = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
@@ -212,7 +214,7 @@ def evaluate(
 
         place = _place(workspace)
         deployment = _deployment(place, robot, scene=scene, shift=shift)
-        acting = acting_from(execute=execute, action_steps=action_steps)
+        acting = acting_from(execute=execute, ahead=ahead, action_steps=action_steps)
         return evaluate_adapters(place, deployment, adapter or [], base, episodes, steps, seed, acting)
 
     _finish(as_json, work)

@@ -38,6 +38,15 @@ Execute = Annotated[
     int | None,
     typer.Option("--execute", metavar="N", min=1, help="Actions executed before the next plan; else 4."),
 ]
+Ahead = Annotated[
+    float | None,
+    typer.Option(
+        "--ahead",
+        metavar="PERIODS",
+        min=0.0,
+        help="How early the next plan is asked for, in control periods; at 0 the robot waits for it. Else 0.5.",
+    ),
+]
 ActionSteps = Annotated[
     int | None,
     typer.Option("--action-steps", metavar="N", min=1, help="Denoising steps over a plan's actions; else 5."),

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -6,7 +7,7 @@ import torch
 from policy_examples import goal, network, observation, spec
 
 from a2g_cli.errors import UsageError
-from a2g_cli.options import ActionSteps, Execute
+from a2g_cli.options import ActionSteps, Ahead, Execute
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.acting import EXECUTE, Act2GoalPolicy, ActingSettings, acting_from
 from a2g_cli.policy.floors import RandomPolicy, StillPolicy
@@ -85,14 +86,38 @@ def test_of_a_plan_shorter_than_usual_all_is_executed() -> None:
     assert len(Act2GoalPolicy(short).plan([request()])[0].chunk) == 2
 
 
+@pytest.mark.parametrize("ahead", [0.25, 1, 2.75, 3])
+def test_a_plan_that_begins_later_leaves_out_what_is_executed_until_then(model: Act2Goal, ahead: float) -> None:
+    asked = request()
+    whole = Act2GoalPolicy(model, ActingSettings(execute=8)).plan([asked])[0]
+    policy = Act2GoalPolicy(model, ActingSettings(ahead=ahead))
+    first, later = policy.plan([asked, replace(asked, ahead=ahead)])
+    assert first.ahead == later.ahead == ahead
+    np.testing.assert_allclose(first.chunk, whole.chunk[:EXECUTE], atol=1e-5)
+    np.testing.assert_allclose(later.chunk, whole.chunk[int(ahead) : int(ahead) + EXECUTE], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("execute", "ahead", "most"),
+    [(4, 4.1, 4.0), (4, 5.0, 4.0), (6, 3.0, 2.9), (2, 2.1, 2.0), (8, 1.0, 0.9), (4, -0.1, 0), (4, float("nan"), 0)],
+)
+def test_no_plan_is_made_further_ahead_than_it_reaches(
+    model: Act2Goal, execute: int, ahead: float, most: float
+) -> None:
+    with pytest.raises(UsageError, match=r"cannot be asked for .* control periods ahead"):
+        Act2GoalPolicy(model, ActingSettings(execute=execute, ahead=ahead))
+    Act2GoalPolicy(model, ActingSettings(execute=execute, ahead=most))
+
+
 def test_what_was_not_given_is_as_it_would_be_without_asking() -> None:
     assert acting_from(execute=None, action_steps=None) == ActingSettings()
     assert acting_from(execute=2, action_steps=None) == ActingSettings(execute=2)
 
 
 def test_the_help_states_the_defaults() -> None:
-    told = {name: get_args(of)[1].help for name, of in (("execute", Execute), ("steps", ActionSteps))}
+    told = {name: get_args(of)[1].help for name, of in (("execute", Execute), ("ahead", Ahead), ("steps", ActionSteps))}
     assert told["execute"].endswith(f"else {EXECUTE}.")
+    assert told["ahead"].endswith(f"Else {ActingSettings().ahead}.")
     assert told["steps"].endswith(f"else {ActingSettings().action_steps}.")
 
 
@@ -152,8 +177,6 @@ def test_cameras_are_taken_by_name_not_by_order(model: Act2Goal) -> None:
 
 
 def test_still_asks_for_nothing_and_random_for_anything_within_the_limits() -> None:
-    from dataclasses import replace
-
     robot = replace(ROBOT, action_low=(-0.5, 0.0, -2.0, 1.0), action_high=(0.5, 1.0, 1.0, 3.0))
     still = StillPolicy(robot).plan([request()])[0]
     assert still.chunk.tolist() == [[0.0, 0.5, 0.0, 2.0]]

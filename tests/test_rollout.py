@@ -1,6 +1,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Condition, Event, Thread
+from threading import enumerate as enumerate_threads
 
 import numpy as np
 import pytest
@@ -24,17 +26,19 @@ class Scripted:
 
     name = "scripted"
 
-    def __init__(self, chunk: Callable[[PlanRequest], np.ndarray], left: Callable[[int], float] | None = None) -> None:
-        self._chunk, self._left = chunk, left or (lambda _: float("nan"))
+    def __init__(
+        self, chunk: Callable[[PlanRequest], np.ndarray], left: Callable[[int], float] | None = None, ahead: float = 0
+    ) -> None:
+        self._chunk, self._left, self._ahead = chunk, left or (lambda _: float("nan")), ahead
         self.asked: list[list[PlanRequest]] = []
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         self.asked.append(list(requests))
-        return [Plan(self._chunk(request), self._left(request.index)) for request in requests]
+        return [Plan(self._chunk(request), self._left(request.index), ahead=self._ahead) for request in requests]
 
 
-def steady(length: int = 3) -> Scripted:
-    return Scripted(lambda _: np.repeat(RIGHT[None], length, 0))
+def steady(length: int = 3, ahead: float = 0) -> Scripted:
+    return Scripted(lambda _: np.repeat(RIGHT[None], length, 0), ahead=ahead)
 
 
 class Kept:
@@ -640,6 +644,207 @@ def test_a_plan_begins_a_new_schedule(trials: list[Trial]) -> None:
     assert np.diff(robot.moved).tolist() == pytest.approx([0.1, 0.14, 0.1, 0.14, 0.1])
 
 
+# -- a plan that is made while the present chunk runs ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 3, 5])
+def test_a_plan_asked_for_early_follows_the_chunk_that_runs(
+    robots: list[SimRobot], trials: list[Trial], ahead: int
+) -> None:
+    policy = Scripted(lambda request: np.full((3, 4), request.index / 1000, np.float32), ahead=ahead)
+    sink, _ = roll(robots[0], trials[0], policy, 11)
+    asked = [requests[0] for requests in policy.asked]
+    early = min(ahead, 3)  # of a chunk of three actions, no more than three are left
+    assert [request.ahead for request in asked] == [0, early, early, early]
+    assert [request.index for request in asked] == [0, 1, 2, 3]
+    at = [next(i for i, seen in enumerate(sink.observations) if seen is request.observation) for request in asked]
+    assert at == [0, 3 - early, 6 - early, 9 - early]
+    np.testing.assert_allclose(np.stack(sink.sent)[:, 0], np.repeat([0, 0.001, 0.002, 0.003], 3)[:11])
+
+
+def test_no_plan_is_asked_for_that_could_not_begin(robots: list[SimRobot], trials: list[Trial]) -> None:
+    policy = steady(3, ahead=2)
+    roll(robots[0], trials[0], policy, 6)
+    assert len(policy.asked) == 2
+    policy = steady(3, ahead=2)
+    roll(robots[0], trials[0], policy, 7)
+    assert len(policy.asked) == 3
+
+
+class SharedClock(FakeClock):
+    """A clock that others wait for: the robot's thread moves it, a planner's thread lets it pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._moved = Condition()
+
+    def sleep_until(self, moment: float) -> None:
+        with self._moved:
+            super().sleep_until(moment)
+            self._moved.notify_all()
+
+    def wait_for(self, moment: float) -> None:
+        with self._moved:
+            assert self._moved.wait_for(lambda: self.moment >= moment - 1e-9, timeout=60)
+
+
+class Timed(Hardware):
+    """Says in every observation when it was made, on a clock that the planner shares."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: 0.0)
+        self.real: SharedClock = SharedClock()
+
+    def observe(self) -> Observation:
+        return replace(super().observe(), time=self.real.now())
+
+
+class Thinking(Scripted):
+    """Takes ``seconds`` [s] of the robot's clock for a plan, of which ``late`` [s] are left when the robot waits for it."""
+
+    def __init__(self, clock: SharedClock, seconds: float, ahead: float, late: float) -> None:
+        super().__init__(lambda _: np.repeat(RIGHT[None], 4, 0), ahead=ahead)
+        self._clock, self._seconds, self._late = clock, seconds, late
+
+    def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
+        if requests[0].ahead:
+            self._clock.wait_for(requests[0].observation.time + self._seconds - self._late)
+            self._clock.moment += self._late
+        else:
+            self._clock.moment += self._seconds
+        return super().plan(requests)
+
+
+def thinking(trial: Trial, seconds: float, ahead: float, late: float = 0.0) -> tuple[list[float], list[float]]:
+    """Return the times between actions and between kept observations [s], the control period being 0.1 s."""
+    robot = Timed()
+    robot.connect()
+    try:
+        sink, _ = roll(robot, trial, Thinking(robot.real, seconds, ahead, late), 12)
+    finally:
+        robot.close()
+    return np.diff(robot.moved).tolist(), np.diff([seen.time for seen in sink.observations]).tolist()
+
+
+@pytest.mark.parametrize(("seconds", "ahead"), [(0.15, 2), (0.1, 1), (0.03, 0.3), (0.14, 1.5)])
+def test_while_a_plan_is_made_no_control_period_is_missed(trials: list[Trial], seconds: float, ahead: float) -> None:
+    acts, sights = thinking(trials[0], seconds, ahead)
+    assert acts == pytest.approx([0.1] * 11)
+    assert sights[1:] == pytest.approx([0.1] * 11)  # nothing moves before the first plan
+
+
+def test_a_robot_that_waits_for_its_plans_stands_still_meanwhile(trials: list[Trial]) -> None:
+    acts, sights = thinking(trials[0], 0.15, ahead=0)
+    assert acts == pytest.approx([0.1, 0.1, 0.1, 0.25, 0.1, 0.1, 0.1, 0.25, 0.1, 0.1, 0.1])
+    assert sights[1:] == pytest.approx([0.1, 0.1, 0.1, 0.25, 0.1, 0.1, 0.1, 0.25, 0.1, 0.1, 0.1])
+
+
+def test_a_plan_that_comes_late_costs_its_delay_and_no_more(trials: list[Trial]) -> None:
+    # 0.03 s late: its first action goes out late in its period, the next one in time again.
+    acts, _ = thinking(trials[0], 0.13, ahead=1, late=0.03)
+    assert acts == pytest.approx([0.1, 0.1, 0.1, 0.13, 0.07, 0.1, 0.1, 0.13, 0.07, 0.1, 0.1])
+
+
+@pytest.mark.parametrize(("ahead", "early"), [(0.3, 0.3), (1.25, 0.25)])
+def test_a_plan_within_a_period_is_made_from_what_is_seen_then_and_only_for_the_plan(
+    trials: list[Trial], ahead: float, early: float
+) -> None:
+    robot, policy = Timed(), steady(3, ahead)
+    robot.connect()
+    try:
+        sink, _ = roll(robot, trials[0], policy, 9)
+    finally:
+        robot.close()
+    asked = [requests[0] for requests in policy.asked]
+    assert [request.ahead for request in asked] == [0, ahead, ahead]
+    ends = [sink.observations[3 - int(ahead)].time, sink.observations[6 - int(ahead)].time]
+    assert [request.observation.time for request in asked[1:]] == pytest.approx([end - 0.1 * early for end in ends])
+    assert not {id(request.observation) for request in asked[1:]} & {id(seen) for seen in sink.observations}
+    assert len(sink.observations) == 10
+
+
+def test_the_robot_goes_on_while_a_plan_is_made(robots: list[SimRobot], trials: list[Trial]) -> None:
+    # The second plan is not made before the third step is taken: in one thread the two would wait for each other for ever.
+    stepped = Event()
+
+    class Watcher:
+        def planned(self, *_: object) -> None: ...
+
+        def stepped(self, step: int, *_: object) -> None:
+            if step == 3:
+                stepped.set()
+
+    def chunk(request: PlanRequest) -> np.ndarray:
+        if request.index:
+            assert stepped.wait(60)
+        return np.repeat(RIGHT[None], 3, 0)
+
+    policy = Scripted(chunk, ahead=2)
+    done = list(roll_out(robots[:1], [job(trials[0], Kept())], policy, RolloutSettings(5), Watcher()))
+    assert [outcome.stopped_by for _, outcome in done] == ["steps"]
+
+
+@pytest.mark.parametrize("error", [HardwareError("the GPU is gone"), RuntimeError("a bug")], ids=repr)
+def test_what_goes_wrong_in_a_plan_that_is_made_ahead_is_told_and_brings_every_robot_to_rest(
+    robots: list[SimRobot], trials: list[Trial], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def chunk(request: PlanRequest) -> np.ndarray:
+        if request.index == 1:
+            raise error
+        return np.repeat(RIGHT[None], 3, 0)
+
+    rests = [resting(robot, monkeypatch) for robot in robots[:2]]
+    sinks = [Kept(), Kept()]
+    jobs = [job(t, s) for t, s in zip(trials[:2], sinks, strict=True)]
+    with pytest.raises(type(error)) as caught:
+        list(roll_out(robots[:2], jobs, Scripted(chunk, ahead=1), RolloutSettings(9)))
+    assert caught.value is error
+    assert rests == [["rest"]] * 2
+    assert [sink.abandoned for sink in sinks] == [True, True]
+    assert len(sinks[0].sent) == 3  # the chunk that ran was run to its end
+
+
+def planners() -> list[Thread]:
+    return [thread for thread in enumerate_threads() if thread.name.startswith("planner")]
+
+
+def test_an_interruption_does_not_begin_what_was_being_planned(
+    robots: list[SimRobot], trials: list[Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests, policy, sink = resting(robots[0], monkeypatch), steady(3, ahead=2), Kept()
+    done = list(
+        roll_out(robots[:1], [job(trials[0], sink)], policy, RolloutSettings(9), None, lambda: len(sink.sent) == 2)
+    )
+    assert [(outcome.stopped_by, len(sink.sent)) for _, outcome in done] == [("interrupted", 2)]
+    assert rests == ["rest"]
+    assert planners() == []
+
+
+@pytest.mark.parametrize("error", [SafetyStop("too fast"), KeyboardInterrupt(), HardwareError("lost")], ids=repr)
+def test_a_robot_that_stops_while_a_plan_is_made_is_at_rest_before_anyone_waits_for_the_plan(
+    trials: list[Trial], error: BaseException
+) -> None:
+    rested = Event()
+    robot = Failing(error)  # in its third action: the next plan is being made
+    robot.rest = rested.set  # type: ignore[method-assign]
+    robot.connect()
+
+    def chunk(request: PlanRequest) -> np.ndarray:
+        assert not request.index or rested.wait(60)
+        return np.repeat(RIGHT[None], 4, 0)
+
+    sink = Kept()
+    try:
+        with pytest.raises(type(error)) as caught:
+            list(roll_out([robot], [job(trials[0], sink)], Scripted(chunk, ahead=2), RolloutSettings(9)))
+    finally:
+        robot.close()
+    assert caught.value is error
+    assert rested.is_set()
+    assert sink.abandoned != isinstance(error, SafetyStop)
+    assert planners() == []
+
+
 # -- lanes ----------------------------------------------------------------------------------------------------------------
 
 
@@ -652,10 +857,11 @@ def wobble(request: PlanRequest) -> np.ndarray:
     return moves
 
 
+@pytest.mark.parametrize("ahead", [0, 0.5, 1])
 def test_lanes_in_lockstep_record_what_one_robot_alone_records(
-    robots: list[SimRobot], trials: list[Trial], tmp_path: Path
+    robots: list[SimRobot], trials: list[Trial], tmp_path: Path, ahead: float
 ) -> None:
-    policy = Scripted(wobble)
+    policy = Scripted(wobble, ahead=ahead)
     recorded = {}
     for lanes in (1, 3):
         folder = tmp_path / str(lanes)
@@ -672,6 +878,17 @@ def test_lanes_in_lockstep_record_what_one_robot_alone_records(
                 captured = {camera: round(moment - begun, 6) for camera, moment in seen.captured_at.items()}
                 episode.observations[i] = replace(seen, time=round(seen.time - begun, 6), captured_at=captured)
         assert same(alone, together)
+
+
+def test_in_a_simulation_asking_within_the_last_period_is_asking_at_its_end(
+    robots: list[SimRobot], trials: list[Trial]
+) -> None:
+    waited, _ = roll(robots[0], trials[0], Scripted(wobble), 9)
+    ahead, _ = roll(robots[0], trials[0], Scripted(wobble, ahead=0.5), 9)
+    np.testing.assert_array_equal(np.stack(waited.sent), np.stack(ahead.sent))
+    for one, other in zip(waited.observations, ahead.observations, strict=True):
+        np.testing.assert_array_equal(one.images["front"], other.images["front"])
+        np.testing.assert_array_equal(one.proprioception, other.proprioception)
 
 
 def test_all_lanes_are_planned_for_in_one_pass(robots: list[SimRobot], trials: list[Trial]) -> None:

@@ -24,6 +24,12 @@ class ActingSettings:
 
     execute: int | None = None
     """Actions executed before the next plan; None for EXECUTE, or the whole of a dense plan that is shorter."""
+    ahead: float = 0.5
+    """When the next plan is asked for: so long before the chunk's end [control periods]; at 0 the robot waits for it.
+
+    Within the last period a plan is made from what is nearly the chunk's end and executed from its first action. Further
+    ahead its first actions are left out, since the chunk before it goes on: that bridges slow planning, at a price.
+    """
     action_steps: int = 5
     """Euler steps over the actions."""
     temperature: float = 1.0
@@ -41,7 +47,7 @@ class Act2GoalPolicy:
     """Plans with a frozen ``Act2Goal``; goals are encoded once.
 
     Raises:
-        UsageError: more actions are to be executed than a plan holds.
+        UsageError: a plan holds too few actions for how many are to be executed, those before its chunk included.
     """
 
     name = "act2goal"
@@ -53,6 +59,12 @@ class Act2GoalPolicy:
         self._execute = min(EXECUTE, dense) if self.settings.execute is None else self.settings.execute
         if self._execute > dense:
             raise UsageError(f"{self._execute} actions cannot be executed of a plan that holds {dense}.")
+        ahead = self.settings.ahead
+        if not 0 <= ahead <= self._execute or int(ahead) + self._execute > dense:
+            raise UsageError(
+                f"a plan cannot be asked for {ahead:g} control periods ahead: of its {dense} actions {self._execute} are "
+                f"executed; expected 0 to {min(self._execute, dense - self._execute)}, or a fraction more."
+            )
         self._goals: dict[str, Tensor] = {}
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
@@ -83,8 +95,13 @@ class Act2GoalPolicy:
             latents = model.imagine(now, goal, plan_noise, settings.imagine_steps)
             imagined = [self._pictures(frames) for frames in latents]
         return [
-            Plan(chunk[: self._execute].numpy().astype(np.float32), float(steps), pictures)
-            for chunk, steps, pictures in zip(chunks, left, imagined, strict=True)
+            Plan(
+                chunk[int(request.ahead) : int(request.ahead) + self._execute].numpy().astype(np.float32),
+                float(steps),
+                pictures,
+                self.settings.ahead,
+            )
+            for request, chunk, steps, pictures in zip(requests, chunks, left, imagined, strict=True)
         ]
 
     def _stack(self, images: Sequence[object]) -> Tensor:

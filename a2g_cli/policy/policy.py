@@ -20,6 +20,8 @@ class PlanRequest:
     """Of the episode: with ``index`` it fixes the plan's noise, whatever else is planned in the same batch."""
     index: int
     """Number of plans made before in this episode."""
+    ahead: float = 0.0
+    """When the plan begins: so long after the observation [control periods]. The robot goes on until then."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class Plan:
     """The policy's estimate of the steps left [steps]; NaN where it has none."""
     imagined: Mapping[str, Sequence[Image]] = field(default_factory=dict)
     """Camera name -> the plan's frames, where they were asked for."""
+    ahead: float = 0.0
+    """When to ask for the next plan: so long before the chunk's end [control periods]; at 0 the robot waits for it."""
+    seconds: float = 0.0
+    """How long it took to make, for all who were planned for in one pass [s]; whoever asked the policy sets it."""
 
 
 class Policy(Protocol):

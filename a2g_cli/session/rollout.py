@@ -1,10 +1,11 @@
 """Episodes on a robot: plan, act, observe, record. The same code for one robot and for many in lockstep.
 
-An episode is a generator that asks for plans and receives them: whoever drives it decides whether they are made one by one
-or in one batch for all lanes. Time is the robot's own clock, so nothing here knows what is simulated.
+An episode is a generator that asks for plans and receives promises of them: whoever drives it decides whether they are made
+one by one or in one batch for all lanes. A plan may be asked for before the present chunk has ended, and is made while the
+robot goes on; then it begins where the chunk ends, as in real-time chunking (arXiv 2506.07339).
+Time is the robot's own clock, so nothing here knows what is simulated.
 """
 
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from a2g_cli.episode import Goal, Image, Observation, Outcome, Vector
 from a2g_cli.errors import SafetyStop
 from a2g_cli.policy.policy import Plan, PlanRequest, Policy
 from a2g_cli.robots.robot import InstrumentedRobot, Robot, limit_of
+from a2g_cli.session.planner import Planner, Promise
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class RolloutWatcher(Protocol):
     def planned(
         self, observation: Observation, imagined: Mapping[str, Sequence[Image]], steps_to_go: float, seconds: float
     ) -> None:
-        """A plan was made, in ``seconds`` [s]."""
+        """A plan was made, in ``seconds`` [s], and begins now."""
 
     def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
         """``step`` actions were taken."""
@@ -90,11 +92,11 @@ class _Success:
 class _Rolling:
     """An episode under way: the bookkeeping around act and observe."""
 
-    def __init__(self, robot: Robot, goal: Goal, settings: RolloutSettings, sink: Sink) -> None:
-        self.robot, self.settings, self.sink = robot, settings, sink
+    def __init__(self, robot: Robot, goal: Goal, seed: int, settings: RolloutSettings, sink: Sink) -> None:
+        self.robot, self.goal, self.seed, self.settings, self.sink = robot, goal, seed, settings, sink
         self.limit = limit_for(robot, settings)
         self.success = _Success(robot, goal, settings.hold)
-        self.step, self.arrived, self.left = 0, 0, float("nan")
+        self.step, self.asked, self.arrived, self.left = 0, 0, 0, float("nan")
         self._ended = False
         self._due: float | None = None  # when the next step ought to begin; None: whenever it does [s]
 
@@ -103,8 +105,17 @@ class _Rolling:
         self.observation = self.robot.observe()
         self.sink.begin(self.observation)
 
-    def take(self, action: Vector) -> None:
-        """Take one step on the robot's clock."""
+    def take(self, action: Vector, ahead: float, early: float) -> Generator[PlanRequest, Promise, Promise | None]:
+        """Take one step on the robot's clock, and return the promise of the next plan if it was asked for meanwhile.
+
+        Args:
+            action: (A,), in the robot's units.
+            ahead: when that plan begins: so long after it is asked for [control periods].
+            early: when it is asked for: so long before the step's end, at most 1 [control periods]; not at all at 0 or less.
+        """
+        promise = None
+        if early == 1:
+            promise = yield self.request(self.observation, ahead)
         if not np.isfinite(action).all():
             stop = SafetyStop("the policy asked for an action that is not a number: the robot was stopped.")
             self.break_off(stop, "action-not-finite")
@@ -115,12 +126,17 @@ class _Rolling:
         except SafetyStop as stop:  # the robot's own guard
             self.break_off(stop, "safety-stop")
             raise
+        if 0 < early < 1:
+            # For the plan alone. A clock that does not go on by itself is there already: then it is what the step ends with.
+            self.robot.clock.sleep_until(deadline - early / self.robot.spec.rate)
+            promise = yield self.request(self.robot.observe(), ahead)
         self.robot.clock.sleep_until(deadline)
         self._due = deadline
         self.observation = self.robot.observe()
         self.sink.append(action, sent, self.observation)
         self.step += 1
         self.success.look()
+        return promise
 
     def _deadline(self) -> float:
         """Return the end of the control period that begins now [s]; one that is over already is not made up for."""
@@ -129,9 +145,15 @@ class _Rolling:
         deadline = (now if self._due is None else self._due) + period
         return deadline if deadline > now else now + period
 
+    def request(self, observation: Observation, ahead: float) -> PlanRequest:
+        """Return the question for the next plan, which begins ``ahead`` control periods after ``observation``."""
+        self.asked += 1
+        if not ahead:
+            self._due = None  # the robot waits, and planning takes what it takes: a new schedule begins
+        return PlanRequest(observation, self.goal, self.seed, self.asked - 1, ahead)
+
     def planned(self, plan: Plan) -> str | None:
         """Take note of a plan; return why to stop, if the policy itself says that it has arrived."""
-        self._due = None  # planning took what it took: a new schedule begins
         self.left = plan.steps_to_go
         self.arrived = self.arrived + 1 if self.left < self.settings.arrived_below else 0
         return "arrived" if self.arrived >= 2 else None
@@ -198,8 +220,8 @@ def episode(
     sink: Sink,
     watcher: RolloutWatcher | None = None,
     interrupted: Callable[[], bool] = _never,
-) -> Generator[PlanRequest, Plan, Outcome]:
-    """Roll one episode out from the robot's present state; yields requests for plans, returns how it ended.
+) -> Generator[PlanRequest, Promise, Outcome]:
+    """Roll one episode out from the robot's present state; yields requests, receives promises, returns how it ended.
 
     ``interrupted`` is asked after every step: the step is finished, the episode saved, the robot brought to rest.
     However it breaks off, by whatever error or by being closed, the robot is brought to rest too.
@@ -208,19 +230,22 @@ def episode(
         SafetyStop: an action that is not finite, or that the robot's own guard refused; the episode is saved first.
         HardwareError: from the robot; what was recorded stays salvageable.
     """
-    rolling = _Rolling(robot, goal, settings, sink)
-    index = 0
+    rolling = _Rolling(robot, goal, seed, settings, sink)
+    promise: Promise | None = None
     try:
         rolling.begin()
         while True:
-            asked = time.perf_counter()
-            plan = yield PlanRequest(rolling.observation, goal, seed, index)
-            index += 1
+            plan = (promise or (yield rolling.request(rolling.observation, ahead=0)))()
+            promise = None
             if watcher is not None:
-                watcher.planned(rolling.observation, plan.imagined, plan.steps_to_go, time.perf_counter() - asked)
+                watcher.planned(rolling.observation, plan.imagined, plan.steps_to_go, plan.seconds)
             reason = rolling.planned(plan)
-            for action in plan.chunk if reason is None else ():
-                rolling.take(action)
+            chunk = plan.chunk if reason is None else plan.chunk[:0]
+            end = rolling.step + len(chunk)
+            ahead = min(plan.ahead, float(len(chunk))) if end < rolling.limit else 0.0
+            for action in chunk:
+                following = end - rolling.step - 1
+                promise = (yield from rolling.take(action, ahead, ahead - following)) or promise
                 if watcher is not None:
                     watcher.stepped(rolling.step, rolling.observation, rolling.left)
                 reason = "interrupted" if interrupted() else rolling.over()
@@ -250,7 +275,7 @@ class Job:
 class _Lane:
     robot: Robot
     index: int = -1
-    rolling: Generator[PlanRequest, Plan, Outcome] | None = None
+    rolling: Generator[PlanRequest, Promise, Outcome] | None = None
     request: PlanRequest | None = None
 
     def prepare(self, job: Job) -> None:
@@ -281,26 +306,27 @@ def roll_out(
     """
     lanes = [_Lane(robot) for robot in robots]
     waiting = iter(enumerate(jobs))
-    try:
-        while True:
+    with Planner(policy) as planner:
+        try:
+            while True:
+                for lane in lanes:
+                    if lane.rolling is None and not interrupted() and (following := next(waiting, None)) is not None:
+                        lane.index, job = following
+                        lane.prepare(job)
+                        sink = job.sink(lane.robot)
+                        lane.rolling = episode(lane.robot, job.goal, job.seed, settings, sink, watcher, interrupted)
+                        lane.request = next(lane.rolling)
+                busy = [(lane, lane.request, lane.rolling) for lane in lanes if lane.request and lane.rolling]
+                if not busy:
+                    return
+                promises = planner.ask([request for _, request, _ in busy])
+                for (lane, _, rolling), promise in zip(busy, promises, strict=True):
+                    try:
+                        lane.request = rolling.send(promise)
+                    except StopIteration as stop:
+                        lane.rolling = lane.request = None
+                        yield lane.index, stop.value
+        except BaseException as error:
             for lane in lanes:
-                if lane.rolling is None and not interrupted() and (following := next(waiting, None)) is not None:
-                    lane.index, job = following
-                    lane.prepare(job)
-                    sink = job.sink(lane.robot)
-                    lane.rolling = episode(lane.robot, job.goal, job.seed, settings, sink, watcher, interrupted)
-                    lane.request = next(lane.rolling)
-            busy = [(lane, lane.request, lane.rolling) for lane in lanes if lane.request and lane.rolling]
-            if not busy:
-                return
-            plans = policy.plan([request for _, request, _ in busy])
-            for (lane, _, rolling), plan in zip(busy, plans, strict=True):
-                try:
-                    lane.request = rolling.send(plan)
-                except StopIteration as stop:
-                    lane.rolling = lane.request = None
-                    yield lane.index, stop.value
-    except BaseException as error:
-        for lane in lanes:
-            lane.break_off(error)
-        raise
+                lane.break_off(error)
+            raise
