@@ -76,7 +76,26 @@ def pretrain(
             help="Take the autoencoder of this checkpoint or run instead of training one.",
         ),
     ] = None,
+    stage1_action_weight: Annotated[
+        float | None,
+        typer.Option(
+            "--stage1-action-weight", min=0.0, help="Of the action loss in stage 1; Act2Goal gives 0.1. [default: 1]"
+        ),
+    ] = None,
+    stage1_video_weight: Annotated[
+        float | None,
+        typer.Option(
+            "--stage1-video-weight", min=0.0, help="Of the video loss in stage 1; Act2Goal gives 1. [default: 0.5]"
+        ),
+    ] = None,
     batch: Annotated[int | None, typer.Option("--batch", min=2, help="Segments in a training step.")] = None,
+    accumulate: Annotated[
+        int, typer.Option("--accumulate", metavar="N", min=1, help="Compute a batch in N slices: less memory.")
+    ] = 1,
+    device: Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")] = "auto",
+    precision: Annotated[
+        str, typer.Option("--precision", metavar="NAME", help="fp32, bf16, or auto: bf16 on a GPU.")
+    ] = "auto",
     seed: options.Seed = 0,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
@@ -86,6 +105,7 @@ def pretrain(
     def work() -> "Report":
         from a2g_cli.commands.pretrain import counts, shares
         from a2g_cli.commands.pretrain import pretrain as train
+        from a2g_cli.learning.machine import machine
         from a2g_cli.learning.pretrain_settings import settings_for
 
         plan = {"proximal": proximal, "stride": stride, "distal": distal, "spacing": spacing}
@@ -94,11 +114,17 @@ def pretrain(
             iterations,
             {**plan, "distal_actions": distal_actions},
             autoencoder_iterations=autoencoder_iterations,
+            action_weight=stage1_action_weight,
+            video_weight=stage1_video_weight,
             batch=batch,
             seed=seed,
             shares=shares(share or []),
         )
         scenes = counts(scene or [], demonstrations or [])
-        return train(place(workspace), data or [], out, scenes, settings, autoencoder)
+        joined = machine(device, precision, accumulate)
+        report = train(place(workspace), data or [], out, scenes, settings, joined, autoencoder)
+        if not joined.first:
+            raise typer.Exit  # the first process says what there is to say
+        return report
 
     finish(as_json, work)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from a2g_cli.learning.autoencoding import augment, psnr, reconstruction_loss
+from a2g_cli.learning.autoencoding import augment, psnr, reconstruction_loss, salience
 from a2g_cli.policy.autoencoder import Autoencoder
 
 
@@ -27,7 +27,8 @@ class Painted(nn.Module):
 
 
 def loss(picture: Tensor, images: Tensor) -> float:
-    return reconstruction_loss(Painted(picture), images).item()  # type: ignore[arg-type]
+    nothing = torch.zeros(len(images), 4, 4, 4)
+    return reconstruction_loss(Painted(picture), images, salience(images), nothing).item()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("error", [0.5, 0.1, 0.01])
@@ -66,7 +67,7 @@ def test_training_brings_the_loss_down() -> None:
     optimiser = torch.optim.AdamW(coder.parameters(), lr=3e-3)
     losses = []
     for _ in range(60):
-        value = reconstruction_loss(coder, images)
+        value = reconstruction_loss(coder, images, salience(images), torch.randn(16, 4, 4, 4))
         losses.append(value.item())
         optimiser.zero_grad()
         value.backward()

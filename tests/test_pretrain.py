@@ -13,6 +13,7 @@ from a2g_cli.commands.pretrain import counts, shares
 from a2g_cli.errors import CheckpointError, RecordingError, UnknownNameError, UsageError
 from a2g_cli.learning.hindsight import parse_mixture
 from a2g_cli.learning.latents import encode_recordings
+from a2g_cli.learning.machine import Machine
 from a2g_cli.learning.pretrain import Pretraining
 from a2g_cli.learning.pretrain_settings import PretrainSettings, settings_for
 from a2g_cli.learning.training_state import TrainingState
@@ -222,6 +223,20 @@ def test_a_run_killed_while_a_checkpoint_is_handed_over_goes_on_just_the_same(
     assert_same(run(tmp_path, demonstrations).state_dict(), whole[1].state_dict())
 
 
+def test_a_killed_run_in_slices_gives_the_weights_of_one_that_was_not_killed(
+    whole: Whole, demonstrations: list[Path], tmp_path: Path
+) -> None:
+    sliced = Machine(accumulate=3)
+    undisturbed = Pretraining(tmp_path / "a", demonstrations, SETTINGS, Quiet(), nothing, machine=sliced).run()
+    with pytest.raises(Killed):
+        Pretraining(tmp_path / "b", demonstrations, SETTINGS, Watcher("policy", 40), nothing, machine=sliced).run()
+    resumed = Pretraining(tmp_path / "b", demonstrations, SETTINGS, Quiet(), nothing, machine=sliced).run()
+    assert_same(resumed.state_dict(), undisturbed.state_dict())
+    # The same training, but for rounding, as on the whole batch.
+    torch.testing.assert_close(resumed.action_mean, whole[1].action_mean)
+    assert (resumed.expert.out.weight - whole[1].expert.out.weight).abs().max() < 0.01
+
+
 def test_a_finished_run_is_not_trained_again(whole: Whole, demonstrations: list[Path]) -> None:
     watcher = Quiet()
     assert_same(run(whole[0], demonstrations, watcher).state_dict(), whole[1].state_dict())
@@ -305,11 +320,11 @@ def test_a_taken_autoencoder_is_not_trained_and_its_latents_are_used_again(
 ) -> None:
     watcher = Quiet()
     settings = replace(SETTINGS, seed=3, joint_iterations=2, action_iterations=2)
-    model = Pretraining(tmp_path, demonstrations, settings, watcher, nothing, None, saved / inside).run()
+    model = Pretraining(tmp_path, demonstrations, settings, watcher, nothing, autoencoder=saved / inside).run()
     assert_same(model.autoencoder.state_dict(), whole[1].autoencoder.state_dict())
     encoding = [] if not inside else ["encoding frames"]
     assert [title for title, _ in watcher.stages] == ["reading recordings", *encoding, "policy"]
-    again = Pretraining(tmp_path, demonstrations, settings, Quiet(), nothing, None, saved / inside).run()
+    again = Pretraining(tmp_path, demonstrations, settings, Quiet(), nothing, autoencoder=saved / inside).run()
     assert_same(again.state_dict(), model.state_dict())
     with pytest.raises(CheckpointError, match="autoencoder"):
         run(tmp_path, demonstrations, settings=settings)
@@ -318,7 +333,7 @@ def test_a_taken_autoencoder_is_not_trained_and_its_latents_are_used_again(
 def test_an_autoencoder_of_another_size_is_refused(saved: Path, demonstrations: list[Path], tmp_path: Path) -> None:
     settings = replace(SETTINGS, preset="tiny")
     with pytest.raises(CheckpointError, match="latent_channels is 4, and this policy's is 16"):
-        Pretraining(tmp_path, demonstrations, settings, Quiet(), nothing, None, saved).run()
+        Pretraining(tmp_path, demonstrations, settings, Quiet(), nothing, autoencoder=saved).run()
 
 
 # -- settings -------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import platform
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ import torch
 
 from a2g_cli.commands.report import Report
 from a2g_cli.display.console import stderr_console
-from a2g_cli.display.training_view import TrainingView, training_view
+from a2g_cli.display.training_view import training_view
 from a2g_cli.errors import UnknownNameError, UsageError
+from a2g_cli.learning.machine import Machine
 from a2g_cli.learning.pretrain import Pretraining
 from a2g_cli.learning.pretrain_settings import PretrainSettings
+from a2g_cli.learning.watcher import TrainingWatcher, Unwatched
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.recording.sessions import Session, find_recordings
-from a2g_cli.session.demonstrate import record_demonstrations
+from a2g_cli.session.demonstrate import demonstration, record_demonstrations
 from a2g_cli.simulator.scenes import SCENES
 from a2g_cli.workspace import Workspace
 
@@ -70,6 +73,7 @@ def pretrain(
     out: Path,
     scenes: Mapping[str, int],
     settings: PretrainSettings,
+    machine: Machine,
     autoencoder: Path | None = None,
 ) -> Report:
     """Train a base into ``out``; a run that was stopped goes on where it stopped.
@@ -80,6 +84,7 @@ def pretrain(
         out: the run's folder; the checkpoint is ``out/checkpoint``.
         scenes: scenes of the simulator whose experts demonstrate, and how often: one base for all of them.
         settings: how.
+        machine: on what. Several processes share the workspace and ``out``, of which the first alone writes them.
         autoencoder: another base's checkpoint, or its run, whose frozen autoencoder is used; None to train one.
 
     Raises:
@@ -90,11 +95,11 @@ def pretrain(
         raise UsageError(
             "nothing to learn from: name sessions or recordings, or add --scene place for the simulator's."
         )
-    with training_view(stderr_console()) as view:
+    with training_view(stderr_console()) if machine.first else nullcontext(Unwatched()) as view:
         paths = find_recordings(workspace, names) if names else []
         groups = [path.parent.name for path in paths]
         for scene, count in scenes.items():
-            shown = _demonstrated(workspace, scene, count, settings.seed, view)
+            shown = _demonstrated(workspace, scene, count, settings.seed, view, machine)
             paths += shown
             groups += [scene] * len(shown)
         state: dict[str, Any] = {}
@@ -106,7 +111,7 @@ def pretrain(
             state["hash"] = checkpoint.save(model, out / "checkpoint", _card(facts), facts)
             state["iteration"] = iteration
 
-        run = Pretraining(out, paths, settings, view, keep, groups, autoencoder)
+        run = Pretraining(out, paths, settings, view, keep, groups, machine, autoencoder)
         run.run()
     document = {
         "checkpoint": str(out / "checkpoint"),
@@ -122,14 +127,20 @@ def pretrain(
     return Report(document, lines)
 
 
-def _demonstrated(workspace: Workspace, scene: str, count: int, seed: int, view: TrainingView) -> list[Path]:
+def _demonstrated(
+    workspace: Workspace, scene: str, count: int, seed: int, view: TrainingWatcher, machine: Machine
+) -> list[Path]:
+    """Return the demonstrations of a scene, made by the first process while the others wait."""
     session = Session(workspace.sessions / f"demonstrations-{scene}-{seed}")
-    view.started(f"demonstrations of {scene}", count)
-    failed = record_demonstrations(session, scene, seed, count, advanced=lambda done: view.advanced(done, {}))
-    view.finished()
-    if failed:
-        view.note(f"{failed} of {count} demonstrations failed and were left out")
-    return session.recordings()[: count - failed]
+    if machine.first:
+        view.started(f"demonstrations of {scene}", count)
+        failed = record_demonstrations(session, scene, seed, count, advanced=lambda done: view.advanced(done, {}))
+        view.finished()
+        if failed:
+            view.note(f"{failed} of {count} demonstrations failed and were left out")
+    machine.wait()
+    wanted = {demonstration(session, index).name for index in range(count)}  # there may be more, of an earlier run
+    return [path for path in session.recordings() if path.name in wanted]
 
 
 def _machine() -> str:
@@ -145,12 +156,14 @@ def _card(facts: dict[str, Any]) -> str:
     losses = ", ".join(f"{name} {value:.3f}" for name, value in facts["losses"].items())
     data = ", ".join(f"{count} of `{name}`" for name, count in facts["data"].items())
     scenes = ", ".join(f"`{scene}`" for scene in facts["scenes"])
+    how = facts["computed"]
+    computed = f"{how['processes']} process(es) on {how['device']}, {how['precision']}"
     return f"""# Base policy
 
 Act2Goal networks for one robot: autoencoder, goal-conditioned world model, action expert, steps-to-go head.
 
 - Data: {facts["demonstrations"]} demonstrations: {data}{f"; scenes of the simulator: {scenes}" if scenes else ""}
-- Training: iteration {facts["iteration"]}, {facts["seconds"] / 60:.0f} min, {facts["machine"]}
+- Training: iteration {facts["iteration"]}, {facts["seconds"] / 60:.0f} min, {facts["machine"]}, {computed}
 - Losses: {losses}
 - Command: `{facts["command"]}`
 

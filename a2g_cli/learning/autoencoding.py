@@ -36,19 +36,28 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
     return (((framed + 1) * gain * light - 1) + offset).clamp(-1, 1)
 
 
-def reconstruction_loss(model: Autoencoder, images: Tensor) -> Tensor:
-    """Return the mean error of reconstruction, with more weight on what differs from the picture's main colour.
+def salience(images: Tensor) -> Tensor:
+    """Return the weight of each pixel (B, 1, H, W), 1 on average: more for what differs from its picture's main colour.
 
     On a tabletop most pixels are table; the small thing that matters would otherwise be averaged away.
     """
-    with torch.no_grad():
-        background = images.flatten(2).median(dim=-1).values[..., None, None]
-        weight = 1 + 6 * (images - background).abs().mean(dim=1, keepdim=True)
-        weight = weight / weight.mean()
+    background = images.flatten(2).median(dim=-1).values[..., None, None]
+    weight = 1 + 6 * (images - background).abs().mean(dim=1, keepdim=True)
+    return weight / weight.mean()
+
+
+def reconstruction_loss(model: Autoencoder, images: Tensor, weight: Tensor, noise: Tensor) -> Tensor:
+    """Return the mean weighted error of reconstruction.
+
+    Args:
+        model: what reconstructs.
+        images: (B, 3, H, W) in [-1, 1].
+        weight: of each pixel (B, 1, H, W).
+        noise: standard normal (B, C, H/8, W/8). A little of it on the latents keeps them smooth.
+    """
     raw = model.encoder(images)
-    # A little noise on the latents keeps them smooth; the penalty keeps their scale from growing to drown it.
-    noisy = raw + 0.03 * torch.randn_like(raw)
-    error = model.decoder(noisy) - images
+    error = model.decoder(raw + 0.03 * noise) - images
+    # The penalty keeps the latents' scale from growing to drown the noise.
     return (weight * (error.square() + 0.2 * error.abs())).mean() + 1e-4 * raw.square().mean()
 
 

@@ -47,8 +47,9 @@ def check_recording(recording: Recording, config: Act2GoalConfig) -> None:
 @torch.no_grad()
 def encode_frames(model: Act2Goal, frames: np.ndarray) -> Tensor:
     """Return half-precision latents (N, C, h, w) of frames (N, H, W, 3) uint8."""
+    device = model.action_mean.device
     parts = [
-        model.autoencoder.encode(to_tensor(torch.from_numpy(frames[i : i + 256]))).half()
+        model.autoencoder.encode(to_tensor(torch.from_numpy(frames[i : i + 256]).to(device))).half().cpu()
         for i in range(0, len(frames), 256)
     ]
     return torch.cat(parts)

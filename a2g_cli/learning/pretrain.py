@@ -1,7 +1,6 @@
 """Training a base from demonstrations: the autoencoder first, then the policy in two stages; resumable at any moment.
 
-Stage ``joint`` minimises L_action + w * L_video; stage ``action`` minimises L_action alone, end to end, so gradients reach
-the world model (Act2Goal, offline training). The steps-to-go head learns beside them with weights of its own.
+What is minimised is in stages.py; here is the loop around it, and the run's folder.
 """
 
 import math
@@ -13,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from a2g_cli.errors import CheckpointError, RecordingError, UnknownNameError
-from a2g_cli.learning.autoencoding import augment, psnr, reconstruction_loss, take_autoencoder
-from a2g_cli.learning.hindsight import parse_mixture
+from a2g_cli.learning.autoencoding import psnr, take_autoencoder
 from a2g_cli.learning.latents import LATENTS, encode_recordings, identity, read_latents, sample_frames, write_latents
-from a2g_cli.learning.optimiser import Optimiser, adamw, muon_adamw
+from a2g_cli.learning.machine import Machine
 from a2g_cli.learning.pretrain_settings import PretrainSettings
 from a2g_cli.learning.segments import Segments, balance
-from a2g_cli.learning.training_state import Average, TrainingState, weights_hash
+from a2g_cli.learning.stages import AutoencoderStage, PolicyStage, Stage
+from a2g_cli.learning.training_state import TrainingState, weights_hash
 from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.act2goal import Act2Goal
@@ -42,6 +41,8 @@ class Pretraining:
     """Called with (iteration, averaged model, facts): writes the checkpoint, evaluates, whatever the caller likes."""
     groups: Sequence[str] | None = None
     """What each recording belongs to, a scene or a session: every group has its share of a batch. None: their folders."""
+    machine: Machine = field(default_factory=Machine)
+    """What it is computed on; of several processes the first alone writes, and all see the same ``folder``."""
     autoencoder: Path | None = None
     """A checkpoint, or the folder of a run, whose frozen autoencoder is used; None: one is trained."""
     seconds: float = field(default=0.0, init=False)
@@ -73,10 +74,11 @@ class Pretraining:
                 f"{self.folder} holds a run with other settings ({', '.join(changed)}): resume it with the same ones, "
                 "or train into another folder."
             )
+        self.machine.check(self.settings.batch)
         torch.manual_seed(self.settings.seed)
         with Recording(self.recordings[0]) as first:
             config = self.settings.config(first.spec)
-        model = Act2Goal(config)
+        model = Act2Goal(config).to(self.machine.device)
         self.seconds = state.seconds if state else 0.0
         if state is not None and state.stage != "autoencoder":
             model.load_state_dict(state.part("model"))
@@ -91,7 +93,12 @@ class Pretraining:
         ends = (segments.first + segments.length)[some]
         near = torch.maximum(ends - 2, segments.first[some])  # an episode may have a single action
         self._arrivals = segments.latents[near].float(), segments.latents[ends].float()
-        return self._policy(model, segments, state, facts)
+        if state is None:
+            model.set_scales(segments.actions, segments.proprioception)
+        policy = PolicyStage(model, segments, self.settings)
+        self._loop(policy, model, state, facts)
+        model.load_state_dict(policy.average.weights)
+        return model.cpu()
 
     def _identity(self) -> str:
         self.watcher.started("reading recordings", len(self.recordings))
@@ -100,20 +107,11 @@ class Pretraining:
         return found
 
     def _autoencoder(self, model: Act2Goal, state: TrainingState | None, facts: dict[str, Any]) -> None:
-        """Train the autoencoder, standardise its latents, freeze it."""
+        """Train the autoencoder, standardise its latents."""
         settings, coder = self.settings, model.autoencoder
         frames = sample_frames(model.config, self.recordings, settings.autoencoder_frames, settings.seed)
-        optimiser = adamw(coder.parameters(), lr=2e-3)
-
-        def loss() -> dict[str, Tensor]:
-            index = torch.randint(frames.shape[0], (settings.batch,))
-            images = to_tensor(frames[index])
-            half = settings.batch // 2
-            images = torch.cat([augment(images[:half], torch.default_generator), images[half:]])
-            return {"total": reconstruction_loss(coder, images)}
-
-        self._loop("autoencoder", settings.autoencoder_iterations, model, coder, optimiser, loss, state, facts, None)
-        sample = to_tensor(frames[torch.randint(frames.shape[0], (512,))])
+        self._loop(AutoencoderStage(model, frames, settings), model, state, facts)
+        sample = to_tensor(frames[torch.randint(frames.shape[0], (512,))]).to(self.machine.device)
         coder.standardise(sample)
         # As it will be in the checkpoint: the policy learns from the very latents that it will meet.
         coder.load_state_dict({name: value.half().float() for name, value in coder.state_dict().items()})
@@ -122,121 +120,76 @@ class Pretraining:
     def _segments(self, model: Act2Goal, data: str) -> Segments:
         """Return the demonstrations as latents, from a cache when one holds these recordings by this autoencoder."""
         key = f"{data} {weights_hash(model.autoencoder)}"
-        cache = self.folder / LATENTS
+        if not self.machine.first:
+            self.machine.wait()  # for the cache
         for folder in filter(None, (self.folder, self.autoencoder)):
             if (segments := read_latents(folder / LATENTS, key)) is not None:
-                return segments
-        self.watcher.started("encoding frames", len(self.recordings))
-        segments = encode_recordings(model, self.recordings, lambda i: self.watcher.advanced(i, {}))
-        self.watcher.finished()
-        write_latents(segments, cache, key)
+                break
+        else:
+            self.watcher.started("encoding frames", len(self.recordings))
+            segments = encode_recordings(model, self.recordings, lambda i: self.watcher.advanced(i, {}))
+            self.watcher.finished()
+            if self.machine.first:
+                write_latents(segments, self.folder / LATENTS, key)
+        if self.machine.first:
+            self.machine.wait()
         return segments
 
-    def _policy(
-        self, model: Act2Goal, segments: Segments, state: TrainingState | None, facts: dict[str, Any]
-    ) -> Act2Goal:
-        """Train world model, expert and steps-to-go head through both stages."""
-        settings = self.settings
-        mixture = parse_mixture(settings.relabel)
-        if state is None:
-            model.set_scales(segments.actions, segments.proprioception)
-        trained = nn.ModuleDict({"world_model": model.world_model, "expert": model.expert, "steps": model.steps_to_go})
-        optimiser = muon_adamw(trained.named_parameters(), settings.matrix_lr, settings.lr)
-        average = Average(model.state_dict())
-        iteration = 0
-        total = settings.joint_iterations + settings.action_iterations
-
-        def loss() -> dict[str, Tensor]:
-            joint = iteration < settings.joint_iterations
-            batch = segments.batch(settings.batch, mixture, model.config.hashing, torch.default_generator)
-            share, weight = (settings.video_share, settings.video_weight) if joint else (0.0, 0.0)
-            losses = model.losses(batch, model.draw_chance(settings.batch, share, settings.draws))
-            steps = model.steps_to_go.loss(batch["now"], batch["goal"], batch["steps_to_go"])
-            shown = {"action": losses["action"], "steps": steps}
-            if joint:
-                shown["video"] = losses["video"]
-            return {"total": losses["action"] + weight * losses["video"] + steps, **shown}
-
-        def at(i: int) -> None:
-            nonlocal iteration
-            iteration = i
-
-        self._loop("policy", total, model, trained, optimiser, loss, state, facts, average, at)
-        model.load_state_dict(average.weights)
-        return model
-
-    def _loop(
-        self,
-        stage: str,
-        total: int,
-        model: Act2Goal,
-        trained: nn.Module,
-        optimiser: Optimiser,
-        loss: Callable[[], dict[str, Tensor]],
-        state: TrainingState | None,
-        facts: dict[str, Any],
-        average: Average | None,
-        at: Callable[[int], None] = lambda _: None,
-    ) -> None:
+    def _loop(self, stage: Stage, model: Act2Goal, state: TrainingState | None, facts: dict[str, Any]) -> None:
         """Run one stage's iterations, saving the whole state every ``save_every``."""
         start = 0
-        if state is not None and state.stage == stage:
+        if state is not None and state.stage == stage.name:
             start = state.iteration
             model.load_state_dict(state.part("model"))
-            optimiser.load(state.part("optimiser"))
+            stage.optimiser.load(state.part("optimiser"))
             torch.set_rng_state(state.tensors["rng"])
-            if average is not None:
-                average.weights, average.steps = state.part("ema"), start
-        self.watcher.started(stage, total)
+            if stage.average is not None:
+                stage.average.load(state.part("ema"), start)
+        self.watcher.started(stage.name, stage.total)
         self.watcher.advanced(start, {})
-        parameters = [p for p in trained.parameters() if p.requires_grad]
+        parameters = [p for p in stage.trained.parameters() if p.requires_grad]
         shown: dict[str, float] = {}
         before, begun = self.seconds, time.monotonic()
-        for i in range(start, total):
-            at(i)
-            losses = loss()
-            losses["total"].backward()
+        for i in range(start, stage.total):
+            losses = self.machine.backward(stage.draw(i), stage.losses, parameters)
             torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip)
-            optimiser.step(_schedule(i, total, self.settings.warm_up))
-            if average is not None:
-                average.update(model.state_dict())
+            stage.optimiser.step(_schedule(i, stage.total, self.settings.warm_up))
+            if stage.average is not None:
+                stage.average.update(model.state_dict())
             for name, value in losses.items():
-                shown[name] = value.item() if name not in shown else 0.98 * shown[name] + 0.02 * value.item()
+                shown[name] = value if name not in shown else 0.98 * shown[name] + 0.02 * value
             self.seconds = before + time.monotonic() - begun
-            if (i + 1) % 10 == 0 or i + 1 == total:
+            if (i + 1) % 10 == 0 or i + 1 == stage.total:
                 self.watcher.advanced(i + 1, shown, (i + 1 - start) / max(self.seconds - before, 1e-9))
-            if (i + 1) % self.settings.save_every == 0 or i + 1 == total:
-                self._save(stage, i + 1, model, optimiser, average, facts, shown)
-        if start >= total:
+            if (i + 1) % self.settings.save_every == 0 or i + 1 == stage.total:
+                self._save(stage, i + 1, model, facts, shown)
+        if start >= stage.total:
             # Finished before: what the end is made into (checkpoint, card) may be wanted again.
-            self._save(stage, total, model, optimiser, average, facts, dict(state.losses) if state else {})
+            self._save(stage, stage.total, model, facts, dict(state.losses) if state else {})
         self.watcher.finished()
 
     def _save(
-        self,
-        stage: str,
-        iteration: int,
-        model: Act2Goal,
-        optimiser: Optimiser,
-        average: Average | None,
-        facts: dict[str, Any],
-        losses: dict[str, float],
+        self, stage: Stage, iteration: int, model: Act2Goal, facts: dict[str, Any], losses: dict[str, float]
     ) -> None:
-        # Made first: its initial weights take from the source of chance, whose state is saved for the run to go on with.
-        averaged = None if average is None else Act2Goal(model.config)
-        tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-        tensors |= {f"optimiser.{name}": value for name, value in optimiser.tensors().items()}
-        tensors["rng"] = torch.get_rng_state()
-        if average is not None:
-            tensors |= {f"ema.{name}": value for name, value in average.weights.items()}
-        TrainingState(stage, iteration, self.seconds, facts, tensors, losses).write(self.folder / "state.safetensors")
-        if average is None or averaged is None:
+        if not self.machine.first:
             return
-        averaged.load_state_dict(average.weights)
-        told = {"iteration": iteration, "seconds": round(self.seconds, 1), "losses": losses, "settings": facts}
-        if self._arrivals is not None:
-            told["arrived_below"] = round(_arrived_below(averaged, *self._arrivals), 3)
+        tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+        tensors |= {f"optimiser.{name}": value for name, value in stage.optimiser.tensors().items()}
+        tensors["rng"] = torch.get_rng_state()
+        if stage.average is not None:
+            tensors |= {f"ema.{name}": value for name, value in stage.average.weights.items()}
+        TrainingState(stage.name, iteration, self.seconds, facts, tensors, losses).write(
+            self.folder / "state.safetensors"
+        )
+        if stage.average is None:
+            return
         with torch.random.fork_rng(devices=[]):  # what is done with a checkpoint is no part of the run
+            averaged = Act2Goal(model.config)
+            averaged.load_state_dict(stage.average.weights)
+            told = {"iteration": iteration, "seconds": round(self.seconds, 1), "losses": losses, "settings": facts}
+            told["computed"] = self.machine.to_json()
+            if self._arrivals is not None:
+                told["arrived_below"] = round(_arrived_below(averaged, *self._arrivals), 3)
             self.on_checkpoint(iteration, averaged.eval(), told)
 
 

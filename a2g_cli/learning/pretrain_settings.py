@@ -25,7 +25,10 @@ class PretrainSettings:
     draws: int = 2
     """Noises and flow times per sample for the action loss."""
     video_share: float = 0.5
+    """Of a batch in the joint stage: these samples carry the video loss."""
+    action_weight: float = 1.0
     video_weight: float = 0.5
+    """Of the two losses in the joint stage. Act2Goal gives 0.1 and 1."""
     relabel: str = "final:0.6,future:0.4"
     shares: Mapping[str, float] = field(default_factory=dict)
     """Relative share of a batch that a scene or session has; 1 for those that are not named."""

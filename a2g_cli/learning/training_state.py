@@ -99,6 +99,12 @@ class Average:
         self.steps = 0
         self.weights = {name: value.detach().clone() for name, value in named.items()}
 
+    def load(self, weights: Mapping[str, Tensor], steps: int) -> None:
+        """Go on from an average that was saved after ``steps`` updates."""
+        for name, value in self.weights.items():
+            value.copy_(weights[name])
+        self.steps = steps
+
     @torch.no_grad()
     def update(self, named: Mapping[str, Tensor]) -> None:
         """Move towards the present weights; quickly at first, when the average is still of little worth."""

@@ -17,3 +17,19 @@ class TrainingWatcher(Protocol):
 
     def finished(self) -> None:
         """The stage is over."""
+
+
+class Unwatched:
+    """A watcher that shows nothing: of several processes that train together, one shows."""
+
+    def started(self, title: str, total: int) -> None:
+        """Show nothing."""
+
+    def advanced(self, step: int, losses: dict[str, float], rate: float | None = None) -> None:
+        """Show nothing."""
+
+    def note(self, text: str) -> None:
+        """Show nothing."""
+
+    def finished(self) -> None:
+        """Show nothing."""

@@ -7,7 +7,7 @@ and values are made once per plan and serve every denoising step.
 import torch
 from torch import Tensor, nn
 
-from a2g_cli.policy.layers import Block, TimeEmbedding, zero_linear
+from a2g_cli.policy.layers import Block, Norm, TimeEmbedding, zero_linear
 from a2g_cli.policy.presets import Act2GoalConfig
 
 KeysValues = list[tuple[Tensor, Tensor]]
@@ -26,8 +26,8 @@ class ActionExpert(nn.Module):
         self.blocks = nn.ModuleList(
             Block(width, config.expert_heads, context_width=config.model_width) for _ in range(config.blocks)
         )
-        self.context_norm = nn.RMSNorm(config.model_width)
-        self.out_norm = nn.RMSNorm(width)
+        self.context_norm = Norm(config.model_width)
+        self.out_norm = Norm(width)
         self.out = zero_linear(width, actions)
 
     def read(self, hidden: list[Tensor]) -> KeysValues:

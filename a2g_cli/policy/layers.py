@@ -26,6 +26,14 @@ class TimeEmbedding(nn.Module):
         return modulation.unflatten(-1, (6, -1))
 
 
+class Norm(nn.RMSNorm):
+    """RMS norm in single precision, whatever the precision around it: its epsilon would be that of bfloat16, 0.008."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x (..., width) with a mean square of 1, times the weight."""
+        return super().forward(x.float()).to(x.dtype)
+
+
 class Attention(nn.Module):
     """Multi-head attention with RMS-normalised queries and keys; keys and values can be made ahead and reused."""
 
@@ -35,8 +43,8 @@ class Attention(nn.Module):
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(context_width or width, 2 * width)
         self.out = nn.Linear(width, width)
-        self.query_norm = nn.RMSNorm(width // heads)
-        self.key_norm = nn.RMSNorm(width // heads)
+        self.query_norm = Norm(width // heads)
+        self.key_norm = Norm(width // heads)
 
     def keys_values(self, context: Tensor) -> tuple[Tensor, Tensor]:
         """Return keys and values (B, heads, N, width / heads) of ``context`` (B, N, context_width)."""
@@ -74,10 +82,10 @@ class Block(nn.Module):
         self.modulation = nn.Parameter(torch.zeros(6, width))
         self.attention = Attention(width, heads)
         self.cross = Attention(width, heads, context_width) if context_width else None
-        self.cross_norm = nn.RMSNorm(width) if context_width else None
+        self.cross_norm = Norm(width) if context_width else None
         self.feed_forward = FeedForward(width)
-        self.attention_norm = nn.RMSNorm(width, elementwise_affine=False)
-        self.feed_forward_norm = nn.RMSNorm(width, elementwise_affine=False)
+        self.attention_norm = Norm(width, elementwise_affine=False)
+        self.feed_forward_norm = Norm(width, elementwise_affine=False)
 
     def forward(self, x: Tensor, time: Tensor, keys_values: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """Return x (B, N, width) after the block.

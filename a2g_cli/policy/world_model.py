@@ -8,7 +8,7 @@ faster and costs half). Clean tokens carry flow time 1, which is data in this pr
 import torch
 from torch import Tensor, nn
 
-from a2g_cli.policy.layers import Block, TimeEmbedding, zero_linear
+from a2g_cli.policy.layers import Block, Norm, TimeEmbedding, zero_linear
 from a2g_cli.policy.presets import Act2GoalConfig
 
 
@@ -57,7 +57,7 @@ class WorldModel(nn.Module):
             self.embed_plan = nn.Linear(plan_features, width)
             self.plan_position = nn.Parameter(torch.randn(plan_tokens, width) * 0.02)
             self.frame = nn.Parameter(torch.randn(frames, 1, 1, width) * 0.02)
-            self.out_norm = nn.RMSNorm(width)
+            self.out_norm = Norm(width)
             self.out = zero_linear(width, plan_features)
 
     def forward(self, now: Tensor, goal: Tensor, frames: Tensor, time: Tensor) -> tuple[Tensor, list[Tensor]]:

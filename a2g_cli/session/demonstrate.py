@@ -67,6 +67,11 @@ def _make_way(path: Path) -> None:
             partial.unlink(missing_ok=True)
 
 
+def demonstration(session: Session, index: int) -> Path:
+    """Return where demonstration ``index`` is, if it did not fail."""
+    return _path(session.folder, index)
+
+
 def _path(folder: Path, index: int) -> Path:
     return folder / f"episode-{index:05d}{schema.SUFFIX}"
 
