@@ -9,10 +9,11 @@ from torch import Tensor
 
 from a2g_cli.episode import Goal, Observation
 from a2g_cli.learning.segments import Segments, join
-from a2g_cli.policy import nearest
+from a2g_cli.policy import nearest_choice
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.autoencoder import to_tensor
-from a2g_cli.policy.nearest import Components, Memory, NearestPolicy, NearestSettings, Search, choose
+from a2g_cli.policy.nearest import Components, Memory, NearestPolicy, NearestSettings, Search
+from a2g_cli.policy.nearest_choice import choose
 from a2g_cli.policy.policy import PlanRequest, Policy
 
 ROBOT = spec(cameras=2)
@@ -183,8 +184,8 @@ def test_the_choice_tells_what_matters() -> None:
     ranked = choose(memory, held, queries=80)
     errors = [error for _, error in ranked]
     assert errors == sorted(errors)
-    assert ranked[0][0].body == max(nearest.BODY_WEIGHTS)
-    assert ranked[-1][0].body == min(nearest.BODY_WEIGHTS)
+    assert ranked[0][0].body == max(nearest_choice.BODY_WEIGHTS)
+    assert ranked[-1][0].body == min(nearest_choice.BODY_WEIGHTS)
     assert errors[0] < 0.2
     assert errors[-1] > 0.9
     assert choose(memory, held, queries=80) == ranked
@@ -205,3 +206,24 @@ def test_pictures_of_every_camera_count(model: Act2Goal, memory: Memory) -> None
     encoded = [policy._encode([one.images]) for one in (seen, other)]
     assert torch.equal(encoded[0][:, 0], encoded[1][:, 0])
     assert not torch.equal(encoded[0][:, 1], encoded[1][:, 1])
+
+
+def test_the_shortlist_leaves_out_none_that_some_metric_finds_nearest() -> None:
+    generator = torch.Generator().manual_seed(0)
+    latents = torch.randn(4400, 1, 4, 2, 2, generator=generator)
+    part = Segments(
+        latents,
+        torch.randn(4400, 3, generator=generator),
+        torch.zeros(4400, 1),
+        torch.arange(0, 4400, 11),
+        torch.full((400,), 10),
+    )
+    memory = Memory.of([part], part, components=8)
+    search = Search(memory, 0.25)
+    terms = search.terms(memory.now[:5] + 0.1, memory.goal[7:12], memory.body[20:25])
+    listed = set(nearest_choice._shortlist(search, terms).tolist())
+    assert len(listed) < 1600
+    for goal_weight in nearest_choice.GOAL_WEIGHTS:
+        for body_weight in nearest_choice.BODY_WEIGHTS:
+            found = search.nearest(terms, NearestSettings(1.0, goal_weight, body_weight, neighbours=5))[1]
+            assert set(found.flatten().tolist()) <= listed

@@ -11,7 +11,6 @@ before is replayed exactly. After VINN (Pari et al. 2021, arXiv 2112.01511), wit
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 from typing import Protocol
 
@@ -181,15 +180,17 @@ class Search:
         self._now = memory.now[self.frame] * self._now_scale
         self._goal = memory.goal * self._goal_scale
         self._body = (memory.body[self.frame] - self._body_mean) * self._body_scale
+        self._norms = [known.square().sum(1) for known in (self._now, self._goal, self._body)]
 
     def terms(self, now: Tensor, goal: Tensor, body: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the terms of d^2, each (B, transitions), of components (B, D), (B, D') and proprioception (B, P)."""
-        far = _square(goal * self._goal_scale, self._goal)
-        return (
-            _square(now * self._now_scale, self._now),
-            far[:, self.episode],
-            _square((body - self._body_mean) * self._body_scale, self._body),
-        )
+        asked = now * self._now_scale, goal * self._goal_scale, (body - self._body_mean) * self._body_scale
+        known = self._now, self._goal, self._body
+        square = [
+            torch.addmm(norm, x, y.T, alpha=-2).add_(x.square().sum(1, keepdim=True)).clamp_(min=0)
+            for x, y, norm in zip(asked, known, self._norms, strict=True)
+        ]
+        return square[0], square[1][:, self.episode], square[2]
 
     def nearest(self, terms: tuple[Tensor, Tensor, Tensor], settings: NearestSettings) -> tuple[Tensor, Tensor]:
         """Return (squared distance, transition) of the nearest, (B, k) each, nearest first."""
@@ -210,57 +211,6 @@ class Search:
         weight = exists / (square + EXACT).unsqueeze(-1)
         weight = weight / weight.sum(1, keepdim=True).clamp(min=1e-12)
         return (weight.unsqueeze(-1) * self.memory.actions[frame]).sum(1), left[:, 0]
-
-
-def _square(x: Tensor, y: Tensor) -> Tensor:
-    """Return squared distances (B, N) between x (B, D) and y (N, D)."""
-    return (x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T).clamp(min=0)
-
-
-GOAL_WEIGHTS = (0.1, 0.3, 1.0, 3.0)
-BODY_WEIGHTS = (0.0, 0.3, 1.0, 3.0, 10.0)
-WHITENINGS = (0.0, 0.25, 0.5, 1.0)
-NEIGHBOURS = (1, 3, 5, 8, 15)
-
-
-@torch.no_grad()
-def choose(
-    memory: Memory, held: Sequence[int], queries: int = 512, seed: int = 0
-) -> list[tuple[NearestSettings, float]]:
-    """Return all settings with their errors in predicting demonstrated actions [variances of actions], best first.
-
-    Args:
-        memory: all demonstrations.
-        held: episodes to ask about; the answers are sought among the others. Trials that judge are not needed.
-        queries: transitions that are asked about.
-        seed: of their choice.
-    """
-    away = set(held)
-    search_in = memory.subset([e for e in range(len(memory.length)) if e not in away])
-    asked = memory.subset(held)
-    frame, episode, left = asked.rows()
-    pick = torch.randperm(len(frame), generator=torch.Generator().manual_seed(seed))[:queries]
-    frame, episode, left = frame[pick], episode[pick], left[pick]
-    execute = NearestSettings.execute
-    ahead = torch.arange(execute)
-    exists = (ahead < left.unsqueeze(-1)).unsqueeze(-1)
-    truth = memory.actions[frame.unsqueeze(-1) + torch.minimum(ahead, left.unsqueeze(-1) - 1)]
-    deviation = memory.actions[memory.rows()[0]].std(0).clamp(min=1e-6)
-    errors: dict[NearestSettings, float] = {}
-    for whitening in WHITENINGS:
-        search = Search(search_in, whitening)
-        for some in torch.arange(len(frame)).split(16):
-            terms = search.terms(memory.now[frame[some]], asked.goal[episode[some]], memory.body[frame[some]])
-            for goal, body in product(GOAL_WEIGHTS, BODY_WEIGHTS):
-                most = NearestSettings(1.0, goal, body, whitening, max(NEIGHBOURS), execute)
-                square, transition = search.nearest(terms, most)
-                for k in NEIGHBOURS:
-                    actions, _ = search.actions(square[:, :k], transition[:, :k], execute)
-                    error = ((actions - truth[some]) / deviation).square() * exists[some]
-                    settings = replace(most, neighbours=k)
-                    errors[settings] = errors.get(settings, 0.0) + float(error.sum())
-    count = float(exists.sum() * truth.shape[-1])
-    return [(settings, errors[settings] / count) for settings in sorted(errors, key=lambda one: errors[one])]
 
 
 class NearestPolicy:
