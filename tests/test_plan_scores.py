@@ -129,10 +129,24 @@ def test_a_picture_s_error_is_in_decibels_of_its_range(config: Act2GoalConfig) -
 
 def test_the_ratio_says_how_much_is_left_of_the_floor_s_error(config: Act2GoalConfig) -> None:
     found = scores(config, lambda now, goal, noise: now.unsqueeze(1).expand_as(noise), line)
-    ratio = found.ratio("mean", "copy", 0)
+    ratio = found.ratio("copy", 0)
+    assert ratio is not None
     assert (ratio.value, ratio.low, ratio.high) == pytest.approx((1.0, 1.0, 1.0), abs=1e-5)
-    halved = replace(found, latent={**found.latent, "mean": found.latent["copy"] / 2})
-    assert halved.ratio("mean", "copy", 1).high == pytest.approx(0.5)
+    half = dict.fromkeys(("mean", "sample"), found.latent["copy"] / 2)
+    halved = replace(found, latent={**found.latent, **half}).ratio("copy", 1)
+    assert halved is not None
+    assert halved.high == pytest.approx(0.5)
+    assert found.ratio("blend", 3) is None  # the goal is what the blend ends at
+
+
+def test_the_limit_is_what_endless_samples_would_err(config: Act2GoalConfig) -> None:
+    """Noise of unit variance about a truth that is missed by 0.5 everywhere: the squared error of the mean is 0.25."""
+    found = scores(config, lambda now, goal, noise: 0.5 + noise, lambda k, n: torch.zeros_like(k), samples=4, each=100)
+    for i in range(4):
+        assert found.limit_error(i).value == pytest.approx(0.25, abs=0.08)
+        assert found.latent_error("mean", i).value == pytest.approx(0.5, abs=0.08)
+    alone = scores(config, noisy, line, samples=1)
+    assert alone.limit_error(0) == alone.latent_error("sample", 0)
 
 
 def test_intervals_are_of_episodes_not_of_frames() -> None:
@@ -155,7 +169,7 @@ def test_names_and_numbers_are_published_frame_by_frame(config: Act2GoalConfig) 
     assert (document["n"], document["episodes"]) == (8, 4)
     assert [frame["frame"] for frame in document["frames"]] == list(frame_names(config))
     assert document["frames"][0]["offset_mean"] == 4
-    assert all(set(frame["latent_mse"]) == set(METHODS) for frame in document["frames"])
+    assert all(set(frame["latent_mse"]) == {*METHODS, "limit"} for frame in document["frames"])
 
 
 def test_the_same_seed_asks_and_imagines_the_same(config: Act2GoalConfig) -> None:

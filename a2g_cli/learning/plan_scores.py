@@ -11,8 +11,9 @@ Beside it stand, in the same latent space and through the same decoder:
     blend    (1 - s) now + s goal,  s = offset / K      a cross-fade; it is told K, and is exact at the goal itself
     ceiling  the truth, through the autoencoder         what no plan can exceed in pictures
 
-Imagined frames are samples of what may happen. The squared error of a sample is, on average, that of the mean of many plus
-their variance: ``mean`` is the mean of several, which is what squared error rewards; ``sample`` is what a person sees.
+Imagined frames are samples of what may happen. The squared error of a sample is, on average, that of the mean of endless
+samples plus their variance, and that of the mean of n plus a variance n times smaller. ``sample`` is what a person sees;
+``mean`` is the mean of n; ``limit`` is what the two say of the mean of endless samples, which is what squared error rewards.
 """
 
 import math
@@ -28,6 +29,7 @@ from a2g_cli.policy.autoencoder import Autoencoder, to_tensor
 from a2g_cli.policy.presets import Act2GoalConfig
 
 METHODS = ("sample", "mean", "copy", "blend", "ceiling")
+"""What gives frames, and so pictures."""
 PEAK = 4.0
 """Square of the range of pictures, -1 to 1."""
 
@@ -74,6 +76,8 @@ class PlanScores:
     """Method -> (B, F) mean squared error of latents [variances of a latent channel]."""
     picture: Mapping[str, Tensor]
     """Method -> (B, F) mean squared error of pictures in -1 to 1."""
+    samples: int
+    """Imaginations in ``mean``."""
 
     def latent_error(self, method: str, frame: int) -> Interval:
         """Return the mean squared error of latents."""
@@ -84,10 +88,20 @@ class PlanScores:
         found = resampled(lambda mean: mean[..., 0], self.picture[method][:, frame, None], self.episode)
         return Interval(_decibel(found.value), _decibel(found.high), _decibel(found.low))
 
-    def ratio(self, method: str, floor: str, frame: int) -> Interval:
-        """Return the latent error of ``method`` relative to that of ``floor`` on the same questions; below 1 is better."""
-        both = torch.stack([self.latent[name][:, frame] for name in (method, floor)], 1)
+    def ratio(self, floor: str, frame: int) -> Interval | None:
+        """Return ``limit`` relative to ``floor`` on the same questions: below 1 is better. None where the floor is exact."""
+        both = torch.stack([self._limit()[:, frame], self.latent[floor][:, frame]], 1)
+        if float(both[:, 1].mean()) < 1e-6:
+            return None
         return resampled(lambda mean: mean[..., 0] / mean[..., 1].clamp(min=1e-12), both, self.episode)
+
+    def limit_error(self, frame: int) -> Interval:
+        """Return the latent error of the mean of endless samples, extrapolated without bias from one and from several."""
+        return resampled(lambda mean: mean[..., 0], self._limit()[:, frame, None], self.episode)
+
+    def _limit(self) -> Tensor:
+        n = self.samples
+        return (n * self.latent["mean"] - self.latent["sample"]) / (n - 1) if n > 1 else self.latent["mean"]
 
     def to_json(self) -> dict[str, Any]:
         """Return everything that is published: per frame and method, value and interval."""
@@ -95,21 +109,27 @@ class PlanScores:
             {
                 "frame": name,
                 "offset_mean": round(float(self.offsets[:, i].double().mean()), 2),
-                "latent_mse": {method: _rounded(self.latent_error(method, i)) for method in METHODS},
+                "latent_mse": {method: _rounded(self.latent_error(method, i)) for method in METHODS}
+                | {"limit": _rounded(self.limit_error(i))},
                 "psnr": {method: _rounded(self.psnr(method, i)) for method in METHODS},
-                "ratio": {floor: _rounded(self.ratio("mean", floor, i)) for floor in ("copy", "blend")},
+                "ratio": {floor: _rounded(self.ratio(floor, i)) for floor in ("copy", "blend")},
             }
             for i, name in enumerate(self.names)
         ]
-        return {"n": len(self.offsets), "episodes": int(self.episode.unique().numel()), "frames": frames}
+        return {
+            "n": len(self.offsets),
+            "samples": self.samples,
+            "episodes": int(self.episode.unique().numel()),
+            "frames": frames,
+        }
 
 
 def _decibel(error: float) -> float:
     return 10 * math.log10(PEAK / max(error, 1e-10))
 
 
-def _rounded(found: Interval) -> list[float]:
-    return [round(value, 4) for value in (found.value, found.low, found.high)]
+def _rounded(found: Interval | None) -> list[float] | None:
+    return None if found is None else [round(value, 4) for value in (found.value, found.low, found.high)]
 
 
 def resampled(
@@ -201,8 +221,8 @@ def score_plans(
             errors = [_errors(model.autoencoder, one, truth, real) for one in given]
             latent[method].append(torch.stack([error[0] for error in errors]).mean(0))
             picture[method].append(torch.stack([error[1] for error in errors]).mean(0))
-    joined = [{method: torch.cat(parts) for method, parts in found.items()} for found in (latent, picture)]
-    return PlanScores(frame_names(model.config), offsets, episode, *joined)
+    by_method = [{method: torch.cat(parts) for method, parts in found.items()} for found in (latent, picture)]
+    return PlanScores(frame_names(model.config), offsets, episode, by_method[0], by_method[1], samples)
 
 
 def _errors(coder: Autoencoder, frames: Tensor, truth: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
