@@ -4,7 +4,7 @@ Arrays are numpy; images are uint8 HxWx3 RGB, proprioception and actions float32
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,6 +18,9 @@ Vector = NDArray[np.float32]
 
 State = dict[str, list[float]]
 """What only an instrumented robot knows: the world's true state, JSON-able. Never shown to a policy."""
+
+Description = Mapping[str, Sequence[float] | str]
+"""How a person describes a state: thing -> numbers, or a word. What it means is the scene's to say."""
 
 Judge = Literal["truth", "policy", "person", "none"]
 """Who decided that an episode succeeded: the simulator's truth, the policy's steps-to-go head, a person, nobody."""

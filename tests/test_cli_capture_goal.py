@@ -65,8 +65,8 @@ def test_a_state_may_be_turned(tmp_path: Path) -> None:
         ("block=0,0,3", "the block's yaw is 3 rad"),
         ("block=0", "X,Y in metres"),
         ("block=0,0,0,0", "X,Y in metres"),
-        ("block=a,b", "is not KEY=NUMBER,NUMBER"),
-        ("0,0", "is not KEY=NUMBER,NUMBER"),
+        ("block=a,b", "X,Y in metres"),
+        ("0,0", "is not KEY=VALUE"),
         ("blok=0,0", "did you mean block?"),
     ],
 )

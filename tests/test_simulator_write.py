@@ -151,8 +151,15 @@ def test_a_goal_that_a_person_describes() -> None:
         ({"line": [0.0, 0.0, 0.1]}, "not 3 numbers"),
         ({"line": [0.0, 0.0, 0.3, 0.0]}, "leaves the board"),
         ({}, "what shall be written"),
+        ({"word": "LATTICEX"}, "too long"),
+        ({"line": "a"}, "not 'a'"),
     ):
         with pytest.raises(UsageError, match=message):
             scene.goal_state(values)
     with pytest.raises(UnknownNameError, match="line"):
         scene.goal_state({"lime": [0.0, 0.0, 0.1, 0.0]})
+    with pytest.raises(UnknownNameError, match="did you mean house"):
+        scene.goal_state({"word": "house,hose"})
+    assert count_strokes(scene.goal_state({"word": "hi"})) == strokes(["H", "I"])
+    assert count_strokes(scene.goal_state({"word": "house,L"})) == strokes(["house", "L"])
+    assert scene.goal_state({"word": "+"})["ink"]

@@ -13,7 +13,7 @@ from a2g_cli.commands.report import Report
 from a2g_cli.display.console import draws_pictures, stderr_console
 from a2g_cli.display.lines import printable, say
 from a2g_cli.display.pictures import filmstrip
-from a2g_cli.episode import Goal, State
+from a2g_cli.episode import Description, Goal, State
 from a2g_cli.errors import UsageError
 from a2g_cli.recording.sessions import find_recording
 from a2g_cli.robots.robot import InstrumentedRobot, Robot, RobotSpec
@@ -104,17 +104,18 @@ def photos(given: Sequence[str], spec: RobotSpec) -> dict[str, Path]:
     return paths
 
 
-def state_words(given: Sequence[str]) -> dict[str, list[float]]:
-    """Return KEY -> numbers for ``KEY=V,V...``. Raises UsageError."""
-    values: dict[str, list[float]] = {}
+def state_words(given: Sequence[str]) -> dict[str, list[float] | str]:
+    """Return KEY -> numbers for ``KEY=V,V...``, KEY -> word for anything else. Raises UsageError."""
+    values: dict[str, list[float] | str] = {}
     for text in given:
         key, equals, numbers = text.partition("=")
+        if not equals or not key or not numbers:
+            raise UsageError(f"--state {text!r} is not KEY=VALUE, as in --state block=0.05,-0.08 or --state word=HI.")
+        row: list[float] | str
         try:
             row = [float(number) for number in numbers.split(",")]
         except ValueError:
-            row = []
-        if not equals or not key or not row:
-            raise UsageError(f"--state {text!r} is not KEY=NUMBER,NUMBER, as in --state block=0.05,-0.08.")
+            row = numbers
         if key in values:
             raise UsageError(f"--state {key}=… was given twice.")
         values[key] = row
@@ -135,7 +136,7 @@ def _photographed(
     robot_name: str,
     deployment: Deployment,
     name: str,
-    wanted: dict[str, list[float]],
+    wanted: Description,
     seed: int | None,
 ) -> tuple[Goal, list[str]]:
     shift = str(deployment.settings.get("shift", "none"))
@@ -147,7 +148,7 @@ def _photographed(
     return replace(robot.trial("practice", seed, 0).goal, name=name), [f"drawn from seed {seed}", *notes]
 
 
-def _observed(robot: Robot, name: str, wanted: dict[str, list[float]], seed: int | None) -> tuple[Goal, list[str]]:
+def _observed(robot: Robot, name: str, wanted: Description, seed: int | None) -> tuple[Goal, list[str]]:
     if wanted or seed is not None:
         option = "--state" if wanted else "--seed"
         raise UsageError(
@@ -165,10 +166,17 @@ def _show(goal: Goal, warnings: Sequence[str]) -> None:
         say(console, f"note: {warning}", "yellow")
 
 
+_POSE = 7
+"""Numbers in the place of a thing; what has more is a drawing."""
+
+
 def where(truth: State | None) -> str:
     """Return where things are in a true state, in words; nothing where nobody knows it."""
     things = {key: row for key, row in (truth or {}).items() if key != "tool" and len(row) >= 2}
-    return ", ".join(f"{key} at x {row[0]:.3f} m, y {row[1]:.3f} m" for key, row in things.items())
+    return ", ".join(
+        f"{key} at x {row[0]:.3f} m, y {row[1]:.3f} m" if len(row) <= _POSE else f"{key} of {len(row) // 2} dots"
+        for key, row in things.items()
+    )
 
 
 def _chosen(workspace: Workspace, deployment: Deployment) -> list[str]:

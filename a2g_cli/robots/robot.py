@@ -1,13 +1,13 @@
 """What every robot must offer, and what an instrumented robot offers beside it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from a2g_cli.clock import Clock
-from a2g_cli.episode import Goal, Image, Observation, State, Vector
+from a2g_cli.episode import Description, Goal, Image, Observation, State, Vector
 
 Purpose = Literal["demonstration", "practice", "evaluation"]
 """Trials for different purposes come from disjoint random streams: what is judged was never trained on."""
@@ -112,8 +112,8 @@ class InstrumentedRobot(Protocol):
     def photograph(self, state: State) -> dict[str, Image]:
         """Return one goal image per camera of ``state``; the present state is left as it was."""
 
-    def state_from(self, values: Mapping[str, Sequence[float]]) -> State:
-        """Return the goal state that a person describes: thing -> numbers. Raises UsageError for one out of reach."""
+    def state_from(self, values: Description) -> State:
+        """Return the goal state that a person describes: see the robot's scene. Raises UsageError for one out of reach."""
 
     def state(self) -> State:
         """Return the true present state."""

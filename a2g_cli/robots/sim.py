@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from a2g_cli.cameras.sim import VIEWS, SimCamera
 from a2g_cli.clock import SteppedClock
-from a2g_cli.episode import Goal, Image, Observation, State, Vector
+from a2g_cli.episode import Description, Goal, Image, Observation, State, Vector
 from a2g_cli.errors import GoalError, HardwareError, SafetyStop, UnknownNameError, UsageError
 from a2g_cli.robots.robot import Purpose, RobotSpec, Trial
 from a2g_cli.simulator.disturbance import Disturbance
@@ -210,7 +209,7 @@ class SimRobot:
         tabletop = self.tabletop
         return {name: tabletop.draw_state(state, name) for name in self._spec.cameras}
 
-    def state_from(self, values: Mapping[str, Sequence[float]]) -> State:
+    def state_from(self, values: Description) -> State:
         """Return the goal state that a person describes, see the scene's ``goal_state``."""
         return self.task.goal_state(values)
 

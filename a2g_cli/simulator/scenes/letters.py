@@ -11,6 +11,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from a2g_cli.errors import UnknownNameError, UsageError
+
 Glyph = Sequence[Sequence[tuple[float, float]]]
 """Polylines of (column, row), 0 to 1 each: column from the left, row from the top, as one reads."""
 
@@ -75,6 +77,22 @@ def group_of(count: int) -> str:
 def is_unseen(word: Sequence[str]) -> bool:
     """Whether no demonstration writes ``word``: one in four, by a hash that stays the same."""
     return hashlib.sha256(" ".join(word).encode()).digest()[0] % 4 == 0
+
+
+def spell(text: str) -> list[str]:
+    """Return the glyphs of a word that a person typed: letter by letter, or names between commas.
+
+    Raises:
+        UnknownNameError: there is no such glyph.
+        UsageError: more than the board holds.
+    """
+    names = text.split(",") if "," in text or text in GLYPHS else list(text.upper())
+    for name in names:
+        if name not in GLYPHS:
+            raise UnknownNameError("letter or figure", name, GLYPHS)
+    if len(names) > COLUMNS * ROWS:
+        raise UsageError(f"{text!r} is too long: the board holds {COLUMNS * ROWS} letters.")
+    return names
 
 
 def draw_word(random: np.random.Generator, unseen: bool) -> list[str]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from a2g_cli.episode import State
+from a2g_cli.episode import Description, State
 from a2g_cli.errors import UnknownNameError, UsageError
 from a2g_cli.simulator.arm import FINGER_STROKE
 from a2g_cli.simulator.scenes import place_expert
 from a2g_cli.simulator.scenes.place_expert import HEIGHT
-from a2g_cli.simulator.scenes.scene import Scene, rest_tool
+from a2g_cli.simulator.scenes.scene import Scene, counted, rest_tool
 from a2g_cli.simulator.shifts import Colour, Shift, blend, blend_colours
 
 RANGE = np.array([0.105, 0.130])
@@ -152,7 +152,7 @@ class Place(Scene):
         state: State = {name: block_pose(np.array(place), 0.0) for name, place in places.items()}
         return {**state, "plate": [-0.06, 0.0], "tool": rest_tool()}
 
-    def goal_state(self, values: Mapping[str, Sequence[float]]) -> State:
+    def goal_state(self, values: Description) -> State:
         """Return the goal state in which things lie at ``values[name]``: x, y [m], and perhaps yaw [rad]; arm at rest.
 
         The plate lies under the first of them unless ``values["plate"]`` says where; what is not named lies beside it.
@@ -255,12 +255,12 @@ def _pose(xy: NDArray[np.float64], random: np.random.Generator) -> list[float]:
 
 
 def _described(
-    name: str, values: Sequence[float], most: NDArray[np.float64] = RANGE
+    name: str, values: Sequence[float] | str, most: NDArray[np.float64] = RANGE
 ) -> tuple[NDArray[np.float64], float]:
     """Return place (2,) and yaw that a person gave. Raises UsageError."""
+    if isinstance(values, str) or len(values) not in {2, 3}:
+        raise UsageError(f"the {name}'s place is X,Y in metres, or X,Y,YAW with radians, not {counted(values)}.")
     numbers = list(values)
-    if len(numbers) not in {2, 3}:
-        raise UsageError(f"the {name}'s place is X,Y in metres, or X,Y,YAW with radians, not {len(numbers)} numbers.")
     limits = [*((axis, float(limit), "m") for axis, limit in zip("xy", most, strict=True)), ("yaw", MAX_YAW, "rad")]
     for number, (axis, limit, unit) in zip(numbers, limits, strict=False):
         if not -limit <= number <= limit:

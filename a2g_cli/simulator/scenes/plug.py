@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from a2g_cli.episode import State
+from a2g_cli.episode import Description, State
 from a2g_cli.errors import UnknownNameError, UsageError
 from a2g_cli.simulator.arm import FINGER_STROKE
 from a2g_cli.simulator.scenes import plug_expert
 from a2g_cli.simulator.scenes.plug_expert import PIN, SEATED
-from a2g_cli.simulator.scenes.scene import REST, Scene, rest_tool
+from a2g_cli.simulator.scenes.scene import REST, Scene, counted, rest_tool
 from a2g_cli.simulator.shifts import Colour, Shift, blend, blend_colours
 
 SOCKET_RANGE = np.array([0.085, 0.110])
@@ -122,14 +122,14 @@ class Plug(Scene):
         """Return socket in the middle, peg in the gripper, arm at rest."""
         return self._in_hand({"socket": [0.0, 0.0]}, np.array(REST))
 
-    def goal_state(self, values: Mapping[str, Sequence[float]]) -> State:
+    def goal_state(self, values: Description) -> State:
         """Return the goal state with the peg in a socket that stands at ``values["socket"]``: x, y [m]; arm at rest."""
         for key in values:
             if key != "socket":
                 raise UnknownNameError("thing in the scene 'plug'", key, ["socket"])
-        numbers = list(values.get("socket", ()))
-        if len(numbers) != 2:
-            raise UsageError(f"the socket's place is X,Y in metres, not {len(numbers)} numbers.")
+        numbers = values.get("socket", ())
+        if isinstance(numbers, str) or len(numbers) != 2:
+            raise UsageError(f"the socket's place is X,Y in metres, not {counted(numbers)}.")
         for number, axis, most in zip(numbers, "xy", SOCKET_RANGE, strict=True):
             if not -most <= number <= most:
                 raise UsageError(

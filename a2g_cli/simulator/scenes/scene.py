@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from a2g_cli.episode import State
+from a2g_cli.episode import Description, State
 from a2g_cli.simulator.shifts import Shift
 
 REST = (-0.16, 0.0, 0.16)
@@ -121,8 +121,8 @@ class Scene(ABC):
         """Return the state of a scene that nobody has set up yet."""
 
     @abstractmethod
-    def goal_state(self, values: Mapping[str, Sequence[float]]) -> State:
-        """Return the goal state that a person describes: thing -> numbers.
+    def goal_state(self, values: Description) -> State:
+        """Return the goal state that a person describes.
 
         Raises:
             UnknownNameError: there is no such thing.
@@ -146,6 +146,11 @@ class Scene(ABC):
     def diverse_start(self, start: State, goal: State, random: np.random.Generator) -> State:  # noqa: ARG002
         """Return ``start`` changed into one from the midst of the work, so that demonstrations cover recovery."""
         return start
+
+
+def counted(values: Sequence[float] | str) -> str:
+    """Return what a person gave, in words: ``"3 numbers"``, or what is no number, in quotes."""
+    return repr(values) if isinstance(values, str) else f"{len(values)} numbers"
 
 
 def rest_tool(random: np.random.Generator | None = None) -> list[float]:

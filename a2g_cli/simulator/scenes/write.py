@@ -1,18 +1,18 @@
 """The scene ``write``: a pen writes on a whiteboard what the photo shows, stroke after stroke."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from a2g_cli.episode import State
+from a2g_cli.episode import Description, State
 from a2g_cli.errors import UnknownNameError, UsageError
 from a2g_cli.simulator.scenes import write_expert
 from a2g_cli.simulator.scenes.ink import BOARD, PIXELS, Ink, covered, dots, paint, texture_pixels
-from a2g_cli.simulator.scenes.letters import dots_along, draw_word, group_of, lines_of
-from a2g_cli.simulator.scenes.scene import Scene, rest_tool
+from a2g_cli.simulator.scenes.letters import dots_along, draw_word, group_of, lines_of, spell
+from a2g_cli.simulator.scenes.scene import Scene, counted, rest_tool
 from a2g_cli.simulator.scenes.write_expert import LIFT, OPENING
 from a2g_cli.simulator.shifts import Colour, Shift, blend_colours
 
@@ -113,14 +113,20 @@ class Write(Scene):
         """Return a bare board, arm at rest."""
         return _written([])
 
-    def goal_state(self, values: Mapping[str, Sequence[float]]) -> State:
-        """Return the goal state with lines drawn, each named ``line...``: its corners x, y, x, y, ... [m], in that order."""
-        lines = []
+    def goal_state(self, values: Description) -> State:
+        """Return the goal state with ``values["word"]`` written, its letters or, between commas, figures by name.
+
+        Or with lines drawn, each named ``line...``: its corners x, y, x, y, ... [m], in that order.
+        """
+        lines: list[NDArray[np.float64]] = []
         for key, numbers in values.items():
+            if key == "word":
+                lines += lines_of(spell(numbers if isinstance(numbers, str) else counted(numbers)))
+                continue
             if not key.startswith("line"):
-                raise UnknownNameError("thing in the scene 'write'", key, ["line"])
-            if len(numbers) < 4 or len(numbers) % 2:
-                raise UsageError(f"{key} is X,Y,X,Y,... in metres, two corners at least, not {len(numbers)} numbers.")
+                raise UnknownNameError("thing in the scene 'write'", key, ["word", "line"])
+            if isinstance(numbers, str) or len(numbers) < 4 or len(numbers) % 2:
+                raise UsageError(f"{key} is X,Y,X,Y,... in metres, two corners at least, not {counted(numbers)}.")
             corners = dots(numbers)
             if (np.abs(corners) > RANGE).any():
                 raise UsageError(
@@ -129,7 +135,9 @@ class Write(Scene):
                 )
             lines.append(corners)
         if not lines:
-            raise UsageError("say what shall be written: line=X,Y,X,Y,... in metres; line2=... for another line.")
+            raise UsageError(
+                "say what shall be written: word=HI, or line=X,Y,X,Y,... in metres, line2=... for another line."
+            )
         return _written(lines)
 
     def group(self, goal: State) -> str:
