@@ -252,9 +252,10 @@ def capture_goal(
         list[str] | None,
         typer.Option(
             "--state",
-            metavar="KEY=V,V",
-            help="The state of your choosing, repeatable. Scene place: block=X,Y[,YAW], metres and radians, "
-            "origin in the middle of the mat, x away from the arm, y to its left.",
+            metavar="KEY=VALUE",
+            help="The state of your choosing, repeatable. Scene place: block=X,Y[,YAW], also can, brick, plate; "
+            "plug: socket=X,Y; write: word=HI, or line=X,Y,X,Y,… Metres and radians, origin in the middle of the mat, "
+            "x away from the arm, y to its left.",
         ),
     ] = None,
     from_image: Annotated[
