@@ -1,6 +1,8 @@
 import json
 import math
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -346,3 +348,19 @@ def test_the_shipped_base_is_small_and_holds_no_pickle() -> None:
         # A pickle begins with its protocol, what torch.save writes with PK.
         assert not path.read_bytes().startswith((b"\x80", b"PK")), path.name
     assert {value.dtype for value in load_file(checkpoint.SHIPPED / "model.safetensors").values()} == {torch.float16}
+
+
+HEAVY = ("torch._dynamo", "torch._inductor", "sympy", "peft", "diffusers", "transformers", "matplotlib", "scipy")
+"""Seconds to import, and nothing that acting needs."""
+
+
+def test_a_policy_is_loaded_without_what_only_training_needs(folder: Path) -> None:
+    lines = [
+        "import sys",
+        "from pathlib import Path",
+        "from a2g_cli.policy import acting, checkpoint, shelf",
+        f"acting.Act2GoalPolicy(checkpoint.load(Path({str(folder)!r})))",
+        f"print([name for name in {HEAVY!r} if name in sys.modules])",
+    ]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

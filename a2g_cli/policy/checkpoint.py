@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from a2g_cli.errors import A2GError, CheckpointError
 from a2g_cli.policy.act2goal import Act2Goal
@@ -104,6 +106,21 @@ def arrived_below(folder: Path) -> float:
     return float(value)
 
 
+class _SizesOnly(TorchFunctionMode):
+    """Makes networks on the meta device without reckoning: torch's arithmetic there imports a compiler, a second's work."""
+
+    def __torch_function__(
+        self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is torch.randn:
+            func = torch.empty
+        elif func is torch.linspace:
+            func, args = torch.empty, args[2:3]
+        elif func in (torch.exp, Tensor.mul):
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
 def load(folder: Path = SHIPPED) -> Act2Goal:
     """Return the policy's networks, frozen and ready to act.
 
@@ -118,7 +135,7 @@ def load(folder: Path = SHIPPED) -> Act2Goal:
         raise CheckpointError(f"{folder} holds no checkpoint: model.safetensors is missing.") from error
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
-    with torch.device("meta"):
+    with torch.device("meta"), _SizesOnly():
         model = Act2Goal(config)
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
