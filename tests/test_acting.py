@@ -129,6 +129,40 @@ def test_at_temperature_zero_the_actions_own_noise_does_not_count() -> None:
     np.testing.assert_allclose(2 * half, full, rtol=1e-6)
 
 
+@pytest.mark.parametrize("steps", [1, 5])
+def test_a_plan_runs_the_video_branch_once_however_often_actions_are_denoised(
+    model: Act2Goal, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    calls: dict[str, int] = {}
+
+    def counted(module: torch.nn.Module, method: str, name: str) -> None:
+        inner = getattr(module, method)
+
+        def call(*arguments: object) -> object:
+            calls[name] = calls.get(name, 0) + 1
+            return inner(*arguments)
+
+        monkeypatch.setattr(module, method, call)
+
+    counted(model.world_model, "forward", "video")
+    counted(model.expert, "forward", "actions")
+    for block in model.expert.blocks:
+        counted(block.cross, "keys_values", "keys and values")  # type: ignore[arg-type]
+    Act2GoalPolicy(model, ActingSettings(action_steps=steps)).plan([request()])
+    assert calls == {"video": 1, "actions": steps, "keys and values": model.config.blocks}
+
+
+def test_a_plan_leaves_the_number_of_threads_as_it_was(model: Act2Goal, monkeypatch: pytest.MonkeyPatch) -> None:
+    used = []
+    act = model.act
+    monkeypatch.setattr(model, "act", lambda *given: (used.append(torch.get_num_threads()), act(*given))[1])
+    before = torch.get_num_threads()
+    Act2GoalPolicy(model).plan([request()])
+    Act2GoalPolicy(model, ActingSettings(threads=2)).plan([request()])
+    assert used == [1, 2]
+    assert torch.get_num_threads() == before
+
+
 def test_a_goal_is_encoded_once(model: Act2Goal, monkeypatch: pytest.MonkeyPatch) -> None:
     policy, encoded = Act2GoalPolicy(model), []
     encode = model.encode

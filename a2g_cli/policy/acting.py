@@ -34,6 +34,8 @@ class ActingSettings:
     """Euler steps over the actions."""
     temperature: float = 1.0
     """Scale of the actions' starting noise: 0 for the most likely chunk, 1 for samples."""
+    threads: int = 1
+    """Of the CPU: networks this small gain nothing from a second core, and lose much when somebody else needs it."""
     imagine_steps: int = 0
     """Euler steps over the plan's frames, for people to look at; 0 imagines nothing and costs nothing."""
 
@@ -68,12 +70,9 @@ class Act2GoalPolicy:
         self._goals: dict[str, Tensor] = {}
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
-        """Answer all requests in one pass through the networks, on one thread.
-
-        Networks this small gain nothing from a second core, and lose much when somebody else needs it.
-        """
+        """Answer all requests in one pass through the networks."""
         threads = torch.get_num_threads()
-        torch.set_num_threads(1)
+        torch.set_num_threads(self.settings.threads)
         try:
             return self._plan(requests)
         finally:
