@@ -92,6 +92,15 @@ def pretrain(
     accumulate: Annotated[
         int, typer.Option("--accumulate", metavar="N", min=1, help="Compute a batch in N slices: less memory.")
     ] = 1,
+    evaluate_every: Annotated[
+        int,
+        typer.Option(
+            "--evaluate-every", metavar="N", min=0, help="Try the base in its scenes every N training steps; 0 never."
+        ),
+    ] = 0,
+    evaluation: Annotated[
+        int, typer.Option("--evaluation", min=1, help="Starts and goals of each scene that it is then tried on.")
+    ] = 20,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")] = "auto",
     precision: Annotated[
         str, typer.Option("--precision", metavar="NAME", help="fp32, bf16, or auto: bf16 on a GPU.")
@@ -122,7 +131,9 @@ def pretrain(
         )
         scenes = counts(scene or [], demonstrations or [])
         joined = machine(device, precision, accumulate)
-        report = train(place(workspace), data or [], out, scenes, settings, joined, autoencoder)
+        report = train(
+            place(workspace), data or [], out, scenes, settings, joined, autoencoder, evaluate_every, evaluation
+        )
         if not joined.first:
             raise typer.Exit  # the first process says what there is to say
         return report

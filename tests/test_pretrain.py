@@ -10,6 +10,7 @@ from policy_examples import Quiet
 from torch import Tensor
 
 from a2g_cli.commands.pretrain import counts, shares
+from a2g_cli.commands.rehearsal import table
 from a2g_cli.errors import CheckpointError, RecordingError, UnknownNameError, UsageError
 from a2g_cli.learning.hindsight import parse_mixture
 from a2g_cli.learning.latents import encode_recordings
@@ -250,6 +251,41 @@ def test_seconds_add_up_over_interruptions(demonstrations: list[Path], tmp_path:
     with pytest.raises(Killed):
         run(tmp_path, demonstrations, Watcher("autoencoder", 40))
     assert state_of(tmp_path).seconds > before > 0
+
+
+# -- how well it does on the way ------------------------------------------------------------------------------------------
+
+
+def test_evaluations_are_no_part_of_the_run_and_are_kept(
+    whole: Whole, demonstrations: list[Path], tmp_path: Path
+) -> None:
+    told: list[dict[str, Any]] = []
+
+    def rolled_out(model: Act2Goal) -> dict[str, Any]:
+        torch.rand(7)
+        return {"place": {"n": 2, "successes": int(model.training)}}
+
+    def evaluated(watcher: Quiet) -> Act2Goal:
+        keep = lambda *found: told.append(found[2])  # noqa: E731
+        return Pretraining(
+            tmp_path, demonstrations, SETTINGS, watcher, keep, evaluate=rolled_out, evaluate_every=25
+        ).run()
+
+    with pytest.raises(Killed):
+        evaluated(Watcher("policy", 30))  # after the evaluation at 25, whose state is kept
+    assert_same(evaluated(Quiet()).state_dict(), whole[1].state_dict())
+    assert [[one["iteration"] for one in facts["evaluations"]] for facts in told] == [
+        [],
+        [],
+        [25],
+        [25],
+        [25],
+        [25, 50],
+        [25, 50, 60],
+    ]
+    assert told[-1]["evaluations"][0] == {"iteration": 25, "place": {"n": 2, "successes": 0}}
+    assert table(told[-1]["evaluations"])[2:] == ["| 25 | 0/2 |", "| 50 | 0/2 |", "| 60 | 0/2 |"]
+    assert table([]) == []
 
 
 # -- refusals -------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from a2g_cli.commands.rehearsal import Rehearsal, table
 from a2g_cli.commands.report import Report
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import training_view
@@ -75,6 +76,8 @@ def pretrain(
     settings: PretrainSettings,
     machine: Machine,
     autoencoder: Path | None = None,
+    evaluate_every: int = 0,
+    evaluation: int = 20,
 ) -> Report:
     """Train a base into ``out``; a run that was stopped goes on where it stopped.
 
@@ -86,6 +89,8 @@ def pretrain(
         settings: how.
         machine: on what. Several processes share the workspace and ``out``, of which the first alone writes them.
         autoencoder: another base's checkpoint, or its run, whose frozen autoencoder is used; None to train one.
+        evaluate_every: iterations between evaluations in the simulator; 0 for none.
+        evaluation: trials of each scene in such an evaluation.
 
     Raises:
         UsageError: no data at all.
@@ -95,6 +100,11 @@ def pretrain(
         raise UsageError(
             "nothing to learn from: name sessions or recordings, or add --scene place for the simulator's."
         )
+    if evaluate_every and not scenes:
+        raise UsageError("--evaluate-every rolls the base out in the simulator: say in which --scene.")
+    machine.check(settings.batch)  # what is wrong is wrong before demonstrations are made
+    if autoencoder is not None:
+        checkpoint.read_config(checkpoint.of_run(autoencoder))
     with training_view(stderr_console()) if machine.first else nullcontext(Unwatched()) as view:
         paths = find_recordings(workspace, names) if names else []
         groups = [path.parent.name for path in paths]
@@ -111,13 +121,15 @@ def pretrain(
             state["hash"] = checkpoint.save(model, out / "checkpoint", _card(facts), facts)
             state["iteration"] = iteration
 
-        run = Pretraining(out, paths, settings, view, keep, groups, machine, autoencoder)
+        rehearsal = Rehearsal(scenes, settings.seed, evaluation, view) if evaluate_every else None
+        run = Pretraining(out, paths, settings, view, keep, groups, machine, autoencoder, rehearsal, evaluate_every)
         run.run()
     document = {
         "checkpoint": str(out / "checkpoint"),
         "recordings": len(paths),
         "data": dict(Counter(groups)),
         "seconds": round(run.seconds, 1),
+        "evaluations": run.evaluations,
         **state,
     }
     lines = [
@@ -158,6 +170,9 @@ def _card(facts: dict[str, Any]) -> str:
     scenes = ", ".join(f"`{scene}`" for scene in facts["scenes"])
     how = facts["computed"]
     computed = f"{how['processes']} process(es) on {how['device']}, {how['precision']}"
+    reached = ["", "Reached, on starts and goals drawn as the demonstrations' were but not among them:", ""]
+    evaluations = table(facts["evaluations"])
+    found = "\n".join([*reached, *evaluations, ""]) if evaluations else ""
     return f"""# Base policy
 
 Act2Goal networks for one robot: autoencoder, goal-conditioned world model, action expert, steps-to-go head.
@@ -166,6 +181,6 @@ Act2Goal networks for one robot: autoencoder, goal-conditioned world model, acti
 - Training: iteration {facts["iteration"]}, {facts["seconds"] / 60:.0f} min, {facts["machine"]}, {computed}
 - Losses: {losses}
 - Command: `{facts["command"]}`
-
+{found}
 Weights are half-precision safetensors; `config.json` holds shape and settings. Nothing here is pickled.
 """

@@ -45,7 +45,12 @@ class Pretraining:
     """What it is computed on; of several processes the first alone writes, and all see the same ``folder``."""
     autoencoder: Path | None = None
     """A checkpoint, or the folder of a run, whose frozen autoencoder is used; None: one is trained."""
+    evaluate: Callable[[Act2Goal], dict[str, Any]] | None = None
+    """Says how well the averaged model does; called every ``evaluate_every`` iterations of the policy, and at the end."""
+    evaluate_every: int = 0
     seconds: float = field(default=0.0, init=False)
+    evaluations: list[dict[str, Any]] = field(default_factory=list, init=False)
+    """What ``evaluate`` said, each with its iteration."""
     _arrivals: tuple[Tensor, Tensor] | None = field(default=None, init=False)
     """Latents of frames two steps before the end of demonstrations, and of their ends."""
 
@@ -80,6 +85,7 @@ class Pretraining:
             config = self.settings.config(first.spec)
         model = Act2Goal(config).to(self.machine.device)
         self.seconds = state.seconds if state else 0.0
+        self.evaluations = [dict(one) for one in state.evaluations] if state else []
         if state is not None and state.stage != "autoencoder":
             model.load_state_dict(state.part("model"))
         elif taken is not None:
@@ -149,7 +155,7 @@ class Pretraining:
         self.watcher.advanced(start, {})
         parameters = [p for p in stage.trained.parameters() if p.requires_grad]
         shown: dict[str, float] = {}
-        before, begun = self.seconds, time.monotonic()
+        before, begun, first = self.seconds, time.monotonic(), start
         for i in range(start, stage.total):
             losses = self.machine.backward(stage.draw(i), stage.losses, parameters)
             torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip)
@@ -160,13 +166,32 @@ class Pretraining:
                 shown[name] = value if name not in shown else 0.98 * shown[name] + 0.02 * value
             self.seconds = before + time.monotonic() - begun
             if (i + 1) % 10 == 0 or i + 1 == stage.total:
-                self.watcher.advanced(i + 1, shown, (i + 1 - start) / max(self.seconds - before, 1e-9))
-            if (i + 1) % self.settings.save_every == 0 or i + 1 == stage.total:
+                self.watcher.advanced(i + 1, shown, (i + 1 - first) / max(self.seconds - before, 1e-9))
+            if self._evaluated(stage, i + 1, model):
+                self.watcher.started(stage.name, stage.total)
+                self.watcher.advanced(i + 1, shown)
+                before, begun, first = self.seconds, time.monotonic(), i + 1  # evaluating is not training
+            if (i + 1) % self.settings.save_every == 0 or i + 1 == stage.total or self._due(stage, i + 1):
                 self._save(stage, i + 1, model, facts, shown)
         if start >= stage.total:
             # Finished before: what the end is made into (checkpoint, card) may be wanted again.
             self._save(stage, stage.total, model, facts, dict(state.losses) if state else {})
         self.watcher.finished()
+
+    def _due(self, stage: Stage, iteration: int) -> bool:
+        """Whether the averaged model is to be evaluated after ``iteration``."""
+        if self.evaluate is None or stage.average is None or not self.evaluate_every:
+            return False
+        return iteration % self.evaluate_every == 0 or iteration == stage.total
+
+    def _evaluated(self, stage: Stage, iteration: int, model: Act2Goal) -> bool:
+        """Evaluate the averaged model if that is due; the others wait when they next add up gradients."""
+        if not self._due(stage, iteration) or not self.machine.first or self.evaluate is None:
+            return False
+        with torch.random.fork_rng(devices=[]):  # no part of the run
+            found = self.evaluate(_averaged(stage, model))
+        self.evaluations.append({"iteration": iteration, **found})
+        return True
 
     def _save(
         self, stage: Stage, iteration: int, model: Act2Goal, facts: dict[str, Any], losses: dict[str, float]
@@ -178,19 +203,24 @@ class Pretraining:
         tensors["rng"] = torch.get_rng_state()
         if stage.average is not None:
             tensors |= {f"ema.{name}": value for name, value in stage.average.weights.items()}
-        TrainingState(stage.name, iteration, self.seconds, facts, tensors, losses).write(
-            self.folder / "state.safetensors"
-        )
+        state = TrainingState(stage.name, iteration, self.seconds, facts, tensors, losses, self.evaluations)
+        state.write(self.folder / "state.safetensors")
         if stage.average is None:
             return
         with torch.random.fork_rng(devices=[]):  # what is done with a checkpoint is no part of the run
-            averaged = Act2Goal(model.config)
-            averaged.load_state_dict(stage.average.weights)
+            averaged = _averaged(stage, model)
             told = {"iteration": iteration, "seconds": round(self.seconds, 1), "losses": losses, "settings": facts}
-            told["computed"] = self.machine.to_json()
+            told |= {"computed": self.machine.to_json(), "evaluations": list(self.evaluations)}
             if self._arrivals is not None:
                 told["arrived_below"] = round(_arrived_below(averaged, *self._arrivals), 3)
-            self.on_checkpoint(iteration, averaged.eval(), told)
+            self.on_checkpoint(iteration, averaged, told)
+
+
+def _averaged(stage: Stage, model: Act2Goal) -> Act2Goal:
+    """Return what is evaluated and shipped, on the CPU."""
+    averaged = Act2Goal(model.config)
+    averaged.load_state_dict(model.state_dict() if stage.average is None else stage.average.weights)
+    return averaged.requires_grad_(requires_grad=False).eval()
 
 
 @torch.no_grad()

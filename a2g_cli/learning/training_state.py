@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,8 @@ class TrainingState:
     """``model.*``, ``ema.*``, ``optimiser.*`` and ``rng``."""
     losses: Mapping[str, float] = field(default_factory=dict)
     """Running means."""
+    evaluations: Sequence[Mapping[str, Any]] = ()
+    """What was found on the way."""
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """Return the tensors under ``prefix.``, without it."""
@@ -77,6 +79,7 @@ class TrainingState:
                 facts["settings"],
                 tensors,
                 facts.get("losses", {}),
+                facts.get("evaluations", []),
             )
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} is not a training state: {error}. Remove it to start again.") from error

@@ -1,0 +1,61 @@
+"""``a2g pretrain`` as a user types it."""
+
+from pathlib import Path
+
+import pytest
+from cli_examples import ask, refused
+
+from a2g_cli.policy import checkpoint
+
+QUICK = ("--preset", "micro", "--iterations", 6, "--batch", 6, "--autoencoder-iterations", 2)
+
+
+def test_one_base_for_two_scenes_is_tried_in_both_on_the_way(tmp_path: Path) -> None:
+    scenes = ("--scene", "place", "--scene", "plug", "--demonstrations", 1, "--demonstrations", "place=2")
+    plan = ("--proximal", 12, "--stride", 6, "--distal", 3, "--spacing", "mirrored", "--no-distal-actions")
+    words = (*scenes, *plan, *QUICK, "--evaluate-every", 4, "--evaluation", 1, "--accumulate", 2)
+    document = ask(tmp_path, "pretrain", *words, "--out", tmp_path / "run")
+    assert document["data"] == {"place": 2, "plug": 1}
+    assert [one["iteration"] for one in document["evaluations"]] == [4, 6]
+    assert all(one[scene]["n"] == 1 for one in document["evaluations"] for scene in ("place", "plug"))
+    config, facts = checkpoint.read_config(tmp_path / "run" / "checkpoint")
+    assert config.hashing.frames == 5
+    assert config.hashing.actions == 12
+    assert facts["evaluations"] == document["evaluations"]
+    card = (tmp_path / "run" / "checkpoint" / "README.md").read_text()
+    assert "3 demonstrations: 2 of `place`, 1 of `plug`" in card
+    assert "| iteration | place | plug |" in card
+    again = ask(tmp_path, "pretrain", *words, "--out", tmp_path / "run")
+    assert (again["hash"], again["evaluations"]) == (document["hash"], document["evaluations"])
+    # Another policy on the same data, with the same autoencoder.
+    other = (*scenes, "--preset", "micro", "--iterations", 4, "--batch", 6, "--autoencoder", tmp_path / "run")
+    taken = ask(tmp_path, "pretrain", *other, "--out", tmp_path / "other")
+    assert checkpoint.read_config(Path(taken["checkpoint"]))[1]["settings"]["autoencoder_iterations"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("--scene", "place", "--scene", "plg"), "did you mean plug"),
+        (("--scene", "place", "--demonstrations", "plug=3"), "add --scene plug"),
+        (("--scene", "place", "--share", "place"), "--share is NAME=NUMBER"),
+        (("--scene", "place", "--spacing", "even"), "printed, mirrored"),
+        (("--scene", "place", "--device", "gpu"), "unknown device"),
+        (("--scene", "place", "--precision", "bf61"), "did you mean bf16"),
+        (("--evaluate-every", 5), "nothing to learn from"),
+    ],
+)
+def test_bad_words_are_refused_before_anything_is_made(tmp_path: Path, words: tuple[object, ...], part: str) -> None:
+    assert part in refused(tmp_path, "pretrain", *words, *QUICK, "--out", tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [(("--autoencoder", "nowhere"), "holds no checkpoint"), (("--batch", 3, "--accumulate", 4), "slices")],
+)
+def test_what_cannot_be_trained_is_refused_before_demonstrations_are_made(
+    tmp_path: Path, words: tuple[object, ...], part: str
+) -> None:
+    assert part in refused(tmp_path, "pretrain", "--scene", "place", *words, "--out", tmp_path / "run")
+    assert not list(tmp_path.iterdir())
