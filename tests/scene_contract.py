@@ -1,10 +1,12 @@
 """What every scene promises; each scene's own test file inherits it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from a2g_cli.errors import GoalError
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.simulator.demonstrations import demonstrate, demonstration_episodes
 from a2g_cli.simulator.expert import ScriptedExpert
@@ -101,6 +103,27 @@ class SceneContract:
                     action = np.array([0.0, 0.0, 0.0, trial.start["tool"][3]])
                 robot.act(action.astype(np.float32))
                 assert not robot.succeeded(trial.goal)
+
+    def test_a_chosen_goal_brings_a_start_of_its_own(self) -> None:
+        robot, other = connected(self.scene), connected(self.scene, seed=9)
+        goal = robot.trial("practice", 4, 0).goal
+        assert goal.truth is not None
+        starts = [robot.start_for(goal, 1, index) for index in range(5)]
+        assert starts[0] == other.start_for(goal, 1, 0)
+        assert starts[0] != starts[1]
+        for start in starts:
+            assert not robot.task.reached(start, goal.truth)
+            assert all(start[name] == goal.truth[name] for name in robot.task.fixtures)
+
+    def test_another_scene_s_goal_is_refused(self) -> None:
+        robot = connected(self.scene)
+        goal = robot.trial("practice", 4, 0).goal
+        for truth in (None, {"tool": [0.0, 0.0, 0.1, 1.0], "teapot": [0.0, 0.0]}):
+            stranger = replace(goal, truth=truth)
+            with pytest.raises(GoalError):
+                robot.start_for(stranger, 0, 0)
+            with pytest.raises(GoalError):
+                robot.succeeded(stranger)
 
     def test_diverse_starts_are_at_rest(self) -> None:
         robot = connected(self.scene)
