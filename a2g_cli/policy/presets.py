@@ -1,5 +1,6 @@
 """Sizes of the policy, as functions: one dataclass, a few named fillings."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
@@ -152,7 +153,20 @@ PRESETS: dict[str, Callable[[RobotSpec], Act2GoalConfig]] = {
 
 
 def preset(name: str, spec: RobotSpec) -> Act2GoalConfig:
-    """Return the preset called ``name`` for a robot. Raises UnknownNameError."""
+    """Return the preset called ``name`` for a robot.
+
+    Raises:
+        UnknownNameError: there is none.
+        CheckpointError: no policy of it can look through the robot's cameras: their sizes differ, or fit no patches.
+    """
     if name not in PRESETS:
         raise UnknownNameError("preset", name, PRESETS)
-    return PRESETS[name](spec)
+    config = PRESETS[name](spec)
+    patch = 8 * math.lcm(config.context_patch, config.plan_patch)  # [px]; a latent cell covers 8 px
+    if config.height % patch or config.width % patch:
+        height, width = (max(patch, side // patch * patch) for side in (config.height, config.width))
+        raise CheckpointError(
+            f"pictures of {config.height}x{config.width} px do not fit preset {name!r}: height and width must be multiples "
+            f"of {patch} px; let the robot's driver give {height}x{width}, for example."
+        )
+    return config
