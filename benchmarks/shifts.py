@@ -1,6 +1,6 @@
 """Success before any practice: in distribution and under each shift, beside a random and a do-nothing policy.
 
-    python benchmarks/shifts.py [--episodes 100] [--seed 7] [--base DIR] [--shift NAME ...] [--json]
+    python benchmarks/shifts.py [--episodes 100] [--seed 7] [--base DIR] [--scene NAME] [--shift NAME ...] [--json]
 
 Held-out starts and goals, the same in every row; starts that already satisfy their goal do not occur.
 """
@@ -10,12 +10,23 @@ import json
 import subprocess
 import sys
 
-SHIFTS = ("none", "camera-bump", "remounted", "new-object", "relit", "weak-motors")
+SHIFTS = ("none", "camera-bump", "remounted", "new-object", "relit", "weak-motors", "unseen")
 
 
 def evaluate(shift: str, given: argparse.Namespace) -> list[dict[str, object]]:
     """Return the results of none, random and still under ``shift``."""
-    words = ["evaluate", "--shift", shift, "--episodes", str(given.episodes), "--seed", str(given.seed), "--json"]
+    words = [
+        "evaluate",
+        "--scene",
+        given.scene,
+        "--shift",
+        shift,
+        "--episodes",
+        str(given.episodes),
+        "--seed",
+        str(given.seed),
+        "--json",
+    ]
     for name in ("none", "random", "still"):
         words += ["--adapter", name]
     if given.base:
@@ -31,6 +42,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=100)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--base")
+    parser.add_argument("--scene", default="place")
     parser.add_argument("--shift", action="append", help="repeatable; every shift otherwise")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()

@@ -32,8 +32,8 @@ class ActingSettings:
     """
     action_steps: int = 5
     """Euler steps over the actions."""
-    temperature: float = 1.0
-    """Scale of the actions' starting noise: 0 for the most likely chunk, 1 for samples."""
+    temperature: float = 0.3
+    """Scale of the actions' starting noise: 0 for the most likely chunk, 1 for samples; a little keeps practice diverse."""
     threads: int = 1
     """Of the CPU: networks this small gain nothing from a second core, and lose much when somebody else needs it."""
     imagine_steps: int = 0
