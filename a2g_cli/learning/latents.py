@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from a2g_cli.errors import RecordingError
-from a2g_cli.learning.segments import Segments, join
+from a2g_cli.learning.segments import Segments
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.autoencoder import to_tensor
 from a2g_cli.policy.presets import Act2GoalConfig
@@ -77,13 +77,30 @@ def encode_recording(model: Act2Goal, path: Path) -> Segments:
 def encode_recordings(
     model: Act2Goal, paths: Sequence[Path], advanced: Callable[[int], None] | None = None
 ) -> Segments:
-    """Return all recordings as segments, in the order given; ``advanced(i)`` is called after each."""
-    parts = []
-    for i, path in enumerate(paths):
-        parts.append(encode_recording(model, path))
+    """Return all recordings as segments, in the order given; ``advanced(i)`` is called after each.
+
+    What is returned is held in memory once: the place for it is made before anything is encoded.
+    """
+    lengths = [_length(path) for path in paths]
+    frames = sum(lengths) + len(lengths)
+    latents = torch.empty(frames, *model.frame_shape, dtype=torch.float16)
+    proprioception = torch.empty(frames, len(model.config.proprioception_names))
+    actions = torch.empty(frames, len(model.config.action_names))
+    starts, at = [], 0
+    for i, (path, length) in enumerate(zip(paths, lengths, strict=True)):
+        part = encode_recording(model, path)
+        rows = slice(at, at + length + 1)
+        latents[rows], proprioception[rows], actions[rows] = part.latents, part.proprioception, part.actions
+        starts.append(at)
+        at = rows.stop
         if advanced is not None:
             advanced(i + 1)
-    return join(parts)
+    return Segments(latents, proprioception, actions, torch.tensor(starts), torch.tensor(lengths))
+
+
+def _length(path: Path) -> int:
+    with Recording(path) as recording:
+        return recording.length
 
 
 def write_latents(segments: Segments, path: Path, key: str) -> None:
@@ -127,12 +144,16 @@ def identity(paths: Sequence[Path], advanced: Callable[[int], None] | None = Non
 def sample_frames(config: Act2GoalConfig, paths: Sequence[Path], limit: int, seed: int) -> Tensor:
     """Return up to ``limit`` frames (N, H, W, 3) uint8, spread evenly over recordings, cameras and time."""
     rng = np.random.default_rng(seed)
-    each = max(1, limit // max(1, len(paths) * len(config.cameras)))
-    frames = []
+    views = len(paths) * len(config.cameras)
+    each = max(1, limit // max(1, views))
+    frames = np.empty((each * views, config.height, config.width, 3), np.uint8)
+    count = 0
     for path in paths:
         with Recording(path) as recording:
             check_recording(recording, config)
             for camera in config.cameras:
                 video = recording.frames(camera)
-                frames.append(video[rng.permutation(len(video))[:each]])
-    return torch.from_numpy(np.concatenate(frames))
+                some = rng.permutation(len(video))[:each]
+                frames[count : count + len(some)] = video[some]
+                count += len(some)
+    return torch.from_numpy(frames[:count])

@@ -137,6 +137,7 @@ class Pretraining:
             self.watcher.finished()
             if self.machine.first:
                 write_latents(segments, self.folder / LATENTS, key)
+                segments = read_latents(self.folder / LATENTS, key) or segments  # a file's pages, not memory's
         if self.machine.first:
             self.machine.wait()
         return segments
