@@ -22,12 +22,14 @@ PATIENCE = 90.0
 """[s]; a slow machine starts a process in several."""
 
 WRITER = """
+import signal
 import sys
 from pathlib import Path
 from a2g_cli.errors import A2GError
 from a2g_cli.recording.sessions import Session
 from a2g_cli.session.demonstrate import record_demonstrations
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job is deaf to it
     try:
         record_demonstrations(Session(Path(sys.argv[1])), "place", 3, int(sys.argv[2]))
     except A2GError as error:
