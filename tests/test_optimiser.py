@@ -34,6 +34,18 @@ def test_orthogonalising_keeps_the_singular_vectors(rows: int, columns: int) -> 
     assert turned.diagonal().min() > 0.6
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(32, 8), (8, 17), (8, 16), (8, 15), (128, 512)])
+def test_long_matrices_are_orthogonalised_as_the_iteration_says(rows: int, columns: int) -> None:
+    # Over three decades of singular values, as gradients have them.
+    decades = torch.logspace(0, -3, columns)
+    x = torch.randn(3, rows, columns, generator=torch.Generator().manual_seed(0)) * decades
+    expected = x / x.norm(dim=(-2, -1), keepdim=True)
+    for _ in range(5):
+        gram = expected @ expected.mT
+        expected = 3.4445 * expected + (-4.7750 * gram + 2.0315 * gram @ gram) @ expected
+    torch.testing.assert_close(orthogonalise(x), expected, atol=2e-5, rtol=1e-3)
+
+
 @pytest.mark.parametrize("scale", [1e-4, 1.0, 1e4])
 def test_only_the_direction_counts(scale: float) -> None:
     matrix = well_conditioned(6, 9, 1)[None]

@@ -19,9 +19,22 @@ def orthogonalise(matrices: Tensor, iterations: int = 5) -> Tensor:
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
-    for _ in range(iterations):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
+    if x.shape[-1] < 2 * x.shape[-2]:
+        for _ in range(iterations):
+            gram = x @ x.mT
+            x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+        return x.mT if tall else x
+    # An iteration is x <- p(x x') x, and all p of one gram matrix commute: iterated on the small gram matrix alone, they are
+    # gathered into one that long matrices are multiplied by once.
+    gram = x @ x.mT
+    identity = a * torch.eye(gram.shape[-1], dtype=x.dtype, device=x.device)
+    gathered = None
+    for i in range(iterations):
+        p = torch.baddbmm(gram, gram, gram, beta=b, alpha=c).add_(identity)
+        gathered = p if gathered is None else p @ gathered
+        if i + 1 < iterations:
+            gram = p @ (gram @ p)
+    x = x if gathered is None else gathered @ x
     return x.mT if tall else x
 
 
@@ -92,7 +105,9 @@ class Optimiser:
 
 def adamw(parameters: Iterable[nn.Parameter], lr: float, weight_decay: float = 1e-5) -> Optimiser:
     """Return plain AdamW with the betas of Act2Goal's base."""
-    return Optimiser({"adamw": torch.optim.AdamW(parameters, lr=lr, betas=(0.9, 0.95), weight_decay=weight_decay)})
+    return Optimiser(
+        {"adamw": torch.optim.AdamW(parameters, lr=lr, betas=(0.9, 0.95), weight_decay=weight_decay, fused=True)}
+    )
 
 
 def muon_adamw(named: Iterable[tuple[str, nn.Parameter]], matrix_lr: float, lr: float) -> Optimiser:

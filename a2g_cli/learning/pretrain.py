@@ -159,7 +159,7 @@ class Pretraining:
         before, begun, first = self.seconds, time.monotonic(), start
         for i in range(start, stage.total):
             losses = self.machine.backward(stage.draw(i), stage.losses, parameters)
-            torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip)
+            torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip, foreach=True)
             stage.optimiser.step(_schedule(i, stage.total, self.settings.warm_up))
             if stage.average is not None:
                 stage.average.update(model.state_dict())

@@ -5,6 +5,8 @@ channel before they become tokens (the paper concatenates along the sequence: wi
 faster and costs half). Clean tokens carry flow time 1, which is data in this project's convention; noisy ones carry t.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -75,13 +77,16 @@ class WorldModel(nn.Module):
         batch, count, views = frames.shape[:3]
         context = self.embed_context(patchify(torch.cat([now, goal], dim=2), self.context_patch))
         context = (context + self.context_position + self.view).flatten(1, 2)
-        clean = self.time(torch.ones_like(time[:1])).unsqueeze(1).expand(batch, context.shape[1], -1, -1)
-        x, modulation = context, clean
+        clean = self.time(torch.ones_like(time[:1])).unsqueeze(1)
+        x, modulation = context, clean.expand(batch, -1, -1, -1)
         if self.imagines:
             plan = self.embed_plan(patchify(frames, self.plan_patch))
             plan = (plan + self.plan_position + self.view + self.frame).flatten(1, 3)
-            noisy = self.time(time).unsqueeze(1).expand(-1, plan.shape[1], -1, -1)
-            x, modulation = torch.cat([context, plan], dim=1), torch.cat([clean, noisy], dim=1)
+            noisy = self.time(time).unsqueeze(1)
+            # Tokens in runs of one flow time, as long as both parts allow.
+            run = math.gcd(context.shape[1], plan.shape[1])
+            times = clean.expand(batch, context.shape[1] // run, -1, -1), noisy.expand(-1, plan.shape[1] // run, -1, -1)
+            x, modulation = torch.cat([context, plan], dim=1), torch.cat(times, dim=1)
         hidden = []
         for block in self.blocks:
             x = block(x, modulation)
