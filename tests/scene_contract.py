@@ -118,7 +118,9 @@ class SceneContract:
     def test_another_scene_s_goal_is_refused(self) -> None:
         robot = connected(self.scene)
         goal = robot.trial("practice", 4, 0).goal
-        for truth in (None, {"tool": [0.0, 0.0, 0.1, 1.0], "teapot": [0.0, 0.0]}):
+        assert goal.truth is not None
+        torn = {**goal.truth, "tool": goal.truth["tool"][:3]}
+        for truth in (None, {"tool": [0.0, 0.0, 0.1, 1.0], "teapot": [0.0, 0.0]}, {}, torn):
             stranger = replace(goal, truth=truth)
             with pytest.raises(GoalError):
                 robot.start_for(stranger, 0, 0)

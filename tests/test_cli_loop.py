@@ -114,6 +114,7 @@ def test_improve_keeps_its_contract(workspace: Path, base: Path) -> None:
         (("run", "cup", "--robot", "smi"), "did you mean sim"),
         (("run", "cup", "--shift", "camera-bum"), "camera-bump"),
         (("run", "cup", "--base", "nowhere"), "holds no checkpoint"),
+        (("run", "cup", "--scene", "write", "--adapter", "none"), "choose its scene"),
         (("adapt", "fist"), "first"),
         (("adapt", "first", "--relabel", "fianl"), "did you mean final"),
         (("adapt", "first", "--placement", "exprt"), "did you mean expert"),
@@ -126,7 +127,9 @@ def test_improve_keeps_its_contract(workspace: Path, base: Path) -> None:
     ],
 )
 def test_bad_words_are_answered_with_the_nearest(workspace: Path, words: tuple[str, ...], part: str) -> None:
+    sessions = set((workspace / "recordings" / "sessions").iterdir())
     assert part in refused(workspace, *words)
+    assert set((workspace / "recordings" / "sessions").iterdir()) == sessions, "what is refused leaves no empty session"
 
 
 def test_an_adapter_of_another_base_is_refused(workspace: Path, base: Path, tmp_path: Path) -> None:

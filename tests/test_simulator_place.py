@@ -130,6 +130,11 @@ def test_a_goal_that_makes_no_sense_is_refused(values: dict[str, list[float]], m
         Place(Shift()).goal_state(values)
 
 
+def test_a_goal_with_nothing_on_the_plate_has_no_start() -> None:
+    with pytest.raises(UsageError, match="exactly one thing"):
+        Place(Shift()).draw_start({**GOAL, "plate": [-0.08, 0.0]}, np.random.default_rng(0))
+
+
 def test_an_unknown_thing_is_refused_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="did you mean block"):
         Place(Shift()).goal_state({"blok": [0.0, 0.0]})

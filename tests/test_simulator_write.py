@@ -90,6 +90,26 @@ def test_pictures_of_other_states_leave_the_board_alone() -> None:
     robot.close()
 
 
+def test_a_board_is_painted_again_only_where_the_ink_changed() -> None:
+    robot = connected("write", cameras=("front",))
+    one, other = (robot.trial("evaluation", 0, index).goal for index in range(2))
+    assert one.truth is not None
+    assert other.truth is not None
+    model, task = robot.tabletop.model, robot.task
+    assert len(task.dress(model, one.truth)) == 1
+    assert len(task.dress(model, one.truth)) == 0
+    assert len(task.dress(model, other.truth)) == 1
+    # However the two alternate, each picture shows its own ink.
+    assert np.array_equal(robot.photograph(one.truth)["front"], one.images["front"])
+    assert np.array_equal(robot.photograph(other.truth)["front"], other.images["front"])
+    robot.close()
+
+
+def test_ink_of_half_a_dot_is_no_state() -> None:
+    assert Write(Shift()).fits(GOAL)
+    assert not Write(Shift()).fits({**GOAL, "ink": [0.0]})
+
+
 def test_words_come_in_all_lengths_and_the_demonstrations_leave_the_unseen_out() -> None:
     random = np.random.default_rng(0)
     seen = [draw_word(random, unseen=False) for _ in range(300)]

@@ -69,6 +69,8 @@ def run(
         for goal in goals:
             for warning in goal_store.check_goal(goal, robot.spec):
                 console.print(f"[yellow]note:[/] {warning}")
+            if isinstance(robot, InstrumentedRobot) and goal.truth is not None:
+                robot.start_for(goal, seed, 0)  # a goal of another scene is refused before there is a session
         if imagine and draws_pictures(console):
             acting = replace(acting, imagine_steps=4)
         players = Players(folder, shelf, robot.spec, acting)

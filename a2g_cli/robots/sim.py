@@ -227,7 +227,7 @@ class SimRobot:
                 f"goal {goal.name!r} carries no true state, so the simulator cannot judge it; "
                 f"expected one taken by {self._spec.name}"
             )
-        if set(goal.truth) != set(self.task.default_state()):
+        if not self.task.fits(goal.truth):
             raise GoalError(
                 f"goal {goal.name!r} shows {', '.join(sorted(goal.truth))}, which is not what stands in "
                 f"{self._spec.name}; choose its scene with --scene"

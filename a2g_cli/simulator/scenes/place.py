@@ -12,7 +12,7 @@ from a2g_cli.errors import UnknownNameError, UsageError
 from a2g_cli.simulator.arm import FINGER_STROKE
 from a2g_cli.simulator.scenes import place_expert
 from a2g_cli.simulator.scenes.place_expert import HEIGHT
-from a2g_cli.simulator.scenes.scene import Scene, counted, rest_tool
+from a2g_cli.simulator.scenes.scene import Scene, counted, let_go, rest_tool, rgba
 from a2g_cli.simulator.shifts import Colour, Shift, blend, blend_colours
 
 RANGE = np.array([0.105, 0.130])
@@ -33,13 +33,10 @@ CLEAR_OF_PLATE = 0.085
 REACHED = 0.025
 """A thing counts as placed within this distance of where the photo shows it, horizontally [m]."""
 RESTING = 0.010
-"""... and within this of its height on the table [m]."""
-OPEN = 0.75
-"""... and let go of: the gripper is open by more than this [0 to 1] ..."""
-AWAY = 0.06
-"""... or the tool is farther than this from the thing [m]."""
+"""... and within this of its height on the table [m], let go of (scene.py)."""
 
 _TRIES = 400
+_ONE_ON_PLATE = "the goal of the scene 'place' shows exactly one thing on the plate."
 
 
 @dataclass(frozen=True)
@@ -115,8 +112,8 @@ class Place(Scene):
         things = "".join(_thing_xml(name, kind) for name, kind in self.kinds.items())
         return f"""
     <body name="plate" mocap="true">
-      <geom class="look" type="cylinder" size="{PLATE_RADIUS} .0006" pos="0 0 .0008" rgba="{_rgba(RIM)}"/>
-      <geom class="look" type="cylinder" size="{PLATE_RADIUS - 0.006} .0006" pos="0 0 .0018" rgba="{_rgba(plate)}"/>
+      <geom class="look" type="cylinder" size="{PLATE_RADIUS} .0006" pos="0 0 .0008" rgba="{rgba(RIM)}"/>
+      <geom class="look" type="cylinder" size="{PLATE_RADIUS - 0.006} .0006" pos="0 0 .0018" rgba="{rgba(plate)}"/>
     </body>{things}"""
 
     def is_held(self, state: State) -> bool:
@@ -139,7 +136,10 @@ class Place(Scene):
 
     def draw_start(self, goal: State, random: np.random.Generator) -> State:
         """Take the thing that the goal shows on the plate, and put it elsewhere."""
-        (chosen,) = self._on_plate(goal)
+        on_plate = self._on_plate(goal)
+        if len(on_plate) != 1:
+            raise UsageError(_ONE_ON_PLATE)
+        chosen = on_plate[0]
         start: State = {name: values for name, values in goal.items() if name != chosen}
         start["tool"] = rest_tool(random)
         if not self._add(start, [chosen], random):
@@ -175,7 +175,7 @@ class Place(Scene):
                         f"{one} and {other} would be closer than {CLEAR:g} m: no room for the fingers between them."
                     )
         if len(self._on_plate(state)) != 1:
-            raise UsageError("the goal of the scene 'place' shows exactly one thing on the plate.")
+            raise UsageError(_ONE_ON_PLATE)
         if not self._add(state, [name for name in self.kinds if name not in named], np.random.default_rng(0)):
             raise UsageError("there is no room for the things that are not named; name them too, or move the plate.")
         return self._in_order(state)
@@ -246,8 +246,7 @@ def is_placed(name: str, state: State, goal: State) -> bool:
     thing, target, tool = state[name], goal[name], state["tool"]
     near = math.dist(thing[:2], target[:2]) <= REACHED
     resting = abs(thing[2] - target[2]) <= RESTING
-    released = tool[3] > OPEN or math.dist(thing[:3], tool[:3]) > AWAY
-    return near and resting and released
+    return near and resting and let_go(thing, tool)
 
 
 def _pose(xy: NDArray[np.float64], random: np.random.Generator) -> list[float]:
@@ -277,11 +276,6 @@ def _thing_xml(name: str, kind: Thing) -> str:
     return f"""
     <body name="{name}" pos="0 0 {height}">
       <freejoint name="{name}"/>
-      <geom name="{name}" type="{kind.shape}" size="{size}" mass=".06" rgba="{_rgba(kind.colour)}"
+      <geom name="{name}" type="{kind.shape}" size="{size}" mass=".06" rgba="{rgba(kind.colour)}"
         condim="4" friction="1.2 .02 .001" contype="3" conaffinity="3"/>
     </body>"""
-
-
-def _rgba(colour: Colour) -> str:
-    red, green, blue = colour
-    return f"{red:.4g} {green:.4g} {blue:.4g} 1"

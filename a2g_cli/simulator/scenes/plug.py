@@ -11,7 +11,7 @@ from a2g_cli.errors import UnknownNameError, UsageError
 from a2g_cli.simulator.arm import FINGER_STROKE
 from a2g_cli.simulator.scenes import plug_expert
 from a2g_cli.simulator.scenes.plug_expert import PIN, SEATED
-from a2g_cli.simulator.scenes.scene import REST, Scene, counted, rest_tool
+from a2g_cli.simulator.scenes.scene import REST, Scene, counted, let_go, rest_tool, rgba
 from a2g_cli.simulator.shifts import Colour, Shift, blend, blend_colours
 
 SOCKET_RANGE = np.array([0.085, 0.110])
@@ -35,11 +35,7 @@ SOCKET_HALF = 0.030
 IN_HOLE = 0.006
 """The peg counts as plugged in within this distance of the socket's centre, horizontally [m]."""
 DEEP = 0.005
-"""... and within this of its seated height [m]."""
-OPEN = 0.75
-"""... and let go of: the gripper is open by more than this [0 to 1] ..."""
-AWAY = 0.06
-"""... or the tool is farther than this from the peg [m]."""
+"""... and within this of its seated height [m], let go of (scene.py)."""
 
 PEG_COLOUR: Colour = (0.87, 0.13, 0.11)
 SOCKET_COLOUR: Colour = (0.16, 0.30, 0.62)
@@ -76,8 +72,8 @@ class Plug(Scene):
     def bodies_xml(self) -> str:
         """Return the MJCF of the peg, a handle with a pin below, and of the socket, four walls round a hole."""
         novelty = self.shift.novelty
-        peg = _rgba(blend_colours(PEG_COLOUR, STRANGE_PEG, novelty))
-        socket = _rgba(blend_colours(SOCKET_COLOUR, STRANGE_SOCKET, novelty))
+        peg = rgba(blend_colours(PEG_COLOUR, STRANGE_PEG, novelty))
+        socket = rgba(blend_colours(SOCKET_COLOUR, STRANGE_SOCKET, novelty))
         half, height = self._handle, HANDLE_HEIGHT
         shape = "cylinder" if novelty else "box"
         size = f"{half:.6g} {height}" if novelty else f"{half:.6g} {half:.6g} {height}"
@@ -173,15 +169,9 @@ def is_plugged(state: State, goal: State) -> bool:
     """Whether the peg is in the socket as far as it goes, and let go of."""
     peg, socket, tool = state["peg"], goal["socket"], state["tool"]
     inside = math.dist(peg[:2], socket) <= IN_HOLE and abs(peg[2] - SEATED) <= DEEP
-    released = tool[3] > OPEN or math.dist(peg[:3], tool[:3]) > AWAY
-    return inside and released
+    return inside and let_go(peg, tool)
 
 
 def _plugged(socket: NDArray[np.float64]) -> State:
     x, y = (float(value) for value in socket)
     return {"peg": [x, y, SEATED, 1.0, 0.0, 0.0, 0.0], "socket": [x, y], "tool": rest_tool()}
-
-
-def _rgba(colour: Colour) -> str:
-    red, green, blue = colour
-    return f"{red:.4g} {green:.4g} {blue:.4g} 1"

@@ -4,6 +4,7 @@ A state is ``{"tool": [x, y, z, opening], <thing>: [x, y, z, qw, qx, qy, qz], <f
 [m]: origin at the workspace's centre on the mat, x away from the arm, y to the arm's left, z up. The same under every shift.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -12,12 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2g_cli.episode import Description, State
-from a2g_cli.simulator.shifts import Shift
+from a2g_cli.simulator.shifts import Colour, Shift
 
 REST = (-0.16, 0.0, 0.16)
 """Where the tool waits, table frame [m]: retracted and high, hiding nothing of the workspace."""
 REST_VARIATION = 0.02
 """The tool starts within this of REST, per axis [m]."""
+OPEN = 0.75
+"""A thing counts as let go of when the gripper is open by more than this [0 to 1] ..."""
+AWAY = 0.06
+"""... or the tool is farther than this from it [m]."""
 
 
 class Scene(ABC):
@@ -53,9 +58,8 @@ class Scene(ABC):
 
     def surface_xml(self) -> str:
         """Return the MJCF of what the arm works on; its top is z = 0."""
-        red, green, blue = self.shift.mat_colour
         return (
-            f'<geom name="mat" type="box" size=".165 .195 .01" pos="0 0 -.01" rgba="{red:.4g} {green:.4g} {blue:.4g} 1"'
+            f'<geom name="mat" type="box" size=".165 .195 .01" pos="0 0 -.01" rgba="{rgba(self.shift.mat_colour)}"'
             ' contype="2" conaffinity="1" friction=".8 .02 .001"/>'
         )
 
@@ -120,6 +124,11 @@ class Scene(ABC):
     def default_state(self) -> State:
         """Return the state of a scene that nobody has set up yet."""
 
+    def fits(self, state: State) -> bool:
+        """Whether ``state``, which may come from anywhere, is one of this scene's."""
+        own = self.default_state()
+        return set(state) == set(own) and all(len(state[name]) == len(own[name]) for name in own)
+
     @abstractmethod
     def goal_state(self, values: Description) -> State:
         """Return the goal state that a person describes.
@@ -146,6 +155,16 @@ class Scene(ABC):
     def diverse_start(self, start: State, goal: State, random: np.random.Generator) -> State:  # noqa: ARG002
         """Return ``start`` changed into one from the midst of the work, so that demonstrations cover recovery."""
         return start
+
+
+def let_go(thing: Sequence[float], tool: Sequence[float]) -> bool:
+    """Whether the fingers have let go of a thing at x, y, z [m]: they are open, or elsewhere."""
+    return tool[3] > OPEN or math.dist(thing[:3], tool[:3]) > AWAY
+
+
+def rgba(colour: Colour) -> str:
+    """Return a colour as MJCF writes it."""
+    return " ".join(f"{part:.4g}" for part in (*colour, 1.0))
 
 
 def counted(values: Sequence[float] | str) -> str:

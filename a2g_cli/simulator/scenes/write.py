@@ -12,7 +12,7 @@ from a2g_cli.errors import UnknownNameError, UsageError
 from a2g_cli.simulator.scenes import write_expert
 from a2g_cli.simulator.scenes.ink import BOARD, PIXELS, Ink, covered, dots, paint, texture_pixels
 from a2g_cli.simulator.scenes.letters import dots_along, draw_word, group_of, lines_of, spell
-from a2g_cli.simulator.scenes.scene import Scene, counted, rest_tool
+from a2g_cli.simulator.scenes.scene import Scene, counted, rest_tool, rgba
 from a2g_cli.simulator.scenes.write_expert import LIFT, OPENING
 from a2g_cli.simulator.shifts import Colour, Shift, blend_colours
 
@@ -48,6 +48,7 @@ class Write(Scene):
     def __init__(self, shift: Shift) -> None:
         super().__init__(shift)
         self._ink = Ink()
+        self._painted: list[float] | None = None  # what the texture shows
         self._board = blend_colours(WHITE, STRANGE_BOARD, shift.novelty)
         self._pen = blend_colours(BLUE, STRANGE_INK, shift.novelty)
 
@@ -73,11 +74,10 @@ class Write(Scene):
 
     def on_hand_xml(self) -> str:
         """Return the pen between the fingers."""
-        red, green, blue = self._pen
         return (
             '<geom class="look" type="cylinder" fromto="0 0 -.110 0 0 -.170" size=".008" rgba=".92 .93 .95 1"/>'
             f'<geom class="look" type="capsule" fromto="0 0 -.170 0 0 -.178" size=".004"'
-            f' rgba="{red:.4g} {green:.4g} {blue:.4g} 1"/>'
+            f' rgba="{rgba(self._pen)}"/>'
         )
 
     def begin(self, state: State) -> None:
@@ -95,6 +95,9 @@ class Write(Scene):
 
     def dress(self, model: Any, state: State) -> Sequence[int]:
         """Paint the ink into the board's texture."""
+        if state["ink"] == self._painted:
+            return ()
+        self._painted = list(state["ink"])
         texture = int(model.texture("board").id)
         paint(texture_pixels(model, texture), state["ink"], self._board, self._pen)
         return (texture,)
@@ -112,6 +115,10 @@ class Write(Scene):
     def default_state(self) -> State:
         """Return a bare board, arm at rest."""
         return _written([])
+
+    def fits(self, state: State) -> bool:
+        """Whether ``state`` has a tool and ink of any length."""
+        return super().fits({**state, "ink": []}) and "ink" in state and len(state["ink"]) % 2 == 0
 
     def goal_state(self, values: Description) -> State:
         """Return the goal state with ``values["word"]`` written, its letters or, between commas, figures by name.
