@@ -1,15 +1,18 @@
 """What is slow to make and never changed: made once for the whole run."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from a2g_cli.robots.robot import Trial
+from a2g_cli.robots.sim import SimRobot
 
 
 @pytest.fixture(scope="session")
 def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Six recordings of the simulator's expert, cut off after 15 steps, 32x32 px."""
     from a2g_cli.recording.writer import write_episode
-    from a2g_cli.robots.sim import SimRobot
     from a2g_cli.simulator.demonstrations import demonstration_episodes
 
     folder = tmp_path_factory.mktemp("demonstrations")
@@ -22,3 +25,18 @@ def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         ]
     finally:
         robot.close()
+
+
+@pytest.fixture(scope="module")
+def robots() -> Iterator[list[SimRobot]]:
+    made = [SimRobot(size=16) for _ in range(3)]
+    for robot in made:
+        robot.connect()
+    yield made
+    for robot in made:
+        robot.close()
+
+
+@pytest.fixture(scope="module")
+def trials(robots: list[SimRobot]) -> list[Trial]:
+    return [robots[0].trial("practice", 1, i) for i in range(5)]
