@@ -13,6 +13,7 @@ from a2g_cli import catalogue, options
 from a2g_cli.finish import Commands
 from a2g_cli.finish import finish as _finish
 from a2g_cli.finish import place as _place
+from a2g_cli.improving import improve
 from a2g_cli.pretraining import pretrain
 
 if TYPE_CHECKING:
@@ -146,43 +147,7 @@ def adapt(
     _finish(as_json, work)
 
 
-@app.command("improve")
-def improve(
-    goals: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[GOAL...]", help="Goals to practise; else goals drawn from the scene."),
-    ] = None,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of practice and adaptation.")] = 5,
-    episodes: Annotated[int, typer.Option("--episodes", min=1, help="Practice episodes a round.")] = 20,
-    iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Training steps a round.")] = None,
-    evaluation: Annotated[
-        int, typer.Option("--evaluation", min=1, help="Held-out starts and goals that before and after are judged on.")
-    ] = 100,
-    shift: options.Shift = None,
-    scene: options.Scene = None,
-    robot: options.Robot = None,
-    base: options.Base = None,
-    steps: options.Steps = None,
-    seed: options.Seed = 0,
-    session: Annotated[str | None, typer.Option("--session", metavar="NAME", help="Name of the session.")] = None,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-) -> None:
-    """Practise: run and adapt, round after round, and say what it brought."""
-
-    def work() -> "Report":
-        from a2g_cli.commands.improve import improve as practise
-        from a2g_cli.learning.adapt import settings_from
-        from a2g_cli.session.improve import ImproveSettings
-        from a2g_cli.session.rollout import RolloutSettings
-
-        place = _place(workspace)
-        deployment = _deployment(place, robot, scene=scene, shift=shift)
-        adapting = settings_from(iterations=iterations)
-        settings = ImproveSettings(rounds, episodes, seed, rollout=RolloutSettings(limit=steps), adapt=adapting)
-        return practise(place, deployment, goals or [], base, settings, evaluation, session)
-
-    _finish(as_json, work)
+app.command("improve")(improve)
 
 
 @app.command("evaluate")

@@ -8,7 +8,7 @@ from typing import Any
 from a2g_cli import goals as goal_store
 from a2g_cli.commands.asking import to_type
 from a2g_cli.commands.deployment import Deployment
-from a2g_cli.commands.improve import improve
+from a2g_cli.commands.improve import Asked, improve
 from a2g_cli.commands.report import Report
 from a2g_cli.commands.run import run
 from a2g_cli.display.console import stderr_console
@@ -47,7 +47,7 @@ def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: in
         return first
     console.rule(f"3 · practice: {rounds} rounds")
     settings = ImproveSettings(rounds=rounds, episodes=40, seed=seed)
-    brought = improve(workspace, deployment, [], None, settings, evaluation, None)
+    brought = improve(workspace, Asked(deployment, (), None, settings, evaluation))
     if brought.exit_code:
         return brought
     console.rule("4 · what it brought")

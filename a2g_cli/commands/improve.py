@@ -1,7 +1,7 @@
 """``a2g improve``: run and adapt, round after round, measured before and after on held-out starts and goals."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,50 @@ from a2g_cli.commands.report import Report
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.tables import curve
 from a2g_cli.display.training_view import TrainingView, training_view
+from a2g_cli.errors import RecordingError, UsageError
+from a2g_cli.learning.adapt import AdaptSettings
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.shelf import Shelf
-from a2g_cli.recording.sessions import new_session
+from a2g_cli.recording.sessions import new_session, open_session
 from a2g_cli.robots.robot import Robot, shift_of
 from a2g_cli.session.evaluate import draw_trials, evaluate
 from a2g_cli.session.improve import Improvement, ImproveSettings
 from a2g_cli.session.interrupt import Interrupt
 from a2g_cli.session.players import Players
+from a2g_cli.session.progress import PROGRESS, Progress, load
 from a2g_cli.session.rollout import RolloutSettings, limit_for
 from a2g_cli.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What ``a2g improve`` was asked to do; a session remembers it, so that it can go on."""
+
+    deployment: Deployment
+    goals: tuple[str, ...]
+    base: Path | None
+    settings: ImproveSettings
+    evaluation: int
+    """Held-out starts and goals that before and after are judged on."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``from_json`` reads."""
+        base = None if self.base is None else str(self.base.resolve())
+        return {**asdict(self), "goals": list(self.goals), "base": base}
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> "Asked":
+        """Read what ``to_json`` wrote. Raises KeyError, TypeError, ValueError."""
+        settings = dict(told["settings"])
+        settings |= {"rollout": RolloutSettings(**settings["rollout"]), "adapt": AdaptSettings(**settings["adapt"])}
+        return cls(
+            Deployment(str(told["deployment"]["robot"]), dict(told["deployment"]["settings"])),
+            tuple(str(name) for name in told["goals"]),
+            None if told["base"] is None else Path(str(told["base"])),
+            ImproveSettings(**settings),
+            int(told["evaluation"]),
+        )
 
 
 class _View:
@@ -53,24 +86,63 @@ class _View:
         self._view.note(f"round {number}/{total}: {line}")
 
 
-def improve(
-    workspace: Workspace,
-    deployment: Deployment,
-    names: Sequence[str],
-    base: Path | None,
-    settings: ImproveSettings,
-    evaluation: int,
-    session_name: str | None,
-) -> Report:
+def improve(workspace: Workspace, asked: Asked, session_name: str | None = None) -> Report:
     """Improve on a deployment and report success before and after, there and in distribution.
 
     Raises:
         UsageError, GoalError, CheckpointError, HardwareError: see their messages.
     """
-    goals = [goal_store.load_goal(workspace, name) for name in names]
-    shelf, folder = Shelf(workspace), base or checkpoint.SHIPPED
+    return _run(workspace, asked, lambda begin: _fresh(workspace, asked, session_name, begin))
+
+
+def resume(workspace: Workspace, session_name: str, limits: dict[str, Any]) -> Report:
+    """Go on with the improvement run of a session, which was killed, interrupted, or is to last longer than was asked.
+
+    Args:
+        workspace: where the session is.
+        session_name: its name, or ``latest``.
+        limits: ``rounds``, ``until``, ``minutes``, ``most_episodes``: those not None take the place of what was asked.
+
+    Raises:
+        UsageError: the session was not begun by ``a2g improve``, or the base is another one now.
+        RecordingError, GoalError, CheckpointError, HardwareError: see their messages.
+    """
+    progress = load(open_session(workspace, session_name))
+    try:
+        asked = Asked.from_json(progress.asked)
+        begin = str(progress.asked["begin"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordingError(f"{progress.session.folder / PROGRESS} is damaged: {error}.") from error
+    if checkpoint.fingerprint(asked.base or checkpoint.SHIPPED) != progress.asked["base_hash"]:
+        raise UsageError(
+            f"the session {progress.session.name!r} was begun on the base {progress.asked['base_hash']}, which is another "
+            "one now: begin a new session."
+        )
+    given = {name: value for name, value in limits.items() if value is not None}
+    asked = replace(asked, settings=replace(asked.settings, **given))
+    if given:
+        # Whoever is asked for more practice than before is measured again when it ends.
+        progress.measured.pop("after", None)
+        progress.measured.pop("home after", None)
+        progress.asked = {**asked.to_json(), "begin": begin, "base_hash": progress.asked["base_hash"]}
+        progress.save()
+    return _run(workspace, asked, lambda _: progress)
+
+
+def _fresh(workspace: Workspace, asked: Asked, session_name: str | None, begin: str) -> Progress:
+    hashed = checkpoint.fingerprint(asked.base or checkpoint.SHIPPED)
+    session = new_session(workspace, session_name)
+    progress = Progress(session, {**asked.to_json(), "begin": begin, "base_hash": hashed})
+    progress.save()
+    return progress
+
+
+def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -> Report:
+    settings, deployment = asked.settings, asked.deployment
+    goals = [goal_store.load_goal(workspace, name) for name in asked.goals]
+    shelf, folder = Shelf(workspace), asked.base or checkpoint.SHIPPED
     arrived_below = checkpoint.arrived_below(folder)
-    lanes = min(LANES, max(evaluation, settings.episodes))
+    lanes = min(LANES, max(asked.evaluation, settings.episodes))
     with (
         training_view(stderr_console()) as plain,
         Interrupt(lambda: plain.note("finishing the step, saving …")) as interrupt,
@@ -82,52 +154,63 @@ def improve(
         limit = limit_for(robots[0], settings.rollout)
         # What has not arrived by three quarters of the limit arrives by detours, if at all, and detours are bad to imitate.
         practice = replace(settings.rollout, limit=max(1, limit * 3 // 4), arrived_below=arrived_below)
-        settings = replace(settings, rollout=practice)
         judged = RolloutSettings(limit=limit, stop_on_truth=True)
         for goal in goals:
             goal_store.check_goal(goal, spec)
         players = Players(folder, shelf, spec, ActingSettings())
-        begin = shelf.active()
-        players.get(begin)  # what cannot act is refused before anything is measured or made
-        session = new_session(workspace, session_name)
-        document: dict[str, Any] = {
-            "robot": spec.name,
-            "shift": shift,
-            "seed": settings.seed,
-            "session": session.name,
-            "before": None,
-            "after": None,
-            "in_distribution": {"before": None, "after": None},
-            "rounds": [],
-            "active": begin,
-        }
+        players.get(shelf.active())  # what cannot act is refused before anything is measured or made
+        progress = begun(shelf.active())
+        begin = str(progress.asked["begin"])
 
-        def measure(name: str, robots: Sequence[Robot], where: str) -> dict[str, Any]:
-            trials = draw_trials(robots[0], "evaluation", settings.seed, evaluation)
-            told = view.counting(f"evaluating {name} {where}", evaluation)
-            return evaluate(name, players.get(name), robots, trials, judged, told, interrupt).to_json()
+        def measure(moment: str, name: str, robots: Sequence[Robot], where: str) -> dict[str, Any]:
+            if moment not in progress.measured:
+                trials = draw_trials(robots[0], "evaluation", settings.seed, asked.evaluation)
+                told = view.counting(f"evaluating {name} {where}", asked.evaluation)
+                result = evaluate(name, players.get(name), robots, trials, judged, told, interrupt)
+                progress.measured[moment] = result.to_json()
+                progress.save()
+            found: dict[str, Any] = progress.measured[moment]
+            return found
 
+        improvement = Improvement(
+            players, robots, progress, replace(settings, rollout=practice), goals, view, interrupt, begin
+        )
+        document: dict[str, Any] = {"robot": spec.name, "shift": shift, "seed": settings.seed}
         try:
-            document["before"] = measure(begin, robots, f"under {shift}")
-            document["in_distribution"]["before"] = measure(begin, homes, "in distribution")
-            improvement = Improvement(players, robots, session, settings, goals, view, interrupt, begin)
-            for done in improvement.run():
-                document["rounds"].append(done.to_json())
-                document["active"] = improvement.active
-            if session.recordings():
-                session.link()
+            measure("before", begin, robots, f"under {shift}")
+            measure("home before", begin, homes, "in distribution")
+            for _ in improvement.run():
+                pass
+            if progress.session.recordings():
+                progress.session.link()
             if interrupt():
                 raise KeyboardInterrupt
-            document["after"] = measure(improvement.active, robots, f"under {shift}")
-            document["in_distribution"]["after"] = measure(improvement.active, homes, "in distribution")
+            measure("after", improvement.active, robots, f"under {shift}")
+            measure("home after", improvement.active, homes, "in distribution")
         except KeyboardInterrupt:
             if not interrupt.requested:
                 raise
+            document |= _document(progress, improvement)
             line = (
-                f"interrupted after {len(document['rounds'])} rounds; {document['active']} is active, nothing is lost."
+                f"interrupted after {len(document['rounds'])} rounds; {document['active']} is active, nothing is lost · "
+                f"go on: {to_type(workspace, 'improve', '--resume', progress.session.name)}"
             )
             return Report(document, [line], 130)
+        document |= _document(progress, improvement)
     return Report(document, _summary(workspace, document))
+
+
+def _document(progress: Progress, improvement: Improvement) -> dict[str, Any]:
+    measured = progress.measured
+    return {
+        "session": progress.session.name,
+        "before": measured.get("before"),
+        "after": measured.get("after"),
+        "in_distribution": {"before": measured.get("home before"), "after": measured.get("home after")},
+        "rounds": [done.to_json() for done in progress.done],
+        "active": improvement.active,
+        "stopped_by": improvement.stopped_by() or "interrupted",
+    }
 
 
 def _unshifted(deployment: Deployment) -> Deployment:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from a2g_cli.episode import Goal, Outcome, Provenance
 from a2g_cli.learning.adapt import AdaptSettings, adapt
@@ -16,10 +16,12 @@ from a2g_cli.learning.practised import SLACK, Practised, read, select
 from a2g_cli.learning.promotion import Decision, decide, record_decision
 from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy import checkpoint
-from a2g_cli.recording.sessions import Session
+from a2g_cli.policy.adapter import Adapter
+from a2g_cli.recording.reader import Recording
 from a2g_cli.robots.robot import Robot, Trial, shift_of
 from a2g_cli.session.evaluate import draw_trials, instrumented, jobs_of
 from a2g_cli.session.players import Players
+from a2g_cli.session.progress import Progress, Round, Working
 from a2g_cli.session.recorder import Recorder
 from a2g_cli.session.rollout import RolloutSettings, roll_out
 
@@ -44,38 +46,14 @@ class ImproveSettings:
     seed: int = 0
     keep_rounds: int = 100
     """Rounds whose recordings are learned from; 1 empties the buffer after each, as the paper does."""
+    until: float | None = None
+    """Stop after a round in which this share of its trials arrived, as the steps-to-go head sees it."""
+    minutes: float | None = None
+    """Begin no round after so many minutes of rollouts and adaptation [min]."""
+    most_episodes: int | None = None
+    """Begin no round that would pass this number of episodes, the gate's among them."""
     rollout: RolloutSettings = field(default_factory=RolloutSettings)
     adapt: AdaptSettings = field(default_factory=AdaptSettings)
-
-
-@dataclass
-class Round:
-    """What happened in one round."""
-
-    episodes: int
-    """Practice episodes."""
-    gate_episodes: int
-    """The candidate's, on the same starts and goals; learned from in later rounds like any other."""
-    rollout_seconds: float
-    adapt_seconds: float
-    promoted: bool
-    adapter: str
-    """The adapter that was made; whether it acts from now on, ``promoted`` says."""
-    reason: str
-    practice_successes: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the documented round object."""
-        return {
-            "episodes": self.episodes,
-            "gate_episodes": self.gate_episodes,
-            "rollout_seconds": round(self.rollout_seconds, 2),
-            "adapt_seconds": round(self.adapt_seconds, 2),
-            "promoted": self.promoted,
-            "adapter": self.adapter,
-            "reason": self.reason,
-            "practice_successes": self.practice_successes,
-        }
 
 
 class Improvement:
@@ -85,45 +63,74 @@ class Improvement:
         self,
         players: Players,
         robots: Sequence[Robot],
-        session: Session,
+        progress: Progress,
         settings: ImproveSettings,
         goals: Sequence[Goal],
         watcher: ImproveWatcher,
         interrupted: Callable[[], bool],
         active: str = "none",
     ) -> None:
-        self.players, self.robots, self.session, self.settings = players, robots, session, settings
+        """Begin, or go on from ``progress``; ``active`` is the adapter that practises first."""
+        self.players, self.robots, self.progress, self.settings = players, robots, progress, settings
         self.goals, self.watcher, self.interrupted = goals, watcher, interrupted
         self.active = active
         self._base = players.base_hash()
         self._encoder = checkpoint.load(players.folder)
         self._buffer: list[list[Practised]] = []
+        for working in progress.rounds:
+            self.active = working.acting
+            if working.done is not None:
+                self.active = working.done.adapter if working.done.promoted else working.acting
+                self._buffer.append([self._read(name) for name in working.recordings()])
 
     def run(self) -> Iterator[Round]:
-        """Yield each round as it ends; all of them, or fewer when interrupted."""
-        for number in range(self.settings.rounds):
-            done = self._round(number)
-            if done is None:
+        """Yield each round as it ends, until ``stopped_by`` says why no other begins, or it is interrupted."""
+        while self.stopped_by() is None:
+            rounds = self.progress.rounds
+            if not rounds or rounds[-1].done is not None:
+                rounds.append(Working(self.active))
+            working = rounds[-1]
+            working.done = self._round(len(rounds) - 1, working)
+            if working.done is None:
                 return
+            self.progress.save()
+            done = working.done
             verdict = "promoted" if done.promoted else "kept the parent"
             line = (
                 f"{verdict}: {done.reason}; rollouts {done.rollout_seconds:.0f} s, adapting {done.adapt_seconds:.0f} s"
             )
-            self.watcher.round_over(number + 1, self.settings.rounds, line)
+            self.watcher.round_over(len(rounds), self.settings.rounds, line)
             yield done
 
-    def _round(self, number: int) -> Round | None:
+    def stopped_by(self) -> str | None:
+        """Return which limit ends the run: ``until``, ``minutes``, ``episodes``, ``rounds``; None while none does."""
+        settings, done = self.settings, self.progress.done
+        if done and settings.until is not None and done[-1].arrived >= settings.until:
+            return "until"
+        if settings.minutes is not None and self.progress.seconds >= 60 * settings.minutes:
+            return "minutes"
+        # A round costs twice its episodes, the gate's among them.
+        if settings.most_episodes is not None and (
+            self.progress.episodes + 2 * settings.episodes > settings.most_episodes
+        ):
+            return "episodes"
+        return "rounds" if len(done) >= settings.rounds else None
+
+    def _read(self, name: str) -> Practised:
+        return read(self._encoder, self.progress.session.folder / name)
+
+    def _round(self, number: int, working: Working) -> Round | None:
         trials = self._trials(number)
         begun = time.monotonic()
-        paths, successes = self._practise(self.active, trials, f"round {number + 1}: practice")
+        successes = self._practise(working.acting, trials, working.practice, f"round {number + 1}: practice")
         rolled = time.monotonic() - begun
         if self.interrupted():
             return None
-        before = [read(self._encoder, path) for path in paths]
-        self._buffer.append(before)
+        before = [self._read(name) for name in working.practice]
+        self._buffer[number:] = [before]
         begun = time.monotonic()
         try:
-            name, losses = self._adapt(number)
+            losses = self._adapt(number, working)
         except KeyboardInterrupt:
             if self.interrupted():
                 return None
@@ -131,28 +138,33 @@ class Improvement:
         adapting = time.monotonic() - begun
         if self.interrupted():
             return None
-        if name is None:
+        bound = SLACK * self.players.arrived_below("none")
+        if working.candidate is None:
             reason = "no episode arrived, so there is nothing to imitate"
-            return Round(
-                len(before),
-                0,
-                rolled,
-                adapting,
-                promoted=False,
-                adapter=self.active,
-                reason=reason,
-                practice_successes=successes,
-            )
-        begun = time.monotonic()
-        compared, _ = self._practise(name, trials, f"round {number + 1}: {name} on the same trials")
-        rolled += time.monotonic() - begun
-        if self.interrupted():
-            return None
-        after = [read(self._encoder, path) for path in compared]
-        decision = self._decide(name, before, after, losses)
-        # The candidate's episodes are practice as well: the next round learns from them too.
-        self._buffer[-1] = before + after
-        return Round(len(before), len(after), rolled, adapting, decision.promoted, name, decision.reason, successes)
+            decision, after = Decision(promoted=False, reason=reason, measured={}), []
+        else:
+            begun = time.monotonic()
+            what = f"round {number + 1}: {working.candidate} on the same trials"
+            self._practise(working.candidate, trials, working.compared, what)
+            rolled += time.monotonic() - begun
+            if self.interrupted():
+                return None
+            after = [self._read(name) for name in working.compared]
+            decision = self._decide(working.candidate, before, after, losses)
+            # The candidate's episodes are practice as well: the next round learns from them too.
+            self._buffer[number] = before + after
+        ends = [one.steps_left for one in (after if decision.promoted else before)]
+        return Round(
+            len(before),
+            len(after),
+            rolled,
+            adapting,
+            decision.promoted,
+            working.candidate or working.acting,
+            decision.reason,
+            successes,
+            sum(left < bound for left in ends) / len(ends),
+        )
 
     def _trials(self, number: int) -> list[Trial]:
         count = self.settings.episodes
@@ -168,13 +180,14 @@ class Improvement:
         start = instrumented(self.robots[0]).start_for(goal, trial.seed, trial.index)
         return replace(trial, goal=goal, start=start)
 
-    def _practise(self, name: str, trials: Sequence[Trial], what: str) -> tuple[list[Path], int]:
-        """Roll ``name`` out on ``trials``, recording each; return the recordings in the trials' order, and successes."""
+    def _practise(self, name: str, trials: Sequence[Trial], names: list[str], what: str) -> int:
+        """Roll ``name`` out on those ``trials`` that have no recording among ``names`` yet; return all successes."""
         policy = self.players.get(name)
         hashed = self.players.shelf.get(name).fingerprint if name != "none" else None
-        numbers = {trial.index: i for i, trial in enumerate(trials)}
-        first = len(self.session.recordings()) + len(self.session.unfinished())
-        paths = [self.session.folder / f"episode-{first + i:04d}.hdf5" for i in range(len(trials))]
+        places = self.progress.place(names, len(trials))
+        paths = {trial.index: path for trial, (path, _) in zip(trials, places, strict=True)}
+        missing = [trial for trial, (_, complete) in zip(trials, places, strict=True) if not complete]
+        outcomes = [_outcome(path) for path, complete in places if complete]
 
         def sink(trial: Trial, robot: Robot) -> Recorder:
             provenance = Provenance(
@@ -187,36 +200,37 @@ class Improvement:
                 seed=trial.seed,
                 settings={"purpose": trial.purpose, "index": trial.index},
             )
-            return Recorder(paths[numbers[trial.index]], robot.spec, trial.goal, provenance)
+            return Recorder(paths[trial.index], robot.spec, trial.goal, provenance)
 
-        outcomes: dict[int, Outcome] = {}
-        for i, outcome in roll_out(
-            self.robots, jobs_of(trials, sink), policy, self.settings.rollout, None, self.interrupted
+        for _, outcome in roll_out(
+            self.robots, jobs_of(missing, sink), policy, self.settings.rollout, None, self.interrupted
         ):
-            outcomes[i] = outcome
-            successes = sum(bool(outcome.success) for outcome in outcomes.values())
-            self.watcher.rolled(what, len(outcomes), len(trials), successes)
-        return paths, sum(bool(outcome.success) for outcome in outcomes.values())
+            outcomes.append(outcome)
+            self.watcher.rolled(what, len(outcomes), len(trials), _successes(outcomes))
+        return _successes(outcomes)
 
-    def _adapt(self, number: int) -> tuple[str | None, dict[str, float]]:
-        """Make a candidate from what is kept of the buffer; None when nothing is."""
+    def _adapt(self, number: int, working: Working) -> dict[str, float]:
+        """Make the round's candidate from what is kept of the buffer, unless it is made already; return its losses."""
+        shelf = self.players.shelf
+        if working.candidate in shelf.names():
+            return _losses(shelf.get(working.candidate))
         buffer = [one for practised in self._buffer[-self.settings.keep_rounds :] for one in practised]
         kept = select(buffer, self.settings.adapt.keep, SLACK * self.players.arrived_below("none"))
         if not kept:
-            return None, {}
-        shelf = self.players.shelf
-        name = shelf.fresh_name()
-        done = adapt(
+            return {}
+        working.candidate = shelf.fresh_name()
+        self.progress.save()
+        adapt(
             checkpoint.load(self.players.folder),
             self._base,
-            shelf.get(self.active) if self.active != "none" else None,
+            shelf.get(working.acting) if working.acting != "none" else None,
             kept,
-            shelf.new_folder(name),
+            shelf.new_folder(working.candidate),
             replace(self.settings.adapt, seed=self.settings.seed * 1000 + number),
             self.watcher,
             self.interrupted,
         )
-        return name, done.losses
+        return _losses(shelf.get(working.candidate))
 
     def _decide(self, name: str, before: list[Practised], after: list[Practised], losses: dict[str, float]) -> Decision:
         decision = decide(
@@ -230,3 +244,17 @@ class Improvement:
             self.active = name
             self.players.shelf.promote(name)
         return decision
+
+
+def _losses(adapter: Adapter) -> dict[str, float]:
+    """Return an adaptation's losses from its lineage: the same whether it ended just now or before the run was killed."""
+    return {str(name): float(value) for name, value in dict(adapter.lineage["losses"]).items()}
+
+
+def _successes(outcomes: Sequence[Outcome]) -> int:
+    return sum(bool(outcome.success) for outcome in outcomes)
+
+
+def _outcome(path: Path) -> Outcome:
+    with Recording(path) as recording:
+        return recording.outcome

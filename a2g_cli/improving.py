@@ -1,0 +1,107 @@
+"""``a2g improve`` as it is typed: parse, call one function, print."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from a2g_cli import options
+from a2g_cli.finish import finish, place
+
+if TYPE_CHECKING:
+    from a2g_cli.commands.report import Report
+
+_OF_A_RESUMED_RUN = {"resume", "rounds", "until", "max_minutes", "max_episodes", "workspace", "as_json"}
+
+
+def improve(
+    context: typer.Context,
+    goals: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[GOAL...]", help="Goals to practise; else goals drawn from the scene."),
+    ] = None,
+    rounds: Annotated[
+        int | None, typer.Option("--rounds", min=1, help="Most rounds of practice and adaptation.  [default: 5]")
+    ] = None,
+    episodes: Annotated[int, typer.Option("--episodes", min=1, help="Practice episodes a round.")] = 20,
+    iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Training steps a round.")] = None,
+    until: Annotated[
+        float | None,
+        typer.Option(
+            "--until",
+            metavar="RATE",
+            min=0.0,
+            max=1.0,
+            help="Stop when this share of a round's trials arrives, as the policy's own steps-to-go judges it.",
+        ),
+    ] = None,
+    max_minutes: Annotated[
+        float | None,
+        typer.Option("--max-minutes", metavar="M", min=0.0, help="Begin no round after so long a practice."),
+    ] = None,
+    max_episodes: Annotated[
+        int | None,
+        typer.Option("--max-episodes", metavar="N", min=1, help="Begin no round that would pass so many episodes."),
+    ] = None,
+    evaluation: Annotated[
+        int, typer.Option("--evaluation", min=1, help="Held-out starts and goals that before and after are judged on.")
+    ] = 100,
+    shift: options.Shift = None,
+    scene: options.Scene = None,
+    robot: options.Robot = None,
+    base: options.Base = None,
+    steps: options.Steps = None,
+    seed: options.Seed = 0,
+    session: Annotated[str | None, typer.Option("--session", metavar="NAME", help="Name of the session.")] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="SESSION",
+            help="Go on with a run that was killed or interrupted, or with higher limits; `latest` is the newest.",
+        ),
+    ] = None,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Practise: run and adapt, round after round, and say what it brought. Killed at any moment, --resume goes on."""
+
+    def work() -> "Report":
+        from a2g_cli.commands import improve as command
+        from a2g_cli.commands.deployment import Deployment
+        from a2g_cli.errors import UsageError
+        from a2g_cli.learning.adapt import settings_from
+        from a2g_cli.session.improve import ImproveSettings
+        from a2g_cli.session.rollout import RolloutSettings
+
+        limits = {"rounds": rounds, "until": until, "minutes": max_minutes, "most_episodes": max_episodes}
+        where = place(workspace)
+        if resume is not None:
+            if other := sorted(_typed(context) - _OF_A_RESUMED_RUN):
+                told = ", ".join("GOAL" if name == "goals" else f"--{name}" for name in other)
+                raise UsageError(
+                    f"{told}: a run that goes on keeps what it was begun with; only its limits can change."
+                )
+            return command.resume(where, resume, limits)
+        deployment = Deployment.choose(where, robot, scene=scene, shift=shift)
+        given = {name: value for name, value in limits.items() if value is not None}
+        settings = ImproveSettings(
+            episodes=episodes,
+            seed=seed,
+            rollout=RolloutSettings(limit=steps),
+            adapt=settings_from(iterations=iterations),
+            **given,  # type: ignore[arg-type]
+        )
+        asked = command.Asked(deployment, tuple(goals or []), base, settings, evaluation)
+        return command.improve(where, asked, session)
+
+    finish(as_json, work)
+
+
+def _typed(context: typer.Context) -> set[str]:
+    """Return the names of the parameters that were typed."""
+    typed: set[str] = set()
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            typed.add(name)
+    return typed

@@ -1,0 +1,161 @@
+"""An improvement run is durable: it dies at any of its moments, and goes on to the end that it would have had."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_examples import a2g, ask, refused
+
+from a2g_cli.recording.reader import Recording
+from a2g_cli.session.progress import PROGRESS, Progress
+
+PATIENCE = 120.0
+"""[s]; a slow machine starts a process in several."""
+SETTINGS = ("--scene", "place", "--shift", "remounted", "--rounds", 1, "--episodes", 2, "--seed", 7, "--steps", 4)
+WORDS = (*SETTINGS, "--evaluation", 1, "--iterations", 1, "--session", "long")
+MOMENTS = {"evaluated": 3, "practice": 4, "candidate": 5, "gate": 6, "decided": 7, "ended": 9}
+"""Which save of the run's progress it is that comes before the practice, the adaptation, ...; 1 begins the run."""
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base without skill, to which every episode has arrived, so that there is always something to imitate."""
+    folder = tmp_path_factory.mktemp("base")
+    words = ("--scene", "place", "--demonstrations", 3, "--preset", "micro", "--iterations", 4, "--batch", 2)
+    made = ask(folder, "pretrain", *words, "--autoencoder-iterations", 2, "--evaluation", 1, "--out", folder / "run")
+    config = Path(made["checkpoint"]) / "config.json"
+    told = json.loads(config.read_text())
+    told["facts"]["arrived_below"] = 1e3
+    config.write_text(json.dumps(told))
+    return Path(made["checkpoint"])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, base: Path) -> dict[str, Any]:
+    """What the run says that nothing interrupts."""
+    return ask(tmp_path_factory.mktemp("whole"), "improve", *WORDS, "--base", base)
+
+
+def told(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what does not depend on the time that it took."""
+    kept = json.loads(json.dumps(document))
+    results = [kept["before"], kept["after"], *kept["in_distribution"].values()]
+    for result in results:
+        del result["seconds"]
+    for done in kept["rounds"]:
+        del done["rollout_seconds"], done["adapt_seconds"]
+    return kept
+
+
+def check(workspace: Path, whole: dict[str, Any], document: dict[str, Any]) -> None:
+    """Hold a run that went on against one that was never interrupted."""
+    assert told(document) == told(whole)
+    progress = json.loads((workspace / "recordings/sessions/long" / PROGRESS).read_text())
+    for working in progress["rounds"]:
+        for names in (working["practice"], working["compared"]):
+            trials = []
+            for name in names:
+                with Recording(workspace / "recordings/sessions/long" / name) as recording:
+                    trials.append(recording.provenance.settings["index"])
+            assert trials == [0, 1], "every trial once, in order"
+    assert ask(workspace, "recordings", "verify", "long")["damaged"] == 0
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_it_goes_on_from_every_moment(
+    tmp_path: Path, base: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch, moment: str, written: bool
+) -> None:
+    saves, save, last = 0, Progress.save, MOMENTS[moment]
+
+    def dying(self: Progress) -> None:
+        nonlocal saves
+        saves += 1
+        if saves < last or written:
+            save(self)
+        if saves == last:
+            raise Killed
+
+    monkeypatch.setattr(Progress, "save", dying)
+    with pytest.raises(Killed):
+        a2g(tmp_path, "improve", *WORDS, "--base", base)
+    monkeypatch.undo()
+    check(tmp_path, whole, ask(tmp_path, "improve", "--resume", "long"))
+
+
+def test_sigkill_in_the_middle_of_an_episode(tmp_path: Path, base: Path, whole: dict[str, Any]) -> None:
+    words = [*map(str, WORDS), "--base", str(base), "--workspace", str(tmp_path)]
+    folder = tmp_path / "recordings/sessions/long"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "a2g_cli", "improve", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        end = time.monotonic() + PATIENCE
+        while not list(folder.glob("episode-*")):
+            assert process.poll() is None
+            assert time.monotonic() < end, "no episode began"
+            time.sleep(0.001)
+        os.kill(process.pid, signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+    check(tmp_path, whole, ask(tmp_path, "improve", "--resume", "long"))
+
+
+def test_what_was_begun_can_be_asked_for_more(tmp_path: Path, base: Path, whole: dict[str, Any]) -> None:
+    first = ask(tmp_path, "improve", *WORDS, "--base", base)
+    assert first["stopped_by"] == "rounds"
+    assert told(ask(tmp_path, "improve", "--resume", "latest")) == told(whole), (
+        "once it has ended, going on changes nothing"
+    )
+    more = ask(tmp_path, "improve", "--resume", "long", "--rounds", 3, "--max-episodes", 8)
+    assert more["rounds"][0] == first["rounds"][0]
+    assert (len(more["rounds"]), more["stopped_by"]) == (2, "episodes")
+    assert more["before"] == first["before"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "stopped_by", "rounds"),
+    [(("--until", 0.9), "until", 1), (("--max-minutes", 0), "minutes", 0), (("--max-episodes", 3), "episodes", 0)],
+)
+def test_it_stops_at_its_limits(
+    tmp_path: Path, base: Path, limit: tuple[str, float], stopped_by: str, rounds: int
+) -> None:
+    document = ask(tmp_path, "improve", *SETTINGS, "--evaluation", 1, "--iterations", 1, "--base", base, *limit)
+    assert document["stopped_by"] == stopped_by
+    assert len(document["rounds"]) == rounds
+
+
+def test_what_cannot_go_on_is_refused(tmp_path: Path, base: Path) -> None:
+    assert "session" in refused(tmp_path, "improve", "--resume", "nowhere")
+    session = tmp_path / "recordings/sessions/plain"
+    session.mkdir(parents=True)
+    assert "not begun by" in refused(tmp_path, "improve", "--resume", "plain")
+    assert "--episodes" in refused(tmp_path, "improve", "--resume", "plain", "--episodes", 3)
+    for text in ("", "[]", "{}", '{"a2g_improve": 1, "asked": {}, "measured": {}, "rounds": [{}]}'):
+        (session / PROGRESS).write_text(text)
+        assert "damaged" in refused(tmp_path, "improve", "--resume", "plain", code=1)
+
+
+def test_another_base_and_names_that_leave_the_session_are_refused(tmp_path: Path, base: Path) -> None:
+    mine = tmp_path / "base"
+    shutil.copytree(base, mine)
+    ask(tmp_path, "improve", *WORDS, "--max-episodes", 1, "--base", mine)
+    path = tmp_path / "recordings/sessions/long" / PROGRESS
+    document = json.loads(path.read_text())
+    empty = {"acting": "none", "practice": ["../../../etc/passwd"], "candidate": None, "compared": [], "done": None}
+    path.write_text(json.dumps({**document, "rounds": [empty]}))
+    assert "cannot name a recording" in refused(tmp_path, "improve", "--resume", "long", code=1)
+    path.write_text(json.dumps({**document, "asked": {**document["asked"], "base_hash": "0" * 16}}))
+    assert "another one now" in refused(tmp_path, "improve", "--resume", "long")
