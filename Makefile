@@ -31,12 +31,18 @@ base: install
 	mkdir -p a2g_cli/checkpoints/base
 	cp training/base/checkpoint/* a2g_cli/checkpoints/base/
 
-test: check $(VENV)/.robomimic
+test: check $(VENV)/.robomimic $(VENV)/.formats
 	$(BIN)/python -m pytest
 
 # Recordings promise that robomimic reads them; its SequenceDataset needs none of what robomimic asks for (torchvision, EGL …).
 $(VENV)/.robomimic: $(STAMP)
 	$(BIN)/python -m pip install -qqq --disable-pip-version-check --no-deps robomimic==0.3.0
+	touch $@
+
+# Exports promise that LeRobot and Rerun read them. LeRobot's dataset class needs neither its robots nor its policies.
+$(VENV)/.formats: $(STAMP)
+	$(BIN)/python -m pip install -qqq --disable-pip-version-check "datasets>=4,<5" "draccus==0.10.0" "pandas" "rerun-sdk>=0.41"
+	$(BIN)/python -m pip install -qqq --disable-pip-version-check --no-deps lerobot==0.4.4
 	touch $@
 
 check: install

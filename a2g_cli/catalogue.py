@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from a2g_cli import options
+from a2g_cli.exchanging import export_recordings, import_recordings
 from a2g_cli.finish import finish, place
 
 if TYPE_CHECKING:
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
 
 goals = typer.Typer(name="goals", no_args_is_help=True, help="List, show and remove goals.")
 recordings = typer.Typer(
-    name="recordings", no_args_is_help=True, help="List, show, verify, repair and remove what was recorded."
+    name="recordings",
+    no_args_is_help=True,
+    help="List, show, verify, repair, remove, export and import what was recorded.",
 )
 adapters = typer.Typer(
     name="adapters", no_args_is_help=True, help="List, show, promote, roll back and remove adapters."
@@ -156,6 +159,10 @@ def remove_recordings(
         return remove_recordings(place(workspace), names, yes, dry_run)
 
     finish(as_json, work)
+
+
+recordings.command("export")(export_recordings)
+recordings.command("import")(import_recordings)
 
 
 @adapters.command("list")

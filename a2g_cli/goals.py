@@ -213,12 +213,12 @@ def goal_from_images(name: str, paths: Mapping[str, Path], spec: RobotSpec) -> G
             pixels = _pixels(path)
         except _UNREADABLE as error:
             raise GoalError(f"{path} cannot be read as an image: {_why(error)}.") from error
-        images[camera], how = _fit(pixels, height, width)
+        images[camera], how = fit(pixels, height, width)
         sources.append(f"{camera}={path} ({how})")
     return Goal(name, images, f"image:{'; '.join(sources)}")
 
 
-def _fit(pixels: Image, height: int, width: int) -> tuple[Image, str]:
+def fit(pixels: Image, height: int, width: int) -> tuple[Image, str]:
     """Return ``pixels`` cropped about the centre to the aspect of ``height`` x ``width``, resized, and what was done."""
     rows, columns = pixels.shape[:2]
     if (rows, columns) == (height, width):

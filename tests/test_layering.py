@@ -97,6 +97,7 @@ LAYERS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("recording",): (*WORDS, *DATA),
     ("policy",): (*WORDS, "robots.robot", "policy"),
     ("goals",): (*WORDS, *DATA),
+    ("exchange",): (*WORDS, *DATA, "goals", "exchange"),
     ("display",): ("errors", "episode", "clock", "robots.robot", "display"),
     ("learning",): (*WORDS, *DATA, "policy", "learning"),
     ("session",): (*WORDS, *DEVICES, "recording", "policy", "session", "learning"),  # learning: see below
@@ -110,14 +111,14 @@ def test_a_module_imports_only_what_stands_above_it(sources: tuple[str, ...]) ->
 
 def test_every_module_has_a_place_in_the_layering() -> None:
     # What is left is the command line, which may use everything.
-    top = ("app", "__main__", "options", "commands", "catalogue", "finish", "improving", "pretraining", "checkpoints")
+    top = ("app", "__main__", "options", "commands", "catalogue", "finish", "improving", "pretraining", "exchanging", "checkpoints")
     placed = {name for sources in LAYERS for name in named(*sources)}
     assert [name for name in modules() if name not in placed and name != PACKAGE and not within(name, *top)] == []
 
 
 def test_nothing_below_imports_the_command_line() -> None:
     below = [name for sources in LAYERS for name in named(*sources)]
-    top = ("app", "__main__", "options", "commands", "catalogue", "finish", "improving", "pretraining")
+    top = ("app", "__main__", "options", "commands", "catalogue", "finish", "improving", "pretraining", "exchanging")
     assert [f"{name} -> {i.module}" for name in below for i in imports(name) if within(i.module, *top)] == []
 
 

@@ -1,5 +1,6 @@
 """Builds a recording out of a journal: at the end of an episode, or after the death of its writer."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ def assemble(partial: Path, path: Path, outcome: Outcome, trusted: bool = False)
             raise ValueError(f"it has the attributes {sorted(attributes)}")
         with storage.creating(path) as file:
             _copy(journal, file, steps, trusted)
-            _add_views(file, list(journal.spec.cameras), steps)
-            _add_judgement(file, outcome, steps)
+            add_views(file, list(journal.spec.cameras), steps)
+            add_judgement(file, outcome, steps)
             provenance = schema.provenance_from_json(attributes["provenance"])
             file["data"].attrs["total"] = file[schema.DEMO].attrs["num_samples"] = steps
             file["data"].attrs["env_args"] = schema.env_args(journal.spec, provenance)
@@ -69,26 +70,29 @@ def _copy(journal: JournalReader, file: Any, steps: int, trusted: bool) -> None:
     storage.write_array(file, f"{schema.DEMO}/actions_requested", np.stack([row.requested for row in rows[1:]]))
 
 
-def _add_views(file: Any, cameras: list[str], steps: int) -> None:
-    """Add ``obs`` [0 : T] and ``next_obs`` [1 : T + 1] as robomimic wants them, without storing a frame twice."""
-    targets = {schema.image_key(camera): f"frames/{camera}" for camera in cameras}
-    if file["proprioception"].size:
-        targets["proprioception"] = "proprioception"
+def add_views(file: Any, cameras: Iterable[str], steps: int, demo: str = schema.DEMO, rows_in: str = "") -> None:
+    """Add ``obs`` [0 : T] and ``next_obs`` [1 : T + 1] as robomimic wants them, without storing a frame twice.
+
+    ``demo`` is the group they belong to, ``rows_in`` the path of the group that holds the T + 1 rows, with a slash.
+    """
+    targets = {schema.image_key(camera): f"{rows_in}frames/{camera}" for camera in cameras}
+    if file[f"{rows_in}proprioception"].size:
+        targets["proprioception"] = f"{rows_in}proprioception"
     for group, begin in (("obs", 0), ("next_obs", 1)):
         for key, target in targets.items():
             rows = file[target]
             layout = h5py.VirtualLayout((steps, *rows.shape[1:]), rows.dtype)
             # "." is this very file, wherever it is moved to.
             layout[...] = h5py.VirtualSource(".", target, rows.shape, rows.dtype)[begin : begin + steps]
-            file.require_group(f"{schema.DEMO}/{group}").create_virtual_dataset(key, layout)
+            file.require_group(f"{demo}/{group}").create_virtual_dataset(key, layout)
 
 
-def _add_judgement(file: Any, outcome: Outcome, steps: int) -> None:
+def add_judgement(file: Any, outcome: Outcome, steps: int, demo: str = schema.DEMO) -> None:
     """Add ``rewards`` and ``dones``: 1 on the last step, for rewards only if the episode succeeded."""
     last = np.zeros(steps, np.float32)
     last[-1] = 1
-    storage.write_array(file, f"{schema.DEMO}/dones", last.astype(np.int64))
-    storage.write_array(file, f"{schema.DEMO}/rewards", last * bool(outcome.success))
+    storage.write_array(file, f"{demo}/dones", last.astype(np.int64))
+    storage.write_array(file, f"{demo}/rewards", last * bool(outcome.success))
 
 
 def salvage(partial: Path) -> Path:

@@ -93,7 +93,7 @@ def new_session(workspace: Workspace, name: str | None = None) -> Session:
         RecordingError: the folder cannot be made.
     """
     if name is not None:
-        candidates = iter([_session_name(name)])
+        candidates = iter([session_name(name)])
     else:
         moment = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
         candidates = (moment if number == 1 else f"{moment}-{number}" for number in count(1))
@@ -117,15 +117,15 @@ def open_session(workspace: Workspace, name: str) -> Session:
             raise UnknownNameError("session", name, [], "`a2g run` records one.")
         return max(filled, key=lambda session: (_newest(session), session.name))
     if name not in sessions:
-        raise UnknownNameError("session", _session_name(name), sessions, f"`{LATEST}` is the newest.")
+        raise UnknownNameError("session", session_name(name), sessions, f"`{LATEST}` is the newest.")
     return sessions[name]
 
 
 def list_sessions(workspace: Workspace) -> list[Session]:
-    """Return every session, in the order of their names."""
+    """Return every session, in the order of their names. A name that begins with a dot is none: it is being made."""
     if not workspace.sessions.is_dir():
         return []
-    return [Session(folder) for folder in sorted(workspace.sessions.iterdir()) if folder.is_dir()]
+    return [Session(folder) for folder in sorted(workspace.sessions.glob("[!.]*")) if folder.is_dir()]
 
 
 def find_recordings(workspace: Workspace, names: Sequence[str]) -> list[Path]:
@@ -186,7 +186,8 @@ def _newest(session: Session) -> float:
     return max(path.stat().st_mtime for path in session.recordings())
 
 
-def _session_name(name: str) -> str:
+def session_name(name: str) -> str:
+    """Return ``name`` if a session may have it. Raises UsageError."""
     if name == LATEST:
         raise UsageError(f"{LATEST!r} cannot name a session: it stands for the newest.")
     return checked_name("session", name)

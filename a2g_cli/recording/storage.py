@@ -4,6 +4,7 @@ import errno
 import fcntl
 import io
 import json
+import math
 import os
 import re
 import shutil
@@ -26,6 +27,9 @@ _DEFLATE, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000
 _FILTERS = {_DEFLATE, _SHUFFLE, _FLETCHER32, _LZF}
 _MOST_DEFLATE_CAN = 1100
 """Deflate packs at most 1032 bytes into one: a dataset that claims more is not stored, it is made up."""
+
+_CHUNK = 64 * 2**20
+"""A chunk that is larger than its dataset may have as many bytes: writers that append choose them beforehand."""
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -223,14 +227,20 @@ def open_untrusted(path: Path) -> Any:
     return h5py.File(path, "r", locking="best-effort")
 
 
-def stored(file: Any, name: str, shape: tuple[int | None, ...], dtype: str) -> Any:
-    """Return the dataset ``name``, its bytes in this very file, of ``shape`` (None: any) and ``dtype``.
+def plain(file: Any, name: str) -> Any:
+    """Return the dataset ``name`` of any shape and dtype, its bytes in this very file.
 
     Raises:
         KeyError: it is not there.
-        ValueError: a link, a virtual or external dataset, a filter that needs a plugin, another shape or dtype, or
-            a size that the bytes in the file cannot account for.
+        ValueError: a link, a virtual or external dataset, a filter that needs a plugin, or a size that the bytes in the
+            file cannot account for.
     """
+    node = _located(file, name)
+    _check_storage(name, node)
+    return node
+
+
+def _located(file: Any, name: str) -> Any:
     node = file
     for part in name.split("/"):
         if part not in node:
@@ -242,6 +252,17 @@ def stored(file: Any, name: str, shape: tuple[int | None, ...], dtype: str) -> A
         raise ValueError(f"{name} is not a dataset")
     if node.is_virtual or node.external:
         raise ValueError(f"{name} points into another file: a recording holds its own data")
+    return node
+
+
+def stored(file: Any, name: str, shape: tuple[int | None, ...], dtype: str) -> Any:
+    """Return the dataset ``name``, its bytes in this very file, of ``shape`` (None: any) and ``dtype``.
+
+    Raises:
+        KeyError: it is not there.
+        ValueError: as ``plain``, or another shape or dtype.
+    """
+    node = _located(file, name)
     if node.dtype != np.dtype(dtype):
         raise ValueError(f"{name} is {node.dtype}, not {np.dtype(dtype)}")
     if len(node.shape) != len(shape) or any(w is not None and w != g for w, g in zip(shape, node.shape, strict=True)):
@@ -251,6 +272,8 @@ def stored(file: Any, name: str, shape: tuple[int | None, ...], dtype: str) -> A
 
 
 def _check_storage(name: str, dataset: Any) -> None:
+    if dataset.shape is None:
+        raise ValueError(f"{name} is empty")
     plist = dataset.id.get_create_plist()
     filters = {plist.get_filter(index)[0] for index in range(plist.get_nfilters())}
     if not filters <= _FILTERS:
@@ -258,6 +281,9 @@ def _check_storage(name: str, dataset: Any) -> None:
     ratio = _MOST_DEFLATE_CAN if filters & {_DEFLATE, _LZF} else 1
     if dataset.nbytes > ratio * dataset.id.get_storage_size():
         raise ValueError(f"{name} claims {dataset.nbytes} bytes, {dataset.id.get_storage_size()} are stored")
+    # One number brings its whole chunk into memory, and a chunk may be far larger than what is stored in it.
+    if dataset.chunks and (size := math.prod(dataset.chunks) * dataset.dtype.itemsize) > max(_CHUNK, dataset.nbytes):
+        raise ValueError(f"{name} is stored in pieces of {size} bytes")
 
 
 def members(file: Any, name: str) -> list[str]:

@@ -32,7 +32,16 @@ class RecordingWriter:
             shape that ``spec`` promises. Steps are written behind ``append``'s back: the next call raises what failed.
     """
 
-    def __init__(self, path: Path, spec: RobotSpec, goal: Goal, provenance: Provenance, first: Observation) -> None:
+    def __init__(
+        self,
+        path: Path,
+        spec: RobotSpec,
+        goal: Goal,
+        provenance: Provenance,
+        first: Observation,
+        created_at: str | None = None,
+    ) -> None:
+        """Begin. ``created_at`` is ISO 8601, UTC; now, unless the episode was recorded elsewhere before."""
         self.path = Path(path)
         self.partial = schema.partial_path(self.path)
         self._spec = spec
@@ -48,7 +57,7 @@ class RecordingWriter:
                 "spec": schema.spec_to_json(spec),
                 "goal": schema.goal_to_json(goal),
                 "provenance": schema.provenance_to_json(provenance),
-                "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "created_at": created_at or datetime.now(UTC).isoformat(timespec="seconds"),
                 "written_by": f"a2g {__version__}",
             },
             goal.images,

@@ -1,0 +1,128 @@
+"""``a2g recordings export`` and ``import``: to and from other programs' formats."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.progress import Progress
+
+from a2g_cli.commands.asking import to_type
+from a2g_cli.commands.report import Report
+from a2g_cli.display.console import stderr_console
+from a2g_cli.display.lines import printable
+from a2g_cli.display.listing import size as amount
+from a2g_cli.errors import UsageError
+from a2g_cli.exchange.formats import FORMATS, Format, detect, find
+from a2g_cli.exchange.importing import bring_in
+from a2g_cli.recording import schema
+from a2g_cli.recording.sessions import find_recordings
+from a2g_cli.workspace import Workspace
+
+
+def export_recordings(workspace: Workspace, names: Sequence[str], form: str, out: Path, lossless: bool) -> Report:
+    """Write ``names`` in another program's format to ``out``, whole or not at all.
+
+    The document: ``{"format", "path", "recordings", "bytes", "not_carried", "notes": [text]}``.
+
+    Raises:
+        UsageError: no such format or recording, ``out`` exists or has another ending.
+        A2GError: see their messages.
+    """
+    chosen = find(form)
+    out = out.expanduser()
+    if out.suffix != chosen.suffix and chosen.suffix:
+        raise UsageError(f"--out {out.name} must end in {chosen.suffix}: {chosen.name} is {chosen.holds}.")
+    paths = find_recordings(workspace, names)
+    notes = chosen.write(paths, out, lossless)
+    files = [out] if out.is_file() else [path for path in out.rglob("*") if path.is_file()]
+    total = sum(path.stat().st_size for path in files)
+    document = {
+        "format": chosen.name,
+        "path": str(out),
+        "recordings": len(paths),
+        "bytes": total,
+        "not_carried": chosen.loses,
+        "notes": notes,
+    }
+    lines = [
+        f"{len(paths)} recordings in {out}, {amount(total)}: {chosen.holds}.",
+        f"not carried over: {chosen.loses}.",
+        *notes,
+    ]
+    return Report(document, [printable(line) for line in lines])
+
+
+def import_recordings(
+    workspace: Workspace,
+    source: Path,
+    form: str | None,
+    session: str | None,
+    rate: float | None,
+    resize: str | None,
+    episodes: int | None,
+) -> Report:
+    """Record the episodes of another program's data in a session of their own.
+
+    The document: ``{"format", "session", "path", "recordings", "steps", "notes": [text]}``.
+
+    Raises:
+        UsageError: no such format or place, the session's name is taken.
+        A2GError: see their messages.
+    """
+    source = source.expanduser()
+    chosen = detect(source) if form is None else find(form)
+    if not source.exists():
+        raise UsageError(f"{source} does not exist: name a file or folder of {chosen.name}'s.")
+    name = session or default_name(source)
+    with Progress(console=stderr_console(), transient=True, disable=not stderr_console().is_interactive) as progress:
+        task = progress.add_task("importing", total=None)
+        brought = bring_in(
+            workspace,
+            source,
+            chosen,
+            name,
+            rate,
+            None if resize is None else parse_size(resize),
+            episodes,
+            lambda done: progress.update(task, completed=done),
+        )
+    document: dict[str, Any] = {
+        "format": chosen.name,
+        "session": name,
+        "path": str(brought.session.folder),
+        "recordings": brought.episodes,
+        "steps": brought.steps,
+        "notes": brought.notes,
+    }
+    lines = [
+        f"{brought.episodes} recordings, {brought.steps} steps, in the session {name}, from {chosen.name}.",
+        *brought.notes,
+        f"next: {to_type(workspace, 'pretrain', name)}",
+    ]
+    return Report(document, [printable(line) for line in lines])
+
+
+def default_name(source: Path) -> str:
+    """Return the name of the session that ``source`` becomes unless the user says otherwise."""
+    stem = source.resolve().name.removesuffix(schema.SUFFIX).removesuffix(".rrd")
+    return f"imported-{re.sub(r'[^A-Za-z0-9._-]+', '-', stem).strip('-.')[:50] or 'data'}"
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return (H, W) for ``64`` or ``WIDTHxHEIGHT`` [px]. Raises UsageError."""
+    match = re.fullmatch(r"(\d{1,4})(?:x(\d{1,4}))?", text)
+    width, height = (0, 0) if match is None else (int(match[1]), int(match[2] or match[1]))
+    if not (1 <= width <= schema.MAX_SIDE and 1 <= height <= schema.MAX_SIDE):
+        raise UsageError(f"--resize is WIDTHxHEIGHT, such as 64x64, or one number for both, and not {text!r}.")
+    return height, width
+
+
+def foreign(path: Path) -> Format | None:
+    """Return the format of a place that ``a2g pretrain`` was given, None for recordings of a2g's own.
+
+    Raises RecordingError for what looks like another program's data and is damaged.
+    """
+    if not path.exists():
+        return None
+    return next((form for form in FORMATS.values() if form.recognises(path)), None)

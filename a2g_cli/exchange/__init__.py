@@ -1,0 +1,1 @@
+"""Recordings to and from other programs' formats: one file a format, behind one registry."""

@@ -1,0 +1,74 @@
+"""What every export does: hold recordings against one another, read them a few frames at a time, appear only when whole."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from a2g_cli.episode import Image
+from a2g_cli.errors import RecordingError, UsageError
+from a2g_cli.exchange.incoming import own_words
+from a2g_cli.recording import storage
+from a2g_cli.recording.reader import Recording
+from a2g_cli.robots.robot import RobotSpec
+
+_BLOCK = 32
+
+
+def one_robot(paths: Sequence[Path]) -> RobotSpec:
+    """Return the spec that all of ``paths`` share in everything that a data set describes once.
+
+    Raises:
+        UsageError: nothing to export, or recordings of different robots.
+        RecordingError: one of them cannot be read.
+    """
+    if not paths:
+        raise UsageError("nothing to export: the session has no recording.")
+    first: RobotSpec | None = None
+    for path in paths:
+        with Recording(path) as recording:
+            spec = recording.spec
+        first = first or spec
+        for what in ("action_names", "proprioception_names", "cameras", "rate"):
+            if getattr(first, what) != getattr(spec, what):
+                raise UsageError(
+                    f"{path} has {what.replace('_', ' ')} {getattr(spec, what)}, {paths[0]} has {getattr(first, what)}: "
+                    "one data set holds one robot. Export them apart."
+                )
+    assert first is not None  # noqa: S101 - for the type checker: paths is not empty
+    return first
+
+
+def frames(recording: Recording, camera: str, count: int) -> Iterator[Image]:
+    """Yield the first ``count`` frames of ``camera``, a few in memory at a time. Raises RecordingError."""
+    for start in range(0, count, _BLOCK):
+        yield from recording.frames(camera, start, min(start + _BLOCK, count))
+
+
+def words(recording: Recording) -> dict[str, str]:
+    """Return what other formats have no place for, as texts. Raises RecordingError."""
+    return own_words(recording.goal, recording.provenance, recording.outcome, recording.spec, recording.created_at)
+
+
+@contextmanager
+def building_folder(target: Path) -> Iterator[Path]:
+    """Give a folder to fill; when the block ends it is renamed to ``target``, and if it fails nothing is left.
+
+    Raises:
+        UsageError: ``target`` exists.
+        RecordingError: the disk refuses.
+    """
+    if target.exists():
+        raise UsageError(f"{target} exists: choose another --out. An export never overwrites.")
+    building = target.with_name(f".{target.name}.building")
+    try:
+        with storage.writing(target):
+            building.mkdir(parents=True)
+        yield building
+        with storage.writing(target):
+            building.rename(target)
+    except FileExistsError as error:
+        raise RecordingError(f"{building} is in the way: remove what an interrupted export left.") from error
+    finally:
+        with suppress(OSError):
+            shutil.rmtree(building)

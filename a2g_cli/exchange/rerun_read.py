@@ -1,0 +1,121 @@
+"""Reads the ``.rrd`` files that ``rerun.py`` wrote: one of another program does not say which numbers are actions."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2g_cli.episode import Image
+from a2g_cli.exchange import pictures
+from a2g_cli.exchange.incoming import Frames, Incoming, OwnWords
+from a2g_cli.exchange.rerun import CAPTURED, SUFFIX, TIMES, WORDS, library
+from a2g_cli.recording import schema, storage
+
+_MAX_FILE = 8 * 2**30
+_BLOB, _NUMBERS, _TEXT = "EncodedImage:blob", "Scalars:scalars", "TextDocument:text"
+
+
+def recognises(source: Path) -> bool:
+    """Whether ``source`` is a Rerun file, or a folder of them."""
+    return bool(_files(source))
+
+
+def _files(source: Path) -> list[Path]:
+    if source.is_file():
+        return [source] if source.suffix == SUFFIX else []
+    return sorted(source.glob(f"*{SUFFIX}"))
+
+
+def read(source: Path, rate: float | None = None) -> Iterator[Incoming]:
+    """Yield the recordings in ``source``, a file or a folder of them. ``rate`` is theirs, whatever is given.
+
+    Raises:
+        RecordingError: one is damaged, or was not written by a2g.
+        A2GError: rerun-sdk is missing.
+    """
+    del rate
+    library()
+    for path in _files(source):
+        with storage.reading(path, "Rerun recording of a2g's"):
+            yield _episode(path)
+
+
+def _episode(path: Path) -> Incoming:
+    if path.stat().st_size > _MAX_FILE:
+        raise ValueError("it is too large")
+    entities = _entities(path)
+    texts = entities.get(WORDS, {}).get(None)
+    if not isinstance(texts, str):
+        raise KeyError("it was not written by a2g: what its entities mean is not known")
+    goal = {
+        name.removeprefix("goal/"): pictures.decode(found[None])
+        for name, found in entities.items()
+        if name.startswith("goal/")
+    }
+    told = OwnWords.parse(schema.from_json(texts), goal)
+    spec = told.spec
+    steps = len(entities["action"])
+    width, joints, cameras = len(spec.action_names), len(spec.proprioception_names), list(spec.cameras)
+    captured = _rows(entities, CAPTURED, steps + 1, len(cameras))
+    films = {camera: entities[f"camera/{camera}"] for camera in cameras}
+
+    def moments() -> Iterator[Frames]:
+        for step in range(steps + 1):
+            yield {camera: _picture(film[step], spec.cameras[camera]) for camera, film in films.items()}
+
+    return Incoming(
+        spec,
+        told.goal,
+        told.provenance,
+        told.outcome,
+        _rows(entities, "action", steps, width).astype(np.float32),
+        _rows(entities, "action_requested", steps, width).astype(np.float32),
+        _rows(entities, "proprioception", steps + 1 if joints else 0, joints).astype(np.float32)
+        if joints
+        else np.zeros((steps + 1, 0), np.float32),
+        _rows(entities, TIMES, steps + 1, 1)[:, 0],
+        {camera: captured[:, index] for index, camera in enumerate(cameras)},
+        moments,
+        told.created_at,
+    )
+
+
+def _entities(path: Path) -> dict[str, dict[int | None, Any]]:
+    """Return entity -> step, or None for what always holds -> bytes, text or numbers."""
+    found: dict[str, dict[int | None, Any]] = {}
+    for chunk in library().chunk.RrdReader(str(path)).stream():
+        batch = chunk.to_record_batch()
+        if batch.num_rows > schema.MAX_STEPS + 1:
+            raise ValueError(f"{batch.num_rows} rows in a piece of it")
+        kept = next((name for name in (_BLOB, _NUMBERS, _TEXT) if name in batch.schema.names), None)
+        if kept is None:
+            continue
+        steps = [None] * batch.num_rows if chunk.is_static else batch.column("step").to_pylist()
+        column = batch.column(kept)
+        own = found.setdefault(chunk.entity_path.strip("/"), {})
+        for row, step in enumerate(steps):
+            own[step] = _value(kept, column[row])
+    return found
+
+
+def _value(kind: str, cell: Any) -> Any:
+    if kind == _TEXT:
+        return cell.as_py()[0]
+    values = cell.values if kind == _NUMBERS else cell.values[0].values
+    array = values.to_numpy(zero_copy_only=False)
+    return np.asarray(array, np.float64) if kind == _NUMBERS else array.tobytes()
+
+
+def _rows(entities: dict[str, dict[int | None, Any]], name: str, count: int, width: int) -> NDArray[np.float64]:
+    own = entities[name]
+    if len(own) != count or any(np.shape(own[step]) != (width,) for step in range(count)):
+        raise ValueError(f"{name} does not have {count} rows of {width} numbers")
+    return np.stack([own[step] for step in range(count)]) if count else np.zeros((0, width))
+
+
+def _picture(data: Any, size: tuple[int, int]) -> Image:
+    if not isinstance(data, bytes):
+        raise TypeError("no picture where one must stand")
+    return pictures.decode(data, size)

@@ -1,0 +1,57 @@
+"""``a2g recordings export`` and ``import`` as a user types them, and ``a2g pretrain`` on what came from elsewhere."""
+
+from pathlib import Path
+
+import pytest
+from cli_examples import a2g, ask, record, refused
+from exchange_examples import aloha_file, robomimic_file
+
+from a2g_cli.recording.reader import Recording
+from a2g_cli.recording.sessions import Session
+
+
+@pytest.mark.parametrize(("form", "out"), [("robomimic", "all.hdf5"), ("lerobot", "set"), ("aloha", "set")])
+def test_out_and_in_again(tmp_path: Path, form: str, out: str) -> None:
+    record(tmp_path)
+    record(tmp_path, "monday/episode-0001")
+    told = ask(tmp_path, "recordings", "export", "monday", "--format", form, "--out", tmp_path / out, "--lossless")
+    assert (told["recordings"], told["format"]) == (2, form)
+    assert told["bytes"] > 1000
+    assert told["not_carried"]
+    brought = ask(tmp_path, "recordings", "import", tmp_path / out, "--session", "back")
+    assert (brought["format"], brought["session"], brought["recordings"], brought["steps"]) == (form, "back", 2, 10)
+    assert ask(tmp_path, "recordings", "verify", "back")["damaged"] == 0
+    again = a2g(tmp_path, "recordings", "import", tmp_path / out, "--session", "back")
+    assert again.exit_code == 2
+    assert "exists" in again.stderr
+
+
+def test_what_was_not_known_is_said(tmp_path: Path) -> None:
+    aloha_file(tmp_path / "episode_0.hdf5")
+    result = a2g(tmp_path, "recordings", "import", tmp_path / "episode_0.hdf5", "--resize", "24x8")
+    assert result.exit_code == 0, result.stderr
+    assert "in the session imported-episode_0, from aloha" in result.stdout
+    assert "ALOHA keeps no times: they are counted at 50 Hz" in result.stdout
+    assert "next: a2g pretrain imported-episode_0" in result.stdout
+    (path,) = Session(tmp_path / "recordings" / "sessions" / "imported-episode_0").recordings()
+    with Recording(path) as recording:
+        assert recording.spec.cameras == {"cam_high": (8, 24), "cam_low": (8, 24)}
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("export", "monday", "--format", "robomimc", "--out", "x.hdf5"), "did you mean robomimic"),
+        (("export", "monday", "--format", "robomimic", "--out", "x"), "must end in .hdf5"),
+        (("export", "tuesday", "--format", "aloha", "--out", "x"), "unknown session 'tuesday'"),
+        (("import", "nowhere"), "does not exist"),
+        (("import", "lift.hdf5", "--session", "../up"), "cannot name a session"),
+        (("import", "lift.hdf5", "--session", "latest"), "stands for the newest"),
+        (("import", "lift.hdf5", "--resize", "wide"), "--resize is WIDTHxHEIGHT"),
+    ],
+)
+def test_bad_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], part: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    record(tmp_path)
+    robomimic_file(tmp_path / "lift.hdf5")
+    assert part in refused(tmp_path, "recordings", *words)

@@ -1,0 +1,160 @@
+"""Recordings to other programs' formats and back, and other programs' recordings in."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from exchange_examples import aloha_file, in_memory, robomimic_file
+from recording_examples import SPEC, episode, same
+
+from a2g_cli.episode import Outcome
+from a2g_cli.errors import A2GError, RecordingError, UsageError
+from a2g_cli.exchange.formats import FORMATS, detect
+from a2g_cli.exchange.importing import bring_in
+from a2g_cli.recording.reader import Recording, read_episode
+from a2g_cli.recording.verify import verify
+from a2g_cli.recording.writer import write_episode
+from a2g_cli.workspace import Workspace
+
+LENGTHS = (5, 3, 8)
+TARGETS = {"robomimic": "all.hdf5", "lerobot": "set", "aloha": "set", "rerun": "set"}
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> list[Path]:
+    """Three recordings whose clock does not tick evenly: times that a grid would lose."""
+    paths = []
+    for seed, steps in enumerate(LENGTHS):
+        made = episode(steps, seed, outcome=Outcome(seed != 1, "truth", "steps", 2.5))
+        rng = np.random.default_rng(seed)
+        for index, one in enumerate(made.observations):
+            late = float(rng.uniform(0, 0.02))
+            moved = {camera: time + late / 2 for camera, time in one.captured_at.items()}
+            made.observations[index] = type(one)(one.images, one.proprioception, moved, one.time + late)
+        paths.append(write_episode(tmp_path / "own" / f"episode-{seed:04d}.hdf5", SPEC, made))
+    return paths
+
+
+def needs(name: str) -> None:
+    if name == "rerun":
+        pytest.importorskip("rerun.chunk", reason="rerun-sdk is not installed", exc_type=ImportError)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_there_and_back_again(tmp_path: Path, recorded: list[Path], name: str) -> None:
+    """Every number, every time, every pixel (losslessly where there is a choice), the goal and where it came from."""
+    needs(name)
+    form = FORMATS[name]
+    target = tmp_path / TARGETS[name]
+    form.write(recorded, target, lossless=True)
+    assert detect(target) is form
+    brought = bring_in(Workspace(tmp_path), target, form, "back")
+    assert (brought.episodes, brought.steps, brought.notes) == (3, sum(LENGTHS), [])
+    for original, again in zip(recorded, brought.session.recordings(), strict=True):
+        assert same(read_episode(again), read_episode(original))
+        assert verify(again) == []
+        with Recording(original) as one, Recording(again) as other:
+            assert (one.spec, one.created_at) == (other.spec, other.created_at)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_export_never_overwrites_and_leaves_nothing_of_a_failure(
+    tmp_path: Path, recorded: list[Path], name: str
+) -> None:
+    needs(name)
+    target = tmp_path / TARGETS[name]
+    recorded[2].write_bytes(recorded[2].read_bytes()[:5000])
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(RecordingError):
+        FORMATS[name].write(recorded, target, False)
+    assert sorted(tmp_path.rglob("*")) == before
+    target.mkdir()
+    with pytest.raises(A2GError, match="exists"):
+        FORMATS[name].write(recorded[:2], target, False)
+    assert not list(target.iterdir())
+
+
+def test_one_data_set_holds_one_robot(tmp_path: Path, recorded: list[Path]) -> None:
+    from dataclasses import replace
+
+    other = replace(SPEC, rate=20.0)
+    strange = write_episode(tmp_path / "own" / "strange.hdf5", other, episode(2))
+    for name in ("robomimic", "lerobot", "aloha"):
+        with pytest.raises(UsageError, match="one robot"):
+            FORMATS[name].write([*recorded, strange], tmp_path / TARGETS[name], False)
+
+
+@pytest.mark.parametrize("next_obs", [True, False])
+def test_robomimic_of_another_program(tmp_path: Path, next_obs: bool) -> None:
+    path = robomimic_file(tmp_path / "lift.hdf5", next_obs=next_obs)
+    assert detect(path).name == "robomimic"
+    made = [in_memory(one) for one in _opened(path)]
+    assert [len(one) for one in made] == ([6, 4] if next_obs else [5, 3])
+    first = made[0]
+    np.testing.assert_array_equal(first.sent, np.arange(len(first) * 2).reshape(-1, 2))
+    shades = [int(one.images["agentview"][0, 0, 0]) for one in first.observations]
+    assert shades == [10 * index for index in range(len(first) + 1)]
+    joints = np.stack([one.proprioception for one in first.observations])
+    np.testing.assert_array_equal(joints[:, 0], np.arange(len(first) + 1))
+    assert joints.shape[1] == 3  # not `object`: only a simulator knows it
+    np.testing.assert_allclose([one.time for one in first.observations], np.arange(len(first) + 1) / 20)
+    assert first.goal.images["agentview"][0, 0, 0] == shades[-1]
+    assert first.outcome == Outcome(True, "truth", "imported")
+
+
+def _opened(path: Path):
+    # Frames are read while the file is open, which it is as long as the next episode was not asked for.
+    yield from detect(path).read(path, None)
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_aloha_of_another_program(tmp_path: Path, compress: bool) -> None:
+    for number in (10, 2):  # in the order of their numbers
+        aloha_file(tmp_path / f"episode_{number}.hdf5", steps=number + 4, compress=compress)
+    assert detect(tmp_path).name == "aloha"
+    made = [in_memory(one) for one in detect(tmp_path).read(tmp_path, 25.0)]
+    assert [len(one) for one in made] == [5, 13]
+    shades = [float(one.images["cam_low"].mean()) for one in made[0].observations]
+    np.testing.assert_allclose(shades, [10 * index for index in range(6)], atol=1.5)
+    assert made[0].observations[3].time == pytest.approx(3 / 25)
+
+
+def test_frames_are_resized_as_goals_are(tmp_path: Path) -> None:
+    path = robomimic_file(tmp_path / "lift.hdf5")
+    form = detect(path)
+    brought = bring_in(Workspace(tmp_path), path, form, "small", size=(8, 8), most=1)
+    assert brought.episodes == 1
+    again = read_episode(brought.session.recordings()[0])
+    assert {one.images["agentview"].shape for one in again.observations} == {(8, 8, 3)}
+    assert again.goal.images["agentview"].shape == (8, 8, 3)
+    assert again.observations[4].images["agentview"][4, 4, 0] == 40
+
+
+def test_an_import_that_fails_leaves_no_session(tmp_path: Path) -> None:
+    path = robomimic_file(tmp_path / "lift.hdf5")
+    with h5py.File(path, "r+") as file:
+        del file["data/demo_1/actions"]
+    workspace = Workspace(tmp_path)
+    with pytest.raises(RecordingError, match="actions is missing"):
+        bring_in(workspace, path, detect(path), "lift")
+    assert not list(workspace.sessions.iterdir())
+
+
+def test_pictures_in_another_file_are_not_followed(tmp_path: Path) -> None:
+    path = robomimic_file(tmp_path / "lift.hdf5")
+    robomimic_file(tmp_path / "other.hdf5")
+    with h5py.File(path, "r+") as file:
+        del file["data/demo_0/obs/agentview_image"]
+        file["data/demo_0/obs/agentview_image"] = h5py.ExternalLink("other.hdf5", "data/demo_0/obs/agentview_image")
+    with pytest.raises(RecordingError, match="is a link"):
+        bring_in(Workspace(tmp_path), path, detect(path), "lift")
+
+
+def test_what_is_none_of_them(tmp_path: Path, recorded: list[Path]) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    for place in (tmp_path / "notes.txt", recorded[0], tmp_path / "own"):
+        with pytest.raises(UsageError, match="none of robomimic"):
+            detect(place)
+    with pytest.raises(UsageError, match="does not exist"):
+        detect(tmp_path / "nowhere")
