@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 def pretrain(
     data: Annotated[
-        list[str] | None, typer.Argument(metavar="[DATA...]", help="Sessions or recordings of demonstrations.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[DATA...]",
+            help="Sessions or recordings of demonstrations, or a file or folder of LeRobot's, robomimic's or ALOHA's.",
+        ),
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder of the run, from here; an unfinished run goes on.")
@@ -105,6 +109,10 @@ def pretrain(
     precision: Annotated[
         str, typer.Option("--precision", metavar="NAME", help="fp32, bf16, or auto: bf16 on a GPU.")
     ] = "auto",
+    resize: Annotated[
+        str | None,
+        typer.Option("--resize", metavar="WxH", help="Crop and resize the frames of other programs' data, e.g. 64x64."),
+    ] = None,
     seed: options.Seed = 0,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
@@ -132,7 +140,7 @@ def pretrain(
         scenes = counts(scene or [], demonstrations or [])
         joined = machine(device, precision, accumulate)
         report = train(
-            place(workspace), data or [], out, scenes, settings, joined, autoencoder, evaluate_every, evaluation
+            place(workspace), data or [], out, scenes, settings, joined, autoencoder, evaluate_every, evaluation, resize
         )
         if not joined.first:
             raise typer.Exit  # the first process says what there is to say

@@ -1,11 +1,13 @@
 """``a2g recordings export`` and ``import`` as a user types them, and ``a2g pretrain`` on what came from elsewhere."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from cli_examples import a2g, ask, record, refused
 from exchange_examples import aloha_file, robomimic_file
 
+from a2g_cli.policy import checkpoint
 from a2g_cli.recording.reader import Recording
 from a2g_cli.recording.sessions import Session
 
@@ -55,3 +57,34 @@ def test_bad_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple
     record(tmp_path)
     robomimic_file(tmp_path / "lift.hdf5")
     assert part in refused(tmp_path, "recordings", *words)
+
+
+QUICK = ("--preset", "micro", "--iterations", 4, "--batch", 4, "--autoencoder-iterations", 2)
+
+
+@pytest.mark.parametrize("form", ["robomimic", "lerobot"])
+def test_a_base_from_a_folder_of_demonstrations_made_elsewhere(tmp_path: Path, form: str) -> None:
+    demonstrations = tmp_path / "demonstrations"
+    if form == "robomimic":
+        demonstrations.mkdir()
+        for name in ("lift", "stack"):
+            robomimic_file(demonstrations / f"{name}.hdf5", lengths=(8, 7))
+    else:
+        record(tmp_path / "there")
+        record(tmp_path / "there", "monday/episode-0001")
+        words = ("monday", "--format", "lerobot", "--out", demonstrations)
+        ask(tmp_path / "there", "recordings", "export", *words)
+        shutil.rmtree(demonstrations / "meta" / "a2g")  # as LeRobot's own recorder leaves it
+    words = ("pretrain", demonstrations, "--resize", "32x32", *QUICK, "--out", tmp_path / "run")
+    document = ask(tmp_path, *words)
+    ((session, count),) = document["data"].items()
+    assert session.startswith("imported-demonstrations-")
+    assert count == (4 if form == "robomimic" else 2)
+    config, facts = checkpoint.read_config(tmp_path / "run" / "checkpoint")
+    assert (config.height, config.width) == (32, 32)
+    assert config.cameras == (("agentview",) if form == "robomimic" else ("front",))
+    assert facts["data"] == document["data"]
+    # The same command goes on, which it does only with the very same recordings; by its session's name as well.
+    assert ask(tmp_path, *words)["hash"] == document["hash"]
+    if form == "robomimic":
+        assert ask(tmp_path, "pretrain", session, *QUICK, "--out", tmp_path / "run")["hash"] == document["hash"]

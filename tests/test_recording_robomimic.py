@@ -1,5 +1,9 @@
-"""robomimic's ``SequenceDataset`` reads recordings and sessions as they are."""
+"""robomimic's ``SequenceDataset`` and ``get_dataset_info`` read recordings, sessions and exports as they are."""
 
+import importlib.util
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -8,6 +12,7 @@ import pytest
 from recording_examples import SPEC, episode
 
 from a2g_cli.episode import Outcome
+from a2g_cli.exchange import robomimic
 from a2g_cli.recording.sessions import Session
 from a2g_cli.recording.writer import write_episode
 
@@ -15,7 +20,7 @@ KEYS = ["front_image", "wrist_image", "proprioception"]
 LENGTHS = [5, 3, 8]
 
 
-@pytest.fixture(params=["episode", "session"])
+@pytest.fixture(params=["episode", "session", "export"])
 def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, list[int]]:
     """A file, and the lengths of the demos in it."""
     session = Session(tmp_path)
@@ -23,6 +28,9 @@ def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, list[
         write_episode(session.next_path(), SPEC, episode(steps, seed, outcome=Outcome(seed != 1, "truth", "steps")))
     if request.param == "episode":
         return session.recordings()[0], LENGTHS[:1]
+    if request.param == "export":
+        robomimic.write(session.recordings(), tmp_path / "export" / "all.hdf5")
+        return tmp_path / "export" / "all.hdf5", LENGTHS
     return session.link(), LENGTHS
 
 
@@ -81,3 +89,28 @@ def test_sequence_dataset_itself(dataset: tuple[Path, list[int]], cache: str | N
         assert item["obs"]["front_image"].dtype == np.uint8
     finally:
         data.close_and_delete_hdf5_handle()
+
+
+def test_get_dataset_info_itself(tmp_path: Path) -> None:
+    found = importlib.util.find_spec("robomimic")
+    if found is None:
+        pytest.skip("robomimic is not installed")
+    # It ends with an error where actions leave [-1, 1]: robomimic's policies are made for such.
+    spec = replace(SPEC, action_low=(-1.0,) * 3, action_high=(1.0,) * 3)
+    session = Session(tmp_path)
+    for seed, steps in enumerate(LENGTHS):
+        write_episode(session.next_path(), spec, episode(steps, seed, spec))
+    whole = robomimic.write(session.recordings(), tmp_path / "export" / "all.hdf5")
+    assert whole == []
+    script = Path(str(found.origin)).parent / "scripts" / "get_dataset_info.py"
+    for path, lengths in (
+        (session.recordings()[0], LENGTHS[:1]),
+        (session.link(), LENGTHS),
+        (tmp_path / "export" / "all.hdf5", LENGTHS),
+    ):
+        command = [sys.executable, str(script), "--dataset", str(path), "--verbose"]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert f"total transitions: {sum(lengths)}" in told
+        assert f"total trajectories: {len(lengths)}" in told
+        assert "observation key front_image with shape (5, 24, 32, 3)" in told
+        assert '"env_name": "sim:place"' in told

@@ -13,7 +13,7 @@ from a2g_cli.display.console import stderr_console
 from a2g_cli.display.lines import printable
 from a2g_cli.display.listing import size as amount
 from a2g_cli.errors import UsageError
-from a2g_cli.exchange.formats import FORMATS, Format, detect, find
+from a2g_cli.exchange.formats import detect, find
 from a2g_cli.exchange.importing import bring_in
 from a2g_cli.recording import schema
 from a2g_cli.recording.sessions import find_recordings
@@ -116,13 +116,3 @@ def parse_size(text: str) -> tuple[int, int]:
     if not (1 <= width <= schema.MAX_SIDE and 1 <= height <= schema.MAX_SIDE):
         raise UsageError(f"--resize is WIDTHxHEIGHT, such as 64x64, or one number for both, and not {text!r}.")
     return height, width
-
-
-def foreign(path: Path) -> Format | None:
-    """Return the format of a place that ``a2g pretrain`` was given, None for recordings of a2g's own.
-
-    Raises RecordingError for what looks like another program's data and is damaged.
-    """
-    if not path.exists():
-        return None
-    return next((form for form in FORMATS.values() if form.recognises(path)), None)

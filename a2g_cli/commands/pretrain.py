@@ -1,5 +1,6 @@
 """``a2g pretrain``: train a base from demonstrations, recorded, imported, or made by the simulator's scripted expert."""
 
+import hashlib
 import platform
 import sys
 from collections import Counter
@@ -10,18 +11,21 @@ from typing import Any
 
 import torch
 
+from a2g_cli.commands.exchange import default_name, parse_size
 from a2g_cli.commands.rehearsal import Rehearsal, table
 from a2g_cli.commands.report import Report
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import training_view
 from a2g_cli.errors import UnknownNameError, UsageError
+from a2g_cli.exchange.formats import foreign
+from a2g_cli.exchange.importing import bring_in
 from a2g_cli.learning.machine import Machine
 from a2g_cli.learning.pretrain import Pretraining
 from a2g_cli.learning.pretrain_settings import PretrainSettings
 from a2g_cli.learning.watcher import TrainingWatcher, Unwatched
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.recording.sessions import Session, find_recordings
+from a2g_cli.recording.sessions import Session, find_recordings, list_sessions
 from a2g_cli.session.demonstrate import demonstration, record_demonstrations
 from a2g_cli.simulator.scenes import SCENES
 from a2g_cli.workspace import Workspace
@@ -78,12 +82,13 @@ def pretrain(
     autoencoder: Path | None = None,
     evaluate_every: int = 0,
     evaluation: int = 20,
+    resize: str | None = None,
 ) -> Report:
     """Train a base into ``out``; a run that was stopped goes on where it stopped.
 
     Args:
         workspace: where recordings are found, and demonstrations are recorded.
-        names: sessions or recordings to learn from; may be empty when ``scenes`` is not.
+        names: sessions, recordings, or other programs' data to learn from; may be empty when ``scenes`` is not.
         out: the run's folder; the checkpoint is ``out/checkpoint``.
         scenes: scenes of the simulator whose experts demonstrate, and how often: one base for all of them.
         settings: how.
@@ -91,14 +96,16 @@ def pretrain(
         autoencoder: another base's checkpoint, or its run, whose frozen autoencoder is used; None to train one.
         evaluate_every: iterations between evaluations in the simulator; 0 for none.
         evaluation: trials of each scene in such an evaluation.
+        resize: ``WIDTHxHEIGHT`` that the frames of other programs' data are cropped and resized to; None as they are [px].
 
     Raises:
-        UsageError: no data at all.
+        UsageError: no data at all, or a size that is none.
         UnknownNameError, RecordingError, CheckpointError: see their messages.
     """
     if not names and not scenes:
         raise UsageError(
-            "nothing to learn from: name sessions or recordings, or add --scene place for the simulator's."
+            "nothing to learn from: name sessions, recordings or other programs' data, or add --scene place for the "
+            "simulator's."
         )
     if evaluate_every and not scenes:
         raise UsageError("--evaluate-every rolls the base out in the simulator: say in which --scene.")
@@ -106,7 +113,8 @@ def pretrain(
     if autoencoder is not None:
         checkpoint.read_config(checkpoint.of_run(autoencoder))
     with training_view(stderr_console()) if machine.first else nullcontext(Unwatched()) as view:
-        paths = find_recordings(workspace, names) if names else []
+        given = [_brought_in(workspace, name, resize, view, machine) for name in names]
+        paths = find_recordings(workspace, given) if given else []
         groups = [path.parent.name for path in paths]
         for scene, count in scenes.items():
             shown = _demonstrated(workspace, scene, count, settings.seed, view, machine)
@@ -137,6 +145,36 @@ def pretrain(
         f"next: a2g evaluate --base {out / 'checkpoint'} --adapter none",
     ]
     return Report(document, lines)
+
+
+def _brought_in(workspace: Workspace, name: str, resize: str | None, view: TrainingWatcher, machine: Machine) -> str:
+    """Return ``name``, or, where it is a place with another program's data, the session that it was imported to.
+
+    The session's name tells the very files from any others, so that a run that goes on finds it again.
+    """
+    place = Path(name).expanduser()
+    known = {session.name for session in list_sessions(workspace)}
+    if name.partition("/")[0] in known or (form := foreign(place)) is None:
+        return name
+    size = None if resize is None else parse_size(resize)
+    session = f"{default_name(place)}-{_identity(place, size)}"
+    if machine.first and session not in known:
+        view.started(f"importing {place.name} ({form.name})", 0)
+        brought = bring_in(workspace, place, form, session, size=size, advanced=lambda done: view.advanced(done, {}))
+        view.finished()
+        for note in brought.notes:
+            view.note(note)
+    machine.wait()
+    return session
+
+
+def _identity(place: Path, size: tuple[int, int] | None) -> str:
+    files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
+    digest = hashlib.sha256(f"{place.resolve()} {size}".encode())
+    for path in files:
+        state = path.stat()
+        digest.update(f"{path.relative_to(place.parent)} {state.st_size} {state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:8]
 
 
 def _demonstrated(

@@ -101,7 +101,15 @@ def detect(source: Path) -> Format:
     """
     if not source.exists():
         raise UsageError(f"{source} does not exist: name a file or folder of another program's recordings.")
-    for form in FORMATS.values():
-        if form.recognises(source):
-            return form
+    if (form := foreign(source)) is not None:
+        return form
     raise UsageError(f"{source} is none of {', '.join(FORMATS)}, as far as one can see: --format says which.")
+
+
+def foreign(source: Path) -> Format | None:
+    """Return the format that ``source`` looks like; None where there is nothing, or nothing of another program's.
+
+    Raises:
+        RecordingError: it looks like one of them and is damaged.
+    """
+    return next((form for form in FORMATS.values() if source.exists() and form.recognises(source)), None)

@@ -30,11 +30,16 @@ _OWN = "own"
 
 
 def recognises(source: Path) -> bool:
-    """Whether ``source`` looks like a robomimic data set; a single recording is one as well, and needs no import."""
-    if not source.is_file() or not h5py.is_hdf5(source):
-        return False
-    with storage.reading(source, "data set"), storage.open_untrusted(source) as file:
-        return schema.MARK not in file.attrs and isinstance(file.get("data", getlink=True), h5py.HardLink)
+    """Whether ``source`` is a robomimic data set, or a folder of them. A single recording is one too, and needs no import."""
+    for path in _files(source)[:1]:
+        if h5py.is_hdf5(path):
+            with storage.reading(path, "data set"), storage.open_untrusted(path) as file:
+                return schema.MARK not in file.attrs and isinstance(file.get("data", getlink=True), h5py.HardLink)
+    return False
+
+
+def _files(source: Path) -> list[Path]:
+    return [source] if source.is_file() else sorted(source.glob(f"*{schema.SUFFIX}"))
 
 
 def write(paths: Sequence[Path], target: Path, lossless: bool = True) -> list[str]:
@@ -73,21 +78,22 @@ def write(paths: Sequence[Path], target: Path, lossless: bool = True) -> list[st
 
 
 def read(source: Path, rate: float | None = None) -> Iterator[Incoming]:
-    """Yield the demos of the file ``source``. ``rate`` [Hz] stands for what the file does not say.
+    """Yield the demos of ``source``, a file or a folder of them. ``rate`` [Hz] stands for what the files do not say.
 
     Raises:
-        RecordingError: it is damaged, or describes what no recording can hold.
+        RecordingError: one is damaged, or describes what no recording can hold.
     """
-    with storage.reading(source, "robomimic data set"), storage.open_untrusted(source) as file:
-        data = hdf5.group(file, "data")
-        environment = _environment(data)
-        names = [name for name in data if name.startswith("demo_") and name[5:].isdecimal()]
-        if not names:
-            raise KeyError("it has no demo")
-        for name in sorted(names, key=lambda name: int(name[5:])):
-            demo = hdf5.group(data, name)
-            own = isinstance(demo.get(_OWN, getlink=True), h5py.HardLink)
-            yield _own(demo) if own else _foreign(demo, name, source, environment, rate)
+    for path in _files(source):
+        with storage.reading(path, "robomimic data set"), storage.open_untrusted(path) as file:
+            data = hdf5.group(file, "data")
+            environment = _environment(data)
+            names = [name for name in data if name.startswith("demo_") and name[5:].isdecimal()]
+            if not names:
+                raise KeyError("it has no demo")
+            for name in sorted(names, key=lambda name: int(name[5:])):
+                demo = hdf5.group(data, name)
+                own = isinstance(demo.get(_OWN, getlink=True), h5py.HardLink)
+                yield _own(demo) if own else _foreign(demo, name, path, environment, rate)
 
 
 def _environment(data: Any) -> dict[str, Any]:
