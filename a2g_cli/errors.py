@@ -7,11 +7,20 @@ import difflib
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+LONGEST = 1000
+"""Letters of a message."""
+
 
 class A2GError(Exception):
-    """Something failed in a way that can be explained in a sentence. Exit code 1."""
+    """Something failed in a way that can be explained in a sentence. Exit code 1.
+
+    A message may quote a file from elsewhere, and so be of any length: what is beyond ``LONGEST`` letters is left out.
+    """
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message if len(message) <= LONGEST else f"{message[: LONGEST - 1]}…")
 
 
 class UsageError(A2GError):

@@ -70,7 +70,7 @@ class Workspace:
             return {}
         try:
             return tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path} is not valid TOML: {error}") from error
+        except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, or numbers of ten thousand digits
+            raise UsageError(f"{path} is not valid TOML: {str(error)[:200]}") from error
         except OSError as error:
             raise A2GError(f"{path} cannot be read: {error.strerror}") from error

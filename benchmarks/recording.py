@@ -1,35 +1,50 @@
-"""What recording costs: steps a second, the control loop's share of a step, and bytes, by codec and by size of frame.
+"""What recording 2 x 640x480 at 30 Hz costs: a2g, its way with other codecs, LeRobot's writer and a plain h5py one.
 
-python benchmarks/recording.py [--steps 60] [--json]
+python benchmarks/recording.py [--seconds 10] [--noise 1] [--writer NAME …] [--json]
 
-The codecs are measured through HDF5 on the same frames; the writer is measured as it is used, with a control loop that
-asks for a step as fast as it can.
+Each writer records the same frames in real time, one after the other in one run. Asked of each: how long the control
+thread is held up by a step, the processor's share while recording, what the end of the episode takes, bytes, and how long
+it takes to open an episode and to read 16 frames from anywhere in it. LeRobot's writer is measured where it is installed.
 """
 
 import argparse
+import gc
 import json
+import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
 
-from a2g_cli.episode import Goal, Image, Observation, Outcome, Provenance
-from a2g_cli.recording.reader import Recording
-from a2g_cli.recording.writer import RecordingWriter
-from a2g_cli.robots.robot import RobotSpec
+from a2g_cli.episode import Image
+from a2g_cli.recording import journal
 
-CODECS: dict[str, dict[str, Any]] = {
-    "none": {},
-    "lzf": {"compression": "lzf"},
-    "gzip-1": {"compression": "gzip", "compression_opts": 1},
-    "gzip-1 + shuffle": {"compression": "gzip", "compression_opts": 1, "shuffle": True},
-    "gzip-6": {"compression": "gzip", "compression_opts": 6},
+sys.path.insert(0, str(Path(__file__).parent))
+import recording_writers as writers
+
+SIZES = {"front": (480, 640), "wrist": (480, 640)}
+WINDOW = 16
+"""Frames in a segment."""
+POOL = 45
+"""Different frames of a camera; they are shown round and round."""
+
+WRITERS: dict[str, Callable[[Path], writers.Writer]] = {
+    "a2g": lambda folder: writers.Own(folder, SIZES, journal.deflate),
+    "a2g, zlib 1 as before": lambda folder: writers.Own(folder, SIZES, writers.zlib_1),
+    "a2g, stored": lambda folder: writers.Own(folder, SIZES, writers.stored),
+    "lzf": lambda folder: writers.Direct(folder, SIZES, {"compression": "lzf"}),
+    "PNG 1": lambda folder: writers.Threaded(folder, writers.png, writers.unpack),
+    "JPEG 95": lambda folder: writers.Threaded(folder, writers.jpeg, writers.unpack),
+    "h264 lossless": lambda folder: writers.Filmed(folder, lossless=True),
+    "h264 crf 18": lambda folder: writers.Filmed(folder, lossless=False),
+    "plain h5py": lambda folder: writers.Plain(folder, {}),
+    "plain h5py, gzip": lambda folder: writers.Plain(folder, {"compression": "gzip"}),
+    "LeRobot, PNG then h264": lambda folder: writers.LeRobot(folder, SIZES, streaming=False),
+    "LeRobot, streaming h264": lambda folder: writers.LeRobot(folder, SIZES, streaming=True),
 }
-SETUPS = {"1 x 64x64": {"front": (64, 64)}, "2 x 480x640": {"front": (480, 640), "wrist": (480, 640)}}
 
 
 def scene(height: int, width: int, moment: int, noise: float) -> Image:
@@ -42,100 +57,91 @@ def scene(height: int, width: int, moment: int, noise: float) -> Image:
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def measure_codec(path: Path, frames: list[Image], codec: dict[str, Any]) -> dict[str, float]:
-    """Write ``frames`` one by one, and read them back."""
-    shape = frames[0].shape
-    with h5py.File(path, "w") as file:
-        chunks = (1, *shape) if codec else None
-        dataset = file.create_dataset("frames", (len(frames), *shape), np.uint8, chunks=chunks, **codec)
-        begin = time.perf_counter()
-        for index, frame in enumerate(frames):
-            dataset[index] = frame
-        file.flush()
-        wrote = time.perf_counter()
-        assert np.array_equal(dataset[-1], frames[-1])
-        for index in range(len(frames)):
-            dataset[index]
-        read = time.perf_counter()
-        size = dataset.id.get_storage_size()
-    count = len(frames)
+def measure(name: str, folder: Path, film: dict[str, list[Image]], steps: int) -> dict[str, float]:
+    """Record ``steps`` in real time, then open and read."""
+    writer = WRITERS[name](folder)
+    shown = {camera: np.empty_like(frames[0]) for camera, frames in film.items()}  # as a camera's buffer: used again
+    writer.append(0, {camera: frames[0] for camera, frames in film.items()})
+    gc.collect()
+    held: list[float] = []
+    before, begin = os.times(), time.perf_counter()
+    for step in range(1, steps + 1):
+        time.sleep(max(0.0, begin + step / writers.RATE - time.perf_counter()))
+        for camera, frames in film.items():
+            shown[camera][...] = frames[step % POOL]
+        asked = time.perf_counter()
+        writer.append(step, shown)
+        held.append(time.perf_counter() - asked)
+    after, ended = os.times(), time.perf_counter()
+    path = writer.finish()
+    finished, last = time.perf_counter(), os.times()
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    opened = time.perf_counter()
+    read = writer.open(path)
+    ready = time.perf_counter()
+    rng = np.random.default_rng(0)
+    starts = rng.integers(steps - WINDOW, size=12)
+    for start in starts:
+        assert read("front", int(start), int(start) + WINDOW) == WINDOW
+    done = time.perf_counter()
     return {
-        "write_ms": 1e3 * (wrote - begin) / count,
-        "read_ms": 1e3 * (read - wrote) / count,
-        "bytes_per_frame": size / count,
-        "ratio": frames[0].nbytes * count / size,
+        "frames_per_s": len(SIZES) * steps / (ended - begin),
+        "cpu_recording": _cpu(before, after) / (ended - begin),
+        "cpu_whole": _cpu(before, last) / (ended - begin),
+        "held_p50_ms": 1e3 * float(np.quantile(held, 0.5)),
+        "held_p99_ms": 1e3 * float(np.quantile(held, 0.99)),
+        "held_max_ms": 1e3 * max(held),
+        "end_s": finished - ended,
+        "mb_per_minute": sum(file.stat().st_size for file in files) / 1e6 / (steps / writers.RATE) * 60,
+        "open_ms": 1e3 * (ready - opened),
+        "segment_ms": 1e3 * (done - ready) / len(starts),
+        "lossless": float(writer.lossless),
     }
 
 
-def measure_writer(path: Path, cameras: dict[str, tuple[int, int]], frames: dict[str, list[Image]]) -> dict[str, float]:
-    """Record an episode as fast as it goes."""
-    spec = RobotSpec(
-        "bench", ("x", "y", "z"), ("m",) * 3, (-1.0,) * 3, (1.0,) * 3, 10.0, ("q",) * 4, ("rad",) * 4, cameras
-    )
-    steps = len(next(iter(frames.values()))) - 1
-
-    def observation(index: int) -> Observation:
-        images = {camera: frames[camera][index] for camera in cameras}
-        return Observation(images, np.zeros(4, np.float32), dict.fromkeys(cameras, index / 10), index / 10)
-
-    action = np.zeros(3, np.float32)
-    first = observation(0)
-    slowest = 0.0
-    begin = time.perf_counter()
-    with RecordingWriter(path, spec, Goal("g", first.images, "bench"), Provenance("bench", "still"), first) as writer:
-        for index in range(1, steps + 1):
-            before = time.perf_counter()
-            writer.append(action, action, observation(index))
-            slowest = max(slowest, time.perf_counter() - before)
-        writer.flush()
-        appended = time.perf_counter()
-        writer.finish(Outcome(None, "none", "steps"))
-        finished = time.perf_counter()
-    with Recording(path) as recording:
-        camera = next(iter(cameras))
-        begin_reading = time.perf_counter()
-        for index in np.random.default_rng(0).integers(steps + 1, size=steps):
-            recording.frame(camera, int(index))
-        read = time.perf_counter() - begin_reading
-    return {
-        "steps_per_s": steps / (appended - begin),
-        "slowest_append_ms": 1e3 * slowest,
-        "finish_ms": 1e3 * (finished - appended),
-        "read_random_frame_ms": 1e3 * read / steps,
-        "mb_per_100_steps": path.stat().st_size / steps * 100 / 1e6,
-    }
+def _cpu(before: os.times_result, after: os.times_result) -> float:
+    """Return the processor's seconds between two moments, children's too; without those of showing the frames."""
+    return sum(after[:4]) - sum(before[:4])
 
 
 def main() -> None:
     """Measure, and print a table, or JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=60)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=10.0, help="that each writer records")
     parser.add_argument(
         "--noise", type=float, default=1.0, help="of the camera, in grey levels; 0: a simulator's frames"
     )
+    parser.add_argument("--writer", action="append", choices=list(WRITERS), help="this one alone; repeatable")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    result: dict[str, Any] = {"steps": options.steps, "noise": options.noise, "codecs": {}, "writer": {}}
-    with tempfile.TemporaryDirectory() as folder:
-        for setup, cameras in SETUPS.items():
-            frames = {
-                camera: [scene(*size, moment, options.noise) for moment in range(options.steps + 1)]
-                for camera, size in cameras.items()
-            }
-            result["codecs"][setup] = {
-                name: measure_codec(Path(folder) / "codec.hdf5", frames["front"], codec)
-                for name, codec in CODECS.items()
-            }
-            result["writer"][setup] = measure_writer(Path(folder) / f"{len(cameras)}.hdf5", cameras, frames)
+    steps = round(options.seconds * writers.RATE)
+    film = {
+        camera: [scene(*size, moment + 100 * index, options.noise) for moment in range(POOL)]
+        for index, (camera, size) in enumerate(SIZES.items())
+    }
+    rows: dict[str, dict[str, float]] = {}
+    for name in options.writer or WRITERS:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                rows[name] = measure(name, Path(folder), film, steps)
+            except ImportError as error:
+                print(f"{name}: not measured, {error}", file=sys.stderr)
     if options.json:
-        sys.stdout.write(json.dumps(result, indent=2) + "\n")
+        print(json.dumps({"seconds": options.seconds, "noise": options.noise, "writers": rows}, indent=2))
         return
-    for setup in SETUPS:
-        print(f"\n{setup}, noise {options.noise:g}: a frame through HDF5")
-        print(f"  {'codec':18} {'write ms':>9} {'read ms':>9} {'ratio':>7}")
-        for name, row in result["codecs"][setup].items():
-            print(f"  {name:18} {row['write_ms']:9.2f} {row['read_ms']:9.2f} {row['ratio']:7.2f}")
-        print("  the writer: " + ", ".join(f"{key} {value:.2f}" for key, value in result["writer"][setup].items()))
+    heads = ("frames/s", "CPU", "held p50", "p99", "max ms", "end s", "CPU all", "MB/min", "open ms", "16 frames ms")
+    keys = ("frames_per_s", "cpu_recording", "held_p50_ms", "held_p99_ms", "held_max_ms", "end_s", "cpu_whole")
+    keys += ("mb_per_minute", "open_ms", "segment_ms")
+    print(f"2 x 640x480 at 30 Hz, {options.seconds:g} s, noise {options.noise:g}\n")
+    print("| writer | " + " | ".join(heads) + " | lossless |")
+    print("|---|" + "---|" * (len(heads) + 1))
+    for name, row in rows.items():
+        cells = [f"{row[key]:.0%}" if key.startswith("cpu") else f"{row[key]:.{_digits(row[key])}f}" for key in keys]
+        print(f"| {name} | " + " | ".join(cells) + f" | {'yes' if row['lossless'] else 'no'} |")
+
+
+def _digits(value: float) -> int:
+    return 2 if value < 10 else 1 if value < 100 else 0
 
 
 if __name__ == "__main__":

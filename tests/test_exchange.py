@@ -158,3 +158,25 @@ def test_what_is_none_of_them(tmp_path: Path, recorded: list[Path]) -> None:
             detect(place)
     with pytest.raises(UsageError, match="does not exist"):
         detect(tmp_path / "nowhere")
+
+
+def test_a_rerun_file_that_ends_its_reader_is_refused(tmp_path: Path, recorded: list[Path]) -> None:
+    needs("rerun")
+    target = tmp_path / "one.rrd"
+    FORMATS["rerun"].write(recorded[:1], target, True)
+    data = bytearray(target.read_bytes())
+    del data[len(data) // 2 :]
+    data[100:2000] = bytes(1900)
+    target.write_bytes(data)
+    with pytest.raises(RecordingError, match="Rerun"):
+        bring_in(Workspace(tmp_path), target, detect(target), "one")
+
+
+def test_rerun_makes_one_file_of_one_recording(tmp_path: Path, recorded: list[Path]) -> None:
+    needs("rerun")
+    with pytest.raises(UsageError, match="holds one recording"):
+        FORMATS["rerun"].write(recorded, tmp_path / "all.rrd", True)
+    FORMATS["rerun"].write(recorded[:1], tmp_path / "one.rrd", True)
+    assert {path.name for path in tmp_path.iterdir()} == {"own", "one.rrd"}
+    with pytest.raises(UsageError, match="exists"):
+        FORMATS["rerun"].write(recorded[:1], tmp_path / "one.rrd", True)

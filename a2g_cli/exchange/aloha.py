@@ -17,6 +17,7 @@ from a2g_cli.exchange import hdf5, pictures
 from a2g_cli.exchange.incoming import Frames, Incoming, OwnWords, last_frame_as_goal, numbered, spec_for
 from a2g_cli.exchange.outgoing import building_folder, frames, one_robot, words
 from a2g_cli.recording import schema, storage
+from a2g_cli.recording.journal import deflate
 from a2g_cli.recording.reader import Recording
 
 RATE = 50.0
@@ -31,7 +32,7 @@ def recognises(source: Path) -> bool:
         if not h5py.is_hdf5(path):
             return False
         with storage.reading(path, "ALOHA episode"), storage.open_untrusted(path) as file:
-            return "action" in file and "observations" in file
+            return storage.holds(file, "action") and storage.holds(file, "observations")
     return False
 
 
@@ -81,7 +82,7 @@ def _write_one(recording: Recording, file: Any) -> None:
             f"observations/images/{camera}", shape, "u1", chunks=(1, height, width, 3), **_PACKED
         )
         for index, image in enumerate(frames(recording, camera, steps)):
-            film[index] = image
+            film.id.write_direct_chunk((index, 0, 0, 0), deflate(image))
         last = recording.frame(camera, -1)
         own.create_dataset(f"final/{camera}", data=last, chunks=last.shape, **_PACKED)
         storage.write_array(own, f"captured_at/{camera}", recording.captured_at(camera))
@@ -101,7 +102,7 @@ def read(source: Path, rate: float | None = None) -> Iterator[Incoming]:
     """
     for path in _episodes(source):
         with storage.reading(path, "ALOHA episode"), storage.open_untrusted(path) as file:
-            own = isinstance(file.get(_OWN, getlink=True), h5py.HardLink)
+            own = storage.holds(file, _OWN)
             yield _own(file) if own else _foreign(file, path, rate)
 
 

@@ -58,11 +58,11 @@ def group(file: Any, name: str) -> Any:
     """Return the group ``name``, reached without links. Raises KeyError, ValueError."""
     node = file
     for part in name.split("/"):
-        if part not in node:
+        if not storage.holds(node, part):
             raise KeyError(f"{name} is missing")
-        if not isinstance(node.get(part, getlink=True), h5py.HardLink) or not isinstance(node[part], h5py.Group):
-            raise ValueError(f"{name} is a link, or no group: a data set holds its own data")
         node = node[part]
+        if not isinstance(node, h5py.Group):
+            raise ValueError(f"{name} is not a group")
     return node
 
 

@@ -1,5 +1,11 @@
-"""Reads the ``.rrd`` files that ``rerun.py`` wrote: one of another program does not say which numbers are actions."""
+"""Reads the ``.rrd`` files that ``rerun.py`` wrote: one of another program does not say which numbers are actions.
 
+Rerun's reader ends the whole process over some damaged files. So a process of its own reads all of them first:
+``python -m a2g_cli.exchange.rerun_read FILE …``.
+"""
+
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +20,8 @@ from a2g_cli.exchange.rerun import CAPTURED, SUFFIX, TIMES, WORDS, library
 from a2g_cli.recording import schema, storage
 
 _MAX_FILE = 8 * 2**30
+_PATIENCE = 600
+"""Most that reading them may take [s]."""
 _BLOB, _NUMBERS, _TEXT = "EncodedImage:blob", "Scalars:scalars", "TextDocument:text"
 
 
@@ -37,14 +45,28 @@ def read(source: Path, rate: float | None = None) -> Iterator[Incoming]:
     """
     del rate
     library()
-    for path in _files(source):
+    paths = _files(source)
+    with storage.reading(source, "Rerun recording of a2g's"):
+        if any(path.stat().st_size > _MAX_FILE for path in paths):
+            raise ValueError("it is too large")
+        _try(paths)
+    for path in paths:
         with storage.reading(path, "Rerun recording of a2g's"):
-            yield _episode(path)
+            yield episode(path)
 
 
-def _episode(path: Path) -> Incoming:
-    if path.stat().st_size > _MAX_FILE:
-        raise ValueError("it is too large")
+def _try(paths: list[Path]) -> None:
+    command = [sys.executable, "-m", "a2g_cli.exchange.rerun_read", *(str(path.resolve()) for path in paths)]
+    try:
+        child = subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=False)  # noqa: S603 - our own
+    except subprocess.TimeoutExpired as error:
+        raise ValueError("Rerun does not come to an end with it") from error
+    if child.returncode:
+        raise ValueError(f"Rerun cannot read it (its process ended with {child.returncode})")
+
+
+def episode(path: Path) -> Incoming:
+    """Return the recording in one file, in this very process. Raises KeyError, TypeError, ValueError, or ends it."""
     entities = _entities(path)
     texts = entities.get(WORDS, {}).get(None)
     if not isinstance(texts, str):
@@ -119,3 +141,8 @@ def _picture(data: Any, size: tuple[int, int]) -> Image:
     if not isinstance(data, bytes):
         raise TypeError("no picture where one must stand")
     return pictures.decode(data, size)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        _entities(Path(name))

@@ -34,7 +34,7 @@ def recognises(source: Path) -> bool:
     for path in _files(source)[:1]:
         if h5py.is_hdf5(path):
             with storage.reading(path, "data set"), storage.open_untrusted(path) as file:
-                return schema.MARK not in file.attrs and isinstance(file.get("data", getlink=True), h5py.HardLink)
+                return schema.MARK not in file.attrs and storage.holds(file, "data")
     return False
 
 
@@ -92,7 +92,7 @@ def read(source: Path, rate: float | None = None) -> Iterator[Incoming]:
                 raise KeyError("it has no demo")
             for name in sorted(names, key=lambda name: int(name[5:])):
                 demo = hdf5.group(data, name)
-                own = isinstance(demo.get(_OWN, getlink=True), h5py.HardLink)
+                own = storage.holds(demo, _OWN)
                 yield _own(demo) if own else _foreign(demo, name, path, environment, rate)
 
 
@@ -186,7 +186,7 @@ def _foreign(demo: Any, name: str, source: Path, environment: dict[str, Any], ra
     sizes = {camera: (int(film.shape[1]), int(film.shape[2])) for camera, film in seen.films.items()}
     last: Frames = {}
     joints = np.concatenate([*seen.numbers.values(), np.zeros((steps, 0), np.float32)], axis=1)
-    if "next_obs" in demo:
+    if storage.holds(demo, "next_obs"):
         after = _observed(demo, "next_obs", steps)
         last = {camera: np.asarray(after.films[camera][-1], np.uint8) for camera in seen.films}
         ends = [after.numbers[key][-1:] for key in seen.numbers]
@@ -210,7 +210,7 @@ def _foreign(demo: Any, name: str, source: Path, environment: dict[str, Any], ra
         if last:
             yield last
 
-    reached = bool(hdf5.numbers(demo, "rewards", steps).flat[-1] > 0) if "rewards" in demo else None
+    reached = bool(hdf5.numbers(demo, "rewards", steps).flat[-1] > 0) if storage.holds(demo, "rewards") else None
     times = np.arange(len(joints)) / hertz
     return Incoming(
         spec,

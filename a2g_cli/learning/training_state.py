@@ -81,7 +81,7 @@ class TrainingState:
                 facts.get("losses", {}),
                 facts.get("evaluations", []),
             )
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise CheckpointError(f"{path} is not a training state: {error}. Remove it to start again.") from error
 
 

@@ -219,7 +219,7 @@ def _check_kind(path: Path) -> None:
 def _version(file: Any) -> int:
     if schema.MARK in file.attrs:
         return storage.integer_attribute(file, schema.MARK)
-    if "data" in file:
+    if "data" in list(file):
         raise ValueError("it is not one episode of a2g's (a session's index, or another program's data set)")
     raise ValueError(f"it is an HDF5 file of another kind, without the attribute {schema.MARK!r}")
 

@@ -240,13 +240,24 @@ def plain(file: Any, name: str) -> Any:
     return node
 
 
+def holds(node: Any, name: str) -> bool:
+    """Whether the group ``node`` has a member ``name`` of its own. Raises ValueError for a link.
+
+    ``name in node`` would follow a link to find out, and so open whatever file an external link names.
+    """
+    links, encoded = node.id.links, name.encode("utf-8")
+    if not links.exists(encoded):
+        return False
+    if links.get_info(encoded).type != h5py.h5l.TYPE_HARD:
+        raise ValueError(f"{name} is a link: a recording holds its own data")
+    return True
+
+
 def _located(file: Any, name: str) -> Any:
     node = file
     for part in name.split("/"):
-        if part not in node:
+        if not isinstance(node, h5py.Group) or not holds(node, part):
             raise KeyError(f"{name} is missing")
-        if not isinstance(node.get(part, getlink=True), h5py.HardLink):
-            raise ValueError(f"{name} is a link: a recording holds its own data")
         node = node[part]
     if not isinstance(node, h5py.Dataset):
         raise ValueError(f"{name} is not a dataset")
@@ -288,9 +299,9 @@ def _check_storage(name: str, dataset: Any) -> None:
 
 def members(file: Any, name: str) -> list[str]:
     """Return the names in the group ``name``, none when there is no such group. Raises ValueError for a link."""
-    if name not in file:
+    if not holds(file, name):
         return []
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Group):
+    if not isinstance(file[name], h5py.Group):
         raise ValueError(f"{name} is not a group")
     return list(file[name])
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from a2g_cli.errors import RecordingError
@@ -35,10 +36,16 @@ def problems(path: Path) -> list[str]:
 
 def _view(file: Any, name: str, target: str, begin: int, steps: int) -> Iterator[str]:
     """``name`` must show rows ``[begin : begin + steps]`` of ``target``, in this file."""
-    if name not in file:
-        yield f"{name} is missing"
+    node = file
+    for part in name.split("/"):  # step by step: a link would lead out of the file
+        if not isinstance(node, h5py.Group) or not storage.holds(node, part):
+            yield f"{name} is missing"
+            return
+        node = node[part]
+    view, rows = node, file[target]
+    if not isinstance(view, h5py.Dataset):
+        yield f"{name} is not a dataset"
         return
-    view, rows = file[name], file[target]
     if not view.is_virtual or [(s.file_name, s.dset_name.strip("/")) for s in view.virtual_sources()] != [
         (".", target)
     ]:

@@ -1,0 +1,167 @@
+"""Every reader of files from elsewhere, each with a sound example to spoil. A new reader joins by a line in ``TARGETS``."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from exchange_examples import aloha_file, in_memory, robomimic_file
+from recording_examples import SPEC, episode, extend, goal, start
+
+from a2g_cli.episode import Outcome
+from a2g_cli.exchange import aloha, formats, lerobot, lerobot_read, rerun, rerun_read, robomimic
+from a2g_cli.exchange.importing import bring_in
+from a2g_cli.goals import load_goal, save_goal
+from a2g_cli.recording import storage
+from a2g_cli.recording.assemble import assemble
+from a2g_cli.recording.reader import read_episode
+from a2g_cli.recording.views import problems
+from a2g_cli.recording.writer import write_episode
+from a2g_cli.workspace import Workspace
+
+EARLY = (aloha, lerobot_read, rerun_read)
+"""Imported by the formats when they are first asked for, which would be while a reader is watched."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One reader."""
+
+    name: str
+    make: Callable[[Path], object]
+    """Writes a sound example into a folder."""
+    read: Callable[[Path], object]
+    """Reads what stands in that folder, all of it. May raise A2GError, nothing else."""
+    spoil: tuple[str, ...] = ("**/*",)
+    """Which files a case may spoil."""
+    isolated: bool = False
+    """The program calls it in a process of its own: a crash there is told to the user, and ends nothing."""
+    torch: bool = False
+    """Needs torch, which takes seconds to import and gigabytes of address space."""
+
+
+def _recording(folder: Path) -> Path:
+    return write_episode(folder / "a.hdf5", SPEC, episode(4))
+
+
+def _partial(folder: Path) -> None:
+    writer = start(folder / "a.hdf5")
+    extend(writer, 4)
+    writer.abandon()
+
+
+def _salvage(folder: Path) -> None:
+    assemble(folder / "a.hdf5.partial", folder / "made.hdf5", Outcome(None, "none", "salvaged"))
+    read_episode(folder / "made.hdf5")
+
+
+def _import(source: Path) -> None:
+    bring_in(Workspace(source.parent / "workspace"), source, formats.detect(source), "it")
+
+
+def _rerun(folder: Path) -> None:
+    """What ``rerun_read.read`` does, without the process that reads each file before."""
+    path = folder / "set" / "episode-0000.rrd"
+    with storage.reading(path):
+        in_memory(rerun_read.episode(path))
+
+
+def _exported(module, name: str) -> Callable[[Path], object]:
+    def make(folder: Path) -> None:
+        module.write([_recording(folder)], folder / name)
+        (folder / "a.hdf5").unlink()
+
+    return make
+
+
+def _goal(folder: Path) -> Path:
+    return save_goal(Workspace(folder), goal())
+
+
+def _toml(folder: Path) -> None:
+    text = '[robot]\ndriver = "sim"\nscene = "place"\nrates = [1, 2.5]\n[camera.front]\nsize = {w = 64, h = 64}\n'
+    (folder / "a2g.toml").write_text(text)
+
+
+# -- those that need torch ----------------------------------------------------------------------------------------------
+
+
+def _checkpoint(folder: Path) -> None:
+    from policy_examples import network
+
+    from a2g_cli.policy import checkpoint
+
+    checkpoint.save(network(), folder, "# card\n", {"arrived_below": 2.2})
+
+
+def _load_checkpoint(folder: Path) -> None:
+    from a2g_cli.policy import checkpoint
+
+    checkpoint.load(folder)
+    checkpoint.arrived_below(folder)
+    checkpoint.fingerprint(folder)
+
+
+def _adapter(folder: Path) -> None:
+    import torch
+    from cli_examples import shelve
+    from safetensors.torch import save_file
+
+    made = shelve(folder, "adapter-001")
+    weights = {f"base_model.model.x.lora_{part}.weight": torch.zeros(2, 4) for part in "AB"}
+    save_file(weights, made / "adapter_model.safetensors")
+    (folder / "adapters" / "active.json").write_text(json.dumps({"history": ["adapter-001", "none", "adapter-001"]}))
+
+
+def _load_adapter(folder: Path) -> None:
+    from a2g_cli.policy import adapter
+    from a2g_cli.policy.shelf import Shelf
+
+    shelf = Shelf(Workspace(folder))
+    shelf.active()
+    found = shelf.get("adapter-001")
+    adapter.weights(found)
+    found.fingerprint  # noqa: B018 - reads
+
+
+def _state(folder: Path) -> None:
+    import torch
+
+    from a2g_cli.learning.training_state import TrainingState
+
+    TrainingState("world", 3, 1.5, {"seed": 0}, {"model.x": torch.zeros(3)}, {"a": 0.5}, []).write(
+        folder / "state.safetensors"
+    )
+
+
+def _read_state(folder: Path) -> None:
+    from a2g_cli.learning.training_state import TrainingState
+
+    TrainingState.read(folder / "state.safetensors")
+
+
+HDF5 = ("*.hdf5",)
+
+TARGETS = (
+    Target("recording", _recording, lambda folder: read_episode(folder / "a.hdf5")),
+    Target("recording's views", _recording, lambda folder: problems(folder / "a.hdf5"), isolated=True),
+    Target("partial", _partial, _salvage),
+    Target("goal", _goal, lambda folder: load_goal(Workspace(folder), "cup-on-plate")),
+    Target("a2g.toml", _toml, lambda folder: Workspace(folder).settings()),
+    Target("robomimic", lambda folder: robomimic_file(folder / "a.hdf5"), lambda folder: _import(folder / "a.hdf5")),
+    Target("robomimic of ours", _exported(robomimic, "x.hdf5"), lambda folder: _import(folder / "x.hdf5")),
+    Target(
+        "aloha", lambda folder: aloha_file(folder / "episode_0.hdf5"), lambda folder: _import(folder / "episode_0.hdf5")
+    ),
+    Target(
+        "aloha packed",
+        lambda folder: aloha_file(folder / "episode_0.hdf5", compress=True),
+        lambda folder: _import(folder / "episode_0.hdf5"),
+    ),
+    Target("aloha of ours", _exported(aloha, "set"), lambda folder: _import(folder / "set")),
+    Target("lerobot", _exported(lerobot, "set"), lambda folder: _import(folder / "set")),
+    Target("rerun", _exported(rerun, "set"), _rerun, isolated=True),
+    Target("checkpoint", _checkpoint, _load_checkpoint, ("config.json", "model.safetensors"), torch=True),
+    Target("adapter", _adapter, _load_adapter, torch=True),
+    Target("training state", _state, _read_state, torch=True),
+)
