@@ -1,5 +1,6 @@
 """Recordings to other programs' formats and back, and other programs' recordings in."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -76,8 +77,6 @@ def test_an_export_never_overwrites_and_leaves_nothing_of_a_failure(
 
 
 def test_one_data_set_holds_one_robot(tmp_path: Path, recorded: list[Path]) -> None:
-    from dataclasses import replace
-
     other = replace(SPEC, rate=20.0)
     strange = write_episode(tmp_path / "own" / "strange.hdf5", other, episode(2))
     for name in ("robomimic", "lerobot", "aloha"):
@@ -180,3 +179,23 @@ def test_rerun_makes_one_file_of_one_recording(tmp_path: Path, recorded: list[Pa
     assert {path.name for path in tmp_path.iterdir()} == {"own", "one.rrd"}
     with pytest.raises(UsageError, match="exists"):
         FORMATS["rerun"].write(recorded[:1], tmp_path / "one.rrd", True)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_names_that_other_programs_would_trip_over(tmp_path: Path, name: str) -> None:
+    needs(name)
+    odd = replace(
+        SPEC,
+        action_names=("x",),
+        action_units=("m",),
+        action_low=(-1.0,),
+        action_high=(1.0,),
+        proprioception_names=(),
+        proprioception_units=(),
+        cameras={"left hand (new)": (10, 6), "é {0}": (8, 8)},
+    )
+    path = write_episode(tmp_path / "own" / "a.hdf5", odd, episode(3, 0, odd))
+    target = tmp_path / TARGETS[name]
+    FORMATS[name].write([path], target, True)
+    (again,) = bring_in(Workspace(tmp_path), target, FORMATS[name], "back").session.recordings()
+    assert same(read_episode(again), read_episode(path))

@@ -83,12 +83,12 @@ def _log(rr: Any, stream: Any, recording: Recording) -> None:
     told = json.dumps(words(recording))
     stream.log(WORDS, rr.TextDocument(told, media_type="application/json"), static=True)
     for camera, image in recording.goal.images.items():
-        stream.log(f"goal/{camera}", _picture(rr, image), static=True)
+        stream.log(["goal", camera], _picture(rr, image), static=True)
     for entity, names in (("action", spec.action_names), ("proprioception", spec.proprioception_names)):
         if names:
             stream.log(entity, rr.SeriesLines(names=list(names)), static=True)
     times = recording.times
-    captured = np.stack([recording.captured_at(camera) for camera in recording.cameras], axis=1)
+    captured = np.stack([*(recording.captured_at(camera) for camera in recording.cameras), times], axis=1)[:, :-1]
     rows: dict[str, Any] = {
         "proprioception": recording.proprioception,
         TIMES: times[:, None],
@@ -103,7 +103,7 @@ def _log(rr: Any, stream: Any, recording: Recording) -> None:
         if np.isfinite(time):
             stream.set_time("robot", duration=float(time))
         for camera, film in films.items():
-            stream.log(f"camera/{camera}", _picture(rr, next(film)))
+            stream.log(["camera", camera], _picture(rr, next(film)))
         for entity, values in rows.items():
             if step < len(values) and values.shape[1]:
                 stream.log(entity, rr.Scalars(values[step].astype(np.float64)))

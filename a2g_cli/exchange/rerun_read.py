@@ -80,7 +80,7 @@ def episode(path: Path) -> Incoming:
     spec = told.spec
     steps = len(entities["action"])
     width, joints, cameras = len(spec.action_names), len(spec.proprioception_names), list(spec.cameras)
-    captured = _rows(entities, CAPTURED, steps + 1, len(cameras))
+    captured = _rows(entities, CAPTURED, steps + 1, len(cameras)) if cameras else np.zeros((steps + 1, 0))
     films = {camera: entities[f"camera/{camera}"] for camera in cameras}
 
     def moments() -> Iterator[Frames]:
@@ -116,7 +116,7 @@ def _entities(path: Path) -> dict[str, dict[int | None, Any]]:
             continue
         steps = [None] * batch.num_rows if chunk.is_static else batch.column("step").to_pylist()
         column = batch.column(kept)
-        own = found.setdefault(chunk.entity_path.strip("/"), {})
+        own = found.setdefault(chunk.entity_path.strip("/").replace("\\", ""), {})  # as Rerun escapes names
         for row, step in enumerate(steps):
             own[step] = _value(kept, column[row])
     return found

@@ -198,11 +198,14 @@ def env_args(spec: RobotSpec, provenance: Provenance) -> str:
 
 
 def check_keys(what: str, names: Sequence[str]) -> None:
-    """Raise RecordingError unless every name may be a key in the file: not empty, no ``/``, not ``.`` or ``..``."""
+    """Raise RecordingError unless every name may be a key in the file: not empty, no ``/`` or ``%``, not ``.`` or ``..``.
+
+    HDF5 takes ``%`` in the name of what a view shows for a number to fill in, and fails when the episode is over.
+    """
     for name in names:
-        if not name or "/" in name or "\0" in name or name in {".", ".."} or len(name) > 200:
+        if not name or set(name) & set("/%\0") or name in {".", ".."} or len(name) > 200:
             raise RecordingError(
-                f"{name!r} cannot name a {what} in a recording: no '/', not empty, at most 200 letters."
+                f"{name!r} cannot name a {what} in a recording: no '/' or '%', not empty, at most 200 letters."
             )
 
 
