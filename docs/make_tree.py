@@ -15,7 +15,10 @@ BESIDE = (
     ("adapters/", "LoRA adapters (README.md says what is what)"),
     ("recordings/", "goals and sessions (README.md is the HDF5 schema)"),
     ("tests/", "invariants, contracts and real runs; test_<module>.py mirrors the package"),
-    ("docs/", "formats.md: other programs; lab-notes.md: experiments, failures too; the scripts that make this page's tree and picture"),
+    (
+        "docs/",
+        "formats.md; lab-notes.md: experiments, failures too; the scripts that make this page's tree and picture",
+    ),
 )
 
 

@@ -111,7 +111,18 @@ def test_a_module_imports_only_what_stands_above_it(sources: tuple[str, ...]) ->
 
 def test_every_module_has_a_place_in_the_layering() -> None:
     # What is left is the command line, which may use everything.
-    top = ("app", "__main__", "options", "commands", "catalogue", "finish", "improving", "pretraining", "exchanging", "checkpoints")
+    top = (
+        "app",
+        "__main__",
+        "options",
+        "commands",
+        "catalogue",
+        "finish",
+        "improving",
+        "pretraining",
+        "exchanging",
+        "checkpoints",
+    )
     placed = {name for sources in LAYERS for name in named(*sources)}
     assert [name for name in modules() if name not in placed and name != PACKAGE and not within(name, *top)] == []
 
