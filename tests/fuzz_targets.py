@@ -15,8 +15,10 @@ from a2g_cli.goals import load_goal, save_goal
 from a2g_cli.recording import storage
 from a2g_cli.recording.assemble import assemble
 from a2g_cli.recording.reader import read_episode
+from a2g_cli.recording.sessions import Session
 from a2g_cli.recording.views import problems
 from a2g_cli.recording.writer import write_episode
+from a2g_cli.session.progress import Progress, Round, Working, load
 from a2g_cli.workspace import Workspace
 
 EARLY = (aloha, lerobot_read, rerun_read)
@@ -76,6 +78,12 @@ def _exported(module, name: str) -> Callable[[Path], object]:
 
 def _goal(folder: Path) -> Path:
     return save_goal(Workspace(folder), goal())
+
+
+def _progress(folder: Path) -> None:
+    made = Round(4, 4, 1.5, 2.5, True, "adapter-001", "it arrived more often", 2, 0.5)
+    rounds = [Working("none", ["episode-0000"], "adapter-001", ["episode-0001"], made), Working("adapter-001")]
+    Progress(Session(folder), {"seed": 0}, {"before": {}}, rounds).save()
 
 
 def _toml(folder: Path) -> None:
@@ -147,6 +155,7 @@ TARGETS = (
     Target("recording's views", _recording, lambda folder: problems(folder / "a.hdf5"), isolated=True),
     Target("partial", _partial, _salvage),
     Target("goal", _goal, lambda folder: load_goal(Workspace(folder), "cup-on-plate")),
+    Target("progress", _progress, lambda folder: load(Session(folder))),
     Target("a2g.toml", _toml, lambda folder: Workspace(folder).settings()),
     Target("robomimic", lambda folder: robomimic_file(folder / "a.hdf5"), lambda folder: _import(folder / "a.hdf5")),
     Target("robomimic of ours", _exported(robomimic, "x.hdf5"), lambda folder: _import(folder / "x.hdf5")),
