@@ -1,6 +1,7 @@
 """``a2g recordings export`` and ``import`` as a user types them, and ``a2g pretrain`` on what came from elsewhere."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,14 @@ def test_a_base_from_a_folder_of_demonstrations_made_elsewhere(tmp_path: Path, f
     assert ask(tmp_path, *words)["hash"] == document["hash"]
     if form == "robomimic":
         assert ask(tmp_path, "pretrain", session, *QUICK, "--out", tmp_path / "run")["hash"] == document["hash"]
+
+
+@pytest.mark.parametrize(("form", "module"), [("lerobot", "pyarrow"), ("rerun", "rerun")])
+def test_a_library_that_is_missing_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, module: str
+) -> None:
+    record(tmp_path)
+    monkeypatch.setitem(sys.modules, module, None)
+    words = ("recordings", "export", "monday", "--format", form, "--out", tmp_path / "set")
+    assert f"pip install 'a2g[{form}]'" in refused(tmp_path, *words, code=1)
+    assert not (tmp_path / "set").exists()

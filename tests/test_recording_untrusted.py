@@ -1,6 +1,7 @@
 """A file from anywhere: an explanation in one line, never a traceback, never a wrong number."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,11 @@ CHANGES: list[tuple[str, Callable[[Any], None], str]] = [
     ("no-actions", _replace("data/demo_0/actions", data=np.zeros((0, 3), np.float32)), "it has 0 actions"),
     ("text-actions", _replace("data/demo_0/actions", data=["a"] * 6), "not float32"),
     ("bomb", _replace("frames/front", shape=SHAPE, dtype="u1", chunks=(1, 24, 32, 3), compression="gzip"), "claims"),
+    (
+        "big-chunk",
+        _replace("times", data=np.zeros(7), chunks=(2**24,), maxshape=(None,), compression="gzip"),
+        "stored in pieces of 134217728 bytes",
+    ),
     ("one-chunk", _replace("frames/front", data=np.ones(SHAPE, "u1"), chunks=SHAPE), "frame by frame"),
     (
         "plugin",
@@ -185,6 +191,16 @@ def test_a_file_that_contradicts_itself(tmp_path: Path, sound: bytes, change, ex
     with h5py.File(path, "r+") as file:
         change(file)
     assert expected in refused(path)
+
+
+def test_a_link_is_not_followed_to_tell_what_it_is(tmp_path: Path, sound: bytes) -> None:
+    path, trap = tmp_path / "a.hdf5", tmp_path / "trap.hdf5"
+    os.mkfifo(trap)  # whoever opens it waits for ever
+    for name in ("data", "times", "frames/front", "goal", "data/demo_0/actions", "captured_at"):
+        path.write_bytes(sound)
+        with h5py.File(path, "r+") as file:
+            _link(name, h5py.ExternalLink(str(trap), "x"))(file)
+        assert "is a link" in refused(path)
 
 
 def test_ten_million_steps_that_are_not_there_cost_nothing(tmp_path: Path, sound: bytes) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from a2g_cli.episode import Image
-from a2g_cli.errors import RecordingError, UsageError
+from a2g_cli.errors import UsageError
 from a2g_cli.exchange.incoming import own_words
 from a2g_cli.recording import storage
 from a2g_cli.recording.reader import Recording
@@ -50,6 +50,12 @@ def words(recording: Recording) -> dict[str, str]:
     return own_words(recording.goal, recording.provenance, recording.outcome, recording.spec, recording.created_at)
 
 
+def check_free(target: Path) -> None:
+    """Raise UsageError where there is something at ``target``."""
+    if target.exists():
+        raise UsageError(f"{target} exists: choose another --out. An export never overwrites.")
+
+
 @contextmanager
 def building_folder(target: Path) -> Iterator[Path]:
     """Give a folder to fill; when the block ends it is renamed to ``target``, and if it fails nothing is left.
@@ -58,17 +64,15 @@ def building_folder(target: Path) -> Iterator[Path]:
         UsageError: ``target`` exists.
         RecordingError: the disk refuses.
     """
-    if target.exists():
-        raise UsageError(f"{target} exists: choose another --out. An export never overwrites.")
+    check_free(target)
     building = target.with_name(f".{target.name}.building")
+    with storage.writing(target):
+        with suppress(FileNotFoundError):
+            shutil.rmtree(building)  # what an interrupted export left
+        building.mkdir(parents=True)
     try:
-        with storage.writing(target):
-            building.mkdir(parents=True)
         yield building
         with storage.writing(target):
             building.rename(target)
-    except FileExistsError as error:
-        raise RecordingError(f"{building} is in the way: remove what an interrupted export left.") from error
     finally:
-        with suppress(OSError):
-            shutil.rmtree(building)
+        shutil.rmtree(building, ignore_errors=True)

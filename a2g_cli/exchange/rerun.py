@@ -7,6 +7,7 @@ clock. A Rerun file says nothing of what its entities mean, so that only these n
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from a2g_cli.episode import Image
 from a2g_cli.errors import A2GError, UsageError
-from a2g_cli.exchange.outgoing import building_folder, frames, words
+from a2g_cli.exchange.outgoing import building_folder, check_free, frames, words
 from a2g_cli.exchange.pictures import png
 from a2g_cli.recording import storage
 from a2g_cli.recording.reader import Recording
@@ -56,19 +57,21 @@ def write(paths: Sequence[Path], target: Path, lossless: bool = True) -> list[st
         return []
     if len(paths) > 1:
         raise UsageError(f"one {SUFFIX} holds one recording, here are {len(paths)}: give --out a folder's name.")
-    with building_folder(target.with_name(f"{target.name}.folder")) as folder:
-        if target.exists():
-            raise UsageError(f"{target} exists: choose another --out. An export never overwrites.")
-        _write_one(rr, paths[0], folder / target.name)
+    check_free(target)
+    building = target.with_name(f".{target.name}.building")
+    try:
+        _write_one(rr, paths[0], building)
         with storage.writing(target):
-            (folder / target.name).rename(target)
-    with storage.writing(target):
-        target.with_name(f"{target.name}.folder").rmdir()
+            building.rename(target)
+    finally:
+        with suppress(OSError):
+            building.unlink(missing_ok=True)
     return []
 
 
 def _write_one(rr: Any, path: Path, target: Path) -> None:
     with Recording(path) as recording, storage.writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
         stream = rr.RecordingStream(APPLICATION, recording_id=f"{path.parent.name}-{path.stem}")
         stream.save(str(target))
         try:

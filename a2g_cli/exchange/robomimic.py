@@ -15,7 +15,7 @@ import numpy as np
 from a2g_cli.episode import Outcome, Provenance, Vector
 from a2g_cli.exchange import hdf5
 from a2g_cli.exchange.incoming import Frames, Incoming, OwnWords, last_frame_as_goal, numbered, spec_for
-from a2g_cli.exchange.outgoing import one_robot, words
+from a2g_cli.exchange.outgoing import check_free, one_robot, words
 from a2g_cli.recording import schema, storage
 from a2g_cli.recording.assemble import add_judgement, add_views
 from a2g_cli.recording.reader import Recording
@@ -51,6 +51,7 @@ def write(paths: Sequence[Path], target: Path, lossless: bool = True) -> list[st
         A2GError: recordings of different robots, one cannot be read, ``target`` exists, or the disk refuses.
     """
     del lossless
+    check_free(target)
     one_robot(paths)
     total, successes = 0, []
     with storage.creating(target) as file:
