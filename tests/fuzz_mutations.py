@@ -9,6 +9,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from fuzz_sealed import spoil_headers
 
 NUMBERS = (0, 1, -1, 2, 127, 255, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, -(2**63), 10**30)
 TEXTS = (
@@ -47,7 +48,7 @@ def spoil(path: Path, rng: random.Random, trap: Path) -> str:
     if path.suffix == ".json":
         choices = [_bytes, _document, _document, _document]
     elif path.suffix == ".hdf5":
-        choices = [_bytes, _structure, _structure, _structure]
+        choices = [_bytes, _structure, _structure, _sealed]
     elif path.suffix == ".partial":
         choices = [_bytes, _records, _records]
     elif path.suffix == ".safetensors":
@@ -193,6 +194,11 @@ def _records(path: Path, rng: random.Random) -> str:
     packed = b"".join(head.pack(len(one), zlib.crc32(one)) + one for one in records)
     path.write_bytes(data[: data.index(b"\n") + 1] + packed)
     return f"record {index} {kind}"
+
+
+def _sealed(path: Path, rng: random.Random) -> str:
+    # Files of the oldest layout, which h5py writes unless told otherwise, have no checksums: any bytes will do.
+    return spoil_headers(path, rng) or _bytes(path, rng)
 
 
 # -- HDF5 ---------------------------------------------------------------------------------------------------------------

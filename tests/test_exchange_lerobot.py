@@ -84,6 +84,9 @@ def test_what_lerobot_wrote_is_imported(folder: Path) -> None:
             assert set(moment.images["wrist"].reshape(-1)) == {shade}  # a PNG in the Parquet file
         assert one.goal.name == "stack the cups"
         assert abs(float(one.goal.images["front"].mean()) - shade) <= 2
+    slower = next(lerobot_read.read(folder / "theirs", 5.0))
+    assert slower.spec.rate == 5
+    assert abs(float(slower.goal.images["front"].mean()) - 100) <= 2  # the film's times are the film's
 
 
 def _changed(root: Path, **values: Any) -> None:
@@ -97,7 +100,7 @@ def _changed(root: Path, **values: Any) -> None:
         ({"codebase_version": "v2.1"}, "LeRobot's own converter"),
         ({"data_path": "../../{chunk_index.__class__}"}, "default names"),
         ({"features": []}, "not an object"),
-        ({"fps": 0}, "rate of 0"),
+        ({"fps": 0}, "0.0 frames a second"),
         (
             {"features": {"action": {"dtype": "float32", "shape": [1 << 40], "names": None}}},
             "a whole number must stand",

@@ -84,12 +84,14 @@ class _Dataset:
         self.actions = _names(features["action"], "action")
         state = features.get("observation.state")
         self.joints = () if state is None else _names(state, "state")
-        fps = rate if rate is not None else float(information["fps"])
+        self._fps = float(information["fps"])  # the films', whatever the control rate is said to be
+        if not (np.isfinite(self._fps) and self._fps > 0):
+            raise ValueError(f"{self._fps} frames a second")
         self.robot = str(information.get("robot_type") or "unknown")
         sizes = {camera.name: camera.size for camera in self.cameras}
         if len(sizes) != len(self.cameras):
             raise ValueError("two cameras of one name")
-        self.spec = spec_for(f"lerobot:{self.robot}", self.actions, self.joints, sizes, fps)
+        self.spec = spec_for(f"lerobot:{self.robot}", self.actions, self.joints, sizes, rate or self._fps)
         self._read: tuple[Path, Any] | None = None
 
     def entries(self) -> Iterator[dict[str, Any]]:
@@ -237,7 +239,7 @@ class _Dataset:
     def _last(self, camera: _Camera, entry: dict[str, Any], data: Path, number: int, steps: int) -> Image:
         if camera.video:
             path = self._inside(VIDEO, entry, f"videos/{camera.key}", video_key=camera.key)
-            start = float(entry[f"videos/{camera.key}/from_timestamp"]) + (steps - 1) / self.spec.rate
+            start = float(entry[f"videos/{camera.key}/from_timestamp"]) + (steps - 1) / self._fps
             return next(read_mp4(path, start, 1, camera.size))
         image = None
         for image in self._stills(camera, data, number):  # noqa: B007 - the last is wanted

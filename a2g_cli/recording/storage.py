@@ -292,6 +292,11 @@ def _check_storage(name: str, dataset: Any) -> None:
     ratio = _MOST_DEFLATE_CAN if filters & {_DEFLATE, _LZF} else 1
     if dataset.nbytes > ratio * dataset.id.get_storage_size():
         raise ValueError(f"{name} claims {dataset.nbytes} bytes, {dataset.id.get_storage_size()} are stored")
+    # HDF5 finds chunks by the size that a data set may grow to, and does not survive every lie about it.
+    if any(most != size for most, size in zip(dataset.maxshape, dataset.shape, strict=True) if most is not None) or (
+        None in dataset.maxshape[1:]
+    ):
+        raise ValueError(f"{name} has shape {dataset.shape} and may grow to {dataset.maxshape}")
     # One number brings its whole chunk into memory, and a chunk may be far larger than what is stored in it.
     if dataset.chunks and (size := math.prod(dataset.chunks) * dataset.dtype.itemsize) > max(_CHUNK, dataset.nbytes):
         raise ValueError(f"{name} is stored in pieces of {size} bytes")
