@@ -20,10 +20,10 @@ from a2g_cli.exchange.incoming import (
     Incoming,
     OwnWords,
     last_frame_as_goal,
-    numbered,
     spec_for,
 )
 from a2g_cli.exchange.lerobot import DATA, OWN, SIDE, VERSION, VIDEO, arrow
+from a2g_cli.exchange.lerobot_columns import Camera, cameras, flat, matrix, names, whole
 from a2g_cli.exchange.videos import read_mp4
 from a2g_cli.recording import schema, storage
 
@@ -34,14 +34,6 @@ _MAX_PICTURE = 64 * 2**20
 
 _Rows = dict[str, NDArray[Any]]
 """Column -> (T, …): the numbers of one episode."""
-
-
-@dataclass(frozen=True)
-class _Camera:
-    name: str
-    key: str
-    size: tuple[int, int]
-    video: bool
 
 
 def recognises(source: Path) -> bool:
@@ -80,10 +72,10 @@ class _Dataset:
             raise TypeError("features that are not an object")
         if information.get("data_path") != DATA or information.get("video_path") not in {VIDEO, None}:
             raise ValueError("its files do not have LeRobot's default names")
-        self.cameras = _cameras(features)
-        self.actions = _names(features["action"], "action")
+        self.cameras = cameras(features)
+        self.actions = names(features["action"], "action")
         state = features.get("observation.state")
-        self.joints = () if state is None else _names(state, "state")
+        self.joints = () if state is None else names(state, "state")
         self._fps = float(information["fps"])  # the films', whatever the control rate is said to be
         if not (np.isfinite(self._fps) and self._fps > 0):
             raise ValueError(f"{self._fps} frames a second")
@@ -102,7 +94,7 @@ class _Dataset:
 
     def episode(self, entry: dict[str, Any]) -> Incoming:
         """Return the episode of an entry, all of it where a2g wrote it."""
-        number = _whole(entry["episode_index"])
+        number = whole(entry["episode_index"])
         data = self._inside(DATA, entry, "data")
         rows = self._rows(data, number)
         steps = len(rows["action"])
@@ -187,7 +179,7 @@ class _Dataset:
         return schema.from_json(path.read_text(encoding="utf-8"))
 
     def _inside(self, pattern: str, entry: dict[str, Any], prefix: str, **more: str) -> Path:
-        chunk, file = _whole(entry[f"{prefix}/chunk_index"]), _whole(entry[f"{prefix}/file_index"])
+        chunk, file = whole(entry[f"{prefix}/chunk_index"]), whole(entry[f"{prefix}/file_index"])
         return self.root / pattern.format(chunk_index=chunk, file_index=file, **more)
 
     def _table(self, path: Path, wanted: Any) -> Any:
@@ -215,28 +207,28 @@ class _Dataset:
             pictured = {camera.key for camera in self.cameras}
             self._read = (path, self._table(path, lambda name: name not in pictured))
         table = self._read[1]
-        mine = np.flatnonzero(_flat(table, "episode_index") == number)
+        mine = np.flatnonzero(flat(table, "episode_index") == number)
         widths = {"action": len(self.actions), f"{OWN}action_requested": len(self.actions)}
         widths["observation.state"] = len(self.joints)
         found = {}
         for name in table.column_names:
             if widths.get(name):
-                found[name] = _matrix(table, name, widths[name])[mine].astype(np.float32)
+                found[name] = matrix(table, name, widths[name])[mine].astype(np.float32)
             elif name == "timestamp" or name.startswith((OWN, "next.")):
-                found[name] = _flat(table, name)[mine].astype(np.float64)
+                found[name] = flat(table, name)[mine].astype(np.float64)
         for name in ("action", "timestamp", *(("observation.state",) if self.joints else ())):
             if name not in found:
                 raise KeyError(f"the column {name} is missing")
         return found
 
-    def _film(self, camera: _Camera, entry: dict[str, Any], data: Path, number: int, steps: int) -> Iterator[Image]:
+    def _film(self, camera: Camera, entry: dict[str, Any], data: Path, number: int, steps: int) -> Iterator[Image]:
         if camera.video:
             path = self._inside(VIDEO, entry, f"videos/{camera.key}", video_key=camera.key)
             start = float(entry[f"videos/{camera.key}/from_timestamp"])
             return read_mp4(path, start, steps, camera.size)
         return self._stills(camera, data, number)
 
-    def _last(self, camera: _Camera, entry: dict[str, Any], data: Path, number: int, steps: int) -> Image:
+    def _last(self, camera: Camera, entry: dict[str, Any], data: Path, number: int, steps: int) -> Image:
         if camera.video:
             path = self._inside(VIDEO, entry, f"videos/{camera.key}", video_key=camera.key)
             start = float(entry[f"videos/{camera.key}/from_timestamp"]) + (steps - 1) / self._fps
@@ -248,7 +240,7 @@ class _Dataset:
             raise ValueError(f"{camera.key} has no picture")
         return image
 
-    def _stills(self, camera: _Camera, data: Path, number: int) -> Iterator[Image]:
+    def _stills(self, camera: Camera, data: Path, number: int) -> Iterator[Image]:
         """Yield the pictures of one episode that stand in the Parquet file itself."""
         with self._opened(data) as file:
             columns = [camera.key, "episode_index"]
@@ -289,55 +281,3 @@ class _Side:
     words: OwnWords
     final: dict[str, Any]
     images: Frames
-
-
-def _cameras(features: dict[str, Any]) -> tuple[_Camera, ...]:
-    found = []
-    for key, feature in features.items():
-        if feature["dtype"] not in {"video", "image"}:
-            continue
-        shape, names = tuple(map(_whole, feature["shape"])), feature.get("names") or []
-        if len(shape) != 3:
-            raise ValueError(f"{key} has shape {shape}")
-        if str(names[0] if isinstance(names, list) and names else "").startswith("channel"):
-            shape = (shape[1], shape[2], shape[0])
-        if shape[2] != 3:
-            raise ValueError(f"{key} has {shape[2]} channels: only colour pictures become recordings")
-        schema.check_keys("camera", [key])
-        name = key.removeprefix("observation.").removeprefix("images.")
-        found.append(_Camera(name, key, (shape[0], shape[1]), feature["dtype"] == "video"))
-    return tuple(found)
-
-
-def _names(feature: dict[str, Any], prefix: str) -> tuple[str, ...]:
-    shape, names = tuple(map(_whole, feature["shape"])), feature.get("names")
-    if len(shape) != 1 or not 1 <= shape[0] <= schema.MAX_NAMES:
-        raise ValueError(f"{prefix} has shape {shape}")
-    if isinstance(names, dict) and len(names) == 1:
-        names = next(iter(names.values()))
-    if isinstance(names, list) and len(names) == shape[0] and all(isinstance(name, str) for name in names):
-        return tuple(name[:200] for name in names)
-    return numbered(prefix, shape[0])
-
-
-def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**40:
-        raise ValueError(f"{value!r} where a whole number must stand")
-    return value
-
-
-def _flat(table: Any, name: str) -> NDArray[Any]:
-    values = np.asarray(table.column(name).to_numpy())
-    if values.ndim != 1 or values.dtype.kind not in "iufb":
-        raise ValueError(f"the column {name} does not hold numbers")
-    return values
-
-
-def _matrix(table: Any, name: str, width: int) -> NDArray[Any]:
-    column = table.column(name).combine_chunks()
-    if column.type.num_fields == 0:
-        return _flat(table, name).reshape(-1, 1)
-    values = np.asarray(column.flatten().to_numpy(zero_copy_only=False))
-    if values.dtype.kind not in "iuf" or values.size != len(column) * width:
-        raise ValueError(f"the column {name} does not hold {width} numbers a row")
-    return values.reshape(-1, width)
