@@ -14,8 +14,15 @@ class Clock(Protocol):
         """Return when ``now() >= moment`` [s]."""
 
 
+def goes_on(clock: Clock) -> bool:
+    """Whether time goes on by itself while somebody thinks: a clock says so by ``real = True``; others are waited for."""
+    return bool(getattr(clock, "real", False))
+
+
 class WallClock:
     """The machine's monotonic clock, for hardware."""
+
+    real = True
 
     def now(self) -> float:
         """Return the time on this clock [s]."""

@@ -4,6 +4,7 @@ Arrays are numpy; images are uint8 HxWx3 RGB, proprioception and actions float32
 """
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -41,6 +42,18 @@ class Observation:
 
 
 @dataclass(frozen=True)
+class StepTiming:
+    """When one action went out."""
+
+    acted_at: float
+    """On the robot's clock [s]."""
+    due_at: float = math.nan
+    """When it ought to have [s]; NaN where a schedule begins: at first, and after the robot has waited for a plan."""
+    planning: float = math.nan
+    """How long its plan took to make [s]; NaN but for a plan's first action."""
+
+
+@dataclass(frozen=True)
 class Goal:
     """One image per camera of what should be true, and how it was taken."""
 
@@ -70,7 +83,7 @@ class Outcome:
     """None: nobody judged."""
     judge: Judge
     stopped_by: str
-    """``"success"``, ``"steps"``, ``"interrupted"``, or the name of the guard that stopped it."""
+    """``"success"``, ``"steps"``, ``"arrived"``, ``"interrupted"``, ``"hardware"``, or the guard that stopped it."""
     steps_to_go: float | None = None
     """The policy's own last estimate of the steps left [steps]."""
 

@@ -72,6 +72,11 @@ class SafetyStop(A2GError):  # noqa: N818 - the field's word; it is not a defect
 
     exit_code = 4
 
+    def __init__(self, message: str, cause: str = "safety-stop") -> None:
+        super().__init__(message)
+        self.cause = cause
+        """The guard's name, which the recording keeps; a driver's own guard needs none."""
+
 
 class GoalNotReached(A2GError):  # noqa: N818 - an outcome, not a defect
     """The episodes ended without reaching the goal. Exit code 5."""

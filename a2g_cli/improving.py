@@ -71,7 +71,7 @@ def improve(
         from a2g_cli.errors import UsageError
         from a2g_cli.learning.adapt import settings_from
         from a2g_cli.session.improve import ImproveSettings
-        from a2g_cli.session.rollout import RolloutSettings
+        from a2g_cli.session.endings import RolloutSettings
 
         limits = {"rounds": rounds, "until": until, "minutes": max_minutes, "most_episodes": max_episodes}
         where = place(workspace)

@@ -32,8 +32,10 @@ from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import EXECUTE, Act2GoalPolicy, ActingSettings
 from a2g_cli.policy.policy import Plan, PlanRequest
 from a2g_cli.robots.sim import SimRobot
+from a2g_cli.session.endings import RolloutSettings
 from a2g_cli.session.evaluate import draw_trials, evaluate, jobs_of
-from a2g_cli.session.rollout import Nowhere, RolloutSettings, roll_out
+from a2g_cli.session.rollout import roll_out
+from a2g_cli.session.sink import Nowhere
 
 SWEEPS: dict[str, list[ActingSettings]] = {
     "steps": [ActingSettings(action_steps=steps) for steps in (1, 2, 5, 10)],

@@ -23,8 +23,10 @@ from a2g_cli.policy.nearest import Memory, NearestPolicy, NearestSettings
 from a2g_cli.policy.policy import Policy
 from a2g_cli.robots.robot import Purpose, RobotSpec
 from a2g_cli.robots.sim import SimRobot
+from a2g_cli.session.endings import RolloutSettings
 from a2g_cli.session.evaluate import draw_trials, jobs_of
-from a2g_cli.session.rollout import Nowhere, RolloutSettings, roll_out
+from a2g_cli.session.rollout import roll_out
+from a2g_cli.session.sink import Nowhere
 from a2g_cli.simulator.scenes import SCENES
 
 LANES = 8

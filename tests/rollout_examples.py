@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from a2g_cli.episode import Observation, Outcome, Provenance, State, Vector
+from a2g_cli.episode import Observation, Outcome, Provenance, State, StepTiming, Vector
 from a2g_cli.policy.policy import Plan, PlanRequest
 from a2g_cli.robots.robot import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
+from a2g_cli.session.endings import RolloutSettings
 from a2g_cli.session.recorder import Recorder
-from a2g_cli.session.rollout import Job, RolloutSettings, roll_out
+from a2g_cli.session.rollout import Job, roll_out
 
 RIGHT = np.array([0.01, 0.0, 0.0, 1.0], np.float32)
 
@@ -42,14 +43,16 @@ class Kept:
     def __init__(self) -> None:
         self.observations: list[Observation] = []
         self.sent: list[Vector] = []
+        self.timings: list[StepTiming] = []
         self.outcome: Outcome | None = None
         self.abandoned = False
 
     def begin(self, first: Observation) -> None:
         self.observations.append(first)
 
-    def append(self, requested: Vector, sent: Vector, observation: Observation) -> None:
+    def append(self, requested: Vector, sent: Vector, observation: Observation, timing: StepTiming) -> None:
         self.sent.append(sent)
+        self.timings.append(timing)
         self.observations.append(observation)
 
     def finish(self, outcome: Outcome) -> None:

@@ -13,8 +13,9 @@ from a2g_cli.policy.floors import RandomPolicy, StillPolicy
 from a2g_cli.policy.policy import Plan, PlanRequest
 from a2g_cli.robots.robot import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
+from a2g_cli.session.endings import RolloutSettings
 from a2g_cli.session.evaluate import Result, draw_trials, evaluate, jobs_of, wilson
-from a2g_cli.session.rollout import Nowhere, RolloutSettings
+from a2g_cli.session.sink import Nowhere
 
 
 @contextmanager

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from rollout_examples import RIGHT, Failing, Kept, Scripted, job, recorder, resting, steady
 
-from a2g_cli.episode import Observation, Vector
+from a2g_cli.episode import Observation, StepTiming, Vector
 from a2g_cli.errors import HardwareError, RecordingError, SafetyStop
 from a2g_cli.policy.policy import PlanRequest
 from a2g_cli.recording.assemble import salvage
 from a2g_cli.recording.reader import read_episode
 from a2g_cli.robots.robot import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.rollout import Job, RolloutSettings, roll_out
+from a2g_cli.session.endings import RolloutSettings
+from a2g_cli.session.rollout import Job, roll_out
 
 # -- endings that nobody wanted -------------------------------------------------------------------------------------------
 
@@ -84,9 +85,23 @@ def test_an_action_that_is_no_number_at_once_leaves_no_empty_recording(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "error", [HardwareError("lost"), RecordingError("disk"), KeyboardInterrupt(), RuntimeError("a bug")], ids=repr
-)
+def test_a_robot_that_is_lost_leaves_its_episode_with_the_cause(trials: list[Trial], tmp_path: Path) -> None:
+    robot = Failing(HardwareError("the cable is out"))
+    robot.connect()
+    path = tmp_path / "one.hdf5"
+    try:
+        with pytest.raises(HardwareError, match="the cable is out"):
+            list(roll_out([robot], [job(trials[0], recorder(path, trials[0], robot))], steady(), RolloutSettings(7)))
+    finally:
+        robot.close()
+    episode = read_episode(path)
+    assert len(episode) == 2
+    assert episode.outcome is not None
+    assert episode.outcome.stopped_by == "hardware"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [RecordingError("disk"), KeyboardInterrupt(), RuntimeError("a bug")], ids=repr)
 def test_when_the_robot_fails_what_was_recorded_can_be_salvaged(
     trials: list[Trial], tmp_path: Path, error: BaseException
 ) -> None:
@@ -169,7 +184,8 @@ def test_one_lane_s_failure_abandons_the_others_too(robots: list[SimRobot], tria
             )
     finally:
         bad.close()
-    assert [sink.abandoned for sink in sinks] == [True, True]
+    assert [sink.abandoned for sink in sinks] == [True, False]
+    assert [sink.outcome and sink.outcome.stopped_by for sink in sinks] == [None, "hardware"]
 
 
 # -- brought to rest ------------------------------------------------------------------------------------------------------
@@ -178,10 +194,10 @@ def test_one_lane_s_failure_abandons_the_others_too(robots: list[SimRobot], tria
 class Full(Kept):
     """A sink whose disk takes one step."""
 
-    def append(self, requested: Vector, sent: Vector, observation: Observation) -> None:
+    def append(self, requested: Vector, sent: Vector, observation: Observation, timing: StepTiming) -> None:
         if self.sent:
             raise RecordingError("the disk is full")
-        super().append(requested, sent, observation)
+        super().append(requested, sent, observation, timing)
 
 
 class Unrecorded(Kept):
@@ -226,7 +242,8 @@ def test_whatever_breaks_an_episode_off_brings_every_robot_to_rest_and_stays_the
         bad.close()
     assert caught.value is error
     assert rests == [["rest"]] * 3
-    assert all(sink.abandoned for sink in sinks)
+    lost = isinstance(error, HardwareError)  # the robot that is lost: its own episode is complete, the others broke off
+    assert [sink.abandoned for sink in sinks] == [True, not lost, True]
     told = "The robot could not be brought to rest: no brake"
     assert getattr(error, "__notes__", []) == [told] * 3 * rest_fails
 

@@ -12,7 +12,8 @@ from a2g_cli.errors import HardwareError, SafetyStop
 from a2g_cli.policy.policy import Plan, PlanRequest
 from a2g_cli.robots.robot import Trial
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.rollout import RolloutSettings, roll_out
+from a2g_cli.session.endings import RolloutSettings
+from a2g_cli.session.rollout import roll_out
 
 # -- the control period ---------------------------------------------------------------------------------------------------
 
@@ -139,7 +140,8 @@ class Timed(Hardware):
         self.real: SharedClock = SharedClock()
 
     def observe(self) -> Observation:
-        return replace(super().observe(), time=self.real.now())
+        now = self.real.now()
+        return replace(super().observe(), time=now, captured_at={"front": now})
 
 
 class Thinking(Scripted):
@@ -284,5 +286,5 @@ def test_a_robot_that_stops_while_a_plan_is_made_is_at_rest_before_anyone_waits_
         robot.close()
     assert caught.value is error
     assert rested.is_set()
-    assert sink.abandoned != isinstance(error, SafetyStop)
+    assert sink.abandoned == isinstance(error, KeyboardInterrupt)
     assert planners() == []

@@ -12,9 +12,9 @@ from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.robots.robot import shift_of
+from a2g_cli.session.endings import RolloutSettings
 from a2g_cli.session.evaluate import Result, draw_trials, evaluate
 from a2g_cli.session.players import Players
-from a2g_cli.session.rollout import RolloutSettings
 from a2g_cli.workspace import Workspace
 
 LANES = 8

@@ -20,12 +20,12 @@ from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import new_session, open_session
 from a2g_cli.robots.robot import Robot, shift_of
+from a2g_cli.session.endings import RolloutSettings, limit_for
 from a2g_cli.session.evaluate import draw_trials, evaluate
 from a2g_cli.session.improve import Improvement, ImproveSettings
 from a2g_cli.session.interrupt import Interrupt
 from a2g_cli.session.players import Players
 from a2g_cli.session.progress import PROGRESS, Progress, load
-from a2g_cli.session.rollout import RolloutSettings, limit_for
 from a2g_cli.workspace import Workspace
 
 

@@ -10,8 +10,8 @@ from a2g_cli.policy import checkpoint
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.acting import Act2GoalPolicy
 from a2g_cli.robots.sim import SimRobot
+from a2g_cli.session.endings import RolloutSettings
 from a2g_cli.session.evaluate import draw_trials, evaluate
-from a2g_cli.session.rollout import RolloutSettings
 
 LANES = 8
 """Episodes that are rolled out at once, planned in one pass."""

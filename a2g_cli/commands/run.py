@@ -22,10 +22,11 @@ from a2g_cli.policy.policy import Policy
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import Session, new_session
 from a2g_cli.robots.robot import InstrumentedRobot, Robot, shift_of
+from a2g_cli.session.endings import RolloutSettings, limit_for
 from a2g_cli.session.interrupt import Interrupt
 from a2g_cli.session.players import FLOORS, Players
 from a2g_cli.session.recorder import Recorder
-from a2g_cli.session.rollout import Job, RolloutSettings, limit_for, roll_out
+from a2g_cli.session.rollout import Job, roll_out
 from a2g_cli.workspace import Workspace
 
 

@@ -1,11 +1,12 @@
 """Act2Goal as a policy: images in, chunks out, any number of requests in one pass."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from a2g_cli.episode import Goal, Image
@@ -95,13 +96,19 @@ class Act2GoalPolicy:
             imagined = [self._pictures(frames) for frames in latents]
         return [
             Plan(
-                chunk[int(request.ahead) : int(request.ahead) + self._execute].numpy().astype(np.float32),
+                dense[: self._execute],
                 float(steps),
                 pictures,
                 self.settings.ahead,
+                tail=dense[self._execute :],
             )
-            for request, chunk, steps, pictures in zip(requests, chunks, left, imagined, strict=True)
+            for dense, steps, pictures in zip(self._dense(requests, chunks), left, imagined, strict=True)
         ]
+
+    def _dense(self, requests: Sequence[PlanRequest], chunks: Tensor) -> Iterator[NDArray[np.float32]]:
+        """Yield for each request the actions (n, A), a control period apart, from when its plan begins."""
+        for request, chunk in zip(requests, chunks, strict=True):
+            yield chunk[int(request.ahead) : self.model.config.hashing.proximal].numpy().astype(np.float32)
 
     def _stack(self, images: Sequence[object]) -> Tensor:
         """Return (B, V, 3, H, W) in [-1, 1] of per-camera images."""

@@ -36,6 +36,8 @@ class Plan:
     """Camera name -> the plan's frames, where they were asked for."""
     ahead: float = 0.0
     """When to ask for the next plan: so long before the chunk's end [control periods]; at 0 the robot waits for it."""
+    tail: NDArray[np.float32] | None = None
+    """(m, A) actions that would follow the chunk: what a robot on real time goes on with while the next plan is late."""
     seconds: float = 0.0
     """How long it took to make, for all who were planned for in one pass [s]; whoever asked the policy sets it."""
 

@@ -68,6 +68,10 @@ def _copy(journal: JournalReader, file: Any, steps: int, trusted: bool) -> None:
     storage.write_array(file, "proprioception", np.stack([row.proprioception for row in rows]))
     storage.write_array(file, f"{schema.DEMO}/actions", np.stack([row.sent for row in rows[1:]]))
     storage.write_array(file, f"{schema.DEMO}/actions_requested", np.stack([row.requested for row in rows[1:]]))
+    timings = [row.timing for row in rows[1:]]
+    if np.isfinite([timing.acted_at for timing in timings]).any():
+        for name in schema.TIMING:
+            storage.write_array(file, f"timing/{name}", np.array([getattr(timing, name) for timing in timings]))
 
 
 def add_views(file: Any, cameras: Iterable[str], steps: int, demo: str = schema.DEMO, rows_in: str = "") -> None:

@@ -4,17 +4,19 @@ HDF5 is no place for this: a process that dies while HDF5 writes leaves a file t
 up takes the process down with it, which an arm in motion must not suffer. A log that is only ever appended to has neither
 fault: what was written before stays whole, and a torn last record is told by its checksum.
 
-    file     = "a2g partial 1\n" record*
+    file     = "a2g partial 2\n" record*
     record   = length (uint32) crc32 (uint32) payload, little endian
     payloads = header, one zlib'd image a goal camera in the header's order, then T + 1 steps
     header   = JSON: the attributes of the recording, and the goal cameras with height and width
     step     = time (f8) captured_at (f8 a camera) proprioception (P f4) requested (A f4) sent (A f4)
                then for each camera: length (uint32) and the zlib'd frame (H W 3 bytes)
+               then acted_at due_at planning (f8 each), which "a2g partial 1" did not have
 
-The first step is the observation before any action: its actions mean nothing.
+The first step is the observation before any action: its actions and their times mean nothing.
 """
 
 import fcntl
+import math
 import os
 import struct
 import zlib
@@ -28,15 +30,21 @@ from typing import Any, Self
 import numpy as np
 from isal import isal_zlib
 
-from a2g_cli.episode import Image, Observation, Vector
+from a2g_cli.episode import Image, Observation, StepTiming, Vector
 from a2g_cli.recording import schema
 from a2g_cli.robots.robot import RobotSpec
 
-MAGIC = b"a2g partial 1\n"
+MAGIC = b"a2g partial 2\n"
+_UNTIMED = b"a2g partial 1\n"
+"""What programs before this one wrote."""
 _MAGIC_START = b"a2g partial "
 
 _RECORD = struct.Struct("<II")
 _LENGTH = struct.Struct("<I")
+_TIMING = struct.Struct("<ddd")
+
+NO_TIMING = StepTiming(math.nan)
+"""Of a step whose times nobody took."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,7 @@ class Step:
     """One a camera, in the spec's order [s]."""
     frames: tuple[bytes, ...]
     """One a camera, in the spec's order, deflated."""
+    timing: StepTiming = NO_TIMING
 
 
 def deflate(image: Image) -> bytes:
@@ -120,7 +129,9 @@ def pack_header(attributes: Mapping[str, str], goal: Mapping[str, Image]) -> lis
     return [schema.to_json("header", header).encode(), *(deflate(image) for image in goal.values())]
 
 
-def pack_step(spec: RobotSpec, requested: Vector, sent: Vector, observation: Observation) -> bytes:
+def pack_step(
+    spec: RobotSpec, requested: Vector, sent: Vector, observation: Observation, timing: StepTiming = NO_TIMING
+) -> bytes:
     """Return the payload of one step."""
     parts = [
         np.asarray([observation.time, *(observation.captured_at[camera] for camera in spec.cameras)], "<f8").tobytes(),
@@ -129,7 +140,7 @@ def pack_step(spec: RobotSpec, requested: Vector, sent: Vector, observation: Obs
     for camera in spec.cameras:
         frame = deflate(observation.images[camera])
         parts += [_LENGTH.pack(len(frame)), frame]
-    return b"".join(parts)
+    return b"".join([*parts, _TIMING.pack(timing.acted_at, timing.due_at, timing.planning)])
 
 
 class JournalReader:
@@ -152,7 +163,8 @@ class JournalReader:
     def _scan(self) -> list[tuple[int, int]]:
         """Return where every payload begins and how long it is, up to the first record that is not whole."""
         magic = self._file.read(len(MAGIC))
-        if magic != MAGIC:
+        self._timed = magic == MAGIC
+        if magic not in {MAGIC, _UNTIMED}:
             newer = magic.startswith(_MAGIC_START)
             raise ValueError("a newer a2g is needed to read it" if newer else "it is not an unfinished recording")
         size = os.fstat(self._file.fileno()).st_size
@@ -207,10 +219,12 @@ class JournalReader:
             (length,) = _LENGTH.unpack_from(payload.ljust(end + _LENGTH.size, b"\0"), end)
             frames.append(payload[end + _LENGTH.size : end + _LENGTH.size + length])
             end += _LENGTH.size + length
-        if end != len(payload):
-            raise ValueError(f"step {index} has {len(payload)} bytes, {end} are described")
+        described = end + _TIMING.size * self._timed
+        if described != len(payload):
+            raise ValueError(f"step {index} has {len(payload)} bytes, {described} are described")
+        timing = StepTiming(*_TIMING.unpack_from(payload, end)) if self._timed else NO_TIMING
         proprioception, requested, sent = np.split(numbers, [joints, joints + width])
-        return Step(requested, sent, proprioception, float(clock[0]), tuple(clock[1:].tolist()), tuple(frames))
+        return Step(requested, sent, proprioception, float(clock[0]), tuple(clock[1:].tolist()), tuple(frames), timing)
 
     def close(self) -> None:
         """Close the file."""

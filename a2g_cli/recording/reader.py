@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from a2g_cli.episode import Episode, Goal, Image, Observation, Outcome, Provenance, Vector
+from a2g_cli.episode import Episode, Goal, Image, Observation, Outcome, Provenance, StepTiming, Vector
 from a2g_cli.errors import RecordingError
 from a2g_cli.recording import schema, storage
 from a2g_cli.recording.journal import MAGIC
@@ -67,6 +67,9 @@ class Recording:
             if frames.chunks not in {None, (1, height, breadth, 3)}:
                 raise ValueError(f"frames/{camera} is not stored frame by frame")
             storage.stored(file, f"captured_at/{camera}", (steps + 1,), "f8")
+        self._timed = "timing" in file
+        for name in schema.TIMING * self._timed:
+            storage.stored(file, f"timing/{name}", (steps,), "f8")
         images: dict[str, Image] = {}
         for camera in storage.members(file, "goal"):
             dataset = storage.stored(file, f"goal/{camera}", (None, None, 3), "u1")
@@ -162,6 +165,15 @@ class Recording:
     def times(self) -> NDArray[np.float64]:
         """(T + 1,) when each observation was put together, on the robot's clock [s]."""
         return np.asarray(self._array("times"), np.float64)
+
+    @property
+    def timings(self) -> list[StepTiming] | None:
+        """T: when each action went out; None where nobody took the times."""
+        self._file  # noqa: B018
+        if not self._timed:
+            return None
+        columns = [self._array(f"timing/{name}").tolist() for name in schema.TIMING]
+        return [StepTiming(*row) for row in zip(*columns, strict=True)]
 
     def captured_at(self, camera: str) -> NDArray[np.float64]:
         """Return (T + 1,) when each frame of ``camera`` was captured, on the robot's clock [s]."""

@@ -25,6 +25,9 @@ ATTRIBUTES = {"spec", "goal", "provenance", "outcome", "created_at", "written_by
 DEMO = "data/demo_0"
 """The one episode, where robomimic looks for it."""
 
+TIMING = ("acted_at", "due_at", "planning")
+"""Of ``StepTiming``, under ``timing/``. Optional: demonstrations and older recordings have none."""
+
 SUFFIX = ".hdf5"
 PARTIAL_SUFFIX = ".partial"
 

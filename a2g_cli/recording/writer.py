@@ -13,11 +13,11 @@ from typing import Self
 import numpy as np
 
 from a2g_cli import __version__
-from a2g_cli.episode import Episode, Goal, Observation, Outcome, Provenance, Vector
+from a2g_cli.episode import Episode, Goal, Observation, Outcome, Provenance, StepTiming, Vector
 from a2g_cli.errors import RecordingError
 from a2g_cli.recording import schema, storage
 from a2g_cli.recording.assemble import assemble
-from a2g_cli.recording.journal import JournalWriter, pack_header, pack_step
+from a2g_cli.recording.journal import NO_TIMING, JournalWriter, pack_header, pack_step
 from a2g_cli.robots.robot import RobotSpec
 
 FLUSH_STEPS = 16
@@ -100,8 +100,8 @@ class RecordingWriter:
         """The actions that the death of this process would not lose [steps]."""
         return self._written
 
-    def append(self, requested: Vector, sent: Vector, observation: Observation) -> None:
-        """Add one step: the action (A,) as asked for, as sent, and the observation that it led to.
+    def append(self, requested: Vector, sent: Vector, observation: Observation, timing: StepTiming = NO_TIMING) -> None:
+        """Add one step: the action (A,) as asked for, as sent, the observation that it led to, and when it went out.
 
         The arrays are copied: they may be used again.
         """
@@ -121,11 +121,14 @@ class RecordingWriter:
             dict(observation.captured_at),
             observation.time,
         )
-        self._pending.append(self._thread.submit(self._write, self._journal, np.array(requested), np.array(sent), copy))
+        row = (np.array(requested), np.array(sent), copy, timing)
+        self._pending.append(self._thread.submit(self._write, self._journal, *row))
         self._steps += 1
 
-    def _write(self, journal: JournalWriter, requested: Vector, sent: Vector, observation: Observation) -> None:
-        journal.append(pack_step(self._spec, requested, sent, observation))
+    def _write(
+        self, journal: JournalWriter, requested: Vector, sent: Vector, observation: Observation, timing: StepTiming
+    ) -> None:
+        journal.append(pack_step(self._spec, requested, sent, observation, timing))
         self._written += 1
 
     def _settle(self, most: int) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from a2g_cli.clock import Clock
 from a2g_cli.episode import Description, Goal, Image, Observation, State, Vector
+from a2g_cli.safety_limits import SafetyLimits
 
 Purpose = Literal["demonstration", "practice", "evaluation"]
 """Trials for different purposes come from disjoint random streams: what is judged was never trained on."""
@@ -80,6 +81,23 @@ EPISODE_LIMIT = 80
 def limit_of(robot: Robot) -> int:
     """Return the most actions that an episode on a robot takes unless the user says otherwise: its own ``limit`` [steps]."""
     return int(getattr(robot, "limit", EPISODE_LIMIT))
+
+
+def safety_of(robot: Robot) -> SafetyLimits:
+    """Return what a robot declares about itself by its ``safety``; the user's word goes over it, name by name.
+
+    What it leaves out is derived from its spec (session/safety/bounds.py).
+    """
+    declared = getattr(robot, "safety", None)
+    return declared if isinstance(declared, SafetyLimits) else SafetyLimits()
+
+
+@runtime_checkable
+class HomingRobot(Protocol):
+    """A robot that can be driven to its rest pose action by action, so that the guards watch it on its way."""
+
+    def homeward(self, observation: Observation) -> tuple[Vector, float]:
+        """Return the next action (A,) on the way to the rest pose, and about how many are left [steps]; 0: it is there."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from a2g_cli.clock import SteppedClock
 from a2g_cli.episode import Description, Goal, Image, Observation, State, Vector
 from a2g_cli.errors import GoalError, HardwareError, SafetyStop, UnknownNameError, UsageError
 from a2g_cli.robots.robot import Purpose, RobotSpec, Trial
+from a2g_cli.safety_limits import SafetyLimits
 from a2g_cli.simulator.disturbance import Disturbance
 from a2g_cli.simulator.scenes import scene as scene_called
 from a2g_cli.simulator.shifts import Shift, parse_shift
@@ -24,6 +25,13 @@ MAX_STEP = 0.03
 """Displacement of the tool in one control step, per axis [m]."""
 RATE = 10.0
 """[Hz]."""
+SAFETY = SafetyLimits(
+    workspace_low={"x": 0.05, "y": -0.45, "z": -0.02},
+    workspace_high={"x": 0.75, "y": 0.45, "z": 0.35},
+    max_step={"opening": 1.1},  # the gripper may open at once
+    max_speed={"x": 1.0, "y": 1.0, "z": 1.0, "opening": 20.0},
+    frozen_frames=50,  # pictures without noise are equal to the last bit while the arm moves outside of the view
+)
 MIN_SIZE, MAX_SIZE = 8, 2048
 """Of the pictures [px]."""
 # First element of the spawn key of every random stream of a robot's seed: streams never meet.
@@ -97,6 +105,11 @@ class SimRobot:
     def spec(self) -> RobotSpec:
         """The robot's names, units, limits and rate."""
         return self._spec
+
+    @property
+    def safety(self) -> SafetyLimits:
+        """Where the tool may be, and how fast it may go there: what the arm does at most, with room to spare."""
+        return SAFETY
 
     @property
     def clock(self) -> SteppedClock:

@@ -9,7 +9,9 @@ from typing import Any
 from a2g_cli.errors import UsageError
 from a2g_cli.policy.policy import Policy
 from a2g_cli.robots.robot import InstrumentedRobot, Purpose, Robot, Trial
-from a2g_cli.session.rollout import Job, Nowhere, RolloutSettings, Sink, roll_out
+from a2g_cli.session.endings import RolloutSettings
+from a2g_cli.session.rollout import Job, roll_out
+from a2g_cli.session.sink import Nowhere, Sink
 
 
 def wilson(successes: int, n: int, z: float = 1.959964) -> tuple[float, float]:

@@ -19,11 +19,12 @@ from a2g_cli.policy import checkpoint
 from a2g_cli.policy.adapter import Adapter
 from a2g_cli.recording.reader import Recording
 from a2g_cli.robots.robot import Robot, Trial, shift_of
+from a2g_cli.session.endings import RolloutSettings
 from a2g_cli.session.evaluate import draw_trials, instrumented, jobs_of
 from a2g_cli.session.players import Players
 from a2g_cli.session.progress import Progress, Round, Working
 from a2g_cli.session.recorder import Recorder
-from a2g_cli.session.rollout import RolloutSettings, roll_out
+from a2g_cli.session.rollout import roll_out
 
 
 class ImproveWatcher(TrainingWatcher, Protocol):

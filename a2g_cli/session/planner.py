@@ -1,16 +1,28 @@
 """Who asks the policy, and where: in the rollout's own thread while robots wait, beside it while they go on."""
 
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from a2g_cli.policy.policy import Plan, PlanRequest, Policy
 
-Promise = Callable[[], Plan]
-"""A plan that is being made: called when it is needed, it waits for it. Raises what the policy raised."""
+
+class Promise:
+    """A plan that is being made."""
+
+    def __init__(self, batch: Future[list[Plan]], index: int) -> None:
+        self._batch, self._index = batch, index
+
+    def ready(self, seconds: float = 0.0) -> bool:
+        """Whether ``__call__`` would return, or raise, at once; waits for that at most so long [s]."""
+        return bool(wait([self._batch], max(0.0, seconds)).done)
+
+    def __call__(self) -> Plan:
+        """Return the plan, waiting for it. Raises what the policy raised."""
+        return self._batch.result()[self._index]
 
 
 class Planner:
@@ -32,7 +44,7 @@ class Planner:
         else:
             batch = Future()
             batch.set_result(self._plan(requests))
-        return [lambda i=i: batch.result()[i] for i in range(len(requests))]  # type: ignore[misc]
+        return [Promise(batch, i) for i in range(len(requests))]
 
     def _plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         begun = time.perf_counter()

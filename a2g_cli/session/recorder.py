@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from a2g_cli.episode import Goal, Observation, Outcome, Provenance, Vector
+from a2g_cli.episode import Goal, Observation, Outcome, Provenance, StepTiming, Vector
 from a2g_cli.recording.storage import check_disk
 from a2g_cli.recording.writer import RecordingWriter
 from a2g_cli.robots.robot import RobotSpec
@@ -21,10 +21,10 @@ class Recorder:
         check_disk(self.path)
         self._writer = RecordingWriter(self.path, self._spec, self._goal, self._provenance, first)
 
-    def append(self, requested: Vector, sent: Vector, observation: Observation) -> None:
+    def append(self, requested: Vector, sent: Vector, observation: Observation, timing: StepTiming) -> None:
         """Write one step."""
         if self._writer is not None:
-            self._writer.append(requested, sent, observation)
+            self._writer.append(requested, sent, observation, timing)
 
     def finish(self, outcome: Outcome) -> None:
         """Complete the recording: from now on it is visible."""

@@ -2,65 +2,26 @@
 
 An episode is a generator that asks for plans and receives promises of them: whoever drives it decides whether they are made
 one by one or in one batch for all lanes. A plan may be asked for before the present chunk has ended, and is made while the
-robot goes on; then it begins where the chunk ends, as in real-time chunking (arXiv 2506.07339).
+robot goes on; then it begins where the chunk ends, as in real-time chunking (arXiv 2506.07339). Where time goes on by itself
+and the plan is late, the robot goes on with what the plan before foresaw, and crosses over to the new one when it is there.
 Time is the robot's own clock, so nothing here knows what is simulated.
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from a2g_cli.episode import Goal, Image, Observation, Outcome, Vector
-from a2g_cli.errors import SafetyStop
 from a2g_cli.policy.policy import Plan, PlanRequest, Policy
-from a2g_cli.robots.robot import InstrumentedRobot, Robot, limit_of
+from a2g_cli.robots.robot import Robot
+from a2g_cli.session.blending import blended, further
+from a2g_cli.session.endings import RolloutSettings
 from a2g_cli.session.planner import Planner, Promise
-
-
-@dataclass(frozen=True)
-class RolloutSettings:
-    """When an episode ends."""
-
-    limit: int | None = None
-    """Most actions in an episode [steps]; None for the robot's own limit."""
-    hold: int = 5
-    """Steps that the truth must hold without a break before an episode counts as a success [steps]."""
-    stop_on_truth: bool = False
-    """End at the success that an instrumented robot reports: for evaluation only, practice must not see the truth."""
-    arrived_below: float = 0.0
-    """End when the policy's own steps-to-go falls below this in two plans running [steps]; 0 never."""
-
-
-def limit_for(robot: Robot, settings: RolloutSettings) -> int:
-    """Return the most actions in an episode on ``robot`` [steps]."""
-    return limit_of(robot) if settings.limit is None else settings.limit
-
-
-class Sink(Protocol):
-    """Where an episode goes while it happens: a recording, or nowhere."""
-
-    def begin(self, first: Observation) -> None:
-        """The first observation is there."""
-
-    def append(self, requested: Vector, sent: Vector, observation: Observation) -> None:
-        """One step was taken."""
-
-    def finish(self, outcome: Outcome) -> None:
-        """The episode is complete."""
-
-    def abandon(self) -> None:
-        """The episode broke off: keep what there is."""
-
-
-class Nowhere:
-    """A sink that keeps nothing: held-out episodes are never learned from."""
-
-    def _ignore(self, *_: object, **__: object) -> None: ...
-
-    begin = append = finish = abandon = _ignore
+from a2g_cli.session.safety.guards import Held, always_held, check_room
+from a2g_cli.session.sink import Sink
+from a2g_cli.session.stepping import Steps, bring_to_rest
 
 
 class RolloutWatcher(Protocol):
@@ -75,141 +36,16 @@ class RolloutWatcher(Protocol):
         """``step`` actions were taken."""
 
 
-class _Success:
-    """Whether the goal's truth has held for long enough; None where nobody knows the truth."""
-
-    def __init__(self, robot: Robot, goal: Goal, hold: int) -> None:
-        self._robot = robot if isinstance(robot, InstrumentedRobot) and goal.truth is not None else None
-        self._goal, self._hold, self._held = goal, hold, 0
-        self.ever: bool | None = None if self._robot is None else False
-
-    def look(self) -> None:
-        if self._robot is not None:
-            self._held = self._held + 1 if self._robot.succeeded(self._goal) else 0
-            self.ever = self.ever or self._held >= self._hold
-
-
-class _Rolling:
-    """An episode under way: the bookkeeping around act and observe."""
-
-    def __init__(self, robot: Robot, goal: Goal, seed: int, settings: RolloutSettings, sink: Sink) -> None:
-        self.robot, self.goal, self.seed, self.settings, self.sink = robot, goal, seed, settings, sink
-        self.limit = limit_for(robot, settings)
-        self.success = _Success(robot, goal, settings.hold)
-        self.step, self.asked, self.arrived, self.left = 0, 0, 0, float("nan")
-        self._ended = False
-        self._due: float | None = None  # when the next step ought to begin; None: whenever it does [s]
-
-    def begin(self) -> None:
-        """Take the first observation."""
-        self.observation = self.robot.observe()
-        self.sink.begin(self.observation)
-
-    def take(self, action: Vector, ahead: float, early: float) -> Generator[PlanRequest, Promise, Promise | None]:
-        """Take one step on the robot's clock, and return the promise of the next plan if it was asked for meanwhile.
-
-        Args:
-            action: (A,), in the robot's units.
-            ahead: when that plan begins: so long after it is asked for [control periods].
-            early: when it is asked for: so long before the step's end, at most 1 [control periods]; not at all at 0 or less.
-        """
-        promise = None
-        if early == 1:
-            promise = yield self.request(self.observation, ahead)
-        if not np.isfinite(action).all():
-            stop = SafetyStop("the policy asked for an action that is not a number: the robot was stopped.")
-            self.break_off(stop, "action-not-finite")
-            raise stop
-        deadline = self._deadline()
-        try:
-            sent = self.robot.act(action)
-        except SafetyStop as stop:  # the robot's own guard
-            self.break_off(stop, "safety-stop")
-            raise
-        if 0 < early < 1:
-            # For the plan alone. A clock that does not go on by itself is there already: then it is what the step ends with.
-            self.robot.clock.sleep_until(deadline - early / self.robot.spec.rate)
-            promise = yield self.request(self.robot.observe(), ahead)
-        self.robot.clock.sleep_until(deadline)
-        self._due = deadline
-        self.observation = self.robot.observe()
-        self.sink.append(action, sent, self.observation)
-        self.step += 1
-        self.success.look()
-        return promise
-
-    def _deadline(self) -> float:
-        """Return the end of the control period that begins now [s]; one that is over already is not made up for."""
-        # On a fixed schedule: what observing and recording take must not add to every period.
-        now, period = self.robot.clock.now(), 1.0 / self.robot.spec.rate
-        deadline = (now if self._due is None else self._due) + period
-        return deadline if deadline > now else now + period
-
-    def request(self, observation: Observation, ahead: float) -> PlanRequest:
-        """Return the question for the next plan, which begins ``ahead`` control periods after ``observation``."""
-        self.asked += 1
-        if not ahead:
-            self._due = None  # the robot waits, and planning takes what it takes: a new schedule begins
-        return PlanRequest(observation, self.goal, self.seed, self.asked - 1, ahead)
-
-    def planned(self, plan: Plan) -> str | None:
-        """Take note of a plan; return why to stop, if the policy itself says that it has arrived."""
-        self.left = plan.steps_to_go
-        self.arrived = self.arrived + 1 if self.left < self.settings.arrived_below else 0
-        return "arrived" if self.arrived >= 2 else None
-
-    def over(self) -> str | None:
-        """Return why to stop after a step, None to go on."""
-        if self.success.ever and self.settings.stop_on_truth:
-            return "success"
-        return "steps" if self.step >= self.limit else None
-
-    def end(self, reason: str) -> Outcome:
-        """Close the episode and say how it ended; one without any step is not kept."""
-        reached = self.success.ever
-        left = None if np.isnan(self.left) else float(self.left)
-        outcome = Outcome(reached, "none" if reached is None else "truth", reason, left)
-        if self.step:
-            self.sink.finish(outcome)
-        else:
-            self.sink.abandon()
-        self._ended = True
-        return outcome
-
-    def break_off(self, error: BaseException, reason: str | None = None) -> None:
-        """Stop the robot and keep what there is; with a ``reason``, as an episode that ended.
-
-        What goes wrong on the way is a note on ``error``: it must not hide why the episode broke off.
-        """
-        if self._ended:
-            return
-        try:
-            _bring_to_rest(self.robot, error)
-            if reason is not None:
-                with _noted(error, "The episode could not be completed"):
-                    self.end(reason)
-        finally:
-            if not self._ended:
-                self._ended = True
-                with _noted(error, "What was recorded could not be closed"):
-                    self.sink.abandon()
-
-
-@contextmanager
-def _noted(error: BaseException, what: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as another:
-        error.add_note(f"{what}: {another or type(another).__name__}")
-
-
-def _bring_to_rest(robot: Robot, error: BaseException) -> None:
-    with _noted(error, "The robot could not be brought to rest"):
-        robot.rest()
-
-
 def _never() -> bool:
     return False
+
+
+class _Unwatched:
+    """Nobody looks on."""
+
+    def _ignore(self, *_: object) -> None: ...
+
+    planned = stepped = _ignore
 
 
 def episode(
@@ -220,6 +56,7 @@ def episode(
     sink: Sink,
     watcher: RolloutWatcher | None = None,
     interrupted: Callable[[], bool] = _never,
+    held: Held = always_held,
 ) -> Generator[PlanRequest, Promise, Outcome]:
     """Roll one episode out from the robot's present state; yields requests, receives promises, returns how it ended.
 
@@ -227,37 +64,78 @@ def episode(
     However it breaks off, by whatever error or by being closed, the robot is brought to rest too.
 
     Raises:
-        SafetyStop: an action that is not finite, or that the robot's own guard refused; the episode is saved first.
-        HardwareError: from the robot; what was recorded stays salvageable.
+        SafetyStop: from a guard, ours or the robot's own; the episode is saved first, with the cause.
+        HardwareError: from the robot; the episode is saved first. From the policy: what was recorded stays salvageable.
     """
-    rolling = _Rolling(robot, goal, seed, settings, sink)
-    promise: Promise | None = None
+    steps = Steps(robot, goal, seed, settings, sink, held)
     try:
-        rolling.begin()
-        while True:
-            plan = (promise or (yield rolling.request(rolling.observation, ahead=0)))()
-            promise = None
-            if watcher is not None:
-                watcher.planned(rolling.observation, plan.imagined, plan.steps_to_go, plan.seconds)
-            reason = rolling.planned(plan)
-            chunk = plan.chunk if reason is None else plan.chunk[:0]
-            end = rolling.step + len(chunk)
-            ahead = min(plan.ahead, float(len(chunk))) if end < rolling.limit else 0.0
-            for action in chunk:
-                following = end - rolling.step - 1
-                promise = (yield from rolling.take(action, ahead, ahead - following)) or promise
-                if watcher is not None:
-                    watcher.stepped(rolling.step, rolling.observation, rolling.left)
-                reason = "interrupted" if interrupted() else rolling.over()
-                if reason is not None:
-                    break
-            if reason is not None:
-                if reason == "interrupted":
-                    robot.rest()
-                return rolling.end(reason)
+        steps.begin()
+        reason = yield from _Course(steps, watcher or _Unwatched(), interrupted).run()
+        if reason == "interrupted":
+            robot.rest()
+        return steps.end(reason)
     except BaseException as error:
-        rolling.break_off(error)
+        steps.break_off(error)
         raise
+
+
+class _Course:
+    """An episode's plans, one after another, until there is a reason to stop."""
+
+    def __init__(self, steps: Steps, watcher: RolloutWatcher, interrupted: Callable[[], bool]) -> None:
+        self._steps, self._watcher, self._interrupted = steps, watcher, interrupted
+        self._promise: Promise | None = None
+        self._reason: str | None = None
+
+    def run(self) -> Generator[PlanRequest, Promise, str]:
+        steps = self._steps
+        plan: Plan | None = None
+        while True:
+            plan = yield from self._next(plan)
+            if self._reason is None:
+                self._watcher.planned(steps.observation, plan.imagined, plan.steps_to_go, plan.seconds)
+                self._reason = steps.endings.planned(plan)
+            chunk = plan.chunk if self._reason is None else plan.chunk[:0]
+            end = steps.step + len(chunk)
+            ahead = min(plan.ahead, float(len(chunk))) if end < steps.endings.limit else 0.0
+            for action in chunk:
+                promise = yield from self._step(action, ahead, ahead - (end - steps.step - 1))
+                self._promise = promise or self._promise
+                if self._reason is not None:
+                    break
+            if self._reason is not None:
+                return self._reason
+
+    def _next(self, before: Plan | None) -> Generator[PlanRequest, Promise, Plan]:
+        """Return the plan to be executed now. One that is late is not waited for while there is something to go on with."""
+        steps, promise = self._steps, self._promise
+        self._promise = None
+        if promise is None:
+            promise = yield steps.request(steps.observation, ahead=0)
+        spare, late = (further(before) if before is not None else None), 0
+        while steps.is_late(promise):
+            if spare is None or late >= len(spare):
+                steps.pause(promise)
+                break
+            yield from self._step(spare[late], 0.0, 0.0)
+            late += 1
+            if self._reason is not None and before is not None:
+                return before
+        plan = promise()
+        if late and spare is not None:
+            plan = blended(spare[late:], plan, late)
+            if not len(plan.chunk):  # every moment that it was for has passed
+                promise = yield steps.request(steps.observation, ahead=0)
+                plan = promise()
+        steps.planned(plan.seconds)
+        return plan
+
+    def _step(self, action: Vector, ahead: float, early: float) -> Generator[PlanRequest, Promise, Promise | None]:
+        steps = self._steps
+        promise = yield from steps.take(action, ahead, early)
+        self._watcher.stepped(steps.step, steps.observation, steps.endings.left)
+        self._reason = "interrupted" if self._interrupted() else steps.endings.over(steps.step)
+        return promise
 
 
 @dataclass(frozen=True)
@@ -269,6 +147,8 @@ class Job:
     prepare: Callable[[Robot], None]
     """Brings robot and scene to the episode's start."""
     sink: Callable[[Robot], Sink]
+    where: Path | None = None
+    """What is going to be written, so that there is room for it before anything moves; None: nothing is."""
 
 
 @dataclass
@@ -278,11 +158,13 @@ class _Lane:
     rolling: Generator[PlanRequest, Promise, Outcome] | None = None
     request: PlanRequest | None = None
 
-    def prepare(self, job: Job) -> None:
+    def prepare(self, job: Job, settings: RolloutSettings) -> None:
+        if job.where is not None:
+            check_room(settings.safety, job.where)
         try:
             job.prepare(self.robot)
         except BaseException as error:  # a robot on its way to the start moves too
-            _bring_to_rest(self.robot, error)
+            bring_to_rest(self.robot, error)
             raise
 
     def break_off(self, error: BaseException) -> None:
@@ -298,6 +180,7 @@ def roll_out(
     settings: RolloutSettings,
     watcher: RolloutWatcher | None = None,
     interrupted: Callable[[], bool] = _never,
+    held: Held = always_held,
 ) -> Iterator[tuple[int, Outcome]]:
     """Roll all jobs out, as many at once as there are robots, planning for all lanes in one pass.
 
@@ -312,9 +195,11 @@ def roll_out(
                 for lane in lanes:
                     if lane.rolling is None and not interrupted() and (following := next(waiting, None)) is not None:
                         lane.index, job = following
-                        lane.prepare(job)
+                        lane.prepare(job, settings)
                         sink = job.sink(lane.robot)
-                        lane.rolling = episode(lane.robot, job.goal, job.seed, settings, sink, watcher, interrupted)
+                        lane.rolling = episode(
+                            lane.robot, job.goal, job.seed, settings, sink, watcher, interrupted, held
+                        )
                         lane.request = next(lane.rolling)
                 busy = [(lane, lane.request, lane.rolling) for lane in lanes if lane.request and lane.rolling]
                 if not busy:
