@@ -68,19 +68,46 @@ def run(
     execute: options.Execute = None,
     ahead: options.Ahead = None,
     action_steps: options.ActionSteps = None,
+    reset: Annotated[
+        str,
+        typer.Option(
+            "--reset",
+            metavar="WAY",
+            help="Between episodes: own (the driver's), home (drive to the rest pose), cycle (go on to the next goal), "
+            "prompt (ask a person).",
+        ),
+    ] = "own",
+    reset_timeout: Annotated[
+        float,
+        typer.Option("--reset-timeout", min=0.0, help="How long a person may take to answer a prompt, in seconds."),
+    ] = 300.0,
+    safety: options.Safety = None,
+    hold: options.Hold = None,
+    fault: Annotated[
+        str | None,
+        typer.Option(
+            "--fault",
+            metavar="KIND[:AMOUNT][@STEP]",
+            help="Let something go wrong on purpose, to see the guard that meets it; docs/safety.md lists the kinds.",
+        ),
+    ] = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
     """Try to make the world look like GOAL; every episode is recorded."""
 
     def work() -> "Report":
+        from a2g_cli.commands.run import Care
         from a2g_cli.commands.run import run as roll
+        from a2g_cli.commands.safety import limits_from
         from a2g_cli.policy.acting import acting_from
+        from a2g_cli.safety_limits import SafetyLimits
 
         place = _place(workspace)
         deployment = _deployment(place, robot, scene=scene, shift=shift)
         acting = acting_from(execute=execute, ahead=ahead, action_steps=action_steps)
-        return roll(place, deployment, goals, episodes, adapter, base, steps, seed, session, imagine, acting)
+        care = Care(limits_from(SafetyLimits(), safety or [], hold), reset, reset_timeout, fault)
+        return roll(place, deployment, goals, episodes, adapter, base, steps, seed, session, imagine, acting, care)
 
     _finish(as_json, work)
 

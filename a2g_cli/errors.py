@@ -4,7 +4,8 @@ Every class carries the exit code of the command that it ends (see ``a2g --help`
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 LONGEST = 1000
@@ -18,6 +19,9 @@ class A2GError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
+
+    document: Mapping[str, Any] = MappingProxyType({})
+    """What there is to report all the same, beside the error, with ``--json``."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message if len(message) <= LONGEST else f"{message[: LONGEST - 1]}…")

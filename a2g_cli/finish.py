@@ -77,7 +77,8 @@ def finish(as_json: bool, work: Callable[[], "Report"]) -> None:
 
 def _fail(as_json: bool, message: str, exit_code: int, error: Exception) -> NoReturn:
     if as_json:
-        typer.echo(_document({"error": {"message": message, "exit_code": exit_code}}))
+        document = dict(getattr(error, "document", {}))
+        typer.echo(_document({**document, "error": {"message": message, "exit_code": exit_code}}))
     typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
     typer.echo(message, err=True)
     raise typer.Exit(exit_code) from error

@@ -60,6 +60,8 @@ def improve(
             help="Go on with a run that was killed or interrupted, or with higher limits; `latest` is the newest.",
         ),
     ] = None,
+    safety: options.Safety = None,
+    hold: options.Hold = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
@@ -68,8 +70,10 @@ def improve(
     def work() -> "Report":
         from a2g_cli.commands import improve as command
         from a2g_cli.commands.deployment import Deployment
+        from a2g_cli.commands.safety import limits_from
         from a2g_cli.errors import UsageError
         from a2g_cli.learning.adapt import settings_from
+        from a2g_cli.safety_limits import SafetyLimits
         from a2g_cli.session.improve import ImproveSettings
         from a2g_cli.session.endings import RolloutSettings
 
@@ -87,7 +91,7 @@ def improve(
         settings = ImproveSettings(
             episodes=episodes,
             seed=seed,
-            rollout=RolloutSettings(limit=steps),
+            rollout=RolloutSettings(limit=steps, safety=limits_from(SafetyLimits(), safety or [], hold)),
             adapt=settings_from(iterations=iterations),
             **given,  # type: ignore[arg-type]
         )

@@ -53,3 +53,17 @@ ActionSteps = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+Safety = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--safety",
+        metavar="KEY=VALUE",
+        help="A limit of the guards, repeatable: frame_age=0.3, workspace_low.z=0.02, max_speed.x=0.5, …: docs/safety.md.",
+    ),
+]
+Hold = Annotated[
+    str | None,
+    typer.Option(
+        "--hold", metavar="KEY", help="Move only while this key is held down: one character, space, enter or tab."
+    ),
+]

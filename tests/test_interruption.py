@@ -29,7 +29,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(made["checkpoint"])
 
 
-def test_ctrl_c_in_the_middle_of_an_episode_saves_it(tmp_path: Path, base: Path) -> None:
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_middle_of_an_episode_saves_it(tmp_path: Path, base: Path, asked: signal.Signals) -> None:
     ask(tmp_path, "capture-goal", "cup", "--seed", 3)
     words = ["run", "cup", "--episodes", "3", "--steps", "5000", "--base", str(base), "--session", "cut", "--json"]
     folder = tmp_path / "recordings" / "sessions" / "cut"
@@ -46,7 +47,7 @@ def test_ctrl_c_in_the_middle_of_an_episode_saves_it(tmp_path: Path, base: Path)
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < end, "no episode began"
             time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(asked)
         out, err = process.communicate(timeout=PATIENCE)
     finally:
         if process.poll() is None:

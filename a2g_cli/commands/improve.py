@@ -10,6 +10,7 @@ from a2g_cli.commands.asking import to_type
 from a2g_cli.commands.deployment import Deployment
 from a2g_cli.commands.evaluate import LANES
 from a2g_cli.commands.report import Report
+from a2g_cli.commands.safety import holding
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.tables import curve
 from a2g_cli.display.training_view import TrainingView, training_view
@@ -20,6 +21,7 @@ from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import new_session, open_session
 from a2g_cli.robots.robot import Robot, shift_of
+from a2g_cli.safety_limits import SafetyLimits
 from a2g_cli.session.endings import RolloutSettings, limit_for
 from a2g_cli.session.evaluate import draw_trials, evaluate
 from a2g_cli.session.improve import Improvement, ImproveSettings
@@ -43,13 +45,17 @@ class Asked:
     def to_json(self) -> dict[str, Any]:
         """Return what ``from_json`` reads."""
         base = None if self.base is None else str(self.base.resolve())
-        return {**asdict(self), "goals": list(self.goals), "base": base}
+        told = {**asdict(self), "goals": list(self.goals), "base": base}
+        del told["settings"]["rollout"]["held"]  # somebody's hand on a key: no setting
+        return told
 
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> "Asked":
         """Read what ``to_json`` wrote. Raises KeyError, TypeError, ValueError."""
         settings = dict(told["settings"])
-        settings |= {"rollout": RolloutSettings(**settings["rollout"]), "adapt": AdaptSettings(**settings["adapt"])}
+        rollout = dict(settings["rollout"])
+        rollout["safety"] = SafetyLimits(**rollout.get("safety", {}))
+        settings |= {"rollout": RolloutSettings(**rollout), "adapt": AdaptSettings(**settings["adapt"])}
         return cls(
             Deployment(str(told["deployment"]["robot"]), dict(told["deployment"]["settings"])),
             tuple(str(name) for name in told["goals"]),
@@ -90,7 +96,7 @@ def improve(workspace: Workspace, asked: Asked, session_name: str | None = None)
     """Improve on a deployment and report success before and after, there and in distribution.
 
     Raises:
-        UsageError, GoalError, CheckpointError, HardwareError: see their messages.
+        UsageError, GoalError, CheckpointError, HardwareError, SafetyStop: see their messages.
     """
     return _run(workspace, asked, lambda begin: _fresh(workspace, asked, session_name, begin))
 
@@ -146,6 +152,7 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
     with (
         training_view(stderr_console()) as plain,
         Interrupt(lambda: plain.note("finishing the step, saving …")) as interrupt,
+        holding(settings.rollout.safety) as (held, wait),
         deployment.connected(lanes=lanes) as robots,
         _unshifted(deployment).connected(lanes=lanes) as homes,
     ):
@@ -153,14 +160,17 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
         spec, shift = robots[0].spec, shift_of(robots[0])
         limit = limit_for(robots[0], settings.rollout)
         # What has not arrived by three quarters of the limit arrives by detours, if at all, and detours are bad to imitate.
-        practice = replace(settings.rollout, limit=max(1, limit * 3 // 4), arrived_below=arrived_below)
-        judged = RolloutSettings(limit=limit, stop_on_truth=True)
+        rollout = replace(settings.rollout, held=held)
+        practice = replace(rollout, limit=max(1, limit * 3 // 4), arrived_below=arrived_below)
+        judged = replace(rollout, limit=limit, stop_on_truth=True)
         for goal in goals:
             goal_store.check_goal(goal, spec)
         players = Players(folder, shelf, spec, ActingSettings())
         players.get(shelf.active())  # what cannot act is refused before anything is measured or made
         progress = begun(shelf.active())
         begin = str(progress.asked["begin"])
+
+        wait(interrupt)
 
         def measure(moment: str, name: str, robots: Sequence[Robot], where: str) -> dict[str, Any]:
             if moment not in progress.measured:

@@ -148,7 +148,8 @@ def _located(workspace: Workspace, name: str) -> tuple[Session, Path | None]:
 def _belongings(session: Session) -> list[Path]:
     """Return every file of a session that this program wrote."""
     index = session.folder / INDEX
-    return [*session.recordings(), *session.unfinished(), *([index] if index.is_file() else [])]
+    made = [path for one in (session, session.resets) for path in (*one.recordings(), *one.unfinished())]
+    return [*made, *([index] if index.is_file() else [])]
 
 
 def _tidy(workspace: Workspace, session: Session, whole: bool) -> list[str]:
@@ -157,6 +158,8 @@ def _tidy(workspace: Workspace, session: Session, whole: bool) -> list[str]:
         _link_again(workspace, session)
         return []
     try:
+        with suppress(FileNotFoundError):
+            session.resets.folder.rmdir()
         session.folder.rmdir()
     except FileNotFoundError:
         return []

@@ -1,45 +1,51 @@
 """``a2g run``: roll the policy out towards goals; every episode is recorded."""
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from a2g_cli import goals as goal_store
 from a2g_cli.commands.asking import to_type
 from a2g_cli.commands.deployment import Deployment
 from a2g_cli.commands.report import Report
+from a2g_cli.commands.safety import asking, holding
 from a2g_cli.display.console import draws_pictures, stderr_console
 from a2g_cli.display.rollout_view import RolloutView, rollout_view
 from a2g_cli.episode import Goal, Image, Observation, Outcome, Provenance
-from a2g_cli.errors import GoalNotReached
+from a2g_cli.errors import A2GError, GoalNotReached
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.policy import Policy
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import Session, new_session
 from a2g_cli.robots.robot import InstrumentedRobot, Robot, shift_of
+from a2g_cli.safety_limits import SafetyLimits
+from a2g_cli.session import reset as resets
 from a2g_cli.session.endings import RolloutSettings, limit_for
+from a2g_cli.session.faults import FaultyPolicy, parse_fault, put_into_robot
 from a2g_cli.session.interrupt import Interrupt
 from a2g_cli.session.players import FLOORS, Players
 from a2g_cli.session.recorder import Recorder
 from a2g_cli.session.rollout import Job, roll_out
+from a2g_cli.session.safety.guards import Guards, check_room
+from a2g_cli.session.sink import Timed
+from a2g_cli.session.timing import Tempo, in_words
 from a2g_cli.workspace import Workspace
 
 
-def fresh_start(robot: Robot, goal: Goal, seed: int, index: int) -> None:
-    """Bring robot and scene to a start for ``goal``; a start that satisfies it would say nothing.
+@dataclass(frozen=True)
+class Care:
+    """How a run takes care of the robot."""
 
-    Raises:
-        GoalError: the goal is another scene's. UsageError: there is no room for a start.
-    """
-    if isinstance(robot, InstrumentedRobot) and goal.truth is not None:
-        robot.begin(robot.start_for(goal, seed, index))
-    else:
-        robot.reset()
+    limits: SafetyLimits = field(default_factory=SafetyLimits)
+    reset: str = "own"
+    """What happens between episodes, see session/reset.py."""
+    patience: float = 300.0
+    """How long a person may take to answer [s]."""
+    fault: str | None = None
+    """What is to go wrong on purpose, see session/faults.py."""
 
 
 def run(
@@ -54,6 +60,7 @@ def run(
     session_name: str | None,
     imagine: bool,
     acting: ActingSettings,
+    care: Care | None = None,
 ) -> Report:
     """Roll ``episodes`` episodes out for each goal.
 
@@ -61,12 +68,16 @@ def run(
         UsageError, GoalError, CheckpointError, HardwareError, SafetyStop: see their messages.
         GoalNotReached: through the report's exit code 5, when no judged episode reached its goal.
     """
+    care = care or Care()
+    way = resets.check_way(care.reset)
+    fault = None if care.fault is None else parse_fault(care.fault)
     console = stderr_console()
     goals = [goal_store.load_goal(workspace, name) for name in names]
+    wanted = resets.in_cycles(goals, episodes, way)
     shelf = Shelf(workspace)
     folder = base or checkpoint.SHIPPED
     name = shelf.active() if adapter is None else adapter
-    with deployment.connected(seed=seed) as (robot,):
+    with holding(care.limits) as (held, wait_for_key), deployment.connected(seed=seed) as (robot,):
         for goal in goals:
             for warning in goal_store.check_goal(goal, robot.spec):
                 console.print(f"[yellow]note:[/] {warning}")
@@ -76,7 +87,16 @@ def run(
             acting = replace(acting, imagine_steps=4)
         players = Players(folder, shelf, robot.spec, acting)
         policy = players.get(name)
-        settings = RolloutSettings(limit=steps, arrived_below=players.arrived_below(name))
+        settings = RolloutSettings(
+            limit=steps, arrived_below=players.arrived_below(name), safety=care.limits, held=held
+        )
+        Guards(robot, care.limits)  # limits that do not fit the robot are refused before anything is made
+        check_room(care.limits, workspace.sessions)
+        if way == "home":
+            resets.homing_robot(robot)
+        if fault is not None:
+            put_into_robot(robot, fault)
+            policy = FaultyPolicy(policy, robot, fault)
         session = new_session(workspace, session_name)
         floor = name in FLOORS
         provenance = Provenance(
@@ -87,38 +107,56 @@ def run(
             adapter=None if floor or name == "none" else shelf.get(name).fingerprint,
             adapter_name=name,
             seed=seed,
+            settings={} if fault is None else {"fault": str(care.fault)},
         )
-        wanted = [goal for goal in goals for _ in range(episodes)]
-        begun = time.monotonic()
         with rollout_view(console) as view, Interrupt(lambda: view.note("finishing the step, saving …")) as interrupt:
             view.note(f"{robot.spec.name} · adapter {name} · session {session.name}")
-            done, planning = _roll_each(robot, wanted, session, provenance, policy, settings, view, interrupt)
-    if done:
+            rolled = _Run(robot, policy, settings, session, provenance, view, interrupt)
+            ask = asking(care.patience, view.note, interrupt)
+            before = _reset(way, rolled, seed, wait_for_key if care.limits.hold_key is not None else None, ask)
+            begun = time.monotonic()
+            try:
+                rolled.each(wanted, before, wait_for_key)
+            except A2GError as stop:
+                _tell(
+                    stop, rolled, lambda: _report(workspace, rolled, name, time.monotonic() - begun, interrupted=False)
+                )
+                raise
+    if rolled.done:
         session.link()
-    return _report(workspace, session, name, done, planning, time.monotonic() - begun, interrupt.requested)
+    return _report(workspace, rolled, name, time.monotonic() - begun, interrupt.requested)
 
 
-class _Timed:
-    """Passes a rollout's events on to the view and keeps what the summary needs."""
+def _reset(
+    way: str,
+    rolled: "_Run",
+    seed: int,
+    wait_for_key: Callable[[Callable[[], bool]], bool] | None,
+    ask: Callable[[str], bool],
+) -> resets.Reset:
+    match way:
+        case "home":
+            return resets.Home(seed, rolled.settings, rolled.reset_job, rolled.interrupt)
+        case "cycle":
+            return resets.Cycle(seed)
+        case "prompt":
+            # Whoever holds a key says by it that the robot may move.
+            return resets.Prompt(seed, ask if wait_for_key is None else lambda _: wait_for_key(rolled.interrupt))
+    return resets.Own(seed)
+
+
+class _Watch:
+    """Passes a rollout's events on to the view and counts."""
 
     def __init__(self, view: RolloutView) -> None:
-        self._view = view
-        self.planning: list[float] = []
+        self.planned, self._view = view.planned, view
         self.steps = 0
-
-    def planned(
-        self, observation: Observation, imagined: Mapping[str, Sequence[Image]], steps_to_go: float, seconds: float
-    ) -> None:
-        self.planning.append(seconds)
-        self._view.planned(observation, imagined, steps_to_go, seconds)
 
     def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
         self.steps = step
         self._view.stepped(step, observation, steps_to_go)
 
-
-def _job(goal: Goal, seed: int, index: int, recorder: Recorder) -> Job:
-    return Job(goal, seed * 100_003 + index, lambda robot: fresh_start(robot, goal, seed, index), lambda _: recorder)
+    planned: Callable[[Observation, Mapping[str, Sequence[Image]], float, float], None]
 
 
 @dataclass(frozen=True)
@@ -139,46 +177,79 @@ class _Done:
         }
 
 
-def _roll_each(
-    robot: Robot,
-    wanted: Sequence[Goal],
-    session: Session,
-    provenance: Provenance,
-    policy: Policy,
-    settings: RolloutSettings,
-    view: RolloutView,
-    interrupt: Interrupt,
-) -> tuple[list[_Done], list[float]]:
-    """Roll one episode out for each goal in turn; return what was recorded and the planning times [s]."""
-    done: list[_Done] = []
-    planning: list[float] = []
-    for i, goal in enumerate(wanted):
-        if interrupt():
-            break
-        path = session.next_path()
-        view.episode_started(i, len(wanted), goal, limit_for(robot, settings))
-        timed = _Timed(view)
-        recorder = Recorder(path, robot.spec, goal, replace(provenance, settings={"index": i}))
-        job = _job(goal, provenance.seed or 0, i, recorder)
-        for _, outcome in roll_out([robot], [job], policy, settings, timed, interrupt):
-            view.episode_ended(i, outcome, timed.steps, path if timed.steps else None)
-            if timed.steps:
-                done.append(_Done(goal.name, path, outcome, timed.steps))
-        planning += timed.planning
-    return done, planning
+class _Run:
+    """A run under way: what was recorded, and in what time."""
+
+    def __init__(
+        self,
+        robot: Robot,
+        policy: Policy,
+        settings: RolloutSettings,
+        session: Session,
+        provenance: Provenance,
+        view: RolloutView,
+        interrupt: Interrupt,
+    ) -> None:
+        self.robot, self.policy, self.settings, self.session = robot, policy, settings, session
+        self.provenance, self.view, self.interrupt = provenance, view, interrupt
+        self.tempo = Tempo(robot.spec.rate)
+        self.done: list[_Done] = []
+
+    def each(self, wanted: Sequence[Goal], before: resets.Reset, wait: Callable[[Callable[[], bool]], bool]) -> None:
+        """Roll one episode out for each goal in turn."""
+        for i, goal in enumerate(wanted):
+            if self.interrupt() or not wait(self.interrupt) or not before.between(self.robot, goal, i):
+                break
+            self._one(i, len(wanted), goal, before)
+
+    def _one(self, index: int, total: int, goal: Goal, before: resets.Reset) -> None:
+        path = self.session.next_path()
+        self.view.episode_started(index, total, goal, limit_for(self.robot, self.settings))
+        watch = _Watch(self.view)
+        kept = Timed(
+            Recorder(path, self.robot.spec, goal, self._told({"index": index})),
+            self.tempo,
+        )
+        seed = (self.provenance.seed or 0) * 100_003 + index
+        job = Job(goal, seed, lambda robot: before.begin(robot, goal, index), lambda _: kept, path)
+        try:
+            for _, outcome in roll_out([self.robot], [job], self.policy, self.settings, watch, self.interrupt):
+                self.view.episode_ended(index, outcome, watch.steps, path if watch.steps else None)
+        finally:  # a guard's stop is an episode too
+            if kept.outcome is not None:
+                self.done.append(_Done(goal.name, path, kept.outcome, kept.steps))
+
+    def reset_job(self, robot: Robot, goal: Goal, index: int) -> Job:
+        """Return how a drive home before episode ``index`` is recorded: as a reset, nobody's try at anything."""
+        folder = self.session.resets
+        path = folder.next_path()
+        provenance = replace(
+            self._told({"purpose": "reset", "before": index}),
+            policy="reset",
+            base=None,
+            adapter=None,
+            adapter_name=None,
+        )
+        return Job(goal, 0, lambda _: None, lambda _: Recorder(path, robot.spec, goal, provenance), path)
+
+    def _told(self, settings: Mapping[str, Any]) -> Provenance:
+        return replace(self.provenance, settings={**self.provenance.settings, **settings})
 
 
-def _report(
-    workspace: Workspace,
-    session: Session,
-    adapter: str,
-    done: Sequence[_Done],
-    planning: Sequence[float],
-    seconds: float,
-    interrupted: bool,
-) -> Report:
+def _tell(stop: A2GError, rolled: _Run, report: Callable[[], Report]) -> None:
+    """Let an error say what is kept all the same."""
+    if rolled.done:
+        rolled.session.link()
+        stop.document = report().document
+        last = rolled.done[-1]
+        stop.add_note(f"What was recorded is kept: {last.path} (stopped by {last.outcome.stopped_by}).")
+
+
+def _report(workspace: Workspace, rolled: _Run, adapter: str, seconds: float, interrupted: bool) -> Report:
+    done, session = rolled.done, rolled.session
     judged = [episode for episode in done if episode.outcome.success is not None]
     successes = sum(bool(episode.outcome.success) for episode in judged)
+    timing = rolled.tempo.to_json()
     document = {
         "session": session.name,
         "adapter": adapter,
@@ -186,7 +257,8 @@ def _report(
         "episodes": len(done),
         "successes": successes,
         "seconds": round(seconds, 2),
-        "planning_ms": round(1000 * float(np.median(planning)), 2) if planning else None,
+        "planning_ms": None if timing["planning_ms"] is None else round(timing["planning_ms"]["median"], 2),
+        "timing": timing,
     }
     told = (
         f"{successes} of {len(judged)} reached the goal"
@@ -195,6 +267,7 @@ def _report(
     )
     lines = [
         f"{len(done)} episodes in {session.folder}: {told}.",
+        f"timing: {in_words(timing)}.",
         f"next: {to_type(workspace, 'replay', f'{session.name}/{done[-1].path.stem}')} · "
         f"{to_type(workspace, 'adapt', session.name)}"
         if done

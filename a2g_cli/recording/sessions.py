@@ -42,6 +42,11 @@ class Session:
         numbers = [int(match[1]) for entry in self.folder.glob("episode-*") if (match := _NUMBERED.match(entry.name))]
         return self.folder / f"episode-{max(numbers, default=-1) + 1:04d}{schema.SUFFIX}"
 
+    @property
+    def resets(self) -> "Session":
+        """Where the motion between episodes is recorded: apart, so that nothing learns from it by accident."""
+        return Session(self.folder / "resets")
+
     def recordings(self) -> list[Path]:
         """Return the complete recordings, oldest number first."""
         paths = (path for path in self.folder.glob(f"*{schema.SUFFIX}") if path.name != INDEX and path.is_file())

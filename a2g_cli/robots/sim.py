@@ -15,6 +15,7 @@ from a2g_cli.robots.robot import Purpose, RobotSpec, Trial
 from a2g_cli.safety_limits import SafetyLimits
 from a2g_cli.simulator.disturbance import Disturbance
 from a2g_cli.simulator.scenes import scene as scene_called
+from a2g_cli.simulator.scenes.scene import REST
 from a2g_cli.simulator.shifts import Shift, parse_shift
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ SAFETY = SafetyLimits(
     max_speed={"x": 1.0, "y": 1.0, "z": 1.0, "opening": 20.0},
     frozen_frames=50,  # pictures without noise are equal to the last bit while the arm moves outside of the view
 )
+HOME = 0.005
+"""How near to its rest pose the tool is there [m]."""
 MIN_SIZE, MAX_SIZE = 8, 2048
 """Of the pictures [px]."""
 # First element of the spawn key of every random stream of a robot's seed: streams never meet.
@@ -186,6 +189,15 @@ class SimRobot:
         longest = float(np.abs(commanded[:2]).max())
         commanded[:2] *= min(1.0, MAX_STEP / longest) if longest else 1.0
         return self._spec.clip(np.array([*commanded, opening], dtype=np.float32))
+
+    def homeward(self, observation: Observation) -> tuple[Vector, float]:  # noqa: ARG002 - it knows where it is
+        """Return the next action (4,) on the way to where the tool waits, and about how many are left: let go, up, across."""
+        way = np.array(REST) - self.tabletop.tool()
+        if way[2] > MAX_STEP:
+            way[:2] = 0.0  # nothing is swept off the table
+        left = float(np.abs(way).max()) / MAX_STEP
+        done = np.abs(np.array(REST) - self.tabletop.tool()).max() < HOME and self.tabletop.opening() > 1 - HOME
+        return self.action_for(way, 1.0), 0.0 if done else max(1.0, left)
 
     def reset(self) -> None:
         """Begin at a fresh start, the next one of this robot's seed."""

@@ -8,6 +8,7 @@ from a2g_cli.episode import Goal, Outcome
 from a2g_cli.policy.policy import Plan
 from a2g_cli.robots.robot import InstrumentedRobot, Robot, limit_of
 from a2g_cli.safety_limits import SafetyLimits
+from a2g_cli.session.safety.guards import Held, always_held
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class RolloutSettings:
     """End when the policy's own steps-to-go falls below this in two plans running [steps]; 0 never."""
     safety: SafetyLimits = field(default_factory=SafetyLimits)
     """What the guards hold, for every robot, over what that declares itself."""
+    held: Held = always_held
+    """The dead-man's switch."""
 
 
 def limit_for(robot: Robot, settings: RolloutSettings) -> int:

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from a2g_cli.errors import UsageError
@@ -64,8 +65,8 @@ def draw_trials(robot: Robot, purpose: Purpose, seed: int, count: int, first: in
     return [source.trial(purpose, seed, first + i) for i in range(count)]
 
 
-def jobs_of(trials: Sequence[Trial], sink: Callable[[Trial, Robot], Sink]) -> list[Job]:
-    """Return one job a trial."""
+def jobs_of(trials: Sequence[Trial], sink: Callable[[Trial, Robot], Sink], where: Path | None = None) -> list[Job]:
+    """Return one job a trial; ``where`` says on which disk it is recorded, if it is."""
 
     def job(trial: Trial) -> Job:
         return Job(
@@ -73,6 +74,7 @@ def jobs_of(trials: Sequence[Trial], sink: Callable[[Trial, Robot], Sink]) -> li
             trial.seed * 100_003 + trial.index,
             lambda robot: instrumented(robot).begin(trial.start),
             lambda robot: sink(trial, robot),
+            where,
         )
 
     return [job(trial) for trial in trials]

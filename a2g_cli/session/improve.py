@@ -204,7 +204,12 @@ class Improvement:
             return Recorder(paths[trial.index], robot.spec, trial.goal, provenance)
 
         for _, outcome in roll_out(
-            self.robots, jobs_of(missing, sink), policy, self.settings.rollout, None, self.interrupted
+            self.robots,
+            jobs_of(missing, sink, self.session.folder),
+            policy,
+            self.settings.rollout,
+            None,
+            self.interrupted,
         ):
             outcomes.append(outcome)
             self.watcher.rolled(what, len(outcomes), len(trials), _successes(outcomes))

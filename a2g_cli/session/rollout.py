@@ -19,7 +19,7 @@ from a2g_cli.robots.robot import Robot
 from a2g_cli.session.blending import blended, further
 from a2g_cli.session.endings import RolloutSettings
 from a2g_cli.session.planner import Planner, Promise
-from a2g_cli.session.safety.guards import Held, always_held, check_room
+from a2g_cli.session.safety.guards import check_room
 from a2g_cli.session.sink import Sink
 from a2g_cli.session.stepping import Steps, bring_to_rest
 
@@ -56,7 +56,6 @@ def episode(
     sink: Sink,
     watcher: RolloutWatcher | None = None,
     interrupted: Callable[[], bool] = _never,
-    held: Held = always_held,
 ) -> Generator[PlanRequest, Promise, Outcome]:
     """Roll one episode out from the robot's present state; yields requests, receives promises, returns how it ended.
 
@@ -67,7 +66,7 @@ def episode(
         SafetyStop: from a guard, ours or the robot's own; the episode is saved first, with the cause.
         HardwareError: from the robot; the episode is saved first. From the policy: what was recorded stays salvageable.
     """
-    steps = Steps(robot, goal, seed, settings, sink, held)
+    steps = Steps(robot, goal, seed, settings, sink)
     try:
         steps.begin()
         reason = yield from _Course(steps, watcher or _Unwatched(), interrupted).run()
@@ -180,7 +179,6 @@ def roll_out(
     settings: RolloutSettings,
     watcher: RolloutWatcher | None = None,
     interrupted: Callable[[], bool] = _never,
-    held: Held = always_held,
 ) -> Iterator[tuple[int, Outcome]]:
     """Roll all jobs out, as many at once as there are robots, planning for all lanes in one pass.
 
@@ -197,9 +195,7 @@ def roll_out(
                         lane.index, job = following
                         lane.prepare(job, settings)
                         sink = job.sink(lane.robot)
-                        lane.rolling = episode(
-                            lane.robot, job.goal, job.seed, settings, sink, watcher, interrupted, held
-                        )
+                        lane.rolling = episode(lane.robot, job.goal, job.seed, settings, sink, watcher, interrupted)
                         lane.request = next(lane.rolling)
                 busy = [(lane, lane.request, lane.rolling) for lane in lanes if lane.request and lane.rolling]
                 if not busy:

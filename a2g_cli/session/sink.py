@@ -35,7 +35,9 @@ class Timed:
 
     def __init__(self, sink: Sink, tempo: Tempo) -> None:
         self._sink, self._tempo = sink, tempo
-        self.finish, self.abandon = sink.finish, sink.abandon
+        self.abandon = sink.abandon
+        self.steps = 0
+        self.outcome: Outcome | None = None
 
     def begin(self, first: Observation) -> None:
         """A new schedule begins."""
@@ -46,3 +48,9 @@ class Timed:
         """Take note, and pass on."""
         self._tempo.add(timing, observation)
         self._sink.append(requested, sent, observation, timing)
+        self.steps += 1
+
+    def finish(self, outcome: Outcome) -> None:
+        """Pass it on; ``outcome`` is known when it is kept."""
+        self._sink.finish(outcome)
+        self.outcome = outcome

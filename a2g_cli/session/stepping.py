@@ -11,7 +11,7 @@ from a2g_cli.policy.policy import PlanRequest
 from a2g_cli.robots.robot import Robot
 from a2g_cli.session.endings import Endings, RolloutSettings
 from a2g_cli.session.planner import Promise
-from a2g_cli.session.safety.guards import Guards, Held
+from a2g_cli.session.safety.guards import Guards
 from a2g_cli.session.sink import Sink
 from a2g_cli.session.timing import Schedule
 
@@ -22,11 +22,11 @@ LOST = "hardware"
 class Steps:
     """The bookkeeping around act and observe, every step of it under the guards."""
 
-    def __init__(self, robot: Robot, goal: Goal, seed: int, settings: RolloutSettings, sink: Sink, held: Held) -> None:
+    def __init__(self, robot: Robot, goal: Goal, seed: int, settings: RolloutSettings, sink: Sink) -> None:
         self.robot, self.goal, self.seed, self.sink = robot, goal, seed, sink
         self.endings = Endings(robot, goal, settings)
         self.schedule = Schedule(robot.clock, robot.spec.rate)
-        self.guards = Guards(robot, settings.safety, held)
+        self.guards = Guards(robot, settings.safety, settings.held)
         self.real = goes_on(robot.clock)
         self.step = self._asked = 0
         self._planning = math.nan  # of a plan whose first action has not gone out yet [s]

@@ -53,7 +53,7 @@ _SCALARS = [field.name for field in fields(SafetyLimits) if field.name not in _M
 
 
 def limits_of(robot: Robot, given: SafetyLimits) -> SafetyLimits:
-    """Return ``given`` over what the robot declares about itself: name by name, and what is left at its default is the robot's."""
+    """Return ``given`` over the robot's own, name by name; what the user left at its default is the robot's to say."""
     own, default = safety_of(robot), SafetyLimits()
     merged: dict[str, Any] = {name: {**getattr(own, name), **getattr(given, name)} for name in _MAPPINGS}
     unsaid = [name for name in _SCALARS if getattr(given, name) == getattr(default, name)]

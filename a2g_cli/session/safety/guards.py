@@ -34,7 +34,7 @@ def check_room(limits: SafetyLimits, where: Path) -> None:
     if free < limits.disk_floor_gb:
         raise SafetyStop(
             f"only {free:.3g} GB are free for {where}, {limits.disk_floor_gb:g} GB are the least: no episode was begun. "
-            "Free some, choose another --workspace, or say less with --disk-floor.",
+            "Free some, choose another --workspace, or say less with --safety disk_floor_gb=N.",
             "disk-floor",
         )
 
