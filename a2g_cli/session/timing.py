@@ -15,10 +15,14 @@ LATE = 0.5
 
 
 def missed(before: StepTiming | None, now: StepTiming, rate: float) -> bool:
-    """Whether the action of ``now`` missed its deadline at ``rate`` [Hz]; the first of a schedule has none."""
-    if before is None or math.isnan(now.due_at):
+    """Whether the action of ``now`` missed its deadline at ``rate`` [Hz].
+
+    A robot that stands still until its plan is made is not late for as long as that took, but for whatever else did.
+    """
+    if before is None:
         return False
-    return (now.acted_at - before.acted_at) * rate > 1 + LATE
+    waited = now.planning if math.isnan(now.due_at) and not math.isnan(now.planning) else 0.0
+    return (now.acted_at - before.acted_at - waited) * rate > 1 + LATE
 
 
 class Schedule:
