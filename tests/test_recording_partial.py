@@ -151,7 +151,7 @@ def test_only_an_unfinished_recording_is_salvaged(tmp_path: Path) -> None:
         salvage(path)
     with pytest.raises(RecordingError, match="does not exist"):
         salvage(tmp_path / "b.hdf5.partial")
-    for name, content in [("empty", b""), ("noise", bytes(range(256)) * 9), ("newer", b"a2g partial 2\n")]:
+    for name, content in [("empty", b""), ("noise", bytes(range(256)) * 9), ("newer", b"a2g partial 3\n")]:
         (tmp_path / f"{name}.hdf5.partial").write_bytes(content)
         with pytest.raises(RecordingError, match="not a valid unfinished recording"):
             salvage(tmp_path / f"{name}.hdf5.partial")

@@ -52,6 +52,7 @@ class Steps:
         if early == 1:
             promise = yield self.request(self.observation, ahead)
         with self._watched():
+            self.schedule.wait()
             allowed = self.guards.allow(action)
             due, deadline = self.schedule.due, self.schedule.deadline()
             timing = StepTiming(self.robot.clock.now(), math.nan if due is None else due, self._planning)
@@ -90,7 +91,7 @@ class Steps:
         self._planning = seconds
 
     def is_late(self, promise: Promise) -> bool:
-        """Whether the next action would miss its deadline if the robot waited for ``promise``; no simulation is late."""
+        """Whether the next action would be late if the robot waited for ``promise``; in stepped time nothing is."""
         return self.real and not promise.ready(self.schedule.grace())
 
     def pause(self, promise: Promise) -> None:

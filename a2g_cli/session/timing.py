@@ -7,11 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from a2g_cli.clock import Clock
+from a2g_cli.clock import Clock, goes_on
 from a2g_cli.episode import Observation, StepTiming
 
 LATE = 0.5
 """A deadline is missed when an action follows the one before it by so much more than a control period [periods]."""
+
+
+PHASE = 0.1
+"""Where time goes on by itself an action goes out so long after its step is due [periods].
+
+By then the robot has looked and a plan that is nearly in time is there: what either takes is no jitter.
+"""
 
 
 def missed(before: StepTiming | None, now: StepTiming, rate: float) -> bool:
@@ -30,6 +37,7 @@ class Schedule:
 
     def __init__(self, clock: Clock, rate: float) -> None:
         self._clock, self._period = clock, 1.0 / rate
+        self._phase = PHASE * self._period if goes_on(clock) else 0.0
         self.due: float | None = None
         """When the next step ought to begin [s]; None: whenever it does."""
 
@@ -40,13 +48,18 @@ class Schedule:
     def deadline(self) -> float:
         """Return the end of the control period that begins now [s]; one that is over already is not made up for."""
         now = self._clock.now()
-        deadline = (now if self.due is None else self.due) + self._period
-        return deadline if deadline > now else now + self._period
+        begun = now - self._phase
+        deadline = (begun if self.due is None else self.due) + self._period
+        return deadline if deadline > now else begun + self._period
+
+    def wait(self) -> None:
+        """Return when the next action is to go out."""
+        if self.due is not None and self._phase:
+            self._clock.sleep_until(self.due + self._phase)
 
     def grace(self) -> float:
-        """Return how long the next step may still wait before it misses its deadline [s]."""
-        now = self._clock.now()
-        return (now if self.due is None else self.due) + LATE * self._period - now
+        """Return how long the next action may still wait for its plan [s]."""
+        return 0.0 if self.due is None else self.due + self._phase - self._clock.now()
 
 
 @dataclass
