@@ -1,14 +1,16 @@
 """How well control keeps time: the simulator as a robot on the wall clock at 20 Hz, acting with the shipped base, recorded.
 
-    python benchmarks/control_loop.py [--rate 20] [--steps 600] [--ahead 0.5 ...] [--repeat 1] [--priority] [--json FILE]
+    python benchmarks/control_loop.py [--rate 20] [--steps 600] [--ahead 0.5 ...] [--repeat 1] [--priority nice|fifo]
+        [--json FILE]
 
-Rows: `a2g` plans beside the robot, `--ahead` control periods early; with `ahead 0` the robot waits for each.
+Rows: `a2g` plans beside the robot, `--ahead` control periods early; with `ahead 0` the robot waits for each plan.
 `synchronous` is the loop that most programs have - look, plan if nothing is left to do, act, sleep for what is left of the
 period - on the same robot, policy and recording. `lerobot` is LeRobot's own `record_loop` on the same robot and policy, where
 LeRobot and what that loop needs is installed beside a2g (benchmarks/lerobot_loop.py).
 
 `jitter` is how far the time between two actions is from the period, `missed` how many were longer by more than half of one.
-Every pause counts. `--priority` asks for nice -10, as a robot's control loop would have; it needs the right to.
+Every pause counts. `--priority nice` (-10) or `fifo` (the system's real-time class) asks for what a robot's control loop would
+be given on a machine that does other work too; it needs the right to.
 """
 
 import argparse
@@ -159,12 +161,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--ahead", type=float, action="append", help="repeatable; 0.5 and 0 otherwise")
     parser.add_argument("--repeat", type=int, default=1)
-    parser.add_argument("--priority", action="store_true")
+    parser.add_argument("--priority", choices=("nice", "fifo"))
     parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args()
-    if given.priority:
+    if given.priority == "nice":
         os.nice(-10 - os.nice(0))
-    print(f"load averages {os.getloadavg()}, {os.cpu_count()} cores, nice {os.nice(0)}", flush=True)
+    elif given.priority == "fifo":
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(f"load {load} on {os.cpu_count()} cores, priority {given.priority or 'normal'}", flush=True)
     robot = Bench(given.rate)
     robot.connect()
     trial = robot.trial("practice", 7, 0)
