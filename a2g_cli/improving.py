@@ -74,8 +74,8 @@ def improve(
         from a2g_cli.errors import UsageError
         from a2g_cli.learning.adapt import settings_from
         from a2g_cli.safety_limits import SafetyLimits
-        from a2g_cli.session.improve import ImproveSettings
         from a2g_cli.session.endings import RolloutSettings
+        from a2g_cli.session.improve import ImproveSettings
 
         limits = {"rounds": rounds, "until": until, "minutes": max_minutes, "most_episodes": max_episodes}
         where = place(workspace)

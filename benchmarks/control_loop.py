@@ -9,8 +9,8 @@ period - on the same robot, policy and recording. `lerobot` is LeRobot's own `re
 LeRobot and what that loop needs is installed beside a2g (benchmarks/lerobot_loop.py).
 
 `jitter` is how far the time between two actions is from the period, `missed` how many were longer by more than half of one.
-Every pause counts. `--priority nice` (-10) or `fifo` (the system's real-time class) asks for what a robot's control loop would
-be given on a machine that does other work too; it needs the right to.
+Every pause counts. `--priority nice` (-10) or `fifo` (the system's real-time class) asks for what a robot's control loop
+would be given on a machine that does other work too; it needs the right to.
 """
 
 import argparse

@@ -205,7 +205,7 @@ class Improvement:
 
         for _, outcome in roll_out(
             self.robots,
-            jobs_of(missing, sink, self.session.folder),
+            jobs_of(missing, sink, self.progress.session.folder),
             policy,
             self.settings.rollout,
             None,
