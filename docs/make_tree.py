@@ -17,7 +17,7 @@ BESIDE = (
     ("tests/", "invariants, contracts and real runs; test_<module>.py mirrors the package"),
     (
         "docs/",
-        "formats.md; lab-notes.md: experiments, failures too; the scripts that make this page's tree and picture",
+        "hardware.md, safety.md, judges.md, formats.md: guides; lab-notes.md: experiments, failures too; what makes tree and picture",
     ),
 )
 
