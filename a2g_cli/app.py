@@ -195,6 +195,7 @@ def evaluate(
     execute: options.Execute = None,
     ahead: options.Ahead = None,
     action_steps: options.ActionSteps = None,
+    safety: options.Safety = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
@@ -202,12 +203,15 @@ def evaluate(
 
     def work() -> "Report":
         from a2g_cli.commands.evaluate import evaluate_adapters
+        from a2g_cli.commands.safety import limits_from
         from a2g_cli.policy.acting import acting_from
+        from a2g_cli.safety_limits import SafetyLimits
 
         place = _place(workspace)
         deployment = _deployment(place, robot, scene=scene, shift=shift)
         acting = acting_from(execute=execute, ahead=ahead, action_steps=action_steps)
-        return evaluate_adapters(place, deployment, adapter or [], base, episodes, steps, seed, acting)
+        limits = limits_from(SafetyLimits(), safety or [], None)
+        return evaluate_adapters(place, deployment, adapter or [], base, episodes, steps, seed, acting, limits)
 
     _finish(as_json, work)
 

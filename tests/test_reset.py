@@ -73,9 +73,6 @@ def test_an_interruption_on_the_way_home_ends_the_run() -> None:
 
 
 def test_a_robot_without_a_rest_pose_is_refused() -> None:
-    class Plain(BenchRobot):
-        homeward = None  # type: ignore[assignment]
-
     assert isinstance(BenchRobot(), HomingRobot)
 
     class Without:

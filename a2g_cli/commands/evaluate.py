@@ -12,6 +12,7 @@ from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.robots.robot import shift_of
+from a2g_cli.safety_limits import SafetyLimits
 from a2g_cli.session.endings import RolloutSettings
 from a2g_cli.session.evaluate import Result, draw_trials, evaluate
 from a2g_cli.session.players import Players
@@ -30,15 +31,16 @@ def evaluate_adapters(
     steps: int | None,
     seed: int,
     acting: ActingSettings,
+    limits: SafetyLimits | None = None,
 ) -> Report:
     """Roll each adapter out on the same trials; without names, the active one.
 
     Raises:
-        UsageError, CheckpointError, HardwareError: see their messages.
+        UsageError, CheckpointError, HardwareError, SafetyStop: see their messages.
     """
     shelf = Shelf(workspace)
     names = list(dict.fromkeys(adapters)) or [shelf.active()]
-    settings = RolloutSettings(limit=steps, stop_on_truth=True)
+    settings = RolloutSettings(limit=steps, stop_on_truth=True, safety=limits or SafetyLimits())
     results: list[Result] = []
     with training_view(stderr_console()) as view, deployment.connected(lanes=min(LANES, episodes)) as robots:
         players = Players(base or checkpoint.SHIPPED, shelf, robots[0].spec, acting)

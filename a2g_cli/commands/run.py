@@ -149,14 +149,17 @@ class _Watch:
     """Passes a rollout's events on to the view and counts."""
 
     def __init__(self, view: RolloutView) -> None:
-        self.planned, self._view = view.planned, view
+        self._view = view
         self.steps = 0
+
+    def planned(
+        self, observation: Observation, imagined: Mapping[str, Sequence[Image]], steps_to_go: float, seconds: float
+    ) -> None:
+        self._view.planned(observation, imagined, steps_to_go, seconds)
 
     def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
         self.steps = step
         self._view.stepped(step, observation, steps_to_go)
-
-    planned: Callable[[Observation, Mapping[str, Sequence[Image]], float, float], None]
 
 
 @dataclass(frozen=True)

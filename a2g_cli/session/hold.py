@@ -61,7 +61,15 @@ class HoldKey:
 
     def _listen(self) -> None:
         while not self._over.is_set():
-            if select.select([self._terminal], [], [], 0.05)[0] and self._key in os.read(self._terminal, 1024):
+            if not select.select([self._terminal], [], [], 0.05)[0]:
+                continue
+            try:
+                typed = os.read(self._terminal, 1024)
+            except OSError:  # the terminal hung up
+                typed = b""
+            if not typed:
+                return  # nobody can hold a key any more: it counts as let go
+            if self._key in typed:
                 self._pressed = time.monotonic()
 
     def __enter__(self) -> Self:
