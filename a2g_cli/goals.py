@@ -6,7 +6,6 @@
 import json
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -15,10 +14,11 @@ from typing import Any
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 
+from a2g_cli.cameras.view import Framing
 from a2g_cli.episode import Goal, Image
 from a2g_cli.errors import GoalError, UnknownNameError, UsageError
+from a2g_cli.photos import UNREADABLE, read_photo, why
 from a2g_cli.recording import schema
 from a2g_cli.recording.reader import Recording
 from a2g_cli.robots.robot import RobotSpec
@@ -27,10 +27,7 @@ from a2g_cli.workspace import Workspace, checked_name
 FORMAT = 1
 """Version of ``goal.json``."""
 
-MAX_PIXELS = 64 * 2**20
-"""One image [px]: a photo of 64 megapixels is opened, a decompression bomb is not."""
 _MAX_JSON = 2**20
-_MAX_FILE = 256 * 2**20
 
 SHARPNESS_FLOOR = 0.002
 """Least ``sharpness`` of an image in focus: the simulator's have 0.018, and 0.0016 when blurred by one pixel."""
@@ -84,7 +81,7 @@ def save_goal(workspace: Workspace, goal: Goal, overwrite: bool = False, notes: 
     except (TypeError, ValueError) as error:
         raise GoalError(f"the goal {goal.name!r} cannot be stored as JSON: {error}") from error
     except OSError as error:
-        raise GoalError(f"{folder} cannot be written: {_why(error)}.") from error
+        raise GoalError(f"{folder} cannot be written: {why(error)}.") from error
     return folder
 
 
@@ -113,7 +110,7 @@ def load_goal(workspace: Workspace, name: str) -> Goal:
         for camera, entry in description["cameras"].items():
             checked_name("camera", camera)
             size = (int(entry["height"]), int(entry["width"]))
-            image = _pixels(folder / f"{camera}.png", formats=("PNG",))
+            image = read_photo(folder / f"{camera}.png", formats=("PNG",))
             if image.shape[:2] != size:
                 raise ValueError(
                     f"{camera}.png is {image.shape[1]}x{image.shape[0]}, goal.json says {size[1]}x{size[0]}"
@@ -140,7 +137,7 @@ def remove_goal(workspace: Workspace, name: str) -> None:
     try:
         shutil.rmtree(folder)
     except OSError as error:
-        raise GoalError(f"{folder} cannot be removed: {_why(error)}.") from error
+        raise GoalError(f"{folder} cannot be removed: {why(error)}.") from error
 
 
 def _folder(workspace: Workspace, name: str) -> Path:
@@ -166,32 +163,8 @@ def _reading(folder: Path) -> Iterator[None]:
         yield
     except KeyError as error:
         raise GoalError(f"the goal in {folder} is damaged: {error} is missing. Take it again.") from error
-    except (*_UNREADABLE, OverflowError, AttributeError, RecursionError, UsageError) as error:
-        raise GoalError(f"the goal in {folder} is damaged: {_why(error)}. Take it again.") from error
-
-
-def _why(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
-
-
-_BOMBS = (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning)
-# Pillow raises SyntaxError for some broken files.
-_UNREADABLE = (OSError, ValueError, TypeError, SyntaxError, *_BOMBS)
-
-
-def _pixels(path: Path, formats: tuple[str, ...] | None = None) -> Image:
-    """Return HxWx3 RGB pixels. Raises OSError, ValueError, or Pillow's bomb errors."""
-    if path.stat().st_size > _MAX_FILE:
-        raise ValueError(f"{path.name} is larger than {_MAX_FILE // 2**20} MB")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
-        with PIL.Image.open(path, formats=formats) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"{path.name} is {image.width}x{image.height}: more than {MAX_PIXELS} pixels")
-            if image.mode.startswith(("I", "F")):
-                raise ValueError(f"{path.name} has mode {image.mode}: an 8-bit colour image is needed")
-            upright = PIL.ImageOps.exif_transpose(image)  # a phone stores how it was held, not upright pixels
-            return np.array(upright.convert("RGB"), np.uint8)
+    except (*UNREADABLE, OverflowError, AttributeError, RecursionError, UsageError) as error:
+        raise GoalError(f"the goal in {folder} is damaged: {why(error)}. Take it again.") from error
 
 
 def goal_from_images(name: str, paths: Mapping[str, Path], spec: RobotSpec) -> Goal:
@@ -210,9 +183,9 @@ def goal_from_images(name: str, paths: Mapping[str, Path], spec: RobotSpec) -> G
     for camera, (height, width) in spec.cameras.items():
         path = Path(paths[camera])
         try:
-            pixels = _pixels(path)
-        except _UNREADABLE as error:
-            raise GoalError(f"{path} cannot be read as an image: {_why(error)}.") from error
+            pixels = read_photo(path)
+        except UNREADABLE as error:
+            raise GoalError(f"{path} cannot be read as an image: {why(error)}.") from error
         images[camera], how = _fit(pixels, height, width)
         sources.append(f"{camera}={path} ({how})")
     return Goal(name, images, f"image:{'; '.join(sources)}")
@@ -223,14 +196,10 @@ def _fit(pixels: Image, height: int, width: int) -> tuple[Image, str]:
     rows, columns = pixels.shape[:2]
     if (rows, columns) == (height, width):
         return pixels, "as it is"
-    # The largest window of the camera's aspect.
-    scale = min(rows / height, columns / width)
-    crop_height, crop_width = max(1, round(height * scale)), max(1, round(width * scale))
-    top, left = (rows - crop_height) // 2, (columns - crop_width) // 2
-    cropped = PIL.Image.fromarray(pixels[top : top + crop_height, left : left + crop_width])
-    resized = np.array(cropped.resize((width, height), PIL.Image.Resampling.BICUBIC))
+    framing = Framing(size=(height, width))
+    _, _, crop_width, crop_height = framing.part(rows, columns)
     crop = "" if (crop_height, crop_width) == (rows, columns) else f", centre {crop_width}x{crop_height} kept"
-    return resized, f"{columns}x{rows}{crop}, resized to {width}x{height}"
+    return framing.apply(pixels), f"{columns}x{rows}{crop}, resized to {width}x{height}"
 
 
 def goal_from_recording(path: Path, index: int = -1, name: str = "goal") -> Goal:

@@ -82,7 +82,7 @@ def offences(sources: list[str], allowed: tuple[str, ...]) -> list[str]:
     ]
 
 
-WORDS = ("errors", "episode", "clock", "workspace")
+WORDS = ("errors", "episode", "clock", "workspace", "photos")
 """What everybody speaks."""
 DEVICES = ("robots", "cameras", "simulator", "drivers")
 DATA = ("robots.robot", "recording")
@@ -92,11 +92,12 @@ LAYERS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("clock",): (),
     ("workspace",): ("errors",),
     ("episode",): ("errors",),
+    ("photos",): ("episode",),
     ("drivers",): ("errors",),
     ("robots", "cameras", "simulator"): (*WORDS, *DEVICES),
     ("recording",): (*WORDS, *DATA),
     ("policy",): (*WORDS, "robots.robot", "policy"),
-    ("goals",): (*WORDS, *DATA),
+    ("goals",): (*WORDS, *DATA, "cameras.view"),
     ("display",): ("errors", "episode", "clock", "robots.robot", "display"),
     ("learning",): (*WORDS, *DATA, "policy", "learning"),
     ("session",): (*WORDS, *DEVICES, "recording", "policy", "session", "learning"),  # learning: see below

@@ -1,6 +1,5 @@
 """Which robot, in which world: from the command line and ``a2g.toml`` to connected drivers."""
 
-import inspect
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -44,32 +43,8 @@ class Deployment:
             UnknownNameError: no such driver.
             UsageError: a setting that the driver does not have, or a value that it cannot use.
         """
-        driver = drivers.load("robot", self.robot)
-        settings = {**self.settings, **changed}
-        known = self._parameters()
-        unknown = sorted(settings.keys() - known.keys())
-        if unknown:
-            raise UsageError(
-                f"robot {self.robot!r} has no setting {', '.join(unknown)}; it has: {', '.join(known) or 'none'}."
-            )
-        missing = [name for name, found in known.items() if found.default is found.empty and name not in settings]
-        if missing:
-            raise UsageError(f"robot {self.robot!r} needs {', '.join(missing)}: set it under [robot] in a2g.toml.")
-        try:
-            robot: Robot = driver(**settings)
-        except (TypeError, ValueError, AttributeError) as error:
-            if not settings:
-                raise  # nobody set anything: a defect of the driver, which its trace explains
-            told = ", ".join(f"{name} = {settings[name]!r}" for name in _suspects(settings, known))
-            why = " ".join(str(error).split()) or type(error).__name__
-            raise UsageError(f"robot {self.robot!r} cannot work with the setting {told}: {why}.") from error
+        robot: Robot = drivers.make("robot", self.robot, {**self.settings, **changed}, "robot")
         return robot
-
-    def _parameters(self) -> dict[str, inspect.Parameter]:
-        """Return what the driver can be told by name."""
-        by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        parameters = inspect.signature(drivers.load("robot", self.robot)).parameters
-        return {name: found for name, found in parameters.items() if found.kind in by_name}
 
     @contextmanager
     def connected(self, lanes: int = 1, seed: int | None = None, **changed: Any) -> Iterator[list[Robot]]:
@@ -82,7 +57,7 @@ class Deployment:
             seed: of what a robot draws itself, for drivers that draw; a seed in ``a2g.toml`` wins.
             **changed: other settings than the deployment's.
         """
-        if seed is not None and "seed" not in self.settings and "seed" in self._parameters():
+        if seed is not None and "seed" not in self.settings and "seed" in drivers.parameters("robot", self.robot):
             changed["seed"] = seed
         with ExitStack() as stack:
             robots: list[Robot] = []
@@ -93,15 +68,3 @@ class Deployment:
                 robot.connect()
                 robots.append(robot)
             yield robots
-
-
-def _suspects(settings: dict[str, Any], known: dict[str, inspect.Parameter]) -> list[str]:
-    """Return the settings of another kind than the driver's own defaults, or all of them when no such one stands out."""
-    odd = [
-        name
-        for name, value in settings.items()
-        if isinstance(default := known[name].default, str | int | float)
-        and not isinstance(value, type(default))
-        and not (isinstance(default, float) and isinstance(value, int))
-    ]
-    return odd or list(settings)
