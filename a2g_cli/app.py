@@ -248,6 +248,14 @@ def capture_goal(
         int | None, typer.Option("--seed", min=0, help="Draw this goal from the scene; else a fresh one.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the goal of that name.")] = False,
+    camera: options.Camera = None,
+    over: Annotated[
+        str | None,
+        typer.Option("--over", metavar="GOAL", help="Blend the live preview over this goal; else the one replaced."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Take a blurred or badly exposed picture all the same.")
+    ] = False,
     shift: options.Shift = None,
     scene: options.Scene = None,
     robot: options.Robot = None,
@@ -256,16 +264,21 @@ def capture_goal(
 ) -> None:
     """Show what should be true: take a goal image, or import one.
 
-    With no options: a fresh goal, drawn from the simulator's scene; on a real robot, what its cameras see now.
+    With no options: a fresh goal, drawn from the simulator's scene; with cameras, or on a real robot, what they see now,
+    previewed in the terminal until Enter is pressed.
     """
 
     def work() -> "Report":
+        from a2g_cli.cameras.choice import choose
         from a2g_cli.commands.capture_goal import Source
         from a2g_cli.commands.capture_goal import capture_goal as capture
 
         place = _place(workspace)
         deployment = _deployment(place, robot, scene=scene, shift=shift)
-        source = Source(state or [], from_image or [], from_recording, frame, seed)
+        cameras = choose(place, camera or [])
+        source = Source(
+            state or [], from_image or [], from_recording, frame, seed, camera or [], cameras, over, force, as_json
+        )
         return capture(place, deployment, name, source, overwrite)
 
     _finish(as_json, work)

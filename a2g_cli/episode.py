@@ -50,6 +50,8 @@ class Goal:
     """How it was taken, e.g. ``"sim:place"``, ``"image:/photos/cup.png"``, ``"recording:…#57"``."""
     truth: State | None = None
     """The true state that the images show, where an instrumented robot took them: used to judge, never to act."""
+    views: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Camera name -> which camera took its image, and how it was set, as ``cameras/view.py`` writes it; empty if unknown."""
 
     @property
     def fingerprint(self) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from a2g_cli.cameras.view import Framing
+from a2g_cli.cameras.view import Framing, View
 from a2g_cli.episode import Goal, Image
 from a2g_cli.errors import GoalError, UnknownNameError, UsageError
 from a2g_cli.photos import UNREADABLE, read_photo, why
@@ -61,6 +61,7 @@ def save_goal(workspace: Workspace, goal: Goal, overwrite: bool = False, notes: 
         "source": goal.source,
         "cameras": {name: {"file": f"{name}.png", "height": h, "width": w} for name, (h, w) in sizes.items()},
         "truth": goal.truth,
+        "views": {name: dict(view) for name, view in goal.views.items()},
         "fingerprint": goal.fingerprint,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "notes": list(notes),
@@ -116,7 +117,8 @@ def load_goal(workspace: Workspace, name: str) -> Goal:
                     f"{camera}.png is {image.shape[1]}x{image.shape[0]}, goal.json says {size[1]}x{size[0]}"
                 )
             images[camera] = image
-        goal = Goal(name, images, str(description["source"]), schema.truth_from_json(description["truth"]))
+        truth = schema.truth_from_json(description["truth"])
+        goal = Goal(name, images, str(description["source"]), truth, _views(description.get("views", {})))
         if not images or goal.fingerprint != description["fingerprint"]:
             raise ValueError("its images are not those that were saved: the fingerprint differs")
     return goal
@@ -154,6 +156,13 @@ def _description(folder: Path) -> dict[str, Any]:
     if description["a2g_goal"] != FORMAT:
         raise ValueError(f"it is format {description['a2g_goal']}, this a2g knows {FORMAT}: a newer a2g is needed")
     return description
+
+
+def _views(value: object) -> dict[str, dict[str, Any]]:
+    """Return views as they were saved. Raises KeyError, TypeError or ValueError for what is none."""
+    if not isinstance(value, dict):
+        raise TypeError("views that are not an object")
+    return {str(name): View.from_json(view).to_json() for name, view in value.items()}
 
 
 @contextmanager
@@ -214,14 +223,20 @@ def goal_from_recording(path: Path, index: int = -1, name: str = "goal") -> Goal
             raise GoalError(f"{path} has observations 0 to {recording.length}, not {index}.")
         number = index % (recording.length + 1)
         images = {camera: recording.frame(camera, number) for camera in recording.cameras}
-    return Goal(name, images, f"recording:{path}#{number}")
+        views = recording.provenance.settings.get("views", {})
+    try:
+        return Goal(name, images, f"recording:{path}#{number}", views=_views(views))
+    except (KeyError, TypeError, ValueError) as error:
+        raise GoalError(f"{path} says of its cameras what cannot be: {why(error)}.") from error
 
 
-def check_goal(goal: Goal, spec: RobotSpec) -> list[str]:
-    """Return warnings, with numbers, about blur, contrast and exposure; empty when the images look right.
+def check_goal(goal: Goal, spec: RobotSpec, views: Mapping[str, View] | None = None) -> list[str]:
+    """Return warnings, with numbers, about blur, contrast, exposure and other settings of the camera; empty when all is well.
+
+    ``views`` says what the robot's cameras see now, as far as that is known.
 
     Raises:
-        GoalError: the cameras or their sizes are not the robot's: such a goal cannot be used at all.
+        GoalError: the cameras or their sizes are not the robot's, or show another view: such a goal cannot be used at all.
     """
     if set(goal.images) != set(spec.cameras):
         raise GoalError(
@@ -233,7 +248,16 @@ def check_goal(goal: Goal, spec: RobotSpec) -> list[str]:
         if (rows, columns) != (height, width):
             seen = f"{spec.name} sees {width}x{height}. Take it again."
             raise GoalError(f"the goal {goal.name!r} is {columns}x{rows} for {camera}; {seen}")
-    return [warning for camera in spec.cameras for warning in _look(camera, goal.images[camera])]
+    changes = []
+    for camera, now in (views or {}).items():
+        if camera in goal.views:
+            taken = View.from_json(goal.views[camera])
+            if different := taken.differences(now):
+                raise GoalError(
+                    f"the goal {goal.name!r} was taken with another view, {camera}: {'; '.join(different)}. Take it again."
+                )
+            changes += [f"{camera}: the goal was taken with {change}." for change in taken.changes(now)]
+    return [*changes, *(warning for camera in spec.cameras for warning in look(camera, goal.images[camera]))]
 
 
 def sharpness(image: Image) -> float:
@@ -251,7 +275,8 @@ def sharpness(image: Image) -> float:
     return float((laplacian**2).mean()) / (16 * variance)
 
 
-def _look(camera: str, image: Image) -> list[str]:
+def look(camera: str, image: Image) -> list[str]:
+    """Return in words, with numbers, what is wrong with ``image``: contrast, blur, exposure; empty when it looks right."""
     found = []
     contrast = float((image @ _LUMA).std())
     detail = sharpness(image)

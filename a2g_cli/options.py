@@ -53,3 +53,12 @@ ActionSteps = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+Camera = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--camera",
+        metavar="NAME=DRIVER:ADDRESS",
+        help="A camera, repeatable: front=realsense:SERIAL, front=opencv:/dev/video0, front=images:FOLDER; settings follow "
+        "as ,width=640,rate=30. Else [cameras.NAME] of a2g.toml.",
+    ),
+]

@@ -85,7 +85,7 @@ def offences(sources: list[str], allowed: tuple[str, ...]) -> list[str]:
 WORDS = ("errors", "episode", "clock", "workspace", "photos")
 """What everybody speaks."""
 DEVICES = ("robots", "cameras", "simulator", "drivers")
-DATA = ("robots.robot", "recording")
+DATA = ("robots.robot", "cameras.view", "recording")
 
 LAYERS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("errors",): (),
@@ -97,7 +97,7 @@ LAYERS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("robots", "cameras", "simulator"): (*WORDS, *DEVICES),
     ("recording",): (*WORDS, *DATA),
     ("policy",): (*WORDS, "robots.robot", "policy"),
-    ("goals",): (*WORDS, *DATA, "cameras.view"),
+    ("goals",): (*WORDS, *DATA),
     ("display",): ("errors", "episode", "clock", "robots.robot", "display"),
     ("learning",): (*WORDS, *DATA, "policy", "learning"),
     ("session",): (*WORDS, *DEVICES, "recording", "policy", "session", "learning"),  # learning: see below

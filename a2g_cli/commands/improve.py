@@ -19,7 +19,7 @@ from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import new_session, open_session
-from a2g_cli.robots.robot import Robot, shift_of
+from a2g_cli.robots.robot import Robot, shift_of, views_of
 from a2g_cli.session.evaluate import draw_trials, evaluate
 from a2g_cli.session.improve import Improvement, ImproveSettings
 from a2g_cli.session.interrupt import Interrupt
@@ -156,7 +156,7 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
         practice = replace(settings.rollout, limit=max(1, limit * 3 // 4), arrived_below=arrived_below)
         judged = RolloutSettings(limit=limit, stop_on_truth=True)
         for goal in goals:
-            goal_store.check_goal(goal, spec)
+            goal_store.check_goal(goal, spec, views_of(robots[0]))
         players = Players(folder, shelf, spec, ActingSettings())
         players.get(shelf.active())  # what cannot act is refused before anything is measured or made
         progress = begun(shelf.active())

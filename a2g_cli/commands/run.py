@@ -21,7 +21,7 @@ from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.policy import Policy
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import Session, new_session
-from a2g_cli.robots.robot import InstrumentedRobot, Robot, shift_of
+from a2g_cli.robots.robot import InstrumentedRobot, Robot, shift_of, views_of
 from a2g_cli.session.interrupt import Interrupt
 from a2g_cli.session.players import FLOORS, Players
 from a2g_cli.session.recorder import Recorder
@@ -67,7 +67,7 @@ def run(
     name = shelf.active() if adapter is None else adapter
     with deployment.connected(seed=seed) as (robot,):
         for goal in goals:
-            for warning in goal_store.check_goal(goal, robot.spec):
+            for warning in goal_store.check_goal(goal, robot.spec, views_of(robot)):
                 console.print(f"[yellow]note:[/] {warning}")
             if isinstance(robot, InstrumentedRobot) and goal.truth is not None:
                 robot.start_for(goal, seed, 0)  # a goal of another scene is refused before there is a session
@@ -86,6 +86,7 @@ def run(
             adapter=None if floor or name == "none" else shelf.get(name).fingerprint,
             adapter_name=name,
             seed=seed,
+            settings=_seen_by(robot),
         )
         wanted = [goal for goal in goals for _ in range(episodes)]
         begun = time.monotonic()
@@ -95,6 +96,12 @@ def run(
     if done:
         session.link()
     return _report(workspace, session, name, done, planning, time.monotonic() - begun, interrupt.requested)
+
+
+def _seen_by(robot: Robot) -> dict[str, Any]:
+    """Return what a recording says of its cameras: which, and how they were set; nothing where that is not known."""
+    views = {name: view.to_json() for name, view in views_of(robot).items()}
+    return {"views": views} if views else {}
 
 
 class _Timed:
@@ -157,7 +164,7 @@ def _roll_each(
         path = session.next_path()
         view.episode_started(i, len(wanted), goal, limit_for(robot, settings))
         timed = _Timed(view)
-        recorder = Recorder(path, robot.spec, goal, replace(provenance, settings={"index": i}))
+        recorder = Recorder(path, robot.spec, goal, replace(provenance, settings={**provenance.settings, "index": i}))
         job = _job(goal, provenance.seed or 0, i, recorder)
         for _, outcome in roll_out([robot], [job], policy, settings, timed, interrupt):
             view.episode_ended(i, outcome, timed.steps, path if timed.steps else None)
