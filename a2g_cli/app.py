@@ -311,13 +311,23 @@ def replay(
 
 
 @app.command("doctor")
-def doctor(workspace: options.Workspace = None, as_json: options.Json = False) -> None:
-    """Say what works here and what does not, and what to do about it."""
+def doctor(
+    camera: options.Camera = None,
+    robot: Annotated[
+        str | None, typer.Option("--robot", metavar="NAME", help="Connect to this robot; nothing is moved.")
+    ] = None,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Say what works here and what does not, and what to do about it. Exit code 3 when something needed does not.
+
+    Cameras of a2g.toml and those given are opened and watched for two seconds: true rate, latency, lost pictures.
+    """
 
     def work() -> "Report":
         from a2g_cli.commands.doctor import examine
 
-        return examine(_place(workspace))
+        return examine(_place(workspace), robot, camera or [])
 
     _finish(as_json, work)
 
