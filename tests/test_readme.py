@@ -11,7 +11,14 @@ from typer.testing import CliRunner
 from a2g_cli.app import app
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "adapters/README.md", "recordings/README.md")
+PAGES = (
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "adapters/README.md",
+    "recordings/README.md",
+    "docs/hardware.md",
+)
 
 
 def test_the_tree_is_current() -> None:
