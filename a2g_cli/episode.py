@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 """HxWx3 RGB."""
 
+Depth = NDArray[np.uint16]
+"""HxW distances along the optical axis, in the units that the camera's view names; 0 where nothing was measured."""
+
 Vector = NDArray[np.float32]
 
 State = dict[str, list[float]]
@@ -38,6 +41,8 @@ class Observation:
     """Camera name -> when that frame was captured, on the robot's clock [s]."""
     time: float
     """When the observation was put together, on the robot's clock [s]."""
+    depth: Mapping[str, Depth] = field(default_factory=dict)
+    """Camera name -> what it measured with its frame, of the cameras that were asked to; recorded, and shown to no policy."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from a2g_cli.cameras.camera import Camera, Frame
 from a2g_cli.cameras.device_time import DeviceTime
 from a2g_cli.cameras.reader import CameraReader
 from a2g_cli.cameras.realsense import RealSenseCamera
+from a2g_cli.cameras.view import Framing
 from a2g_cli.drivers import load
 from a2g_cli.errors import HardwareError, UsageError
 
@@ -54,7 +55,12 @@ class TestLiveWithDepthInAReader(CameraContract):
     def plugged_in(self, device: SoftwareRealSense) -> None: ...
 
     def make_camera(self) -> Camera:
-        return CameraReader("front", camera(depth=True))
+        return CameraReader("front", camera(depth=True), Framing(size=(24, 24)))
+
+    def test_depth_is_framed_as_the_picture_is(self, camera: Camera) -> None:
+        frame = camera.read(2.0)
+        assert frame.depth is not None
+        assert frame.depth.shape == frame.image.shape[:2] == (24, 24)
 
 
 def record(path: Path, device: SoftwareRealSense, seconds: float = 0.5) -> Path:

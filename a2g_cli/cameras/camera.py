@@ -4,14 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from a2g_cli.cameras.view import View
-from a2g_cli.episode import Image
-
-Depth = NDArray[np.uint16]
-"""HxW distances along the optical axis, in the units that the camera's view names; 0 where nothing was measured."""
+from a2g_cli.episode import Depth, Image
 
 
 @dataclass(frozen=True)

@@ -150,8 +150,13 @@ class CameraReader:
                 captured_at = self._clock.now() - (time.monotonic() - taken.captured_at)
                 if before is None or not np.array_equal(before.image, taken.image):
                     since = captured_at
-                image = self._framing.apply(taken.image)
-                frame = replace(taken, image=image, captured_at=captured_at, unchanged_since=since)
+                frame = replace(
+                    taken,
+                    image=self._framing.apply(taken.image),
+                    captured_at=captured_at,
+                    depth=None if taken.depth is None else self._framing.apply_depth(taken.depth),
+                    unchanged_since=since,
+                )
                 view = view_of(self._camera)
                 with self._condition:
                     if view is not None and view is not shown:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import PIL.Image
 
-from a2g_cli.episode import Image
+from a2g_cli.episode import Depth, Image
 from a2g_cli.errors import UsageError
 
 Crop = tuple[int, int, int, int]
@@ -117,6 +117,14 @@ class Framing:
             return kept if kept is not image else image.copy()
         small = PIL.Image.fromarray(kept).resize(self.size[::-1], PIL.Image.Resampling.BICUBIC)
         return np.array(small)
+
+    def apply_depth(self, depth: Depth) -> Depth:
+        """Return the kept part of ``depth`` (H, W) at its size: the nearest measurement, never a mean of two surfaces."""
+        left, top, width, height = self.part(*depth.shape)
+        rows, columns = self.size or (height, width)
+        down = top + (np.arange(rows) * height + height // 2) // rows
+        across = left + (np.arange(columns) * width + width // 2) // columns
+        return depth[np.ix_(down, across)]
 
     def of(self, view: View) -> View:
         """Return ``view`` with what is kept of it."""

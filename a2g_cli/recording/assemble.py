@@ -10,6 +10,7 @@ from a2g_cli.episode import Outcome
 from a2g_cli.errors import RecordingError
 from a2g_cli.recording import schema, storage
 from a2g_cli.recording.journal import JournalReader, inflate
+from a2g_cli.robots.robot import RobotSpec
 
 _FRAME_CODEC: dict[str, Any] = {"compression": "gzip", "compression_opts": 1}
 """Lossless, and in every HDF5 build; measured against lzf in ``benchmarks/recording.py``. Shuffling does nothing to bytes."""
@@ -33,7 +34,7 @@ def assemble(partial: Path, path: Path, outcome: Outcome, trusted: bool = False)
             raise ValueError(f"it has the attributes {sorted(attributes)}")
         with storage.creating(path) as file:
             _copy(journal, file, steps, trusted)
-            _add_views(file, list(journal.spec.cameras), steps)
+            _add_views(file, journal.spec, steps)
             _add_judgement(file, outcome, steps)
             provenance = schema.provenance_from_json(attributes["provenance"])
             file["data"].attrs["total"] = file[schema.DEMO].attrs["num_samples"] = steps
@@ -53,13 +54,17 @@ def _copy(journal: JournalReader, file: Any, steps: int, trusted: bool) -> None:
         file.create_dataset(f"frames/{camera}", (steps + 1, *size, 3), "u1", chunks=(1, *size, 3), **_FRAME_CODEC)
         for camera, size in spec.cameras.items()
     ]
+    frames += [
+        file.create_dataset(f"depth/{camera}", (steps + 1, *size), "<u2", chunks=(1, *size), **_FRAME_CODEC)
+        for camera, size in ((camera, spec.cameras[camera]) for camera in spec.depth)
+    ]
     rows = []
     for index in range(steps + 1):
         step = journal.step(index)
         for dataset, frame in zip(frames, step.frames, strict=True):
             if not trusted:
-                inflate(frame, dataset.shape[1:])
-            dataset.id.write_direct_chunk((index, 0, 0, 0), frame)
+                inflate(frame, dataset.shape[1:], dataset.dtype.str)
+            dataset.id.write_direct_chunk((index, *(0 for _ in dataset.shape[1:])), frame)
         rows.append(step)
     storage.write_array(file, "times", np.array([row.time for row in rows], np.float64))
     for camera, captured in zip(spec.cameras, zip(*(row.captured_at for row in rows), strict=True), strict=True):
@@ -69,11 +74,9 @@ def _copy(journal: JournalReader, file: Any, steps: int, trusted: bool) -> None:
     storage.write_array(file, f"{schema.DEMO}/actions_requested", np.stack([row.requested for row in rows[1:]]))
 
 
-def _add_views(file: Any, cameras: list[str], steps: int) -> None:
+def _add_views(file: Any, spec: RobotSpec, steps: int) -> None:
     """Add ``obs`` [0 : T] and ``next_obs`` [1 : T + 1] as robomimic wants them, without storing a frame twice."""
-    targets = {schema.image_key(camera): f"frames/{camera}" for camera in cameras}
-    if file["proprioception"].size:
-        targets["proprioception"] = "proprioception"
+    targets = schema.view_targets(spec)
     for group, begin in (("obs", 0), ("next_obs", 1)):
         for key, target in targets.items():
             rows = file[target]

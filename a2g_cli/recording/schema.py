@@ -43,6 +43,18 @@ def image_key(camera: str) -> str:
     return f"{camera}_image"
 
 
+def depth_key(camera: str) -> str:
+    """Return the key of ``camera``'s depth in ``obs`` and ``next_obs``."""
+    return f"{camera}_depth"
+
+
+def view_targets(spec: RobotSpec) -> dict[str, str]:
+    """Return what each key in ``obs`` and ``next_obs`` is a view of."""
+    targets = {image_key(camera): f"frames/{camera}" for camera in spec.cameras}
+    targets |= {depth_key(camera): f"depth/{camera}" for camera in spec.depth}
+    return targets | ({"proprioception": "proprioception"} if spec.proprioception_names else {})
+
+
 def partial_path(path: Path) -> Path:
     """Return where the recording ``path`` stands while it is being written."""
     return path.with_name(path.name + PARTIAL_SUFFIX)
@@ -85,7 +97,10 @@ def spec_to_json(spec: RobotSpec) -> str:
         "rate_hz": float(spec.rate),
         "proprioception": [{"name": n, "unit": u} for n, u in proprioception],
         # A list, not an object: the order of cameras is part of the spec.
-        "cameras": [{"name": n, "height": int(h), "width": int(w)} for n, (h, w) in spec.cameras.items()],
+        "cameras": [
+            {"name": n, "height": int(h), "width": int(w)} | ({"depth": True} if n in spec.depth else {})
+            for n, (h, w) in spec.cameras.items()
+        ],
     }
     return to_json("robot's spec", value)
 
@@ -109,6 +124,7 @@ def spec_from_json(text: str) -> RobotSpec:
         proprioception_names=tuple(_text(item["name"]) for item in proprioception),
         proprioception_units=tuple(_text(item["unit"]) for item in proprioception),
         cameras=sizes,
+        depth=tuple(_text(camera["name"]) for camera in cameras if camera.get("depth") is True),
     )
 
 

@@ -30,6 +30,8 @@ class RobotSpec:
     proprioception_units: tuple[str, ...]
     cameras: Mapping[str, tuple[int, int]]
     """Camera name -> (height, width) [px]."""
+    depth: tuple[str, ...] = ()
+    """The cameras that measure depth too, at the size of their pictures."""
 
     def clip(self, action: Vector) -> Vector:
         """Return ``action`` (A,) within the limits."""
