@@ -82,7 +82,7 @@ def offences(sources: list[str], allowed: tuple[str, ...]) -> list[str]:
     ]
 
 
-WORDS = ("errors", "episode", "clock", "workspace", "photos")
+WORDS = ("errors", "episode", "clock", "workspace", "photos", "safety_limits")
 """What everybody speaks."""
 DEVICES = ("robots", "cameras", "simulator", "drivers")
 DATA = ("robots.robot", "cameras.view", "recording")
@@ -90,6 +90,7 @@ DATA = ("robots.robot", "cameras.view", "recording")
 LAYERS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("errors",): (),
     ("clock",): (),
+    ("safety_limits",): (),
     ("workspace",): ("errors",),
     ("episode",): ("errors",),
     ("photos",): ("episode",),
