@@ -16,6 +16,12 @@ def known(kind: Kind) -> list[str]:
     return sorted({entry.name for entry in entry_points(group=f"a2g.{kind}s")})
 
 
+def split(name: str) -> tuple[str, str | None]:
+    """Return ``DRIVER`` and, of ``DRIVER:WHAT``, what it is asked for: the value of the driver's first setting."""
+    driver, colon, what = name.partition(":")
+    return driver, what if colon else None
+
+
 def load(kind: Kind, name: str) -> type[Any]:
     """Return the driver class called ``name``, importing it now.
 
