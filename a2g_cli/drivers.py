@@ -62,6 +62,14 @@ def parameters(kind: Kind, name: str) -> dict[str, inspect.Parameter]:
     return {parameter: about for parameter, about in found.items() if about.kind in by_name}
 
 
+def first(kind: Kind, name: str) -> str:
+    """Return the setting that ``NAME:WHAT`` gives. Raises UsageError for a driver that has none; else as ``load``."""
+    settings = parameters(kind, name)
+    if not settings:
+        raise UsageError(f"{kind} {name!r} has no settings: write {name} alone.")
+    return next(iter(settings))
+
+
 def make(kind: Kind, name: str, settings: Mapping[str, Any], section: str) -> Any:
     """Return a driver object made with ``settings``; nothing is opened and nothing moves.
 

@@ -1,6 +1,7 @@
 """Which robot, in which world: from the command line and ``a2g.toml`` to connected drivers."""
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ class Deployment:
     """A robot driver's name and its settings."""
 
     robot: str = "sim"
+    """``DRIVER`` or ``DRIVER:WHAT``, which is the value of the driver's first setting."""
     settings: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -43,8 +45,13 @@ class Deployment:
             UnknownNameError: no such driver.
             UsageError: a setting that the driver does not have, or a value that it cannot use.
         """
-        robot: Robot = drivers.make("robot", self.robot, {**self.settings, **changed}, "robot")
+        name, what = drivers.split(self.robot)
+        asked = {} if what is None else {drivers.first("robot", name): what}
+        robot: Robot = drivers.make("robot", name, {**asked, **self.settings, **changed}, "robot")
         return robot
+
+    def _parameters(self) -> Mapping[str, inspect.Parameter]:
+        return drivers.parameters("robot", drivers.split(self.robot)[0])
 
     @contextmanager
     def connected(self, lanes: int = 1, seed: int | None = None, **changed: Any) -> Iterator[list[Robot]]:
@@ -57,7 +64,7 @@ class Deployment:
             seed: of what a robot draws itself, for drivers that draw; a seed in ``a2g.toml`` wins.
             **changed: other settings than the deployment's.
         """
-        if seed is not None and "seed" not in self.settings and "seed" in drivers.parameters("robot", self.robot):
+        if seed is not None and "seed" not in self.settings and "seed" in self._parameters():
             changed["seed"] = seed
         with ExitStack() as stack:
             robots: list[Robot] = []
