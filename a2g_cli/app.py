@@ -31,10 +31,12 @@ app = typer.Typer(
 )
 
 
-def _deployment(workspace: "Workspace", robot: str | None, **given: object) -> "Deployment":
+def _deployment(
+    workspace: "Workspace", robot: str | None, cameras: list[str] | None = None, **given: object
+) -> "Deployment":
     from a2g_cli.commands.deployment import Deployment
 
-    return Deployment.choose(workspace, robot, **given)
+    return Deployment.choose(workspace, robot, cameras or [], **given)
 
 
 @app.callback()
@@ -54,12 +56,17 @@ def every(
 
 @app.command("run")
 def run(
-    goals: Annotated[list[str], typer.Argument(metavar="GOAL...", help="Names given to `a2g capture-goal`.")],
+    goals: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[GOAL...]", help="Names given to `a2g capture-goal`; else those of a2g.toml."),
+    ] = None,
     episodes: Annotated[int, typer.Option("--episodes", min=1, help="Episodes for each goal.")] = 1,
     adapter: options.Adapter = None,
     shift: options.Shift = None,
     scene: options.Scene = None,
     robot: options.Robot = None,
+    camera: options.Camera = None,
+    judge: options.Judge = "auto",
     base: options.Base = None,
     steps: options.Steps = None,
     seed: options.Seed = 0,
@@ -78,9 +85,11 @@ def run(
         from a2g_cli.policy.acting import acting_from
 
         place = _place(workspace)
-        deployment = _deployment(place, robot, scene=scene, shift=shift)
+        deployment = _deployment(place, robot, camera, scene=scene, shift=shift)
         acting = acting_from(execute=execute, ahead=ahead, action_steps=action_steps)
-        return roll(place, deployment, goals, episodes, adapter, base, steps, seed, session, imagine, acting)
+        return roll(
+            place, deployment, goals or [], episodes, adapter, base, steps, seed, session, imagine, acting, judge
+        )
 
     _finish(as_json, work)
 
@@ -269,13 +278,12 @@ def capture_goal(
     """
 
     def work() -> "Report":
-        from a2g_cli.cameras.choice import choose
         from a2g_cli.commands.capture_goal import Source
         from a2g_cli.commands.capture_goal import capture_goal as capture
 
         place = _place(workspace)
-        deployment = _deployment(place, robot, scene=scene, shift=shift)
-        cameras = choose(place, camera or [])
+        deployment = _deployment(place, robot, camera, scene=scene, shift=shift)
+        cameras = deployment.cameras
         source = Source(
             state or [], from_image or [], from_recording, frame, seed, camera or [], cameras, over, force, as_json
         )

@@ -25,8 +25,9 @@ State = dict[str, list[float]]
 Description = Mapping[str, Sequence[float] | str]
 """How a person describes a state: thing -> numbers, or a word. What it means is the scene's to say."""
 
-Judge = Literal["truth", "policy", "person", "none"]
-"""Who decided that an episode succeeded: the simulator's truth, the policy's steps-to-go head, a person, nobody."""
+Judge = Literal["truth", "policy", "distance", "person", "none"]
+"""Who decided that an episode succeeded: the simulator's truth, the policy's steps-to-go head, the distance of the final
+frame to the goal in the world model's latents, a person, nobody."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ class Outcome:
     """``"success"``, ``"steps"``, ``"interrupted"``, or the name of the guard that stopped it."""
     steps_to_go: float | None = None
     """The policy's own last estimate of the steps left [steps]."""
+    distance: float | None = None
+    """Of the final frame to the goal in the world model's latents, as a share of the first frame's."""
 
 
 @dataclass(frozen=True)

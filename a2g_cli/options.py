@@ -62,3 +62,12 @@ Camera = Annotated[
         "as ,width=640,rate=30. Else [cameras.NAME] of a2g.toml.",
     ),
 ]
+Judge = Annotated[
+    str,
+    typer.Option(
+        "--judge",
+        metavar="WHO",
+        help="Who says whether an episode reached its goal: truth (a simulator's), policy (steps-to-go), distance (to the "
+        "goal in the world model's latents), person (asked for a key), none; auto: truth where it is known, else policy.",
+    ),
+]

@@ -95,6 +95,7 @@ LAYERS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("episode",): ("errors",),
     ("photos",): ("episode",),
     ("drivers",): ("errors",),
+    ("configuration",): (*WORDS, "drivers"),
     ("robots", "cameras", "simulator"): (*WORDS, *DEVICES),
     ("recording",): (*WORDS, *DATA),
     ("policy",): (*WORDS, "robots.robot", "policy"),

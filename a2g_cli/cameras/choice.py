@@ -84,18 +84,16 @@ class CameraChoice:
         return CameraReader(self.name, self.make(), framing, max_age, clock)
 
 
-def choose(workspace: Workspace, given: Sequence[str]) -> dict[str, CameraChoice]:
+def choose(workspace: Workspace | None, given: Sequence[str]) -> dict[str, CameraChoice]:
     """Return name -> camera: ``[cameras]`` of ``a2g.toml`` and what the command line gave, which wins where both name one.
 
     Raises:
         UsageError: one that is not described as it must be, or is given twice.
         HardwareError: see ``CameraChoice.parse``.
     """
-    tables = workspace.settings().get("cameras", {})
+    tables = {} if workspace is None else workspace.settings().get("cameras", {})
     if not isinstance(tables, dict):
-        raise UsageError(
-            f"[cameras] in {workspace.root / 'a2g.toml'} must hold a table for each camera: [cameras.front]."
-        )
+        raise UsageError("[cameras] in a2g.toml must hold a table for each camera: [cameras.front].")
     chosen = {name: CameraChoice.from_table(name, table) for name, table in tables.items()}
     asked: dict[str, CameraChoice] = {}
     for text in given:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from a2g_cli import goals as goal_store
-from a2g_cli.commands.asking import to_type
+from a2g_cli.commands.asking import asks_for_a_key, somebody_is_there, to_type
 from a2g_cli.commands.deployment import Deployment
 from a2g_cli.commands.report import Report
 from a2g_cli.display.console import draws_pictures, stderr_console
 from a2g_cli.display.rollout_view import RolloutView, rollout_view
 from a2g_cli.episode import Goal, Image, Observation, Outcome, Provenance
-from a2g_cli.errors import GoalNotReached
+from a2g_cli.errors import GoalNotReached, UsageError
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.policy import Policy
@@ -23,6 +23,7 @@ from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import Session, new_session
 from a2g_cli.robots.robot import InstrumentedRobot, Robot, shift_of, views_of
 from a2g_cli.session.interrupt import Interrupt
+from a2g_cli.session.judging import check_judge, verdict_of
 from a2g_cli.session.players import FLOORS, Players
 from a2g_cli.session.recorder import Recorder
 from a2g_cli.session.rollout import Job, RolloutSettings, limit_for, roll_out
@@ -53,14 +54,19 @@ def run(
     session_name: str | None,
     imagine: bool,
     acting: ActingSettings,
+    judge: str = "auto",
 ) -> Report:
-    """Roll ``episodes`` episodes out for each goal.
+    """Roll ``episodes`` episodes out for each goal, of the workspace's own where none is named.
 
     Raises:
         UsageError, GoalError, CheckpointError, HardwareError, SafetyStop: see their messages.
         GoalNotReached: through the report's exit code 5, when no judged episode reached its goal.
     """
     console = stderr_console()
+    check_judge(judge)
+    names = names or deployment.goals
+    if not names:
+        raise UsageError("which goal? Name one, or say names = [...] under [goals] in a2g.toml.")
     goals = [goal_store.load_goal(workspace, name) for name in names]
     shelf = Shelf(workspace)
     folder = base or checkpoint.SHIPPED
@@ -76,6 +82,8 @@ def run(
         players = Players(folder, shelf, robot.spec, acting)
         policy = players.get(name)
         settings = RolloutSettings(limit=steps, arrived_below=players.arrived_below(name))
+        # Whether this judge can judge is settled before anything moves, or a session is made.
+        verdict_of(judge, policy, settings.arrived_below, (lambda _: None) if somebody_is_there() else None)
         session = new_session(workspace, session_name)
         floor = name in FLOORS
         provenance = Provenance(
@@ -91,6 +99,8 @@ def run(
         wanted = [goal for goal in goals for _ in range(episodes)]
         begun = time.monotonic()
         with rollout_view(console) as view, Interrupt(lambda: view.note("finishing the step, saving …")) as interrupt:
+            ask = asks_for_a_key(view.note, interrupt) if judge == "person" else None
+            settings = replace(settings, verdict=verdict_of(judge, policy, settings.arrived_below, ask))
             view.note(f"{robot.spec.name} · adapter {name} · session {session.name}")
             done, planning = _roll_each(robot, wanted, session, provenance, policy, settings, view, interrupt)
     if done:

@@ -194,6 +194,7 @@ def outcome_to_json(outcome: Outcome) -> str:
         "judge": outcome.judge,
         "stopped_by": outcome.stopped_by,
         "steps_to_go": None if outcome.steps_to_go is None else _bound(outcome.steps_to_go),
+        "distance": None if outcome.distance is None else _bound(outcome.distance),
     }
     return to_json("outcome", value)
 
@@ -204,7 +205,14 @@ def outcome_from_json(text: str) -> Outcome:
     success, judge, steps = value["success"], value["judge"], value["steps_to_go"]
     if not (success is None or isinstance(success, bool)) or judge not in get_args(Judge):
         raise ValueError(f"success {success!r} judged by {judge!r}")
-    return Outcome(success, judge, _text(value["stopped_by"]), None if steps is None else float(steps))
+    distance = value.get("distance")  # recordings before there was such a judge do not have it
+    return Outcome(
+        success,
+        judge,
+        _text(value["stopped_by"]),
+        None if steps is None else float(steps),
+        None if distance is None else float(distance),
+    )
 
 
 def env_args(spec: RobotSpec, provenance: Provenance) -> str:

@@ -26,9 +26,7 @@ class WithCameras:
         UsageError: a camera has the name of one of the robot's own.
     """
 
-    def __init__(
-        self, robot: Robot, cameras: Mapping[str, CameraReader], sizes: Mapping[str, tuple[int, int]]
-    ) -> None:
+    def __init__(self, robot: Robot, cameras: Mapping[str, CameraReader], sizes: Mapping[str, tuple[int, int]]) -> None:
         own = robot.spec.cameras
         if both := sorted(own.keys() & cameras.keys()):
             raise UsageError(f"{robot.spec.name} has a camera {both[0]!r} of its own: give the other another name.")

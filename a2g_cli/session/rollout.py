@@ -18,6 +18,7 @@ from a2g_cli.errors import SafetyStop
 from a2g_cli.policy.policy import Plan, PlanRequest, Policy
 from a2g_cli.robots.robot import InstrumentedRobot, Robot, limit_of
 from a2g_cli.session.planner import Planner, Promise
+from a2g_cli.session.verdict import FINISHED, Verdict
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class RolloutSettings:
     """End at the success that an instrumented robot reports: for evaluation only, practice must not see the truth."""
     arrived_below: float = 0.0
     """End when the policy's own steps-to-go falls below this in two plans running [steps]; 0 never."""
+    verdict: Verdict | None = None
+    """Says of an episode that came to its end by itself whether it reached its goal; None leaves it to the truth."""
 
 
 def limit_for(robot: Robot, settings: RolloutSettings) -> int:
@@ -102,7 +105,7 @@ class _Rolling:
 
     def begin(self) -> None:
         """Take the first observation."""
-        self.observation = self.robot.observe()
+        self.first = self.observation = self.robot.observe()
         self.sink.begin(self.observation)
 
     def take(self, action: Vector, ahead: float, early: float) -> Generator[PlanRequest, Promise, Promise | None]:
@@ -169,6 +172,9 @@ class _Rolling:
         reached = self.success.ever
         left = None if np.isnan(self.left) else float(self.left)
         outcome = Outcome(reached, "none" if reached is None else "truth", reason, left)
+        if self.step and self.settings.verdict is not None and reason in FINISHED:
+            self.robot.rest()  # a person may take their time
+            outcome = self.settings.verdict(outcome, self.goal, self.first, self.observation)
         if self.step:
             self.sink.finish(outcome)
         else:
