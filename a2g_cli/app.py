@@ -318,6 +318,37 @@ def replay(
     _finish(as_json, work)
 
 
+@app.command("init")
+def init(
+    robot: Annotated[
+        str | None, typer.Option("--robot", metavar="DRIVER[:WHAT]", help="Robot: sim, lerobot:TYPE, gym:ID, ...")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Setting of the robot, repeatable: config.port=/dev/ttyACM0."),
+    ] = None,
+    camera: options.Camera = None,
+    goal: Annotated[
+        list[str] | None, typer.Option("--goal", metavar="NAME", help="What `a2g run` goes for, repeatable.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the a2g.toml that is there.")] = False,
+    yes: options.Yes = False,
+    dry_run: options.DryRun = False,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Write a2g.toml: which robot, cameras and goals. Asks for what was not given; with --yes for nothing."""
+
+    def work() -> "Report":
+        from a2g_cli.commands.asking import answers
+        from a2g_cli.commands.init import init as write
+
+        ask = answers(yes)
+        return write(_place(workspace), robot, settings or [], camera or [], goal or [], overwrite, dry_run, ask)
+
+    _finish(as_json, work)
+
+
 @app.command("doctor")
 def doctor(
     camera: options.Camera = None,

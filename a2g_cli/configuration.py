@@ -85,6 +85,15 @@ def read(workspace: Workspace) -> Configuration:
     return _Checked((workspace.root / FILE).read_text(encoding="utf-8"), table).configuration()
 
 
+def parse(text: str) -> Configuration:
+    """Return what ``text`` says, as ``read`` does. Raises UsageError."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"this would not be valid TOML: {error}") from error
+    return _Checked(text, table).configuration()
+
+
 def line_of(text: str, path: Iterable[str]) -> int | None:
     """Return the line, from 1, on which the value at ``path`` stands, or the nearest table around it; None for none."""
     wanted = list(path)

@@ -37,6 +37,24 @@ def confirm_removal(what: Sequence[str], yes: bool) -> None:
         raise A2GError("nothing was removed.")
 
 
+def answers(yes: bool) -> Callable[[str, str], str] | None:
+    """Return how to ask for a line, given its usual answer; None with ``yes``, where nothing is to be asked.
+
+    Raises:
+        UsageError: nobody is there to be asked, and ``yes`` is false.
+    """
+    if yes:
+        return None
+    if not somebody_is_there():
+        raise UsageError("there is no terminal to ask at: give everything by options, and add --yes.")
+
+    def ask(question: str, usual: str) -> str:
+        typer.echo(f"{question}{f' [{usual}]' if usual else ''}: ", nl=False, err=True)
+        return sys.stdin.readline().strip() or usual
+
+    return ask
+
+
 _ANSWERS = {b"y": True, b"n": False, b" ": None}
 
 

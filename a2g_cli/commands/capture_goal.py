@@ -88,6 +88,8 @@ def capture_goal(
     checked_name("goal", name)
     if name in goal_store.list_goals(workspace) and not overwrite:
         raise UsageError(f"the goal {name!r} exists: choose another name, or add --overwrite.")
+    if not source.looks:
+        deployment = replace(deployment, cameras={})  # a goal that is drawn, or imported, is the bare robot's
     robot = deployment.make()
     notes: list[str] = []
     if source.images:

@@ -26,7 +26,7 @@ class Deployment:
     """``DRIVER`` or ``DRIVER:WHAT``, which is the value of the driver's first setting."""
     settings: dict[str, Any] = field(default_factory=dict)
     cameras: Mapping[str, CameraChoice] = field(default_factory=dict)
-    """Put beside the robot, which has its own or none."""
+    """Put beside the robot's own, or in the place of one of the same name."""
     safety: SafetyLimits = field(default_factory=SafetyLimits)
     """The workspace's limits."""
     goals: tuple[str, ...] = ()
@@ -67,7 +67,8 @@ class Deployment:
         robot: Robot = drivers.make("robot", name, {**asked, **self.settings, **changed}, "robot")
         if not self.cameras:
             return robot
-        sizes = {name: camera.framing.size or PICTURE for name, camera in self.cameras.items()}
+        own = robot.spec.cameras
+        sizes = {name: camera.framing.size or own.get(name, PICTURE) for name, camera in self.cameras.items()}
         readers = {name: camera.reader(sizes[name], clock=robot.clock) for name, camera in self.cameras.items()}
         return WithCameras(robot, readers, sizes)
 

@@ -7,7 +7,6 @@ from a2g_cli.cameras.reader import CameraReader
 from a2g_cli.cameras.view import View
 from a2g_cli.clock import Clock
 from a2g_cli.episode import Observation, Vector
-from a2g_cli.errors import UsageError
 from a2g_cli.robots.robot import Robot, RobotSpec
 
 OPTIONAL = ("limit", "shift", "safety", "homeward")
@@ -15,21 +14,17 @@ OPTIONAL = ("limit", "shift", "safety", "homeward")
 
 
 class WithCameras:
-    """``robot`` with ``cameras`` beside its own. Each is read by a thread of its own, so observing waits for no exposure.
+    """``robot`` with ``cameras`` beside its own, or in the place of one of the same name.
+
+    Each is read by a thread of its own, so observing waits for no exposure.
 
     Args:
         robot: any robot, with or without cameras of its own.
         cameras: name -> reader, on the robot's clock.
         sizes: name -> (height, width) of its pictures [px].
-
-    Raises:
-        UsageError: a camera has the name of one of the robot's own.
     """
 
     def __init__(self, robot: Robot, cameras: Mapping[str, CameraReader], sizes: Mapping[str, tuple[int, int]]) -> None:
-        own = robot.spec.cameras
-        if both := sorted(own.keys() & cameras.keys()):
-            raise UsageError(f"{robot.spec.name} has a camera {both[0]!r} of its own: give the other another name.")
         self._robot, self._cameras, self._sizes = robot, dict(cameras), dict(sizes)
         # Its own attributes, not a look-up by name: whether a robot can be driven home, say, is asked of what it has.
         for name in OPTIONAL:
