@@ -1,5 +1,6 @@
 """A robot and the cameras put beside it are one robot."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,23 @@ def test_a_robot_that_does_not_connect_leaves_no_camera_open(pictures: Path, mon
         WithCameras(bare, {"front": reader}, {"front": (30, 40)}).connect()
     with pytest.raises(HardwareError, match="not open"):
         reader.read(0.1)
+
+
+def test_depth_comes_along_where_it_was_asked_for(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = SimRobot(cameras=())
+    reader = CameraChoice.parse(f"front=images:{pictures}").reader((20, 20), max_age=10.0, clock=bare.clock)
+    robot = WithCameras(bare, {"front": reader}, {"front": (20, 20)}, depth=["front"])
+    assert robot.spec.depth == ("front",)
+    robot.connect()
+    try:
+        with pytest.raises(HardwareError, match="depth"):
+            robot.observe()  # a folder of pictures measures none
+        read = reader.read
+        measured = np.full((20, 20), 700, np.uint16)
+        monkeypatch.setattr(reader, "read", lambda timeout: replace(read(timeout), depth=measured))
+        assert np.array_equal(robot.observe().depth["front"], measured)
+    finally:
+        robot.close()
 
 
 def test_the_command_line_puts_them_together(pictures: Path, tmp_path: Path) -> None:

@@ -70,7 +70,8 @@ class Deployment:
         own = robot.spec.cameras
         sizes = {name: camera.framing.size or own.get(name, PICTURE) for name, camera in self.cameras.items()}
         readers = {name: camera.reader(sizes[name], clock=robot.clock) for name, camera in self.cameras.items()}
-        return WithCameras(robot, readers, sizes)
+        depth = [name for name, camera in self.cameras.items() if camera.settings.get("depth")]
+        return WithCameras(robot, readers, sizes, depth)
 
     def _parameters(self) -> Mapping[str, inspect.Parameter]:
         return drivers.parameters("robot", drivers.split(self.robot)[0])

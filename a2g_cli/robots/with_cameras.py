@@ -1,12 +1,15 @@
 """A robot and the cameras that a person put beside it, as one robot."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
+from a2g_cli.cameras.camera import Frame
 from a2g_cli.cameras.reader import CameraReader
 from a2g_cli.cameras.view import View
 from a2g_cli.clock import Clock
-from a2g_cli.episode import Observation, Vector
+from a2g_cli.episode import Depth, Observation, Vector
+from a2g_cli.errors import HardwareError
 from a2g_cli.robots.robot import Robot, RobotSpec
 
 OPTIONAL = ("limit", "shift", "safety", "homeward")
@@ -22,10 +25,17 @@ class WithCameras:
         robot: any robot, with or without cameras of its own.
         cameras: name -> reader, on the robot's clock.
         sizes: name -> (height, width) of its pictures [px].
+        depth: names of those that measure depth too.
     """
 
-    def __init__(self, robot: Robot, cameras: Mapping[str, CameraReader], sizes: Mapping[str, tuple[int, int]]) -> None:
-        self._robot, self._cameras, self._sizes = robot, dict(cameras), dict(sizes)
+    def __init__(
+        self,
+        robot: Robot,
+        cameras: Mapping[str, CameraReader],
+        sizes: Mapping[str, tuple[int, int]],
+        depth: Sequence[str] = (),
+    ) -> None:
+        self._robot, self._cameras, self._sizes, self._depth = robot, dict(cameras), dict(sizes), tuple(depth)
         # Its own attributes, not a look-up by name: whether a robot can be driven home, say, is asked of what it has.
         for name in OPTIONAL:
             if hasattr(robot, name):
@@ -35,7 +45,8 @@ class WithCameras:
     def spec(self) -> RobotSpec:
         """The robot's, with all the cameras."""
         spec = self._robot.spec
-        return RobotSpec(**{**vars(spec), "cameras": {**spec.cameras, **self._sizes}})
+        own = [name for name in spec.depth if name not in self._sizes]
+        return replace(spec, cameras={**spec.cameras, **self._sizes}, depth=(*own, *self._depth))
 
     @property
     def clock(self) -> Clock:
@@ -71,7 +82,13 @@ class WithCameras:
             proprioception=seen.proprioception,
             captured_at={**seen.captured_at, **{name: frame.captured_at for name, frame in frames.items()}},
             time=self.clock.now(),
+            depth={**seen.depth, **{name: self._measured(name, frames[name]) for name in self._depth}},
         )
+
+    def _measured(self, name: str, frame: Frame) -> Depth:
+        if frame.depth is None:
+            raise HardwareError(f"camera {name!r} was asked for depth and sends none.")
+        return frame.depth
 
     def act(self, action: Vector) -> Vector:
         """Start one action and return the action really sent."""
