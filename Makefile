@@ -31,7 +31,7 @@ base: install
 	mkdir -p a2g_cli/checkpoints/base
 	cp training/base/checkpoint/* a2g_cli/checkpoints/base/
 
-test: check $(VENV)/.robomimic $(VENV)/.formats
+test: check $(VENV)/.robomimic $(VENV)/.formats $(VENV)/.lerobot
 	$(BIN)/python -m pytest
 
 # Recordings promise that robomimic reads them; its SequenceDataset needs none of what robomimic asks for (torchvision, EGL …).
@@ -41,8 +41,15 @@ $(VENV)/.robomimic: $(STAMP)
 
 # Exports promise that LeRobot and Rerun read them. LeRobot's dataset class needs neither its robots nor its policies.
 $(VENV)/.formats: $(STAMP)
-	$(BIN)/python -m pip install -qqq --disable-pip-version-check "datasets>=4,<5" "draccus==0.10.0" "pandas" "rerun-sdk>=0.41"
-	$(BIN)/python -m pip install -qqq --disable-pip-version-check --no-deps lerobot==0.4.4
+	$(BIN)/python -m pip install -qqq --disable-pip-version-check "datasets>=4,<5" "pandas" "rerun-sdk>=0.41"
+	touch $@
+
+# LeRobot's robots and motors, without what it needs to train (datasets, torchvision, its own torch ...). feetech-servo-sdk
+# has no wheel: setuptools, which a2g's own build needs, builds it.
+$(VENV)/.lerobot: $(STAMP)
+	$(BIN)/python -m pip install -qqq --disable-pip-version-check --no-deps lerobot==0.4.4 draccus==0.10.0 mergedeep==1.3.4 \
+	  typing-inspect==0.9.0 pyyaml-include==1.4.1 toml==0.10.2 deepdiff==9.1.0 orderly-set==5.5.0 cachebox==6.2.10 \
+	  pyserial==3.5 feetech-servo-sdk==1.0.0
 	touch $@
 
 check: install

@@ -15,6 +15,7 @@ from a2g_cli.finish import finish as _finish
 from a2g_cli.finish import place as _place
 from a2g_cli.improving import improve
 from a2g_cli.pretraining import pretrain
+from a2g_cli.running import run
 
 if TYPE_CHECKING:
     from a2g_cli.commands.deployment import Deployment
@@ -31,10 +32,12 @@ app = typer.Typer(
 )
 
 
-def _deployment(workspace: "Workspace", robot: str | None, **given: object) -> "Deployment":
+def _deployment(
+    workspace: "Workspace", robot: str | None, cameras: list[str] | None = None, **given: object
+) -> "Deployment":
     from a2g_cli.commands.deployment import Deployment
 
-    return Deployment.choose(workspace, robot, **given)
+    return Deployment.choose(workspace, robot, cameras or [], **given)
 
 
 @app.callback()
@@ -52,64 +55,7 @@ def every(
         os.environ["A2G_WORKSPACE"] = str(workspace)
 
 
-@app.command("run")
-def run(
-    goals: Annotated[list[str], typer.Argument(metavar="GOAL...", help="Names given to `a2g capture-goal`.")],
-    episodes: Annotated[int, typer.Option("--episodes", min=1, help="Episodes for each goal.")] = 1,
-    adapter: options.Adapter = None,
-    shift: options.Shift = None,
-    scene: options.Scene = None,
-    robot: options.Robot = None,
-    base: options.Base = None,
-    steps: options.Steps = None,
-    seed: options.Seed = 0,
-    session: Annotated[str | None, typer.Option("--session", metavar="NAME", help="Name of the session.")] = None,
-    imagine: Annotated[bool, typer.Option(help="Show the imagined plan in the live view.")] = True,
-    execute: options.Execute = None,
-    ahead: options.Ahead = None,
-    action_steps: options.ActionSteps = None,
-    reset: Annotated[
-        str,
-        typer.Option(
-            "--reset",
-            metavar="WAY",
-            help="Between episodes: own (the driver's), home (drive to the rest pose), cycle (go on to the next goal), "
-            "prompt (ask a person).",
-        ),
-    ] = "own",
-    reset_timeout: Annotated[
-        float,
-        typer.Option("--reset-timeout", min=0.0, help="How long a person may take to answer a prompt, in seconds."),
-    ] = 300.0,
-    safety: options.Safety = None,
-    hold: options.Hold = None,
-    fault: Annotated[
-        str | None,
-        typer.Option(
-            "--fault",
-            metavar="KIND[:AMOUNT][@STEP]",
-            help="Let something go wrong on purpose, to see the guard that meets it; docs/safety.md lists the kinds.",
-        ),
-    ] = None,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-) -> None:
-    """Try to make the world look like GOAL; every episode is recorded."""
-
-    def work() -> "Report":
-        from a2g_cli.commands.run import Care
-        from a2g_cli.commands.run import run as roll
-        from a2g_cli.commands.safety import limits_from
-        from a2g_cli.policy.acting import acting_from
-        from a2g_cli.safety_limits import SafetyLimits
-
-        place = _place(workspace)
-        deployment = _deployment(place, robot, scene=scene, shift=shift)
-        acting = acting_from(execute=execute, ahead=ahead, action_steps=action_steps)
-        care = Care(limits_from(SafetyLimits(), safety or [], hold), reset, reset_timeout, fault)
-        return roll(place, deployment, goals, episodes, adapter, base, steps, seed, session, imagine, acting, care)
-
-    _finish(as_json, work)
+app.command("run")(run)
 
 
 @app.command("adapt")
@@ -205,12 +151,11 @@ def evaluate(
         from a2g_cli.commands.evaluate import evaluate_adapters
         from a2g_cli.commands.safety import limits_from
         from a2g_cli.policy.acting import acting_from
-        from a2g_cli.safety_limits import SafetyLimits
 
         place = _place(workspace)
         deployment = _deployment(place, robot, scene=scene, shift=shift)
         acting = acting_from(execute=execute, ahead=ahead, action_steps=action_steps)
-        limits = limits_from(SafetyLimits(), safety or [], None)
+        limits = limits_from(deployment.safety, safety or [], None)
         return evaluate_adapters(place, deployment, adapter or [], base, episodes, steps, seed, acting, limits)
 
     _finish(as_json, work)
@@ -279,6 +224,14 @@ def capture_goal(
         int | None, typer.Option("--seed", min=0, help="Draw this goal from the scene; else a fresh one.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the goal of that name.")] = False,
+    camera: options.Camera = None,
+    over: Annotated[
+        str | None,
+        typer.Option("--over", metavar="GOAL", help="Blend the live preview over this goal; else the one replaced."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Take a blurred or badly exposed picture all the same.")
+    ] = False,
     shift: options.Shift = None,
     scene: options.Scene = None,
     robot: options.Robot = None,
@@ -287,7 +240,8 @@ def capture_goal(
 ) -> None:
     """Show what should be true: take a goal image, or import one.
 
-    With no options: a fresh goal, drawn from the simulator's scene; on a real robot, what its cameras see now.
+    With no options: a fresh goal, drawn from the simulator's scene; with cameras, or on a real robot, what they see now,
+    previewed in the terminal until Enter is pressed.
     """
 
     def work() -> "Report":
@@ -295,8 +249,11 @@ def capture_goal(
         from a2g_cli.commands.capture_goal import capture_goal as capture
 
         place = _place(workspace)
-        deployment = _deployment(place, robot, scene=scene, shift=shift)
-        source = Source(state or [], from_image or [], from_recording, frame, seed)
+        deployment = _deployment(place, robot, camera, scene=scene, shift=shift)
+        cameras = deployment.cameras
+        source = Source(
+            state or [], from_image or [], from_recording, frame, seed, camera or [], cameras, over, force, as_json
+        )
         return capture(place, deployment, name, source, overwrite)
 
     _finish(as_json, work)
@@ -328,14 +285,55 @@ def replay(
     _finish(as_json, work)
 
 
+@app.command("init")
+def init(
+    robot: Annotated[
+        str | None, typer.Option("--robot", metavar="DRIVER[:WHAT]", help="Robot: sim, lerobot:TYPE, gym:ID, ...")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Setting of the robot, repeatable: config.port=/dev/ttyACM0."),
+    ] = None,
+    camera: options.Camera = None,
+    goal: Annotated[
+        list[str] | None, typer.Option("--goal", metavar="NAME", help="What `a2g run` goes for, repeatable.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the a2g.toml that is there.")] = False,
+    yes: options.Yes = False,
+    dry_run: options.DryRun = False,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Write a2g.toml: which robot, cameras and goals. Asks for what was not given; with --yes for nothing."""
+
+    def work() -> "Report":
+        from a2g_cli.commands.asking import answers
+        from a2g_cli.commands.init import init as write
+
+        ask = answers(yes)
+        return write(_place(workspace), robot, settings or [], camera or [], goal or [], overwrite, dry_run, ask)
+
+    _finish(as_json, work)
+
+
 @app.command("doctor")
-def doctor(workspace: options.Workspace = None, as_json: options.Json = False) -> None:
-    """Say what works here and what does not, and what to do about it."""
+def doctor(
+    camera: options.Camera = None,
+    robot: Annotated[
+        str | None, typer.Option("--robot", metavar="NAME", help="Connect to this robot; nothing is moved.")
+    ] = None,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Say what works here and what does not, and what to do about it. Exit code 3 when something needed does not.
+
+    Cameras of a2g.toml and those given are opened and watched for two seconds: true rate, latency, lost pictures.
+    """
 
     def work() -> "Report":
         from a2g_cli.commands.doctor import examine
 
-        return examine(_place(workspace))
+        return examine(_place(workspace), robot, camera or [])
 
     _finish(as_json, work)
 

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 """HxWx3 RGB."""
 
+Depth = NDArray[np.uint16]
+"""HxW distances along the optical axis, in the units that the camera's view names; 0 where nothing was measured."""
+
 Vector = NDArray[np.float32]
 
 State = dict[str, list[float]]
@@ -23,8 +26,9 @@ State = dict[str, list[float]]
 Description = Mapping[str, Sequence[float] | str]
 """How a person describes a state: thing -> numbers, or a word. What it means is the scene's to say."""
 
-Judge = Literal["truth", "policy", "person", "none"]
-"""Who decided that an episode succeeded: the simulator's truth, the policy's steps-to-go head, a person, nobody."""
+Judge = Literal["truth", "policy", "distance", "person", "none"]
+"""Who decided that an episode succeeded: the simulator's truth, the policy's steps-to-go head, the distance of the final
+frame to the goal in the world model's latents, a person, nobody."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Observation:
     """Camera name -> when that frame was captured, on the robot's clock [s]."""
     time: float
     """When the observation was put together, on the robot's clock [s]."""
+    depth: Mapping[str, Depth] = field(default_factory=dict)
+    """Camera name -> what it measured with its frame, of the cameras that were asked to; recorded, and shown to no policy."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,8 @@ class Goal:
     """How it was taken, e.g. ``"sim:place"``, ``"image:/photos/cup.png"``, ``"recording:…#57"``."""
     truth: State | None = None
     """The true state that the images show, where an instrumented robot took them: used to judge, never to act."""
+    views: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Camera name -> which camera took its image, and how it was set, as ``cameras/view.py`` writes it; empty if unknown."""
 
     @property
     def fingerprint(self) -> str:
@@ -86,6 +94,8 @@ class Outcome:
     """``"success"``, ``"steps"``, ``"arrived"``, ``"interrupted"``, ``"hardware"``, or the guard that stopped it."""
     steps_to_go: float | None = None
     """The policy's own last estimate of the steps left [steps]."""
+    distance: float | None = None
+    """Of the final frame to the goal in the world model's latents, as a share of the first frame's."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@
 import json
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -15,10 +14,11 @@ from typing import Any
 
 import numpy as np
 import PIL.Image
-import PIL.ImageOps
 
+from a2g_cli.cameras.view import Framing, View
 from a2g_cli.episode import Goal, Image
 from a2g_cli.errors import GoalError, UnknownNameError, UsageError
+from a2g_cli.photos import UNREADABLE, read_photo, why
 from a2g_cli.recording import schema
 from a2g_cli.recording.reader import Recording
 from a2g_cli.robots.robot import RobotSpec
@@ -27,10 +27,7 @@ from a2g_cli.workspace import Workspace, checked_name
 FORMAT = 1
 """Version of ``goal.json``."""
 
-MAX_PIXELS = 64 * 2**20
-"""One image [px]: a photo of 64 megapixels is opened, a decompression bomb is not."""
 _MAX_JSON = 2**20
-_MAX_FILE = 256 * 2**20
 
 SHARPNESS_FLOOR = 0.002
 """Least ``sharpness`` of an image in focus: the simulator's have 0.018, and 0.0016 when blurred by one pixel."""
@@ -64,6 +61,7 @@ def save_goal(workspace: Workspace, goal: Goal, overwrite: bool = False, notes: 
         "source": goal.source,
         "cameras": {name: {"file": f"{name}.png", "height": h, "width": w} for name, (h, w) in sizes.items()},
         "truth": goal.truth,
+        "views": {name: dict(view) for name, view in goal.views.items()},
         "fingerprint": goal.fingerprint,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "notes": list(notes),
@@ -84,7 +82,7 @@ def save_goal(workspace: Workspace, goal: Goal, overwrite: bool = False, notes: 
     except (TypeError, ValueError) as error:
         raise GoalError(f"the goal {goal.name!r} cannot be stored as JSON: {error}") from error
     except OSError as error:
-        raise GoalError(f"{folder} cannot be written: {_why(error)}.") from error
+        raise GoalError(f"{folder} cannot be written: {why(error)}.") from error
     return folder
 
 
@@ -113,13 +111,14 @@ def load_goal(workspace: Workspace, name: str) -> Goal:
         for camera, entry in description["cameras"].items():
             checked_name("camera", camera)
             size = (int(entry["height"]), int(entry["width"]))
-            image = _pixels(folder / f"{camera}.png", formats=("PNG",))
+            image = read_photo(folder / f"{camera}.png", formats=("PNG",))
             if image.shape[:2] != size:
                 raise ValueError(
                     f"{camera}.png is {image.shape[1]}x{image.shape[0]}, goal.json says {size[1]}x{size[0]}"
                 )
             images[camera] = image
-        goal = Goal(name, images, str(description["source"]), schema.truth_from_json(description["truth"]))
+        truth = schema.truth_from_json(description["truth"])
+        goal = Goal(name, images, str(description["source"]), truth, _views(description.get("views", {})))
         if not images or goal.fingerprint != description["fingerprint"]:
             raise ValueError("its images are not those that were saved: the fingerprint differs")
     return goal
@@ -140,7 +139,7 @@ def remove_goal(workspace: Workspace, name: str) -> None:
     try:
         shutil.rmtree(folder)
     except OSError as error:
-        raise GoalError(f"{folder} cannot be removed: {_why(error)}.") from error
+        raise GoalError(f"{folder} cannot be removed: {why(error)}.") from error
 
 
 def _folder(workspace: Workspace, name: str) -> Path:
@@ -159,6 +158,13 @@ def _description(folder: Path) -> dict[str, Any]:
     return description
 
 
+def _views(value: object) -> dict[str, dict[str, Any]]:
+    """Return views as they were saved. Raises KeyError, TypeError or ValueError for what is none."""
+    if not isinstance(value, dict):
+        raise TypeError("views that are not an object")
+    return {str(name): View.from_json(view).to_json() for name, view in value.items()}
+
+
 @contextmanager
 def _reading(folder: Path) -> Iterator[None]:
     """Turn whatever an untrusted folder makes Pillow and json raise into a GoalError."""
@@ -166,32 +172,8 @@ def _reading(folder: Path) -> Iterator[None]:
         yield
     except KeyError as error:
         raise GoalError(f"the goal in {folder} is damaged: {error} is missing. Take it again.") from error
-    except (*_UNREADABLE, OverflowError, AttributeError, RecursionError, UsageError) as error:
-        raise GoalError(f"the goal in {folder} is damaged: {_why(error)}. Take it again.") from error
-
-
-def _why(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
-
-
-_BOMBS = (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning)
-# Pillow raises SyntaxError for some broken files.
-_UNREADABLE = (OSError, ValueError, TypeError, SyntaxError, *_BOMBS)
-
-
-def _pixels(path: Path, formats: tuple[str, ...] | None = None) -> Image:
-    """Return HxWx3 RGB pixels. Raises OSError, ValueError, or Pillow's bomb errors."""
-    if path.stat().st_size > _MAX_FILE:
-        raise ValueError(f"{path.name} is larger than {_MAX_FILE // 2**20} MB")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
-        with PIL.Image.open(path, formats=formats) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"{path.name} is {image.width}x{image.height}: more than {MAX_PIXELS} pixels")
-            if image.mode.startswith(("I", "F")):
-                raise ValueError(f"{path.name} has mode {image.mode}: an 8-bit colour image is needed")
-            upright = PIL.ImageOps.exif_transpose(image)  # a phone stores how it was held, not upright pixels
-            return np.array(upright.convert("RGB"), np.uint8)
+    except (*UNREADABLE, OverflowError, AttributeError, RecursionError, UsageError) as error:
+        raise GoalError(f"the goal in {folder} is damaged: {why(error)}. Take it again.") from error
 
 
 def goal_from_images(name: str, paths: Mapping[str, Path], spec: RobotSpec) -> Goal:
@@ -210,9 +192,9 @@ def goal_from_images(name: str, paths: Mapping[str, Path], spec: RobotSpec) -> G
     for camera, (height, width) in spec.cameras.items():
         path = Path(paths[camera])
         try:
-            pixels = _pixels(path)
-        except _UNREADABLE as error:
-            raise GoalError(f"{path} cannot be read as an image: {_why(error)}.") from error
+            pixels = read_photo(path)
+        except UNREADABLE as error:
+            raise GoalError(f"{path} cannot be read as an image: {why(error)}.") from error
         images[camera], how = fit(pixels, height, width)
         sources.append(f"{camera}={path} ({how})")
     return Goal(name, images, f"image:{'; '.join(sources)}")
@@ -223,14 +205,10 @@ def fit(pixels: Image, height: int, width: int) -> tuple[Image, str]:
     rows, columns = pixels.shape[:2]
     if (rows, columns) == (height, width):
         return pixels, "as it is"
-    # The largest window of the camera's aspect.
-    scale = min(rows / height, columns / width)
-    crop_height, crop_width = max(1, round(height * scale)), max(1, round(width * scale))
-    top, left = (rows - crop_height) // 2, (columns - crop_width) // 2
-    cropped = PIL.Image.fromarray(pixels[top : top + crop_height, left : left + crop_width])
-    resized = np.array(cropped.resize((width, height), PIL.Image.Resampling.BICUBIC))
+    framing = Framing(size=(height, width))
+    _, _, crop_width, crop_height = framing.part(rows, columns)
     crop = "" if (crop_height, crop_width) == (rows, columns) else f", centre {crop_width}x{crop_height} kept"
-    return resized, f"{columns}x{rows}{crop}, resized to {width}x{height}"
+    return framing.apply(pixels), f"{columns}x{rows}{crop}, resized to {width}x{height}"
 
 
 def goal_from_recording(path: Path, index: int = -1, name: str = "goal") -> Goal:
@@ -245,14 +223,20 @@ def goal_from_recording(path: Path, index: int = -1, name: str = "goal") -> Goal
             raise GoalError(f"{path} has observations 0 to {recording.length}, not {index}.")
         number = index % (recording.length + 1)
         images = {camera: recording.frame(camera, number) for camera in recording.cameras}
-    return Goal(name, images, f"recording:{path}#{number}")
+        views = recording.provenance.settings.get("views", {})
+    try:
+        return Goal(name, images, f"recording:{path}#{number}", views=_views(views))
+    except (KeyError, TypeError, ValueError) as error:
+        raise GoalError(f"{path} says of its cameras what cannot be: {why(error)}.") from error
 
 
-def check_goal(goal: Goal, spec: RobotSpec) -> list[str]:
-    """Return warnings, with numbers, about blur, contrast and exposure; empty when the images look right.
+def check_goal(goal: Goal, spec: RobotSpec, views: Mapping[str, View] | None = None) -> list[str]:
+    """Return warnings, with numbers, about blur, contrast, exposure and other settings of the camera; empty when all is well.
+
+    ``views`` says what the robot's cameras see now, as far as that is known.
 
     Raises:
-        GoalError: the cameras or their sizes are not the robot's: such a goal cannot be used at all.
+        GoalError: the cameras or their sizes are not the robot's, or show another view: such a goal cannot be used at all.
     """
     if set(goal.images) != set(spec.cameras):
         raise GoalError(
@@ -264,7 +248,16 @@ def check_goal(goal: Goal, spec: RobotSpec) -> list[str]:
         if (rows, columns) != (height, width):
             seen = f"{spec.name} sees {width}x{height}. Take it again."
             raise GoalError(f"the goal {goal.name!r} is {columns}x{rows} for {camera}; {seen}")
-    return [warning for camera in spec.cameras for warning in _look(camera, goal.images[camera])]
+    changes = []
+    for camera, now in (views or {}).items():
+        if camera in goal.views:
+            taken = View.from_json(goal.views[camera])
+            if different := taken.differences(now):
+                raise GoalError(
+                    f"the goal {goal.name!r} was taken with another view, {camera}: {'; '.join(different)}. Take it again."
+                )
+            changes += [f"{camera}: the goal was taken with {change}." for change in taken.changes(now)]
+    return [*changes, *(warning for camera in spec.cameras for warning in look(camera, goal.images[camera]))]
 
 
 def sharpness(image: Image) -> float:
@@ -282,7 +275,8 @@ def sharpness(image: Image) -> float:
     return float((laplacian**2).mean()) / (16 * variance)
 
 
-def _look(camera: str, image: Image) -> list[str]:
+def look(camera: str, image: Image) -> list[str]:
+    """Return in words, with numbers, what is wrong with ``image``: contrast, blur, exposure; empty when it looks right."""
     found = []
     contrast = float((image @ _LUMA).std())
     detail = sharpness(image)

@@ -73,7 +73,6 @@ def improve(
         from a2g_cli.commands.safety import limits_from
         from a2g_cli.errors import UsageError
         from a2g_cli.learning.adapt import settings_from
-        from a2g_cli.safety_limits import SafetyLimits
         from a2g_cli.session.endings import RolloutSettings
         from a2g_cli.session.improve import ImproveSettings
 
@@ -91,7 +90,7 @@ def improve(
         settings = ImproveSettings(
             episodes=episodes,
             seed=seed,
-            rollout=RolloutSettings(limit=steps, safety=limits_from(SafetyLimits(), safety or [], hold)),
+            rollout=RolloutSettings(limit=steps, safety=limits_from(deployment.safety, safety or [], hold)),
             adapt=settings_from(iterations=iterations),
             **given,  # type: ignore[arg-type]
         )

@@ -67,3 +67,21 @@ Hold = Annotated[
         "--hold", metavar="KEY", help="Move only while this key is held down: one character, space, enter or tab."
     ),
 ]
+Camera = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--camera",
+        metavar="NAME=DRIVER:ADDRESS",
+        help="A camera, repeatable: front=realsense:SERIAL, front=opencv:/dev/video0, front=images:FOLDER; settings follow "
+        "as ,width=640,rate=30. Else [cameras.NAME] of a2g.toml.",
+    ),
+]
+Judge = Annotated[
+    str,
+    typer.Option(
+        "--judge",
+        metavar="WHO",
+        help="Who says whether an episode reached its goal: truth (a simulator's), policy (steps-to-go), distance (to the "
+        "goal in the world model's latents), person (asked for a key), none; auto: truth where it is known, else policy.",
+    ),
+]

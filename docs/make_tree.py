@@ -17,7 +17,7 @@ BESIDE = (
     ("tests/", "invariants, contracts and real runs; test_<module>.py mirrors the package"),
     (
         "docs/",
-        "hardware.md, safety.md, judges.md, formats.md: guides; lab-notes.md: experiments, failures too; what makes tree and picture",
+        "guides: hardware, safety, judges, formats; lab-notes.md: experiments, failures too; what makes tree and picture",
     ),
 )
 

@@ -1,17 +1,29 @@
 import dataclasses
 import json
+import re
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_examples import a2g, ask
+from camera_examples import FaultyCamera, folder
+from cli_examples import a2g, ask, shelve
 
 from a2g_cli import drivers
-from a2g_cli.commands import checkup
-from a2g_cli.commands.checkup import Check
+from a2g_cli.cameras import realsense_sdk
+from a2g_cli.cameras.choice import CameraChoice
+from a2g_cli.cameras.measure import Measured, measure
+from a2g_cli.cameras.reader import CameraReader
+from a2g_cli.cameras.view import View
+from a2g_cli.commands import checkup, checkup_hardware, checkup_usb
+from a2g_cli.commands.check import Check
+from a2g_cli.commands.deployment import Deployment
+from a2g_cli.errors import HardwareError
 from a2g_cli.policy import checkpoint, presets
 from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.policy.shelf import Shelf
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.workspace import Workspace
 
@@ -26,13 +38,16 @@ def found(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing works without a process of its own; tests that want otherwise say so. The base is the one that is shipped."""
     monkeypatch.setattr(checkup, "_drawing", lambda: Check("simulator", "ok", "draws"))
+    monkeypatch.setattr(checkup_hardware, "_TRIAL_BYTES", 2**20)
+    monkeypatch.setattr(checkup_hardware, "WATCH", 0.4)
 
 
 def test_all_is_well(tmp_path: Path) -> None:
     document = ask(tmp_path, "doctor")
     assert document["ok"] is True
     checks = found(document)
-    assert {"python", "packages", "torch", "simulator", "base", "workspace", "robots", "cameras"} <= set(checks)
+    looked_at = "python packages torch simulator base adapters workspace a2g.toml robot cameras libusb realsense udev"
+    assert {*looked_at.split(), "robot drivers", "camera drivers", "serial ports", "disk speed"} <= set(checks)
     assert all(check["state"] in {"ok", "note"} for check in checks.values())
     assert checkpoint.fingerprint(checkpoint.SHIPPED) in checks["base"]["detail"]
     assert "fits the simulator" in checks["base"]["detail"]
@@ -42,8 +57,8 @@ def test_all_is_well(tmp_path: Path) -> None:
 def test_every_line_says_what_to_do(tmp_path: Path) -> None:
     said = a2g(tmp_path, "doctor")
     assert said.exit_code == 0
-    assert said.stdout.splitlines()[-1] == "everything that the simulator needs works."
-    noted = [line for line in said.stdout.splitlines() if line.startswith("note  realsense")]
+    assert said.stdout.splitlines()[-1] == "everything that is needed works."
+    noted = [line for line in said.stdout.splitlines() if line.startswith(("note  udev", "note  libusb", "FAIL"))]
     assert all("->" in line for line in noted)
 
 
@@ -62,29 +77,29 @@ class TestDrawing:
         monkeypatch.delenv("DISPLAY", raising=False)
         monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
         check = found(ask(tmp_path, "doctor", code=3))["simulator"]
-        assert (check["state"], check["hardware"]) == ("fail", True)
+        assert check["state"] == "fail"
         assert "libegl1" in check["advice"]
 
     def test_a_driver_that_takes_the_process_along(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "executable", "/bin/false")
         check = checkup._drawing()
-        assert (check.state, check.hardware) == ("fail", True)
+        assert check.state == "fail"
         assert "ended with 1" in check.detail
 
 
 def test_a_base_that_is_missing_or_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path / "none")
-    check = found(ask(tmp_path, "doctor", code=1))["base"]
+    check = found(ask(tmp_path, "doctor", code=3))["base"]
     assert (check["state"], "pretrain" in check["advice"]) == ("fail", True)
     spec = dataclasses.replace(SimRobot().spec, cameras={"top": (64, 64)})
     checkpoint.save(Act2Goal(presets.preset("micro", spec)), tmp_path / "other", "", {})
     monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path / "other")
-    assert "cameras" in found(ask(tmp_path, "doctor", code=1))["base"]["detail"]
+    assert "cameras" in found(ask(tmp_path, "doctor", code=3))["base"]["detail"]
 
 
 def test_a_workspace_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "recordings").write_text("")
-    check = found(ask(tmp_path, "doctor", code=1))["workspace"]
+    check = found(ask(tmp_path, "doctor", code=3))["workspace"]
     assert (check["state"], "--workspace" in check["advice"]) == ("fail", True)
 
 
@@ -96,12 +111,10 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_settings_that_are_not_toml(tmp_path: Path) -> None:
     (tmp_path / "a2g.toml").write_text("[robot")
-    assert found(ask(tmp_path, "doctor", code=1))["a2g.toml"]["state"] == "fail"
+    assert found(ask(tmp_path, "doctor", code=3))["a2g.toml"]["state"] == "fail"
 
 
 def test_a_driver_whose_package_is_missing_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from a2g_cli.errors import HardwareError
-
     def load(kind: str, name: str) -> type[Any]:
         if name == "sim":
             return SimRobot
@@ -110,7 +123,7 @@ def test_a_driver_whose_package_is_missing_is_a_note(tmp_path: Path, monkeypatch
     monkeypatch.setattr(drivers, "known", lambda kind: ["arm", "sim"])
     monkeypatch.setattr(drivers, "load", load)
     checks = found(ask(tmp_path, "doctor"))
-    assert (checks["robots"]["detail"], checks["robot arm"]["state"]) == ("sim", "note")
+    assert (checks["robot drivers"]["detail"], checks["robot arm"]["state"]) == ("sim", "note")
 
 
 def test_a_check_that_breaks_is_a_failure_not_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,5 +132,151 @@ def test_a_check_that_breaks_is_a_failure_not_a_crash(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(checkup, "_torch", broken)
     result = a2g(tmp_path, "doctor", "--json")
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert "another planet" in found(json.loads(result.stdout))["torch"]["detail"]
+
+
+def test_cameras_are_opened_and_measured_at_once(tmp_path: Path) -> None:
+    pictures = folder(tmp_path / "pictures", 4)
+    (tmp_path / "a2g.toml").write_text(f'[cameras.front]\ndriver = "images"\npath = "{pictures}"\nrate = 50\n')
+    checks = found(ask(tmp_path, "doctor", "--camera", f"wrist=images:{pictures}"))
+    for name in ("front", "wrist"):
+        assert checks[f"camera {name}"]["state"] == "ok"
+        assert "64x48" in checks[f"camera {name}"]["detail"]
+    rate = float(re.search(r"([\d.]+) Hz", checks["camera front"]["detail"])[1])
+    assert rate <= 50.5  # a slow machine is slower, none is faster
+
+
+def test_a_camera_that_is_needed_and_fails_ends_with_3(tmp_path: Path) -> None:
+    still = folder(tmp_path / "still", 1)
+    asked = ("--camera", "front=opencv:/dev/video987", "--camera", f"wrist=images:{still}")
+    checks = found(ask(tmp_path, "doctor", *asked, code=3))
+    assert "is not there" in checks["camera front"]["detail"]
+    assert "every picture has the same bytes" in checks["camera wrist"]["detail"]
+    assert found(ask(tmp_path, "doctor", "--camera", "front=realsens:1", code=3))["cameras"]["state"] == "fail"
+
+
+def judged(**changed: object) -> Check:
+    reader = CameraReader("front", FaultyCamera())
+    reader._view = View("opencv:x", 640, 480, settings={"rate": 30.0, "exposure": 120.0, "gain": 8.0})
+    well = Measured(pictures=60, rate=30.0, latency=0.03, latency_99=0.05, lost=0, frozen=False)
+    return checkup_hardware._judged(CameraChoice("front", "opencv", {"device": "x"}), reader, replace(well, **changed))
+
+
+def test_what_is_said_of_a_measured_camera() -> None:
+    well = judged()
+    assert well.state == "ok"
+    assert "30.0 Hz, pictures are late by 30 ms, at most 50 ms in 99 of 100" in well.detail
+    assert "locked at exposure=120, gain=8" in well.detail
+    slow = judged(rate=14.0, lost=3)
+    assert slow.state == "fail"
+    assert "it is set to 30 Hz" in slow.detail
+    assert "3 of 63 lost" in slow.detail
+    assert judged(frozen=True).state == "fail"
+    assert judged(pictures=1).state == "fail"
+    assert "unplugged" in judged(failure="it was unplugged").detail
+    assert judged(latency=0.4).state == "note"
+
+
+def test_a_reader_is_measured() -> None:
+    camera = FaultyCamera()
+    reader = CameraReader("front", camera)
+    reader.open()
+    lively = measure({"front": reader}, 0.3)["front"]
+    assert lively.pictures > 2
+    assert lively.rate == pytest.approx((lively.pictures + lively.lost) / 0.3, rel=0.7)
+    assert 0 <= lively.latency <= lively.latency_99 < 0.3
+    assert not lively.frozen
+    camera.frozen = True
+    time.sleep(0.05)
+    assert measure({"front": reader}, 0.3)["front"].frozen
+    camera.unplugged = True
+    assert "unplugged" in measure({"front": reader}, 0.3)["front"].failure
+    reader.close()
+
+
+def test_a_robot_is_connected_to_only_when_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connected = []
+    connect = SimRobot.connect
+    monkeypatch.setattr(SimRobot, "connect", lambda self: (connected.append(1), connect(self))[1])
+    assert "sim:place, 4 actions at 10 Hz, cameras: front 64x64" in found(ask(tmp_path, "doctor"))["robot"]["detail"]
+    assert connected == []
+    assert "an observation takes" in found(ask(tmp_path, "doctor", "--robot", "sim"))["robot"]["detail"]
+    assert connected == [1]
+    assert "did you mean sim?" in found(ask(tmp_path, "doctor", "--robot", "simm", code=3))["robot"]["detail"]
+
+
+def test_a_disk_that_cannot_keep_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, robot = Workspace(tmp_path), Deployment()
+    needed = checkup_hardware._recorded(SimRobot().spec)
+    assert needed == 10 * (64 * 64 * 3 + 8 * 4 + 4 * 4)
+    for speed, state in ((0.5 * needed, "fail"), (2 * needed, "note"), (100 * needed, "ok")):
+        monkeypatch.setattr(checkup_hardware, "_written", lambda _, speed=speed: speed)
+        assert checkup_hardware.disk_speed(place, robot).state == state
+    monkeypatch.undo()
+    assert checkup_hardware._written(tmp_path) > 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_adapters_are_held_against_the_base(tmp_path: Path) -> None:
+    shelve(tmp_path, "stranger")
+    assert found(ask(tmp_path, "doctor"))["adapter stranger"]["state"] == "note"
+    Shelf(Workspace(tmp_path)).promote("stranger")
+    checks = found(ask(tmp_path, "doctor", code=3))
+    assert "it belongs to the base 0123456789abcdef" in checks["adapter stranger"]["detail"]
+    base = checkpoint.fingerprint(checkpoint.SHIPPED)
+    shelve(tmp_path, "odd", base=base)  # the right base, but weights for layers that it does not have
+    Shelf(Workspace(tmp_path)).promote("odd")
+    assert found(ask(tmp_path, "doctor", code=3))["adapter odd"]["state"] == "fail"
+
+
+def usb_device(root: Path, product: str = "Intel(R) RealSense(TM) Depth Camera 435") -> Path:
+    device = root / "sys/bus/usb/devices/2-1"
+    device.mkdir(parents=True)
+    for name, text in (("idVendor", "8086\n"), ("product", product), ("busnum", "2\n"), ("devnum", "7\n")):
+        (device / name).write_text(text)
+    (device / "2-1:1.0").mkdir()
+    node = root / "dev/bus/usb/002/007"
+    node.parent.mkdir(parents=True)
+    node.touch()
+    return node
+
+
+def test_what_udev_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkup_usb.os, "geteuid", lambda: 1000)
+    bare = checkup_usb.udev(tmp_path)
+    assert (bare.state, "udevadm control" in bare.advice) == ("note", True)
+    rules = tmp_path / "etc/udev/rules.d"
+    rules.mkdir(parents=True)
+    (rules / "99-realsense-libusb.rules").write_text('SUBSYSTEMS=="usb", ATTRS{idVendor}=="8086", MODE:="0666"\n')
+    assert "99-realsense" in checkup_usb.udev(tmp_path).detail
+    node = usb_device(tmp_path)
+    assert "RealSense" in checkup_usb.udev(tmp_path).detail
+    monkeypatch.setattr(checkup_usb.os, "access", lambda path, _: path != node)
+    closed = checkup_usb.udev(tmp_path)
+    assert (closed.state, "may not be opened" in closed.detail) == ("fail", True)
+
+
+def test_which_ports_arms_hang_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "no arm is plugged in" in checkup_usb.serial_ports(tmp_path).detail
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/ttyACM0").touch()
+    assert "ttyACM0" in checkup_usb.serial_ports(tmp_path).detail
+    monkeypatch.setattr(checkup_usb.os, "access", lambda *_: False)
+    assert "dialout" in checkup_usb.serial_ports(tmp_path).advice
+
+
+def test_libusb_that_is_missing_is_said_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(realsense_sdk, "system_libusb", lambda: False)
+    assert "libusb-package" in checkup_usb.realsense()[0].detail
+    monkeypatch.setattr(realsense_sdk, "bundled_libusb", lambda: None)
+
+    def load() -> None:
+        raise HardwareError(
+            "pyrealsense2 is installed, but a library of the system that it needs is not: libusb-1.0-0."
+        )
+
+    monkeypatch.setattr(realsense_sdk, "load", load)
+    libusb, realsense = checkup_usb.realsense()
+    assert (libusb.state, realsense.state) == ("note", "note")
+    assert "apt install libusb-1.0-0" in libusb.advice

@@ -18,6 +18,7 @@ PAGES = (
     "adapters/README.md",
     "recordings/README.md",
     "docs/formats.md",
+    "docs/hardware.md",
 )
 
 

@@ -1,8 +1,12 @@
-"""What commands that remove things have in common: they ask first, and say what to type next."""
+"""What commands ask a person: whether things may go, and whether a goal is reached. And what they say to type next."""
 
+import os
+import select
 import shlex
 import sys
-from collections.abc import Sequence
+import termios
+import tty
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -31,6 +35,56 @@ def confirm_removal(what: Sequence[str], yes: bool) -> None:
     typer.echo(f"Remove {listed} for good? [y/N] ", nl=False, err=True)
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise A2GError("nothing was removed.")
+
+
+def answers(yes: bool) -> Callable[[str, str], str] | None:
+    """Return how to ask for a line, given its usual answer; None with ``yes``, where nothing is to be asked.
+
+    Raises:
+        UsageError: nobody is there to be asked, and ``yes`` is false.
+    """
+    if yes:
+        return None
+    if not somebody_is_there():
+        raise UsageError("there is no terminal to ask at: give everything by options, and add --yes.")
+
+    def ask(question: str, usual: str) -> str:
+        typer.echo(f"{question}{f' [{usual}]' if usual else ''}: ", nl=False, err=True)
+        return sys.stdin.readline().strip() or usual
+
+    return ask
+
+
+_ANSWERS = {b"y": True, b"n": False, b" ": None}
+
+
+def asks_for_a_key(
+    told: Callable[[str], None], interrupted: Callable[[], bool], descriptor: int | None = None
+) -> Callable[[str], bool | None]:
+    """Return a question whether the goal of a name is reached: answered by one key, yes, no, or None for neither.
+
+    Args:
+        told: says the question to the person.
+        interrupted: asked meanwhile; an ending that is asked for leaves the question unanswered.
+        descriptor: of the terminal; standard input's, if not given.
+    """
+    terminal = sys.stdin.fileno() if descriptor is None else descriptor
+
+    def ask(goal: str) -> bool | None:
+        told(f"is {goal} reached? y: yes, n: no, space: cannot tell")
+        before = termios.tcgetattr(terminal)
+        tty.setcbreak(terminal)  # Ctrl-C still asks for a good ending
+        try:
+            while not interrupted():
+                if select.select([terminal], [], [], 0.05)[0]:
+                    key = os.read(terminal, 1).lower()
+                    if key in _ANSWERS or not key:
+                        return _ANSWERS.get(key)
+            return None
+        finally:
+            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+    return ask
 
 
 def to_type(workspace: Workspace, *words: str) -> str:

@@ -1,22 +1,25 @@
 """``a2g capture-goal``: show the robot what should be true."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from a2g_cli import goals as goal_store
+from a2g_cli.cameras.choice import CameraChoice, identity
 from a2g_cli.commands.asking import to_type
 from a2g_cli.commands.deployment import Deployment
+from a2g_cli.commands.live_capture import Sight, take, through_cameras, through_robot
 from a2g_cli.commands.report import Report
 from a2g_cli.display.console import draws_pictures, stderr_console
 from a2g_cli.display.lines import printable, say
 from a2g_cli.display.pictures import filmstrip
-from a2g_cli.episode import Description, Goal, State
-from a2g_cli.errors import UsageError
+from a2g_cli.episode import Description, Goal, Image, State
+from a2g_cli.errors import GoalError, UsageError
 from a2g_cli.recording.sessions import find_recording
-from a2g_cli.robots.robot import InstrumentedRobot, Robot, RobotSpec
+from a2g_cli.robots.robot import InstrumentedRobot, RobotSpec
 from a2g_cli.workspace import Workspace, checked_name
 
 _COLUMNS = 32
@@ -35,10 +38,25 @@ class Source:
     """Of the recording; None for its last."""
     seed: int | None = None
     """Of a drawn goal; None for a fresh one."""
+    asked: Sequence[str] = field(default_factory=list)
+    """NAME=DRIVER:ADDRESS each."""
+    cameras: Mapping[str, CameraChoice] = field(default_factory=dict)
+    """What is looked through instead of the robot: those, and those that are configured."""
+    over: str | None = None
+    """Name of the goal that the preview is blended over; None for the one that is replaced."""
+    force: bool = False
+    """Blurred and badly exposed pictures are taken too."""
+    quiet: bool = False
+    """Nothing is previewed: pictures are taken at once."""
 
     def check(self) -> None:
         """Raise UsageError unless at most one source is named, with no option of another one."""
-        named = {"--state": self.state, "--from-image": self.images, "--from-recording": self.recording}
+        named = {
+            "--state": self.state,
+            "--from-image": self.images,
+            "--from-recording": self.recording,
+            "--camera": self.asked,
+        }
         given = [option for option, value in named.items() if value]
         if len(given) > 1:
             raise UsageError(f"a goal has one source: give {' or '.join(given)}, not both.")
@@ -46,6 +64,13 @@ class Source:
             raise UsageError("--frame belongs to --from-recording RECORDING.")
         if self.seed is not None and given:
             raise UsageError(f"--seed draws a goal from the scene; with {given[0]} there is nothing to draw.")
+        if self.over is not None and given not in ([], ["--camera"]):
+            raise UsageError(f"--over belongs to what cameras see now; with {given[0]} there is nothing to preview.")
+
+    @property
+    def looks(self) -> bool:
+        """Whether the goal is what cameras of the person's choosing see now."""
+        return bool(self.cameras) and not (self.state or self.images or self.recording or self.seed is not None)
 
 
 def capture_goal(
@@ -63,6 +88,8 @@ def capture_goal(
     checked_name("goal", name)
     if name in goal_store.list_goals(workspace) and not overwrite:
         raise UsageError(f"the goal {name!r} exists: choose another name, or add --overwrite.")
+    if not source.looks:
+        deployment = replace(deployment, cameras={})  # a goal that is drawn, or imported, is the bare robot's
     robot = deployment.make()
     notes: list[str] = []
     if source.images:
@@ -71,7 +98,7 @@ def capture_goal(
         path = find_recording(workspace, source.recording)
         goal = goal_store.goal_from_recording(path, -1 if source.frame is None else source.frame, name)
     else:
-        goal, notes = _seen(deployment, name, source)
+        goal, notes = _seen(workspace, deployment, name, source)
     warnings = goal_store.check_goal(goal, robot.spec)
     folder = goal_store.save_goal(workspace, goal, overwrite, [*notes, *warnings])
     _show(goal, warnings)
@@ -122,13 +149,22 @@ def state_words(given: Sequence[str]) -> dict[str, list[float] | str]:
     return values
 
 
-def _seen(deployment: Deployment, name: str, source: Source) -> tuple[Goal, list[str]]:
-    """Return what the robot's cameras show, or would show of the state that is asked for, and how it came about."""
+def _seen(workspace: Workspace, deployment: Deployment, name: str, source: Source) -> tuple[Goal, list[str]]:
+    """Return what cameras show, or would show of the state that is asked for, and how it came about."""
+    if source.looks:
+        with through_cameras(source.cameras, deployment.make().spec) as sight:
+            return _taken(workspace, sight, name, ", ".join(map(identity, source.cameras.values())), source)
     wanted = state_words(source.state)
     with deployment.connected() as (robot,):
         if isinstance(robot, InstrumentedRobot):
             return _photographed(robot, robot.spec.name, deployment, name, wanted, source.seed)
-        return _observed(robot, name, wanted, source.seed)
+        if wanted or source.seed is not None:
+            option = "--state" if wanted else "--seed"
+            raise UsageError(
+                f"{robot.spec.name} cannot set its world up, so {option} has no meaning: arrange the scene by hand, "
+                "then capture it without."
+            )
+        return _taken(workspace, through_robot(robot), name, robot.spec.name, source)
 
 
 def _photographed(
@@ -148,14 +184,17 @@ def _photographed(
     return replace(robot.trial("practice", seed, 0).goal, name=name), [f"drawn from seed {seed}", *notes]
 
 
-def _observed(robot: Robot, name: str, wanted: Description, seed: int | None) -> tuple[Goal, list[str]]:
-    if wanted or seed is not None:
-        option = "--state" if wanted else "--seed"
-        raise UsageError(
-            f"{robot.spec.name} cannot set its world up, so {option} has no meaning: arrange the scene by hand, "
-            "then capture it without."
-        )
-    return Goal(name, robot.observe().images, robot.spec.name), ["as the cameras saw it"]
+def _taken(workspace: Workspace, sight: Sight, name: str, taken_by: str, source: Source) -> tuple[Goal, list[str]]:
+    """Return what is seen now, once a person or nobody has said so, with where it was seen from."""
+    over: Mapping[str, Image] = {}
+    if source.over is not None:
+        over = goal_store.load_goal(workspace, source.over).images
+    elif name in goal_store.list_goals(workspace):
+        with suppress(GoalError):  # a damaged goal is replaced like any other, only not shown
+            over = goal_store.load_goal(workspace, name).images
+    images = take(stderr_console(), sight, over, source.force, source.quiet)
+    views = {camera: view.to_json() for camera, view in sight.views.items() if camera in images}
+    return Goal(name, images, taken_by, views=views), ["as the cameras saw it", *sight.warnings]
 
 
 def _show(goal: Goal, warnings: Sequence[str]) -> None:
@@ -203,6 +242,7 @@ def _report(
         "source": goal.source,
         "cameras": {camera: list(image.shape[:2]) for camera, image in goal.images.items()},
         "truth": goal.truth,
+        "views": {camera: dict(view) for camera, view in goal.views.items()},
         "fingerprint": goal.fingerprint,
         "notes": list(notes),
         "warnings": list(warnings),

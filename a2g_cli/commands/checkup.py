@@ -1,26 +1,23 @@
-"""The checks of ``a2g doctor``: each looks at one thing and says what is so, and what to do where it is not well."""
+"""The checks of ``a2g doctor``, and those of them that need no hardware: the installation and the workspace."""
 
 import errno
-import importlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
 
-from a2g_cli import drivers
+from a2g_cli.commands import checkup_hardware as hardware
+from a2g_cli.commands import checkup_usb as usb
+from a2g_cli.commands.check import Check, State
+from a2g_cli.commands.deployment import Deployment
 from a2g_cli.display.console import draws_pictures, stderr_console
 from a2g_cli.display.listing import size
-from a2g_cli.errors import A2GError, CheckpointError, HardwareError
+from a2g_cli.errors import A2GError, CheckpointError
 from a2g_cli.workspace import Workspace
-
-State = Literal["ok", "note", "fail"]
-"""``note``: something optional is missing."""
 
 _LEAST_FREE = 200 * 2**20
 _COMFORTABLE = 2 * 2**30
@@ -29,42 +26,42 @@ _NO_PATIENCE = 120.0
 _DRAWS = "install libegl1 (or libosmesa6, and set MUJOCO_GL=osmesa), then try again."
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at."""
+def every_check(workspace: Workspace, robot: str | None = None, cameras: Sequence[str] = ()) -> Iterator[Check]:
+    """Look at everything, one after another; a check that breaks is a failure like any other.
 
-    name: str
-    state: State
-    detail: str
-    """What is so."""
-    advice: str = ""
-    """What to do about it; empty where nothing is to be done."""
-    hardware: bool = False
-    """Whether a failure means that the machine, not the installation, lacks something: exit code 3."""
+    Args:
+        workspace: whose configuration, disk and adapters are looked at.
+        robot: a driver that is connected to; None looks at the configured one from outside.
+        cameras: NAME=DRIVER:ADDRESS each, opened beside those that are configured.
+    """
 
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON-able dict."""
-        return asdict(self)
+    def deployment() -> Deployment:
+        return Deployment.choose(workspace, robot)
 
-
-def every_check(workspace: Workspace) -> Iterator[Check]:
-    """Look at everything, one after another; a check that breaks is a failure like any other."""
     checks: list[tuple[str, Callable[[], Check | list[Check]]]] = [
         ("python", _python),
         ("packages", _packages),
         ("torch", _torch),
         ("simulator", _drawing),
         ("base", _base),
+        ("adapters", lambda: _adapters(workspace)),
         ("workspace", lambda: _disk(workspace)),
         ("a2g.toml", lambda: _settings(workspace)),
-        ("robots", lambda: _drivers("robot")),
-        ("cameras", lambda: _drivers("camera")),
-        ("realsense", _realsense),
+        ("disk speed", lambda: hardware.disk_speed(workspace, deployment())),
+        ("robot drivers", lambda: hardware.driver_list("robot")),
+        ("robot", lambda: hardware.robot(deployment(), robot is not None)),
+        ("serial ports", usb.serial_ports),
+        ("camera drivers", lambda: hardware.driver_list("camera")),
+        ("realsense", usb.realsense),
+        ("udev", usb.udev),
+        ("cameras", lambda: hardware.cameras(workspace, cameras)),
         ("terminal", _terminal),
     ]
     for name, check in checks:
         try:
             found = check()
+        except A2GError as error:
+            found = Check(name, "fail", str(error), "see the lines above.")
         except Exception as error:  # whatever is broken here is what the doctor was called for
             found = Check(
                 name, "fail", f"{type(error).__name__}: {error}", "reinstall a2g: pip install --force-reinstall a2g"
@@ -107,15 +104,15 @@ def _drawing() -> Check:
     try:
         child = subprocess.run(command, capture_output=True, text=True, timeout=_NO_PATIENCE, check=False)  # noqa: S603 - our own
     except subprocess.TimeoutExpired:
-        return Check("simulator", "fail", f"no picture came within {_NO_PATIENCE:g} s", _DRAWS, hardware=True)
+        return Check("simulator", "fail", f"no picture came within {_NO_PATIENCE:g} s", _DRAWS)
     try:
         found = json.loads(child.stdout)
     except ValueError:
         last = child.stderr.strip().splitlines()[-1:] or [f"the drawing process ended with {child.returncode}"]
-        return Check("simulator", "fail", last[0], _DRAWS, hardware=True)
+        return Check("simulator", "fail", last[0], _DRAWS)
     if "error" in found:
         problem, _, advice = str(found["error"]).partition("; ")
-        return Check("simulator", "fail", problem, advice or _DRAWS, hardware=True)
+        return Check("simulator", "fail", problem, advice or _DRAWS)
     drawn = f"MuJoCo {found['mujoco']}, OpenGL by {found['backend']}"
     renderer = f" ({found['renderer']})" if found["renderer"] else ""
     return Check("simulator", "ok", f"{drawn}{renderer}, a picture takes {found['milliseconds']:g} ms")
@@ -135,6 +132,33 @@ def _base() -> Check:
         return Check("base", "fail", str(error), again)
     count = sum(parameter.numel() for parameter in model.parameters())
     return Check("base", "ok", f"{fingerprint}, {count / 1e6:.1f} million weights, fits the simulator")
+
+
+def _adapters(workspace: Workspace) -> list[Check]:
+    """Hold every adapter against the base that ships, and put the active one on it."""
+    from a2g_cli.policy import adapter as adapters
+    from a2g_cli.policy import checkpoint
+    from a2g_cli.policy.shelf import Shelf
+
+    shelf = Shelf(workspace)
+    base, active, checks, fitting = checkpoint.fingerprint(checkpoint.SHIPPED), shelf.active(), [], 0
+    for name in shelf.names():
+        try:
+            adapter = shelf.get(name)
+            if adapter.base != base:
+                advice = "give its base with --base, or remove it: a2g adapters rm " + name
+                state: State = "fail" if name == active else "note"
+                checks.append(Check(f"adapter {name}", state, f"it belongs to the base {adapter.base}", advice))
+                continue
+            if name == active:
+                adapters.apply(adapter, checkpoint.load(checkpoint.SHIPPED), base)
+            fitting += 1
+        except A2GError as error:
+            checks.append(Check(f"adapter {name}", "fail" if name == active else "note", str(error), "a2g adapters rm"))
+    if active not in {"none", *shelf.names()}:
+        checks.append(Check("adapters", "fail", f"the active one, {active}, is gone", "a2g adapters rollback"))
+    plural = "adapter fits" if fitting == 1 else "adapters fit"
+    return [Check("adapters", "ok", f"{fitting} {plural} the base, active: {active}"), *checks]
 
 
 def _disk(workspace: Workspace) -> Check:
@@ -168,36 +192,6 @@ def _settings(workspace: Workspace) -> Check:
         return Check("a2g.toml", "fail", str(error), "correct or remove the file.")
     detail = f"sets {', '.join(settings)}" if settings else "none: the simulator is the robot"
     return Check("a2g.toml", "ok", detail)
-
-
-def _drivers(kind: drivers.Kind) -> list[Check]:
-    name = f"{kind}s"
-    known = drivers.known(kind)
-    if "sim" not in known:
-        return [Check(name, "fail", f"the built-in {kind} sim is not registered", "reinstall a2g: pip install a2g")]
-    works, broken = [], []
-    for driver in known:
-        try:
-            drivers.load(kind, driver)
-            works.append(driver)
-        except (HardwareError, AttributeError) as error:
-            needed: State = "fail" if driver == "sim" else "note"
-            broken.append(Check(f"{kind} {driver}", needed, str(error), "install that package to use this driver."))
-    return [Check(name, "ok", ", ".join(works) or "none"), *broken]
-
-
-def _realsense() -> Check:
-    try:
-        importlib.import_module("pyrealsense2")
-    except ModuleNotFoundError:
-        return Check(
-            "realsense", "note", "pyrealsense2 is not installed", "for RealSense cameras: pip install 'a2g[realsense]'"
-        )
-    except ImportError as error:
-        return Check(
-            "realsense", "note", f"pyrealsense2 does not load: {error}", "install libusb: apt install libusb-1.0-0"
-        )
-    return Check("realsense", "ok", f"pyrealsense2 {version('pyrealsense2')}")
 
 
 def _terminal() -> Check:

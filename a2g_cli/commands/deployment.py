@@ -1,15 +1,21 @@
 """Which robot, in which world: from the command line and ``a2g.toml`` to connected drivers."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from a2g_cli import drivers
-from a2g_cli.errors import UsageError
+from a2g_cli import configuration, drivers
+from a2g_cli.cameras.choice import CameraChoice
+from a2g_cli.cameras.choice import choose as choose_cameras
 from a2g_cli.robots.robot import InstrumentedRobot, Robot
+from a2g_cli.robots.with_cameras import WithCameras
+from a2g_cli.safety_limits import SafetyLimits
 from a2g_cli.workspace import Workspace
+
+PICTURE = (64, 64)
+"""Height and width of a camera's pictures unless its ``size`` says otherwise [px]: those of the base that ships."""
 
 
 @dataclass(frozen=True)
@@ -17,25 +23,37 @@ class Deployment:
     """A robot driver's name and its settings."""
 
     robot: str = "sim"
+    """``DRIVER`` or ``DRIVER:WHAT``, which is the value of the driver's first setting."""
     settings: dict[str, Any] = field(default_factory=dict)
+    cameras: Mapping[str, CameraChoice] = field(default_factory=dict)
+    """Put beside the robot's own, or in the place of one of the same name."""
+    safety: SafetyLimits = field(default_factory=SafetyLimits)
+    """The workspace's limits."""
+    goals: tuple[str, ...] = ()
+    """The workspace's goals: what a run goes for when none is named."""
 
     @classmethod
-    def choose(cls, workspace: Workspace, robot: str | None, **given: Any) -> "Deployment":
-        """Merge ``[robot]`` of ``a2g.toml`` with what the command line gave; the command line wins.
+    def choose(cls, workspace: Workspace, robot: str | None, cameras: Sequence[str] = (), **given: Any) -> "Deployment":
+        """Merge ``[robot]`` and ``[cameras]`` of ``a2g.toml`` with what the command line gave; the command line wins.
 
-        The table's settings are those of the driver that it names; another driver, asked for by name, does not get them.
+        The tables belong to the robot that the file names; another one, asked for by name, gets neither.
+
+        Args:
+            workspace: whose ``a2g.toml`` is read.
+            robot: ``DRIVER`` or ``DRIVER:WHAT``; None for the file's, else the simulator.
+            cameras: each ``NAME=DRIVER:ADDRESS``, put beside the robot.
+            **given: settings of the robot; None is not given.
 
         Raises:
-            UsageError: ``[robot]`` is not a table, or names no driver by a string.
+            UsageError: the file, or what was given, cannot be meant.
         """
-        table = workspace.settings().get("robot", {})
-        if not isinstance(table, dict) or not isinstance(table.get("driver", "sim"), str):
-            raise UsageError(f'[robot] in {workspace.root / "a2g.toml"} must be a table with driver = "NAME".')
-        configured = table.get("driver", "sim")
-        chosen = robot or configured
-        settings = {key: value for key, value in table.items() if key != "driver"} if chosen == configured else {}
+        configured = configuration.read(workspace)
+        usual = configured.robot or "sim"
+        chosen = robot or usual
+        settings = dict(configured.robot_settings) if chosen == usual else {}
         settings |= {key: value for key, value in given.items() if value is not None}
-        return cls(chosen, settings)
+        beside = choose_cameras(workspace, cameras) if chosen == usual else choose_cameras(None, cameras)
+        return cls(chosen, settings, beside, configured.safety, configured.goals)
 
     def make(self, **changed: Any) -> Robot:
         """Return a driver object; nothing is opened and nothing moves.
@@ -44,32 +62,19 @@ class Deployment:
             UnknownNameError: no such driver.
             UsageError: a setting that the driver does not have, or a value that it cannot use.
         """
-        driver = drivers.load("robot", self.robot)
-        settings = {**self.settings, **changed}
-        known = self._parameters()
-        unknown = sorted(settings.keys() - known.keys())
-        if unknown:
-            raise UsageError(
-                f"robot {self.robot!r} has no setting {', '.join(unknown)}; it has: {', '.join(known) or 'none'}."
-            )
-        missing = [name for name, found in known.items() if found.default is found.empty and name not in settings]
-        if missing:
-            raise UsageError(f"robot {self.robot!r} needs {', '.join(missing)}: set it under [robot] in a2g.toml.")
-        try:
-            robot: Robot = driver(**settings)
-        except (TypeError, ValueError, AttributeError) as error:
-            if not settings:
-                raise  # nobody set anything: a defect of the driver, which its trace explains
-            told = ", ".join(f"{name} = {settings[name]!r}" for name in _suspects(settings, known))
-            why = " ".join(str(error).split()) or type(error).__name__
-            raise UsageError(f"robot {self.robot!r} cannot work with the setting {told}: {why}.") from error
-        return robot
+        name, what = drivers.split(self.robot)
+        asked = {} if what is None else {drivers.first("robot", name): what}
+        robot: Robot = drivers.make("robot", name, {**asked, **self.settings, **changed}, "robot")
+        if not self.cameras:
+            return robot
+        own = robot.spec.cameras
+        sizes = {name: camera.framing.size or own.get(name, PICTURE) for name, camera in self.cameras.items()}
+        readers = {name: camera.reader(sizes[name], clock=robot.clock) for name, camera in self.cameras.items()}
+        depth = [name for name, camera in self.cameras.items() if camera.settings.get("depth")]
+        return WithCameras(robot, readers, sizes, depth)
 
-    def _parameters(self) -> dict[str, inspect.Parameter]:
-        """Return what the driver can be told by name."""
-        by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-        parameters = inspect.signature(drivers.load("robot", self.robot)).parameters
-        return {name: found for name, found in parameters.items() if found.kind in by_name}
+    def _parameters(self) -> Mapping[str, inspect.Parameter]:
+        return drivers.parameters("robot", drivers.split(self.robot)[0])
 
     @contextmanager
     def connected(self, lanes: int = 1, seed: int | None = None, **changed: Any) -> Iterator[list[Robot]]:
@@ -93,15 +98,3 @@ class Deployment:
                 robot.connect()
                 robots.append(robot)
             yield robots
-
-
-def _suspects(settings: dict[str, Any], known: dict[str, inspect.Parameter]) -> list[str]:
-    """Return the settings of another kind than the driver's own defaults, or all of them when no such one stands out."""
-    odd = [
-        name
-        for name, value in settings.items()
-        if isinstance(default := known[name].default, str | int | float)
-        and not isinstance(value, type(default))
-        and not (isinstance(default, float) and isinstance(value, int))
-    ]
-    return odd or list(settings)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from a2g_cli import goals as goal_store
+from a2g_cli.cameras.choice import CameraChoice
 from a2g_cli.commands.asking import to_type
 from a2g_cli.commands.deployment import Deployment
 from a2g_cli.commands.evaluate import LANES
@@ -20,7 +21,7 @@ from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import new_session, open_session
-from a2g_cli.robots.robot import Robot, shift_of
+from a2g_cli.robots.robot import Robot, shift_of, views_of
 from a2g_cli.safety_limits import SafetyLimits
 from a2g_cli.session.endings import RolloutSettings, limit_for
 from a2g_cli.session.evaluate import draw_trials, evaluate
@@ -46,7 +47,8 @@ class Asked:
         """Return what ``from_json`` reads."""
         base = None if self.base is None else str(self.base.resolve())
         told = {**asdict(self), "goals": list(self.goals), "base": base}
-        del told["settings"]["rollout"]["held"]  # somebody's hand on a key: no setting
+        for name in ("held", "verdict"):  # somebody's hand on a key, somebody's judgement: no settings
+            del told["settings"]["rollout"][name]
         return told
 
     @classmethod
@@ -56,8 +58,10 @@ class Asked:
         rollout = dict(settings["rollout"])
         rollout["safety"] = SafetyLimits(**rollout.get("safety", {}))
         settings |= {"rollout": RolloutSettings(**rollout), "adapt": AdaptSettings(**settings["adapt"])}
+        where = dict(told["deployment"])
+        cameras = {str(name): CameraChoice(**choice) for name, choice in dict(where.get("cameras", {})).items()}
         return cls(
-            Deployment(str(told["deployment"]["robot"]), dict(told["deployment"]["settings"])),
+            Deployment(str(where["robot"]), dict(where["settings"]), cameras),
             tuple(str(name) for name in told["goals"]),
             None if told["base"] is None else Path(str(told["base"])),
             ImproveSettings(**settings),
@@ -164,7 +168,7 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
         practice = replace(rollout, limit=max(1, limit * 3 // 4), arrived_below=arrived_below)
         judged = replace(rollout, limit=limit, stop_on_truth=True)
         for goal in goals:
-            goal_store.check_goal(goal, spec)
+            goal_store.check_goal(goal, spec, views_of(robots[0]))
         players = Players(folder, shelf, spec, ActingSettings())
         players.get(shelf.active())  # what cannot act is refused before anything is measured or made
         progress = begun(shelf.active())

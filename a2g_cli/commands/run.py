@@ -7,25 +7,26 @@ from pathlib import Path
 from typing import Any
 
 from a2g_cli import goals as goal_store
-from a2g_cli.commands.asking import to_type
+from a2g_cli.commands.asking import asks_for_a_key, somebody_is_there, to_type
 from a2g_cli.commands.deployment import Deployment
 from a2g_cli.commands.report import Report
 from a2g_cli.commands.safety import asking, holding
 from a2g_cli.display.console import draws_pictures, stderr_console
 from a2g_cli.display.rollout_view import RolloutView, rollout_view
 from a2g_cli.episode import Goal, Image, Observation, Outcome, Provenance
-from a2g_cli.errors import A2GError, GoalNotReached
+from a2g_cli.errors import A2GError, GoalNotReached, UsageError
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.policy import Policy
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import Session, new_session
-from a2g_cli.robots.robot import InstrumentedRobot, Robot, shift_of
+from a2g_cli.robots.robot import InstrumentedRobot, Robot, shift_of, views_of
 from a2g_cli.safety_limits import SafetyLimits
 from a2g_cli.session import reset as resets
 from a2g_cli.session.endings import RolloutSettings, limit_for
 from a2g_cli.session.faults import FaultyPolicy, parse_fault, put_into_robot
 from a2g_cli.session.interrupt import Interrupt
+from a2g_cli.session.judging import check_judge, verdict_of
 from a2g_cli.session.players import FLOORS, Players
 from a2g_cli.session.recorder import Recorder
 from a2g_cli.session.rollout import Job, roll_out
@@ -46,6 +47,8 @@ class Care:
     """How long a person may take to answer [s]."""
     fault: str | None = None
     """What is to go wrong on purpose, see session/faults.py."""
+    judge: str = "auto"
+    """Who says whether an episode reached its goal, see session/judging.py."""
 
 
 def run(
@@ -62,7 +65,7 @@ def run(
     acting: ActingSettings,
     care: Care | None = None,
 ) -> Report:
-    """Roll ``episodes`` episodes out for each goal.
+    """Roll ``episodes`` episodes out for each goal, of the workspace's own where none is named.
 
     Raises:
         UsageError, GoalError, CheckpointError, HardwareError, SafetyStop: see their messages.
@@ -72,6 +75,10 @@ def run(
     way = resets.check_way(care.reset)
     fault = None if care.fault is None else parse_fault(care.fault)
     console = stderr_console()
+    check_judge(care.judge)
+    names = names or deployment.goals
+    if not names:
+        raise UsageError("which goal? Name one, or say names = [...] under [goals] in a2g.toml.")
     goals = [goal_store.load_goal(workspace, name) for name in names]
     wanted = resets.in_cycles(goals, episodes, way)
     shelf = Shelf(workspace)
@@ -79,7 +86,7 @@ def run(
     name = shelf.active() if adapter is None else adapter
     with holding(care.limits) as (held, wait_for_key), deployment.connected(seed=seed) as (robot,):
         for goal in goals:
-            for warning in goal_store.check_goal(goal, robot.spec):
+            for warning in goal_store.check_goal(goal, robot.spec, views_of(robot)):
                 console.print(f"[yellow]note:[/] {warning}")
             if isinstance(robot, InstrumentedRobot) and goal.truth is not None:
                 robot.start_for(goal, seed, 0)  # a goal of another scene is refused before there is a session
@@ -97,6 +104,8 @@ def run(
         if fault is not None:
             put_into_robot(robot, fault)
             policy = FaultyPolicy(policy, robot, fault)
+        # Whether this judge can judge is settled before anything moves, or a session is made.
+        verdict_of(care.judge, policy, settings.arrived_below, (lambda _: None) if somebody_is_there() else None)
         session = new_session(workspace, session_name)
         floor = name in FLOORS
         provenance = Provenance(
@@ -107,9 +116,11 @@ def run(
             adapter=None if floor or name == "none" else shelf.get(name).fingerprint,
             adapter_name=name,
             seed=seed,
-            settings={} if fault is None else {"fault": str(care.fault)},
+            settings=_seen_by(robot) | ({} if fault is None else {"fault": str(care.fault)}),
         )
         with rollout_view(console) as view, Interrupt(lambda: view.note("finishing the step, saving …")) as interrupt:
+            key = asks_for_a_key(view.note, interrupt) if care.judge == "person" else None
+            settings = replace(settings, verdict=verdict_of(care.judge, policy, settings.arrived_below, key))
             view.note(f"{robot.spec.name} · adapter {name} · session {session.name}")
             rolled = _Run(robot, policy, settings, session, provenance, view, interrupt)
             ask = asking(care.patience, view.note, interrupt)
@@ -143,6 +154,12 @@ def _reset(
             # Whoever holds a key says by it that the robot may move.
             return resets.Prompt(seed, ask if wait_for_key is None else lambda _: wait_for_key(rolled.interrupt))
     return resets.Own(seed)
+
+
+def _seen_by(robot: Robot) -> dict[str, Any]:
+    """Return what a recording says of its cameras: which, and how they were set; nothing where that is not known."""
+    views = {name: view.to_json() for name, view in views_of(robot).items()}
+    return {"views": views} if views else {}
 
 
 class _Watch:

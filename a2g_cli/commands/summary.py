@@ -9,7 +9,7 @@ seconds     from the first observation to the last, on the robot's clock [s]
 rate        control rate [Hz]
 cameras     camera -> [height, width]
 goal        {"name", "source", "fingerprint"}
-outcome     {"success": true, false or null, "judge", "stopped_by", "steps_to_go"}
+outcome     {"success": true, false or null, "judge", "stopped_by", "steps_to_go", "distance"}
 provenance  {"robot", "policy", "shift", "base", "adapter", "adapter_name", "seed", "settings"}
 problem     null, or why the file cannot be read; then everything from created_at on is missing
 """
@@ -126,6 +126,9 @@ def details(summary: dict[str, Any]) -> list[str]:
             "outcome": f"{outcome_words(outcome)} (judge: {outcome['judge']})",
             "steps": f"{summary['steps']} at {summary['rate']} Hz, {summary['seconds']} s",
             "steps to go": "" if left is None else f"{left:.1f} at the end, as the policy saw it",
+            "distance": ""
+            if outcome["distance"] is None
+            else f"{outcome['distance']:.2f} of the first frame's, in latents",
             "cameras": ", ".join(f"{camera} {w}x{h}" for camera, (h, w) in summary["cameras"].items()),
             "robot": provenance["robot"],
             "policy": _player(provenance),

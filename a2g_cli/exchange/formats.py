@@ -8,6 +8,7 @@ from typing import Any
 
 from a2g_cli.errors import UnknownNameError, UsageError
 from a2g_cli.exchange.incoming import Incoming
+from a2g_cli.recording.reader import Recording
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Format:
     def write(self, paths: Sequence[Path], target: Path, lossless: bool) -> list[str]:
         """Write recordings to ``target``, whole or not at all; return what there is to say. Raises A2GError."""
         notes: list[str] = self._load(self.module).write(paths, target, lossless)
-        return notes
+        return notes + ["depth is left out"] * any(_has_depth(path) for path in paths)
 
     def read(self, source: Path, rate: float | None) -> Iterator[Incoming]:
         """Yield the episodes in ``source``. Raises A2GError."""
@@ -83,6 +84,11 @@ FORMATS = {
         ),
     )
 }
+
+
+def _has_depth(path: Path) -> bool:
+    with Recording(path) as recording:
+        return bool(recording.spec.depth)
 
 
 def find(name: str) -> Format:

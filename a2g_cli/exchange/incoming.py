@@ -118,7 +118,7 @@ class OwnWords:
         if not all(isinstance(texts[name], str) for name in ("spec", "goal", "provenance", "outcome", "created_at")):
             raise TypeError("an attribute of a2g's own that is not a text")
         return cls(
-            schema.spec_from_json(texts["spec"]),
+            replace(schema.spec_from_json(texts["spec"]), depth=()),  # no format carries it
             schema.goal_from_json(texts["goal"], goal_images),
             schema.provenance_from_json(texts["provenance"]),
             schema.outcome_from_json(texts["outcome"]),

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from a2g_cli.episode import Image
@@ -47,7 +48,13 @@ def frames(recording: Recording, camera: str, count: int) -> Iterator[Image]:
 
 def words(recording: Recording) -> dict[str, str]:
     """Return what other formats have no place for, as texts. Raises RecordingError."""
-    return own_words(recording.goal, recording.provenance, recording.outcome, recording.spec, recording.created_at)
+    spec = without_depth(recording.spec)
+    return own_words(recording.goal, recording.provenance, recording.outcome, spec, recording.created_at)
+
+
+def without_depth(spec: RobotSpec) -> RobotSpec:
+    """Return ``spec`` as an export knows it: no format carries depth over."""
+    return replace(spec, depth=())
 
 
 def check_free(target: Path) -> None:

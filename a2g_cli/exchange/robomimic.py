@@ -15,7 +15,7 @@ import numpy as np
 from a2g_cli.episode import Outcome, Provenance, Vector
 from a2g_cli.exchange import hdf5
 from a2g_cli.exchange.incoming import Frames, Incoming, OwnWords, last_frame_as_goal, numbered, spec_for
-from a2g_cli.exchange.outgoing import check_free, one_robot, words
+from a2g_cli.exchange.outgoing import check_free, one_robot, without_depth, words
 from a2g_cli.recording import schema, storage
 from a2g_cli.recording.assemble import add_judgement, add_views
 from a2g_cli.recording.reader import Recording
@@ -64,7 +64,9 @@ def write(paths: Sequence[Path], target: Path, lossless: bool = True) -> list[st
                 for name in ("actions", "actions_requested"):
                     source.copy(f"{schema.DEMO}/{name}", demo)
                 place = f"data/demo_{number}"
-                add_views(file, recording.cameras, recording.length, place, f"{place}/{_OWN}/")
+                targets = schema.view_targets(without_depth(recording.spec))
+                targets = {key: f"{place}/{_OWN}/{target}" for key, target in targets.items()}
+                add_views(file, targets, recording.length, place)
                 add_judgement(file, recording.outcome, recording.length, place)
                 demo.attrs["num_samples"] = recording.length
                 hdf5.write_words(demo, words(recording))

@@ -1,6 +1,6 @@
 """Builds a recording out of a journal: at the end of an episode, or after the death of its writer."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def assemble(partial: Path, path: Path, outcome: Outcome, trusted: bool = False)
             raise ValueError(f"it has the attributes {sorted(attributes)}")
         with storage.creating(path) as file:
             _copy(journal, file, steps, trusted)
-            add_views(file, list(journal.spec.cameras), steps)
+            add_views(file, schema.view_targets(journal.spec), steps)
             add_judgement(file, outcome, steps)
             provenance = schema.provenance_from_json(attributes["provenance"])
             file["data"].attrs["total"] = file[schema.DEMO].attrs["num_samples"] = steps
@@ -54,13 +54,17 @@ def _copy(journal: JournalReader, file: Any, steps: int, trusted: bool) -> None:
         file.create_dataset(f"frames/{camera}", (steps + 1, *size, 3), "u1", chunks=(1, *size, 3), **_FRAME_CODEC)
         for camera, size in spec.cameras.items()
     ]
+    frames += [
+        file.create_dataset(f"depth/{camera}", (steps + 1, *size), "<u2", chunks=(1, *size), **_FRAME_CODEC)
+        for camera, size in ((camera, spec.cameras[camera]) for camera in spec.depth)
+    ]
     rows = []
     for index in range(steps + 1):
         step = journal.step(index)
         for dataset, frame in zip(frames, step.frames, strict=True):
             if not trusted:
-                inflate(frame, dataset.shape[1:])
-            dataset.id.write_direct_chunk((index, 0, 0, 0), frame)
+                inflate(frame, dataset.shape[1:], dataset.dtype.str)
+            dataset.id.write_direct_chunk((index, *(0 for _ in dataset.shape[1:])), frame)
         rows.append(step)
     storage.write_array(file, "times", np.array([row.time for row in rows], np.float64))
     for camera, captured in zip(spec.cameras, zip(*(row.captured_at for row in rows), strict=True), strict=True):
@@ -74,14 +78,11 @@ def _copy(journal: JournalReader, file: Any, steps: int, trusted: bool) -> None:
             storage.write_array(file, f"timing/{name}", np.array([getattr(timing, name) for timing in timings]))
 
 
-def add_views(file: Any, cameras: Iterable[str], steps: int, demo: str = schema.DEMO, rows_in: str = "") -> None:
+def add_views(file: Any, targets: Mapping[str, str], steps: int, demo: str = schema.DEMO) -> None:
     """Add ``obs`` [0 : T] and ``next_obs`` [1 : T + 1] as robomimic wants them, without storing a frame twice.
 
-    ``demo`` is the group they belong to, ``rows_in`` the path of the group that holds the T + 1 rows, with a slash.
+    ``targets`` maps each of their keys to the data set of T + 1 rows that it is a view of; ``demo`` is their group.
     """
-    targets = {schema.image_key(camera): f"{rows_in}frames/{camera}" for camera in cameras}
-    if file[f"{rows_in}proprioception"].size:
-        targets["proprioception"] = f"{rows_in}proprioception"
     for group, begin in (("obs", 0), ("next_obs", 1)):
         for key, target in targets.items():
             rows = file[target]

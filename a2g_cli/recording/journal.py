@@ -9,7 +9,8 @@ fault: what was written before stays whole, and a torn last record is told by it
     payloads = header, one zlib'd image a goal camera in the header's order, then T + 1 steps
     header   = JSON: the attributes of the recording, and the goal cameras with height and width
     step     = time (f8) captured_at (f8 a camera) proprioception (P f4) requested (A f4) sent (A f4)
-               then for each camera: length (uint32) and the zlib'd frame (H W 3 bytes)
+               then for each camera: length (uint32) and the zlib'd frame (H W 3 bytes), and in the same way for each
+               camera that measures depth its depth (H W u2)
                then acted_at due_at planning (f8 each), which "a2g partial 1" did not have
 
 The first step is the observation before any action: its actions and their times mean nothing.
@@ -30,7 +31,7 @@ from typing import Any, Self
 import numpy as np
 from isal import isal_zlib
 
-from a2g_cli.episode import Image, Observation, StepTiming, Vector
+from a2g_cli.episode import Depth, Image, Observation, StepTiming, Vector
 from a2g_cli.recording import schema
 from a2g_cli.robots.robot import RobotSpec
 
@@ -61,19 +62,19 @@ class Step:
     captured_at: tuple[float, ...]
     """One a camera, in the spec's order [s]."""
     frames: tuple[bytes, ...]
-    """One a camera, in the spec's order, deflated."""
+    """One a camera, in the spec's order, then one a camera that measures depth, deflated."""
     timing: StepTiming = NO_TIMING
 
 
-def deflate(image: Image) -> bytes:
+def deflate(image: Image | Depth) -> bytes:
     """Return an image's bytes in zlib's format, which is what HDF5's gzip filter stores too."""
     # ISA-L's deflate, level 2: zlib's ratio at a third of zlib's time (benchmarks/recording.py). Any zlib unpacks it.
     return isal_zlib.compress(np.ascontiguousarray(image).data, 2)
 
 
-def inflate(data: bytes, shape: tuple[int, ...]) -> Image:
+def inflate(data: bytes, shape: tuple[int, ...], dtype: str = "u1") -> Any:
     """Return the image of ``shape`` in ``data``. Raises ValueError for anything else, however much it would unpack to."""
-    size = int(np.prod(shape))
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     unpacker = zlib.decompressobj()
     try:
         pixels = unpacker.decompress(data, size + 1)
@@ -81,7 +82,7 @@ def inflate(data: bytes, shape: tuple[int, ...]) -> Image:
         raise ValueError(f"a frame cannot be unpacked: {error}") from error
     if len(pixels) != size or unpacker.unconsumed_tail or unpacker.unused_data:
         raise ValueError(f"a frame does not have {size} bytes")
-    return np.frombuffer(pixels, np.uint8).reshape(shape)
+    return np.frombuffer(pixels, dtype).reshape(shape)
 
 
 class JournalWriter:
@@ -139,6 +140,9 @@ def pack_step(
     ]
     for camera in spec.cameras:
         frame = deflate(observation.images[camera])
+        parts += [_LENGTH.pack(len(frame)), frame]
+    for camera in spec.depth:
+        frame = deflate(observation.depth[camera].astype("<u2", copy=False))
         parts += [_LENGTH.pack(len(frame)), frame]
     return b"".join([*parts, _TIMING.pack(timing.acted_at, timing.due_at, timing.planning)])
 
@@ -215,7 +219,7 @@ class JournalReader:
         if len(clock) != 1 + cameras or len(numbers) != joints + 2 * width:
             raise ValueError(f"step {index} is too short")
         frames = []
-        for _ in range(cameras):
+        for _ in range(cameras + len(spec.depth)):
             (length,) = _LENGTH.unpack_from(payload.ljust(end + _LENGTH.size, b"\0"), end)
             frames.append(payload[end + _LENGTH.size : end + _LENGTH.size + length])
             end += _LENGTH.size + length

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from a2g_cli.episode import Episode, Goal, Image, Observation, Outcome, Provenance, StepTiming, Vector
+from a2g_cli.episode import Depth, Episode, Goal, Image, Observation, Outcome, Provenance, StepTiming, Vector
 from a2g_cli.errors import RecordingError
 from a2g_cli.recording import schema, storage
 from a2g_cli.recording.journal import MAGIC
@@ -67,6 +67,10 @@ class Recording:
             if frames.chunks not in {None, (1, height, breadth, 3)}:
                 raise ValueError(f"frames/{camera} is not stored frame by frame")
             storage.stored(file, f"captured_at/{camera}", (steps + 1,), "f8")
+        for camera in spec.depth:
+            depth = storage.stored(file, f"depth/{camera}", (steps + 1, *spec.cameras[camera]), "<u2")
+            if depth.chunks not in {None, (1, *spec.cameras[camera])}:
+                raise ValueError(f"depth/{camera} is not stored frame by frame")
         self._timed = "timing" in file
         for name in schema.TIMING * self._timed:
             storage.stored(file, f"timing/{name}", (steps,), "f8")
@@ -201,11 +205,24 @@ class Recording:
         with storage.reading(self.path):
             return np.asarray(file[f"frames/{camera}"][index % (self._length + 1)], np.uint8)
 
+    def depth(self, camera: str, start: int | None = None, stop: int | None = None) -> Depth:
+        """Return (n, H, W) depths ``[start:stop]`` of a camera that measured them, as a list would be cut."""
+        if camera not in self.spec.depth:
+            raise RecordingError(
+                f"{self.path} has no depth of {camera!r}: it has {', '.join(self.spec.depth) or 'none'}."
+            )
+        file = self._file
+        first, last, _ = slice(start, stop).indices(self._length + 1)
+        with storage.reading(self.path):
+            return np.asarray(file[f"depth/{camera}"][first : max(first, last)], np.uint16)
+
     def observation(self, index: int) -> Observation:
         """Return observation ``index`` of T + 1; -1 is the last. Raises IndexError beyond T."""
         images = {camera: self.frame(camera, index) for camera in self.cameras}
         captured = {camera: float(self.captured_at(camera)[index]) for camera in self.cameras}
-        return Observation(images, self.proprioception[index], captured, float(self.times[index]))
+        row = range(self.length + 1)[index]
+        depth = {camera: self.depth(camera, row, row + 1)[0] for camera in self.spec.depth}
+        return Observation(images, self.proprioception[index], captured, float(self.times[index]), depth)
 
     def _check_camera(self, camera: str) -> None:
         if camera not in self.spec.cameras:
@@ -242,12 +259,14 @@ def read_episode(path: Path) -> Episode:
         frames = {camera: recording.frames(camera) for camera in recording.cameras}
         captured = {camera: recording.captured_at(camera) for camera in recording.cameras}
         proprioception, times = recording.proprioception, recording.times
+        depth = {camera: recording.depth(camera) for camera in recording.spec.depth}
         observations = [
             Observation(
                 {camera: frames[camera][index] for camera in frames},
                 proprioception[index],
                 {camera: float(captured[camera][index]) for camera in captured},
                 float(times[index]),
+                {camera: depth[camera][index] for camera in depth},
             )
             for index in range(recording.length + 1)
         ]

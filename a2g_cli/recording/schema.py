@@ -46,6 +46,18 @@ def image_key(camera: str) -> str:
     return f"{camera}_image"
 
 
+def depth_key(camera: str) -> str:
+    """Return the key of ``camera``'s depth in ``obs`` and ``next_obs``."""
+    return f"{camera}_depth"
+
+
+def view_targets(spec: RobotSpec) -> dict[str, str]:
+    """Return what each key in ``obs`` and ``next_obs`` is a view of."""
+    targets = {image_key(camera): f"frames/{camera}" for camera in spec.cameras}
+    targets |= {depth_key(camera): f"depth/{camera}" for camera in spec.depth}
+    return targets | ({"proprioception": "proprioception"} if spec.proprioception_names else {})
+
+
 def partial_path(path: Path) -> Path:
     """Return where the recording ``path`` stands while it is being written."""
     return path.with_name(path.name + PARTIAL_SUFFIX)
@@ -88,7 +100,10 @@ def spec_to_json(spec: RobotSpec) -> str:
         "rate_hz": float(spec.rate),
         "proprioception": [{"name": n, "unit": u} for n, u in proprioception],
         # A list, not an object: the order of cameras is part of the spec.
-        "cameras": [{"name": n, "height": int(h), "width": int(w)} for n, (h, w) in spec.cameras.items()],
+        "cameras": [
+            {"name": n, "height": int(h), "width": int(w)} | ({"depth": True} if n in spec.depth else {})
+            for n, (h, w) in spec.cameras.items()
+        ],
     }
     return to_json("robot's spec", value)
 
@@ -112,6 +127,7 @@ def spec_from_json(text: str) -> RobotSpec:
         proprioception_names=tuple(_text(item["name"]) for item in proprioception),
         proprioception_units=tuple(_text(item["unit"]) for item in proprioception),
         cameras=sizes,
+        depth=tuple(_text(camera["name"]) for camera in cameras if camera.get("depth") is True),
     )
 
 
@@ -181,6 +197,7 @@ def outcome_to_json(outcome: Outcome) -> str:
         "judge": outcome.judge,
         "stopped_by": outcome.stopped_by,
         "steps_to_go": None if outcome.steps_to_go is None else _bound(outcome.steps_to_go),
+        "distance": None if outcome.distance is None else _bound(outcome.distance),
     }
     return to_json("outcome", value)
 
@@ -191,7 +208,14 @@ def outcome_from_json(text: str) -> Outcome:
     success, judge, steps = value["success"], value["judge"], value["steps_to_go"]
     if not (success is None or isinstance(success, bool)) or judge not in get_args(Judge):
         raise ValueError(f"success {success!r} judged by {judge!r}")
-    return Outcome(success, judge, _text(value["stopped_by"]), None if steps is None else float(steps))
+    distance = value.get("distance")  # recordings before there was such a judge do not have it
+    return Outcome(
+        success,
+        judge,
+        _text(value["stopped_by"]),
+        None if steps is None else float(steps),
+        None if distance is None else float(distance),
+    )
 
 
 def env_args(spec: RobotSpec, provenance: Provenance) -> str:

@@ -49,6 +49,12 @@ def _problems(recording: Recording, max_age: float) -> Iterator[str]:
                 recording.frames(camera, start, start + _BLOCK)
         except RecordingError as error:
             yield f"a frame of {camera} from {start} on cannot be unpacked: {error}"
+    for camera in recording.spec.depth:
+        try:
+            for start in range(0, recording.length + 1, _BLOCK):
+                recording.depth(camera, start, start + _BLOCK)
+        except RecordingError as error:
+            yield f"a depth of {camera} from {start} on cannot be unpacked: {error}"
 
 
 def _numbers(recording: Recording) -> Iterator[str]:

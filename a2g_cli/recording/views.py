@@ -21,13 +21,10 @@ def problems(path: Path) -> list[str]:
     """Return what is wrong with the views in the recording ``path``, which opens as a Recording."""
     try:
         with Recording(path) as recording, storage.reading(path), storage.open_untrusted(path) as file:
-            targets = {schema.image_key(camera): f"frames/{camera}" for camera in recording.cameras}
-            if recording.spec.proprioception_names:
-                targets["proprioception"] = "proprioception"
             return [
                 problem
                 for group, begin in (("obs", 0), ("next_obs", 1))
-                for key, target in targets.items()
+                for key, target in schema.view_targets(recording.spec).items()
                 for problem in _view(file, f"{schema.DEMO}/{group}/{key}", target, begin, recording.length)
             ]
     except RecordingError as error:

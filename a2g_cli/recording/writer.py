@@ -120,6 +120,7 @@ class RecordingWriter:
             observation.proprioception.copy(),
             dict(observation.captured_at),
             observation.time,
+            {camera: depth.copy() for camera, depth in observation.depth.items()},
         )
         row = (np.array(requested), np.array(sent), copy, timing)
         self._pending.append(self._thread.submit(self._write, self._journal, *row))
@@ -153,6 +154,13 @@ class RecordingWriter:
             if image.shape != (height, width, 3) or image.dtype != np.uint8:
                 raise RecordingError(
                     f"camera {camera!r} gave {image.dtype} {image.shape}, {spec.name} has uint8 {(height, width, 3)}."
+                )
+        for camera in spec.depth:
+            depth = observation.depth.get(camera)
+            if depth is None or depth.shape != spec.cameras[camera] or depth.dtype != np.uint16:
+                got = "none" if depth is None else f"{depth.dtype} {depth.shape}"
+                raise RecordingError(
+                    f"depth of camera {camera!r} is {got}, {spec.name} has uint16 {spec.cameras[camera]}."
                 )
         if np.shape(observation.proprioception) != (len(spec.proprioception_names),):
             raise RecordingError(

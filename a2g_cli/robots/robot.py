@@ -6,6 +6,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from a2g_cli.cameras.view import View
 from a2g_cli.clock import Clock
 from a2g_cli.episode import Description, Goal, Image, Observation, State, Vector
 from a2g_cli.safety_limits import SafetyLimits
@@ -30,6 +31,8 @@ class RobotSpec:
     proprioception_units: tuple[str, ...]
     cameras: Mapping[str, tuple[int, int]]
     """Camera name -> (height, width) [px]."""
+    depth: tuple[str, ...] = ()
+    """The cameras that measure depth too, at the size of their pictures."""
 
     def clip(self, action: Vector) -> Vector:
         """Return ``action`` (A,) within the limits."""
@@ -72,6 +75,12 @@ class Robot(Protocol):
 def shift_of(robot: Robot) -> str:
     """Return how a robot's deployment differs from the demonstrations, in full (``"remounted:1"``); else ``"none"``."""
     return str(getattr(robot, "shift", "none"))
+
+
+def views_of(robot: Robot) -> Mapping[str, View]:
+    """Return camera name -> what its pictures show, of a connected robot that knows: its own ``views``; else empty."""
+    views: Mapping[str, View] = getattr(robot, "views", {})
+    return views
 
 
 EPISODE_LIMIT = 80

@@ -9,6 +9,7 @@ from a2g_cli.policy.policy import Plan
 from a2g_cli.robots.robot import InstrumentedRobot, Robot, limit_of
 from a2g_cli.safety_limits import SafetyLimits
 from a2g_cli.session.safety.guards import Held, always_held
+from a2g_cli.session.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class RolloutSettings:
     """What the guards hold, for every robot, over what that declares itself."""
     held: Held = always_held
     """The dead-man's switch."""
+    verdict: Verdict | None = None
+    """Says of an episode that came to its end by itself whether it reached its goal; None leaves it to the truth."""
 
 
 def limit_for(robot: Robot, settings: RolloutSettings) -> int:

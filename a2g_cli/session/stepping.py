@@ -14,6 +14,7 @@ from a2g_cli.session.planner import Promise
 from a2g_cli.session.safety.guards import Guards
 from a2g_cli.session.sink import Sink
 from a2g_cli.session.timing import Schedule
+from a2g_cli.session.verdict import FINISHED
 
 LOST = "hardware"
 """Why an episode ended whose robot or camera did not answer any more."""
@@ -24,6 +25,7 @@ class Steps:
 
     def __init__(self, robot: Robot, goal: Goal, seed: int, settings: RolloutSettings, sink: Sink) -> None:
         self.robot, self.goal, self.seed, self.sink = robot, goal, seed, sink
+        self._verdict = settings.verdict
         self.endings = Endings(robot, goal, settings)
         self.schedule = Schedule(robot.clock, robot.spec.rate)
         self.guards = Guards(robot, settings.safety, settings.held)
@@ -35,7 +37,7 @@ class Steps:
     def begin(self) -> None:
         """Take the first observation."""
         with self._watched():
-            self.observation = self.robot.observe()
+            self._first = self.observation = self.robot.observe()
             self.guards.readable(self.observation)
             self.guards.measured(self.observation)
         self.sink.begin(self.observation)
@@ -104,6 +106,9 @@ class Steps:
     def end(self, reason: str) -> Outcome:
         """Close the episode and say how it ended; one without any step is not kept."""
         outcome = self.endings.outcome(reason)
+        if self.step and self._verdict is not None and reason in FINISHED:
+            self.robot.rest()  # a person may take their time
+            outcome = self._verdict(outcome, self.goal, self._first, self.observation)
         if self.step:
             self.sink.finish(outcome)
         else:

@@ -1,0 +1,70 @@
+"""How well cameras do: their true rate, how late their pictures are, and what got lost, all of them running at once."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from a2g_cli.cameras.reader import CameraReader
+from a2g_cli.errors import HardwareError
+
+_GLANCE = 0.001
+"""Between two looks at the newest frames [s]."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one camera did while it was watched."""
+
+    pictures: int
+    rate: float
+    """Pictures a second [Hz], lost ones not counted; NaN for fewer than two."""
+    latency: float
+    """Median time from capture until a picture could be had [s]."""
+    latency_99: float
+    """99th percentile of it [s]."""
+    lost: int
+    """Pictures that the camera counted and nobody got."""
+    frozen: bool
+    """Every picture had the same bytes."""
+    failure: str = ""
+    """What the camera said when it failed; empty where it did not."""
+
+
+def measure(readers: Mapping[str, CameraReader], seconds: float) -> dict[str, Measured]:
+    """Watch open cameras for ``seconds`` [s] and return what each of them did."""
+    seen: dict[str, list[tuple[int, float, float, bool]]] = {name: [] for name in readers}
+    failures = dict.fromkeys(readers, "")
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for name, reader in readers.items():
+            if failures[name]:
+                continue
+            try:
+                frame = reader.newest()
+            except HardwareError as error:
+                failures[name] = str(error)
+                continue
+            rows = seen[name]
+            if frame is not None and (not rows or frame.sequence != rows[-1][0]):
+                still = frame.unchanged_since is not None and frame.unchanged_since < frame.captured_at
+                rows.append((frame.sequence, frame.captured_at, reader.age(frame), still))
+        time.sleep(_GLANCE)
+    return {name: _summary(rows, failures[name]) for name, rows in seen.items()}
+
+
+def _summary(rows: list[tuple[int, float, float, bool]], failure: str) -> Measured:
+    count = len(rows)
+    span = rows[-1][1] - rows[0][1] if count > 1 else 0.0
+    ages = [age for _, _, age, _ in rows] or [float("nan")]
+    return Measured(
+        pictures=count,
+        rate=(count - 1) / span if span > 0 else float("nan"),
+        latency=float(np.median(ages)),
+        latency_99=float(np.percentile(ages, 99)),
+        lost=rows[-1][0] - rows[0][0] + 1 - count if rows else 0,
+        # The first picture is compared with one before the watch began, so a single one says little.
+        frozen=count > 2 and all(still for _, _, _, still in rows[1:]),
+        failure=failure,
+    )

@@ -1,0 +1,94 @@
+"""Exposure, gain and white balance of a RealSense colour sensor: set by hand, or locked where the automatic settled.
+
+While its automatic exposure is on, the colour sensor of a D400 reports the last value set by hand, not the one in use; so
+what the automatic arrived at is found by trying which exposure gives pictures as bright.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from a2g_cli.episode import Image
+from a2g_cli.errors import UsageError
+
+SETTLING = 6
+"""Pictures until a new setting is seen in one [frames]."""
+_STEPS = 10
+_CLOSE = 0.04
+"""Brightnesses closer than this are the same."""
+
+
+def check_wanted(rs: Any, sensor: Any, wanted: Mapping[str, float | None]) -> None:
+    """Raise UsageError for a setting that the sensor does not have, or a value outside its range."""
+    for name, value in wanted.items():
+        if value is None:
+            continue
+        option = getattr(rs.option, name)
+        if not sensor.supports(option):
+            raise UsageError(f"this RealSense has no setting {name}.")
+        bounds = sensor.get_option_range(option)
+        if not bounds.min <= value <= bounds.max:
+            raise UsageError(f"{name} {value:g} is outside what the camera allows: {bounds.min:g} to {bounds.max:g}.")
+
+
+def lock(rs: Any, sensor: Any, wanted: Mapping[str, float | None], picture: Callable[[], Image]) -> dict[str, float]:
+    """Switch the automatics off and return what the sensor is set to then.
+
+    Args:
+        rs: the SDK's module.
+        sensor: it streams, and its automatics have settled.
+        wanted: exposure, gain and white_balance in the camera's own units; None for what its automatic has settled on.
+        picture: returns the next picture.
+    """
+    option = rs.option
+    if sensor.supports(option.enable_auto_exposure):
+        target = brightness(picture())
+        was_automatic = bool(sensor.get_option(option.enable_auto_exposure))
+        sensor.set_option(option.enable_auto_exposure, 0.0)
+        for name in ("gain", "exposure"):
+            if wanted[name] is not None:
+                sensor.set_option(getattr(option, name), float(wanted[name] or 0.0))
+        if wanted["exposure"] is None and was_automatic and sensor.supports(option.exposure):
+            _match(sensor, option.exposure, target, picture)
+    if sensor.supports(option.enable_auto_white_balance):
+        sensor.set_option(option.enable_auto_white_balance, 0.0)
+    if wanted["white_balance"] is not None:
+        sensor.set_option(option.white_balance, float(wanted["white_balance"]))
+    return current(rs, sensor)
+
+
+def current(rs: Any, sensor: Any) -> dict[str, float]:
+    """Return exposure, gain and white balance as the sensor reports them, those that it has."""
+    names = ("exposure", "gain", "white_balance")
+    options = {name: getattr(rs.option, name) for name in names}
+    return {name: float(sensor.get_option(which)) for name, which in options.items() if sensor.supports(which)}
+
+
+def restore(rs: Any, sensor: Any, settings: Mapping[str, float]) -> None:
+    """Set what ``lock`` returned again, after a reset: the view must not change."""
+    for automatic in (rs.option.enable_auto_exposure, rs.option.enable_auto_white_balance):
+        if sensor.supports(automatic):
+            sensor.set_option(automatic, 0.0)
+    for name, value in settings.items():
+        sensor.set_option(getattr(rs.option, name), value)
+
+
+def brightness(image: Image) -> float:
+    """Return the mean of all values, 0 to 255."""
+    return float(image.mean())
+
+
+def _match(sensor: Any, option: Any, target: float, picture: Callable[[], Image]) -> None:
+    """Set ``option`` to where pictures are as bright as ``target``: halving the range of what it may be, in octaves."""
+    bounds = sensor.get_option_range(option)
+    low, high = max(bounds.min, bounds.step, 1e-6), bounds.max
+    value = float(sensor.get_option(option))
+    for _ in range(_STEPS):
+        sensor.set_option(option, value)
+        for _ in range(SETTLING):
+            picture()
+        seen = brightness(picture())
+        if abs(seen - target) <= _CLOSE * max(target, 1.0):
+            return
+        low, high = (value, high) if seen < target else (low, value)
+        middle = (low * high) ** 0.5
+        value = bounds.min + round((middle - bounds.min) / bounds.step) * bounds.step if bounds.step else middle

@@ -1,0 +1,305 @@
+"""Any Gymnasium environment with pictures and a Box action as a robot. Gymnasium is imported when one is made."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from a2g_cli.cameras.view import Framing
+from a2g_cli.clock import SteppedClock
+from a2g_cli.episode import Description, Goal, Image, Observation, State, Vector
+from a2g_cli.errors import GoalError, HardwareError, SafetyStop, UsageError
+from a2g_cli.robots.robot import Purpose, RobotSpec, Trial
+
+RATE = 10.0
+"""Of an environment that does not say its own, as ``render_fps`` of its metadata [Hz]."""
+CAMERA = "front"
+"""What the picture is called where the environment has no name for it."""
+SUCCESS = ("success", "is_success")
+"""How environments report in ``info`` that the task is done."""
+_MAX_SEED = 2**31
+
+
+class GymRobot:
+    """An environment of Gymnasium's, by its id: ``gym:gym_pusht:gym_pusht/PushT-v0`` (module, then id, as Gymnasium has it).
+
+    Pictures are those of the observation, else the environment's own drawing; proprioception is the observation's other
+    vectors, or what ``proprioception`` names, of the observation or of ``info``. An environment that has ended stays as it
+    is until ``reset``. Its time goes on with every action, by one control period.
+
+    Args:
+        id: of the environment.
+        options: what ``gymnasium.make`` passes on to it.
+        rate: control rate [Hz]; None: what its metadata says, else 10.
+        size: height and width of the pictures [px]; each is cropped about its centre. None: as they come.
+        proprioception: names of vectors in the observation or in ``info``.
+        seed: of the starts that ``reset`` draws.
+
+    Raises:
+        HardwareError: Gymnasium is not installed, or it cannot make the environment.
+        UsageError: actions without bounds, or no pictures.
+    """
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - Gymnasium's own word for it
+        options: Mapping[str, Any] | None = None,
+        rate: float | None = None,
+        size: tuple[int, int] | None = None,
+        proprioception: Sequence[str] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._id, self._options = id, dict(options or {})
+        self._names = None if proprioception is None else list(proprioception)
+        self._starts = np.random.default_rng(seed)
+        self._clock = SteppedClock()
+        self._connected = self._over = self._done = False
+        self._env: Any = make(id, self._options)
+        space = self._env.action_space
+        low, high = np.ravel(getattr(space, "low", [])), np.ravel(getattr(space, "high", []))
+        if not low.size or not np.isfinite([low, high]).all():
+            raise UsageError(f"gym:{id} takes {space}: a robot's action is a Box with finite bounds.")
+        self._restart({"seed": [seed % _MAX_SEED]})
+        frames = self._pictures()
+        self._framing = Framing(size=None if size is None else (int(size[0]), int(size[1])))
+        rate = float(self._env.metadata.get("render_fps") or RATE) if rate is None else float(rate)
+        if not 0 < rate <= 1000:
+            raise UsageError(f"a control rate of {rate:g} Hz makes no sense: expected more than 0, at most 1000.")
+        names = [name for name, values in self._measured().items() for name in _numbered(name, values)]
+        self._spec = RobotSpec(
+            name=f"gym:{id}",
+            action_names=tuple(f"action.{i}" for i in range(low.size)),
+            action_units=("1",) * low.size,
+            action_low=tuple(low.tolist()),
+            action_high=tuple(high.tolist()),
+            rate=rate,
+            proprioception_names=tuple(names),
+            proprioception_units=("1",) * len(names),
+            cameras={name: self._framing.apply(image).shape[:2] for name, image in frames.items()},
+        )
+
+    @property
+    def spec(self) -> RobotSpec:
+        """The robot's names, units, limits and rate."""
+        return self._spec
+
+    @property
+    def clock(self) -> SteppedClock:
+        """Its time: it goes on by one control period with every action."""
+        return self._clock
+
+    def connect(self) -> None:
+        """Make the environment, where it was closed, and begin at a start of it. Raises HardwareError."""
+        if self._connected:
+            return
+        if self._env is None:
+            self._env = make(self._id, self._options)
+        self._connected = True
+        self.reset()
+
+    def close(self) -> None:
+        """Close the environment; harmless when called twice."""
+        self._connected = False
+        if self._env is not None:
+            self._env.close()
+            self._env = None
+
+    def observe(self) -> Observation:
+        """Return the present observation."""
+        self._check_connected()
+        now = self._clock.now()
+        images = {name: self._framing.apply(image) for name, image in self._pictures().items()}
+        values = [np.ravel(value) for value in self._measured().values()]
+        return Observation(
+            images=images,
+            proprioception=np.concatenate([*values, []]).astype(np.float32),
+            captured_at=dict.fromkeys(images, now),
+            time=now,
+        )
+
+    def act(self, action: Vector) -> Vector:
+        """Carry out one action (A,) and return it as it was sent. Raises SafetyStop for one that is not A finite numbers."""
+        self._check_connected()
+        count = len(self._spec.action_names)
+        if np.shape(action) != (count,) or not np.isfinite(action).all():
+            raise SafetyStop(f"{self._spec.name} was sent {action!r}; an action is {count} finite numbers")
+        sent = self._spec.clip(action)
+        if not self._over:
+            space = self._env.action_space
+            told = self._env.step(sent.reshape(space.shape).astype(space.dtype))
+            self._seen, _, terminated, truncated, self._info = told
+            self._over = bool(terminated or truncated)
+            self._done = any(bool(self._info.get(name)) for name in SUCCESS)
+        self._clock.advance(1.0 / self._spec.rate)
+        return sent
+
+    def reset(self) -> None:
+        """Begin at a fresh start, the next one of this robot's seed."""
+        self._check_connected()
+        self._restart(self._draw(self._starts))
+
+    def rest(self) -> None:
+        """Hold: nothing goes on between actions."""
+
+    def _draw(self, random: np.random.Generator) -> State:
+        return {"seed": [float(random.integers(_MAX_SEED))]}
+
+    def _restart(self, start: State) -> None:
+        self._start = start
+        self._seen, self._info = self._env.reset(seed=int(start["seed"][0]), options=self._told(start))
+        self._over = self._done = False
+
+    def _told(self, _start: State) -> dict[str, Any] | None:
+        """Return the options of a reset."""
+        return None
+
+    def _pictures(self) -> dict[str, Image]:
+        found = pictures(self._seen)
+        if not found:
+            drawn = self._env.render()
+            if not _is_picture(drawn):
+                raise UsageError(
+                    f"gym:{self._id} shows no pictures: neither its observation nor render() is HxWx3 bytes."
+                )
+            found = {CAMERA: np.asarray(drawn)}
+        return found
+
+    def _measured(self) -> dict[str, Any]:
+        seen = self._seen if isinstance(self._seen, dict) else {}
+        if self._names is None:
+            return {name: value for name, value in seen.items() if not _is_picture(value)}
+        known = {**self._info, **seen}
+        missing = [name for name in self._names if name not in known]
+        if missing:
+            raise UsageError(
+                f"gym:{self._id} measures no {', '.join(missing)}; it has: {', '.join(sorted(known)) or 'nothing'}."
+            )
+        return {name: known[name] for name in self._names}
+
+    def _check_connected(self) -> None:
+        if not self._connected:
+            raise HardwareError(f"{self._spec.name} is not connected; call connect() first")
+
+
+class GoalGymRobot(GymRobot):
+    """An environment that draws its goals and judges them, as OGBench's do: ``options={"task_id", "render_goal"}``.
+
+    A state is what the environment was begun with, seed and task: that makes the same start again. Its end cannot be set.
+    """
+
+    def trial(self, purpose: Purpose, seed: int, index: int) -> Trial:
+        """Draw start and goal ``index`` of ``seed``; each purpose has its own stream."""
+        stream = ("demonstration", "practice", "evaluation").index(purpose)
+        start = self._draw(np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream, index))))
+        name = f"{self._id.rpartition(':')[2].rpartition('/')[2]}-{purpose}-{seed}-{index}"
+        return Trial(purpose, seed, index, start, Goal(name, self.photograph(start), self._spec.name, truth=start))
+
+    def start_for(self, goal: Goal, seed: int, index: int) -> State:
+        """Return another start of the goal's task. Raises GoalError."""
+        random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(3, index)))
+        return {**self._draw(random), "task": self._truth(goal)["task"]}
+
+    def begin(self, start: State) -> None:
+        """Begin at ``start``."""
+        self._check_connected()
+        self._restart(start)
+
+    def photograph(self, state: State) -> dict[str, Image]:
+        """Return the goal that the environment draws of the task of ``state``; the present state is left as it was."""
+        self._check_connected()
+        studio = make(self._id, self._options)
+        try:
+            _, info = studio.reset(seed=int(state["seed"][0]), options=self._told(state))
+        finally:
+            studio.close()
+        return {name: self._framing.apply(image) for name, image in goal_in(info).items()}
+
+    def state_from(self, values: Description) -> State:
+        """Return the state of a task by its number: ``--state task=2``. Raises UsageError."""
+        task = values.get("task", [])
+        tasks = self._tasks()
+        if set(values) != {"task"} or isinstance(task, str) or len(task) != 1 or task[0] not in range(1, tasks + 1):
+            raise UsageError(f"{self._spec.name} has tasks 1 to {tasks}: --state task=1.")
+        return {**self._draw(np.random.default_rng(0)), "task": [float(task[0])]}
+
+    def state(self) -> State:
+        """Return what the environment was begun with."""
+        self._check_connected()
+        return {name: list(values) for name, values in self._start.items()}
+
+    def succeeded(self, goal: Goal) -> bool:
+        """Whether the environment says so of the task that ``goal`` shows. Raises GoalError for a goal without truth."""
+        return self._truth(goal)["task"] == self._start["task"] and self._done
+
+    def _truth(self, goal: Goal) -> State:
+        if goal.truth is None or set(goal.truth) != {"seed", "task"}:
+            raise GoalError(f"goal {goal.name!r} is none of {self._spec.name}'s tasks: expected one that it has drawn.")
+        return goal.truth
+
+    def _tasks(self) -> int:
+        return int(getattr(self._env.unwrapped, "num_tasks", 1))
+
+    def _draw(self, random: np.random.Generator) -> State:
+        return {**super()._draw(random), "task": [float(random.integers(1, self._tasks() + 1))]}
+
+    def _told(self, start: State) -> dict[str, Any]:
+        return {"task_id": int(start.get("task", [1])[0]), "render_goal": True}
+
+
+def gym_robot(
+    id: str,  # noqa: A002 - Gymnasium's own word for it
+    options: Mapping[str, Any] | None = None,
+    rate: float | None = None,
+    size: tuple[int, int] | None = None,
+    proprioception: Sequence[str] | None = None,
+    seed: int = 0,
+) -> GymRobot:
+    """Return the robot of an environment, one that is instrumented where the environment draws and judges its goals.
+
+    Takes and raises what GymRobot does.
+    """
+    env = make(id, dict(options or {}))
+    try:
+        goals = hasattr(env.unwrapped, "num_tasks") and bool(
+            goal_in(env.reset(seed=0, options={"task_id": 1, "render_goal": True})[1])
+        )
+    finally:
+        env.close()
+    return (GoalGymRobot if goals else GymRobot)(id, options, rate, size, proprioception, seed)
+
+
+def make(id: str, options: Mapping[str, Any]) -> Any:  # noqa: A002 - Gymnasium's own word for it
+    """Return the environment, without Gymnasium's own limit of steps. Raises HardwareError."""
+    try:
+        import gymnasium
+    except ImportError as error:
+        raise HardwareError(f"robot 'gym:{id}' needs Gymnasium: pip install 'a2g[gym]' ({error}).") from error
+    try:
+        # How long an episode may take is a2g's to say, and the checker wraps what a2g has to see as it is.
+        return gymnasium.make(id, render_mode="rgb_array", disable_env_checker=True, max_episode_steps=-1, **options)
+    except Exception as error:  # an environment is a stranger's code
+        raise HardwareError(
+            f"Gymnasium cannot make {id!r}: {' '.join(str(error).split()) or type(error).__name__}"
+        ) from error
+
+
+def pictures(seen: Any) -> dict[str, Image]:
+    """Return camera -> picture of an observation, alone or among others; no camera's name holds a slash."""
+    if _is_picture(seen):
+        return {CAMERA: np.asarray(seen)}
+    entries = seen.items() if isinstance(seen, dict) else ()
+    return {str(name).replace("/", "."): np.asarray(value) for name, value in entries if _is_picture(value)}
+
+
+def goal_in(info: Mapping[str, Any]) -> dict[str, Image]:
+    """Return camera -> goal picture of a reset's ``info``: the goal observation, else the goal that was drawn."""
+    return pictures(info.get("goal")) or pictures(info.get("goal_rendered"))
+
+
+def _is_picture(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim == 3 and value.shape[2] == 3
+
+
+def _numbered(name: str, values: Any) -> list[str]:
+    count = np.size(values)
+    return [name] if count == 1 else [f"{name}.{i}" for i in range(count)]

@@ -1,0 +1,258 @@
+"""Any robot that the installed LeRobot knows, its plugins included. LeRobot is imported when one is made."""
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from a2g_cli.cameras.camera import Frame
+from a2g_cli.cameras.view import Framing
+from a2g_cli.clock import WallClock
+from a2g_cli.episode import Observation, Vector
+from a2g_cli.errors import HardwareError, SafetyStop, UsageError
+from a2g_cli.robots.lerobot_types import Dimension, actions_of, make, measured_of, pictures_of
+from a2g_cli.robots.robot import RobotSpec
+from a2g_cli.safety_limits import SafetyLimits
+
+VELOCITY = ".vel"
+"""How LeRobot names what is a speed: at rest it is 0, while anything else stays where it is."""
+HOME_STEP = 0.01
+"""Share of its range that every joint goes in one step of ``homeward``, at most: from end to end in 100 steps."""
+NEAR = 5.0
+"""How far a joint may lag behind what it was sent [steps of ``homeward``]."""
+
+_log = logging.getLogger(__name__)
+
+
+class LeRobotRobot:
+    """A robot of LeRobot's, by its type: ``lerobot:so101_follower``.
+
+    Actions and proprioception are what LeRobot's ``action_features`` and ``observation_features`` name, in its units. An
+    arm's limits come from its own calibration file; ``low`` and ``high`` say them for robots that have none.
+
+    Args:
+        type: LeRobot's name of the robot, as ``--robot.type`` of its own commands.
+        config: LeRobot's own settings of it, as ``--robot.*``: ``port``, ``id``, ``max_relative_target``, ``cameras``, ...
+        rate: control rate [Hz].
+        size: height and width of the pictures [px]; each is cropped about its centre. None: as LeRobot's cameras take them.
+        low: name -> least action, in its unit, over what the calibration says.
+        high: name -> greatest action.
+        units: name -> unit, where LeRobot does not say.
+        home: name -> action of the rest pose that ``--reset home`` drives to; None: the arm never goes home by itself.
+
+    Raises:
+        HardwareError: LeRobot, or what this robot needs of it, is not installed; the arm was never calibrated.
+        UnknownNameError: LeRobot knows no such robot.
+        UsageError: settings that LeRobot refuses; limits that nobody knows.
+    """
+
+    def __init__(
+        self,
+        type: str,  # noqa: A002 - LeRobot's own word for it
+        config: Mapping[str, Any] | None = None,
+        rate: float = 30.0,
+        size: tuple[int, int] | None = None,
+        low: Mapping[str, float] | None = None,
+        high: Mapping[str, float] | None = None,
+        units: Mapping[str, str] | None = None,
+        home: Mapping[str, float] | None = None,
+    ) -> None:
+        if not 0 < rate <= 1000:
+            raise UsageError(f"a control rate of {rate} Hz cannot be kept: expected more than 0, at most 1000.")
+        self._robot = make(type, dict(config or {}))
+        self._clock = WallClock()
+        self._framing = Framing(size=None if size is None else (int(size[0]), int(size[1])))
+        actions = actions_of(self._robot, low or {}, high or {}, units or {})
+        measured = measured_of(self._robot, units or {})
+        pictures = pictures_of(self._robot)
+        self._spec = RobotSpec(
+            name=f"lerobot:{type}",
+            action_names=tuple(one.name for one in actions),
+            action_units=tuple(one.unit for one in actions),
+            action_low=tuple(one.low for one in actions),
+            action_high=tuple(one.high for one in actions),
+            rate=float(rate),
+            proprioception_names=tuple(one.name for one in measured),
+            proprioception_units=tuple(one.unit for one in measured),
+            cameras={name: self._framing.size or shape for name, shape in pictures.items()},
+        )
+        self._sent: dict[str, float] = {}
+        self._ours = False
+        if home is not None:
+            self._home = _complete(home, actions)
+            # Only an arm whose rest pose somebody chose can be driven there: the method is the promise.
+            self.homeward = self._homeward
+
+    @property
+    def spec(self) -> RobotSpec:
+        """The robot's names, units, limits and rate."""
+        return self._spec
+
+    @property
+    def clock(self) -> WallClock:
+        """The machine's monotonic clock."""
+        return self._clock
+
+    @property
+    def safety(self) -> SafetyLimits:
+        """What the arm declares about itself: measured angles lie where its calibration ends."""
+        spec = self._spec
+        both = [name for name in spec.action_names if name in spec.proprioception_names]
+        low = dict(zip(spec.action_names, spec.action_low, strict=True))
+        high = dict(zip(spec.action_names, spec.action_high, strict=True))
+        return SafetyLimits({name: low[name] for name in both}, {name: high[name] for name in both})
+
+    def connect(self) -> None:
+        """Open the robot and LeRobot's own cameras. Moves nothing and asks nothing.
+
+        Raises:
+            HardwareError: it does not answer, or its calibration is not the one in the file.
+        """
+        if self._ours:
+            return
+        try:
+            with _told(f"{self._spec.name} does not connect"):
+                self._robot.connect(calibrate=False)
+                calibrated = self._robot.is_calibrated
+            # LeRobot would ask at the terminal whether the motors or the file are right: that is for its own command.
+            if not calibrated:
+                raise HardwareError(
+                    f"{self._spec.name}: its motors hold another calibration than {self._robot.calibration_fpath}: run "
+                    f"lerobot-calibrate --robot.type={self._spec.name.partition(':')[2]} --robot.id={self._robot.id} "
+                    "with its port."
+                )
+        except HardwareError as error:
+            try:
+                self._abandon()
+            except Exception as another:
+                error.add_note(f"It could not be closed either: {_words(another)}")
+            raise
+        self._ours = True
+
+    def observe(self) -> Observation:
+        """Return the present observation. Raises HardwareError when LeRobot cannot give one."""
+        self._check_connected()
+        before = self._clock.now()
+        with _told(f"{self._spec.name} cannot be observed"):
+            seen = self._robot.get_observation()
+            values = np.array([float(seen[name]) for name in self._spec.proprioception_names], np.float32)
+            frames = {name: self._frame(name, seen[name], before) for name in self._spec.cameras}
+        if not np.isfinite(values).all():
+            raise HardwareError(f"{self._spec.name} measures {values!r}: not all of it is a number.")
+        return Observation(
+            images={name: frame.image for name, frame in frames.items()},
+            proprioception=values,
+            captured_at={name: frame.captured_at for name, frame in frames.items()},
+            time=self._clock.now(),
+        )
+
+    def act(self, action: Vector) -> Vector:
+        """Send one action (A,) and return it as LeRobot sent it, ``max_relative_target`` and limits included.
+
+        Raises:
+            SafetyStop: an action that is not A finite numbers.
+            HardwareError: the robot does not take it.
+        """
+        self._check_connected()
+        names = self._spec.action_names
+        if np.shape(action) != (len(names),) or not np.isfinite(action).all():
+            raise SafetyStop(f"{self._spec.name} was sent {action!r}; an action is {len(names)} finite numbers")
+        wanted = dict(zip(names, self._spec.clip(action).tolist(), strict=True))
+        sent = self._send(wanted)
+        return np.array([sent[name] for name in names], np.float32)
+
+    def reset(self) -> None:
+        """Nothing moves: the scene is for a person to arrange, and the rest pose for ``homeward``."""
+        self._check_connected()
+
+    def rest(self) -> None:
+        """Stop where it is: positions hold what is measured now, speeds go to 0; before a first action nothing is sent."""
+        if not self._sent or not self._ours:
+            return
+        try:
+            seen = self._robot.get_observation()
+        except Exception as error:
+            # A camera that hangs must not keep an arm from stopping: it then holds what it was sent last.
+            _log.warning("%s could not be measured while it stopped: %s", self._spec.name, _words(error))
+            seen = {}
+        names = self._spec.action_names
+        self._send(
+            {name: 0.0 if name.endswith(VELOCITY) else float(seen.get(name, self._sent[name])) for name in names}
+        )
+
+    def close(self) -> None:
+        """Let go, as LeRobot does: most arms go limp. Harmless when called twice."""
+        was, self._ours = self._ours, False
+        self._sent = {}
+        if was:
+            with _told(f"{self._spec.name} did not let go"):
+                self._robot.disconnect()
+
+    def _abandon(self) -> None:
+        """Let go of what a broken-off ``connect`` has opened: LeRobot's ``disconnect`` refuses a robot that is half open."""
+        if self._robot.is_connected:
+            self._robot.disconnect()
+            return
+        parts = [getattr(self._robot, "bus", None), *getattr(self._robot, "cameras", {}).values()]
+        for part in parts:
+            if part is not None and part.is_connected:
+                part.disconnect()
+
+    def _homeward(self, observation: Observation) -> tuple[Vector, float]:
+        """Return the next action (A,) on the way to the rest pose, and about how many are left [steps]; 0: it is there."""
+        spec = self._spec
+        measured = dict(zip(spec.proprioception_names, observation.proprioception.tolist(), strict=True))
+        home = np.array(list(self._home.values()))
+        step = HOME_STEP * np.subtract(spec.action_high, spec.action_low)
+        sent = np.array([self._sent.get(name, measured.get(name, value)) for name, value in self._home.items()])
+        at = np.array([measured.get(name, sent[i]) for i, name in enumerate(self._home)])
+        # Servos lag and sag: on from what was asked for, unless the arm is elsewhere.
+        start = np.where(np.abs(sent - at) <= NEAR * step, sent, at)
+        left = float(np.max(np.abs(home - start) / step))
+        return spec.clip(start + np.clip(home - start, -step, step)), left
+
+    def _send(self, wanted: dict[str, float]) -> dict[str, float]:
+        with _told(f"{self._spec.name} did not take an action"):
+            sent = self._robot.send_action(dict(wanted))
+        self._sent = {name: float(sent.get(name, value)) for name, value in wanted.items()}
+        return self._sent
+
+    def _frame(self, name: str, picture: Any, before: float) -> Frame:
+        image = np.asarray(picture)
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise TypeError(f"camera {name!r} gave {image.dtype} of shape {image.shape}, not uint8 HxWx3")
+        # LeRobot's cameras say when on another clock of the machine; those that do not: when they were asked.
+        stamp = getattr(getattr(self._robot, "cameras", {}).get(name), "latest_timestamp", None)
+        taken = before if stamp is None else self._clock.now() - (time.perf_counter() - float(stamp))
+        return Frame(self._framing.apply(image), min(taken, self._clock.now()), 0)
+
+    def _check_connected(self) -> None:
+        if not self._ours:
+            raise HardwareError(f"{self._spec.name} is not connected; call connect() first")
+
+
+def _complete(home: Mapping[str, float], actions: list[Dimension]) -> dict[str, float]:
+    """Return the rest pose in the order of the actions. Raises UsageError for one that is not whole, or out of reach."""
+    names = [one.name for one in actions]
+    if set(home) != set(names):
+        raise UsageError(f"home names {', '.join(home) or 'nothing'}; expected a value for each of {', '.join(names)}.")
+    for one in actions:
+        if not one.low <= home[one.name] <= one.high:
+            raise UsageError(f"home {one.name} = {home[one.name]}: expected {one.low:g} to {one.high:g} {one.unit}.")
+    return {name: float(home[name]) for name in names}
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Turn whatever a robot of somebody else's raises into a HardwareError."""
+    try:
+        yield
+    except Exception as error:
+        raise HardwareError(f"{what}: {_words(error)}") from error
+
+
+def _words(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

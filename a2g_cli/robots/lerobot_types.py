@@ -1,0 +1,167 @@
+"""What a2g has to know of LeRobot: its registry of robots, its settings, and what it says about an arm's limits."""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from a2g_cli.errors import HardwareError, UnknownNameError, UsageError
+
+INSTALL = "pip install lerobot"
+PLUGINS = ("lerobot_robot_", "lerobot_camera_")
+"""How LeRobot's third-party packages are called: importing one registers what it brings."""
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One number that an arm takes, or measures."""
+
+    name: str
+    unit: str
+    low: float = 0.0
+    high: float = 0.0
+
+
+def make(kind: str, settings: dict[str, Any]) -> Any:
+    """Return LeRobot's robot of type ``kind``, its settings read by LeRobot's own decoder; nothing is opened.
+
+    Raises:
+        HardwareError: LeRobot, or a package that this robot needs, is not installed.
+        UnknownNameError: LeRobot and its plugins know no such robot.
+        UsageError: settings that LeRobot refuses.
+    """
+    try:
+        import draccus
+        from lerobot.robots.config import RobotConfig
+        from lerobot.robots.utils import make_robot_from_config
+    except ImportError as error:
+        raise HardwareError(f"robot 'lerobot:{kind}' needs LeRobot: {INSTALL} ({error}).") from error
+    failed = _register(RobotConfig, kind)
+    if kind not in RobotConfig.get_known_choices():
+        hint = f"Not importable here: {'; '.join(failed)}." if failed else ""
+        raise UnknownNameError("LeRobot robot", kind, RobotConfig.get_known_choices(), hint)
+    if "type" in settings:
+        raise UsageError("[robot.config] holds a type: the robot's type stands in driver = 'lerobot:TYPE'.")
+    try:
+        config = draccus.decode(RobotConfig, {"type": kind, **settings})
+    except Exception as error:  # draccus has no error of its own for all that may be wrong
+        raise UsageError(f"LeRobot refuses the settings of {kind}: {' '.join(str(error).split())}") from error
+    try:
+        return make_robot_from_config(config)
+    except (ImportError, ModuleNotFoundError) as error:
+        raise HardwareError(f"lerobot:{kind} needs a package that is not installed: {error}") from error
+    except Exception as error:
+        raise UsageError(f"LeRobot cannot make {kind}: {' '.join(str(error).split())}") from error
+
+
+def _register(registry: Any, kind: str) -> list[str]:
+    """Import what may register ``kind``, LeRobot's own packages first; return what could not be imported, and why."""
+    import lerobot.robots
+
+    own = [f"lerobot.robots.{found.name}" for found in pkgutil.iter_modules(lerobot.robots.__path__) if found.ispkg]
+    # LeRobot's cameras are settings of its robots, and register themselves likewise.
+    cameras = ["lerobot.cameras.opencv", "lerobot.cameras.realsense"]
+    names = {str(found.metadata["Name"] or "").replace("-", "_") for found in metadata.distributions()}
+    plugins = sorted(name for name in names if name.startswith(PLUGINS))
+    failed = []
+    for module in [*cameras, *plugins, *own]:
+        if module in own and kind in registry.get_known_choices():
+            break  # an arm must not need what another arm's package needs
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # a stranger's package may fail in any way
+            failed.append(f"{module} ({' '.join(str(error).split()) or type(error).__name__})")
+    return failed
+
+
+def actions_of(
+    robot: Any, low: Mapping[str, float], high: Mapping[str, float], units: Mapping[str, str]
+) -> list[Dimension]:
+    """Return what the robot takes. Raises UsageError for limits that nobody knows, HardwareError without calibration."""
+    known = _joints(robot)
+    names = _numbers(robot.action_features)
+    _check_names(names, low, high)
+    found, open_ended = [], []
+    for name in names:
+        own = known.get(name)
+        if own is None and (name not in low or name not in high):
+            open_ended.append(name)
+            continue
+        own = own or Dimension(name, "1")
+        least, most = float(low.get(name, own.low)), float(high.get(name, own.high))
+        if not least < most:
+            raise UsageError(f"the limits of {name} are {least:g} to {most:g}: the first must be the lesser.")
+        found.append(Dimension(name, units.get(name, own.unit), least, most))
+    if open_ended:
+        raise UsageError(
+            f"LeRobot does not say how far {', '.join(open_ended)} may go: set low and high for each under [robot], "
+            f"as low = {{ {_quoted(open_ended[0])} = -1.0 }}."
+        )
+    return found
+
+
+def measured_of(robot: Any, units: Mapping[str, str]) -> list[Dimension]:
+    """Return the numbers that the robot measures."""
+    known = _joints(robot)
+    return [
+        Dimension(name, units.get(name, known[name].unit if name in known else "1"))
+        for name in _numbers(robot.observation_features)
+    ]
+
+
+def pictures_of(robot: Any) -> dict[str, tuple[int, int]]:
+    """Return camera -> (height, width) of the robot's own cameras; other arrays, depth say, are not used."""
+    features = robot.observation_features.items()
+    return {
+        name: (int(shape[0]), int(shape[1]))
+        for name, shape in features
+        if isinstance(shape, tuple) and len(shape) == 3 and shape[2] == 3
+    }
+
+
+def _numbers(features: Mapping[str, Any]) -> list[str]:
+    return [name for name, kind in features.items() if kind in {float, int}]
+
+
+def _check_names(names: list[str], low: Mapping[str, float], high: Mapping[str, float]) -> None:
+    for name in [*low, *high]:
+        if name not in names:
+            raise UnknownNameError("action", name, names)
+
+
+def _quoted(name: str) -> str:
+    return name if name.replace("_", "").isalnum() else f'"{name}"'
+
+
+def _joints(robot: Any, prefix: str = "") -> dict[str, Dimension]:
+    """Return the range of every motor on the robot's bus, or on its arms' buses, as its calibration gives it.
+
+    Raises:
+        HardwareError: the arm was never calibrated.
+    """
+    bus = getattr(robot, "bus", None)
+    if bus is None:
+        arms = {side: getattr(robot, f"{side}_arm", None) for side in ("left", "right")}
+        return {
+            name: one for side, arm in arms.items() if arm for name, one in _joints(arm, f"{prefix}{side}_").items()
+        }
+    if not robot.calibration:
+        raise HardwareError(
+            f"{robot.name} has no calibration at {robot.calibration_fpath}: run lerobot-calibrate with this arm's type, "
+            f"port and id ({robot.id}), or set id to a calibrated arm's."
+        )
+    return {f"{prefix}{name}.pos": _range(bus, name, f"{prefix}{name}.pos") for name in bus.motors}
+
+
+def _range(bus: Any, motor: str, name: str) -> Dimension:
+    """Return a motor's range in the unit that LeRobot normalises it to (lerobot/motors/motors_bus.py)."""
+    mode = bus.motors[motor].norm_mode.name
+    if mode == "DEGREES":
+        ends, steps = bus.calibration[motor], bus.model_resolution_table[bus.motors[motor].model] - 1
+        reach = (ends.range_max - ends.range_min) / 2 * 360 / steps
+        return Dimension(name, "deg", -reach, reach)
+    if mode == "RANGE_0_100":
+        return Dimension(name, "%", 0.0, 100.0)
+    return Dimension(name, "%", -100.0, 100.0)

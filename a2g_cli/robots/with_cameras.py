@@ -1,0 +1,110 @@
+"""A robot and the cameras that a person put beside it, as one robot."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+from a2g_cli.cameras.camera import Frame
+from a2g_cli.cameras.reader import CameraReader
+from a2g_cli.cameras.view import View
+from a2g_cli.clock import Clock
+from a2g_cli.episode import Depth, Observation, Vector
+from a2g_cli.errors import HardwareError
+from a2g_cli.robots.robot import Robot, RobotSpec
+
+OPTIONAL = ("limit", "shift", "safety", "homeward")
+"""What a robot may offer beside what every robot must: the robot with cameras offers it too, where the bare one does."""
+
+
+class WithCameras:
+    """``robot`` with ``cameras`` beside its own, or in the place of one of the same name.
+
+    Each is read by a thread of its own, so observing waits for no exposure.
+
+    Args:
+        robot: any robot, with or without cameras of its own.
+        cameras: name -> reader, on the robot's clock.
+        sizes: name -> (height, width) of its pictures [px].
+        depth: names of those that measure depth too.
+    """
+
+    def __init__(
+        self,
+        robot: Robot,
+        cameras: Mapping[str, CameraReader],
+        sizes: Mapping[str, tuple[int, int]],
+        depth: Sequence[str] = (),
+    ) -> None:
+        self._robot, self._cameras, self._sizes, self._depth = robot, dict(cameras), dict(sizes), tuple(depth)
+        # Its own attributes, not a look-up by name: whether a robot can be driven home, say, is asked of what it has.
+        for name in OPTIONAL:
+            if hasattr(robot, name):
+                setattr(self, name, getattr(robot, name))
+
+    @property
+    def spec(self) -> RobotSpec:
+        """The robot's, with all the cameras."""
+        spec = self._robot.spec
+        own = [name for name in spec.depth if name not in self._sizes]
+        return replace(spec, cameras={**spec.cameras, **self._sizes}, depth=(*own, *self._depth))
+
+    @property
+    def clock(self) -> Clock:
+        """The robot's."""
+        return self._robot.clock
+
+    @property
+    def views(self) -> dict[str, View]:
+        """Camera name -> what its pictures show, where the camera says."""
+        own: Mapping[str, View] = getattr(self._robot, "views", {})
+        return {**own, **{name: reader.view for name, reader in self._cameras.items() if reader.view is not None}}
+
+    def connect(self) -> None:
+        """Open the cameras, then the robot: an arm is not let go of its brakes for a camera that is missing.
+
+        Raises:
+            HardwareError: one of them does not answer; those that did are closed again.
+        """
+        with ExitStack() as opened:
+            for reader in self._cameras.values():
+                opened.callback(reader.close)
+                reader.open()
+            self._robot.connect()
+            opened.pop_all()
+
+    def observe(self) -> Observation:
+        """Return the robot's observation and the cameras' newest frames. Raises HardwareError for one that is too old."""
+        seen = self._robot.observe()
+        # A robot on stepped time stands still meanwhile; one on real time has its pictures ready.
+        frames = {name: reader.read(timeout=1.0) for name, reader in self._cameras.items()}
+        return Observation(
+            images={**seen.images, **{name: frame.image for name, frame in frames.items()}},
+            proprioception=seen.proprioception,
+            captured_at={**seen.captured_at, **{name: frame.captured_at for name, frame in frames.items()}},
+            time=self.clock.now(),
+            depth={**seen.depth, **{name: self._measured(name, frames[name]) for name in self._depth}},
+        )
+
+    def _measured(self, name: str, frame: Frame) -> Depth:
+        if frame.depth is None:
+            raise HardwareError(f"camera {name!r} was asked for depth and sends none.")
+        return frame.depth
+
+    def act(self, action: Vector) -> Vector:
+        """Start one action and return the action really sent."""
+        return self._robot.act(action)
+
+    def reset(self) -> None:
+        """Bring the robot back to where an episode may start."""
+        self._robot.reset()
+
+    def rest(self) -> None:
+        """Come to a soft stop and hold."""
+        self._robot.rest()
+
+    def close(self) -> None:
+        """Let go of the robot first, then of the cameras; harmless when called twice."""
+        with ExitStack() as closing:
+            for reader in self._cameras.values():
+                closing.callback(reader.close)
+            self._robot.close()

@@ -1,0 +1,74 @@
+"""Who says whether an episode reached its goal, where there is no reward: the truth, the policy, a distance, or a person."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import get_args
+
+from a2g_cli.episode import Goal, Judge, Observation, Outcome
+from a2g_cli.errors import UnknownNameError, UsageError
+from a2g_cli.policy.acting import Act2GoalPolicy
+from a2g_cli.policy.arrival import arrival
+from a2g_cli.policy.policy import Policy
+from a2g_cli.session.verdict import Verdict
+
+SLACK = 2.0
+"""The policy says that a goal is reached when fewer steps are left than this many times the base's ``arrived_below``."""
+NEAR = 0.9
+"""The distance says so below this share of what it was at the start: between what fits practice trials of ``plug`` (0.6) and
+``place`` (1.2) best; docs/judges.md says how often it is right."""
+
+Ask = Callable[[str], bool | None]
+"""Asks a person whether the goal of that name is reached; None: they cannot tell."""
+
+
+def check_judge(name: str) -> str:
+    """Return ``name``, or raise UnknownNameError."""
+    if name not in (known := ("auto", *get_args(Judge))):
+        raise UnknownNameError("judge", name, known)
+    return name
+
+
+def verdict_of(judge: str, policy: Policy, arrived_below: float, ask: Ask | None = None) -> Verdict:
+    """Return who judges the episodes of ``policy``.
+
+    Both automatic judges' numbers are kept with every episode of a policy that has them, whoever judged it.
+
+    Args:
+        judge: ``auto``, or one of ``Judge``.
+        policy: whose episodes they are.
+        arrived_below: steps-to-go below which its base has arrived [steps].
+        ask: for ``person``.
+
+    Raises:
+        UnknownNameError: no such judge.
+        UsageError: one that cannot judge this policy, or nobody is there to be asked.
+    """
+    check_judge(judge)
+    model = policy.model if isinstance(policy, Act2GoalPolicy) else None
+    if judge in {"policy", "distance"} and model is None:
+        raise UsageError(
+            f"{policy.name} sees no goals, so the judge {judge} has nothing to go by: truth, person or none."
+        )
+    if judge == "person" and ask is None:
+        raise UsageError("the judge is a person, and there is no terminal to ask one: truth, policy, distance or none.")
+
+    def verdict(outcome: Outcome, goal: Goal, first: Observation, last: Observation) -> Outcome:
+        if model is not None:
+            seen = arrival(model, first.images, last.images, goal)
+            outcome = replace(outcome, steps_to_go=seen.steps_to_go, distance=seen.distance)
+        match judge:
+            case "auto" if outcome.judge == "truth" or model is None:
+                return outcome
+            case "auto" | "policy":
+                left = outcome.steps_to_go
+                return replace(outcome, success=left is not None and left < SLACK * arrived_below, judge="policy")
+            case "distance":
+                away = outcome.distance
+                return replace(outcome, success=away is not None and away < NEAR, judge="distance")
+            case "person" if ask is not None:
+                return replace(outcome, success=ask(goal.name), judge="person")
+            case "none":
+                return replace(outcome, success=None, judge="none")
+        return outcome
+
+    return verdict

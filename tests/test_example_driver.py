@@ -1,0 +1,67 @@
+"""The driver package in ``examples/``, installed as a third party's would be, and used by its names."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from camera_contract import CameraContract
+from robot_contract import RobotContract
+
+from a2g_cli.drivers import known, load
+
+PACKAGE = Path(__file__).parents[1] / "examples" / "a2g-shuttle"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where it is installed: off line, without what it depends on, which is here."""
+    folder, copy = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("source") / "shuttle"
+    copy.mkdir()
+    for file in PACKAGE.iterdir():  # building writes beside the source
+        if file.is_file():
+            (copy / file.name).write_bytes(file.read_bytes())
+    pip = [sys.executable, "-m", "pip", "install", "-qqq", "--no-index", "--no-build-isolation", "--no-deps"]
+    subprocess.run(
+        [*pip, "--target", str(folder), str(copy)], check=True, env={**os.environ, "PIP_CONFIG_FILE": os.devnull}
+    )
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+
+
+class TestTheRobot(RobotContract):
+    def make_robot(self):  # type: ignore[no-untyped-def]
+        return load("robot", "shuttle")()
+
+
+class TestTheCamera(CameraContract):
+    def make_camera(self):  # type: ignore[no-untyped-def]
+        return load("camera", "shuttle")()
+
+
+def test_both_are_known_beside_the_built_in_ones() -> None:
+    assert {"sim", "lerobot", "gym", "shuttle"} <= set(known("robot"))
+    assert {"sim", "opencv", "shuttle"} <= set(known("camera"))
+
+
+def test_a_process_of_its_own_records_an_episode_on_it(tmp_path: Path, site: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(site), "A2G_WORKSPACE": str(tmp_path)}
+
+    def a2g(*words: str) -> dict[str, object]:
+        command = [sys.executable, "-m", "a2g_cli", *words, "--robot", "shuttle", "--json"]
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stderr
+        document: dict[str, object] = json.loads(ran.stdout)
+        return document
+
+    a2g("capture-goal", "middle")
+    assert a2g("run", "middle", "--adapter", "still", "--steps", "3")["episodes"] == 1
+
+
+def test_it_is_short_enough_to_be_read() -> None:
+    lines = sum(len(file.read_text().splitlines()) for file in PACKAGE.iterdir() if file.is_file())
+    assert lines < 100

@@ -1,0 +1,102 @@
+"""A robot and the cameras put beside it are one robot."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from cli_examples import ask
+from robot_contract import RobotContract, check_observation
+
+from a2g_cli.cameras.choice import CameraChoice
+from a2g_cli.errors import HardwareError
+from a2g_cli.robots.robot import InstrumentedRobot, Robot
+from a2g_cli.robots.sim import SimRobot
+from a2g_cli.robots.with_cameras import WithCameras
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a camera plays: four pictures of 40 x 30."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for i in range(4):
+        PIL.Image.fromarray(np.full((30, 40, 3), 50 * i, np.uint8)).save(folder / f"{i}.png")
+    return folder
+
+
+def beside(robot: Robot, folder: Path, name: str = "wrist") -> WithCameras:
+    reader = CameraChoice.parse(f"{name}=images:{folder}").reader((20, 20), max_age=10.0, clock=robot.clock)
+    return WithCameras(robot, {name: reader}, {name: (20, 20)})
+
+
+class TestABareRobotWithACamera(RobotContract):
+    @pytest.fixture(autouse=True)
+    def _pictures(self, pictures: Path) -> None:
+        self.folder = pictures
+
+    def make_robot(self) -> Robot:
+        return beside(SimRobot(cameras=()), self.folder)
+
+
+def test_its_own_cameras_stay(pictures: Path) -> None:
+    robot = beside(SimRobot(size=24), pictures)
+    assert robot.spec.cameras == {"front": (24, 24), "wrist": (20, 20)}
+    assert robot.limit == SimRobot().limit  # type: ignore[attr-defined]
+    assert not isinstance(robot, InstrumentedRobot)
+    robot.connect()
+    check_observation(robot, robot.observe())
+    assert robot.views["wrist"].device.startswith("images:")
+    robot.close()
+
+
+def test_a_camera_takes_the_place_of_one_of_the_same_name(pictures: Path) -> None:
+    robot = beside(SimRobot(), pictures, "front")
+    assert robot.spec.cameras == {"front": (20, 20)}
+    robot.connect()
+    assert len(np.unique(robot.observe().images["front"])) == 1  # one of the plain pictures, no tabletop
+    robot.close()
+
+
+def test_a_robot_that_does_not_connect_leaves_no_camera_open(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = SimRobot(cameras=())
+    reader = CameraChoice.parse(f"front=images:{pictures}").reader(clock=bare.clock)
+
+    def absent() -> None:
+        raise HardwareError("unplugged")
+
+    monkeypatch.setattr(bare, "connect", absent)
+    with pytest.raises(HardwareError, match="unplugged"):
+        WithCameras(bare, {"front": reader}, {"front": (30, 40)}).connect()
+    with pytest.raises(HardwareError, match="not open"):
+        reader.read(0.1)
+
+
+def test_depth_comes_along_where_it_was_asked_for(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = SimRobot(cameras=())
+    reader = CameraChoice.parse(f"front=images:{pictures}").reader((20, 20), max_age=10.0, clock=bare.clock)
+    robot = WithCameras(bare, {"front": reader}, {"front": (20, 20)}, depth=["front"])
+    assert robot.spec.depth == ("front",)
+    robot.connect()
+    try:
+        with pytest.raises(HardwareError, match="depth"):
+            robot.observe()  # a folder of pictures measures none
+        read = reader.read
+        measured = np.full((20, 20), 700, np.uint16)
+        monkeypatch.setattr(reader, "read", lambda timeout: replace(read(timeout), depth=measured))
+        assert np.array_equal(robot.observe().depth["front"], measured)
+    finally:
+        robot.close()
+
+
+def test_the_command_line_puts_them_together(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "a2g.toml").write_text(
+        f'[robot]\ndriver = "sim"\ncameras = []\n[cameras.front]\ndriver = "images"\npath = "{pictures}"\nsize = "64x64"\n'
+    )
+    assert ask(tmp_path, "capture-goal", "cup", "--force")["cameras"] == {"front": [64, 64]}
+    done = ask(tmp_path, "run", "cup", "--adapter", "none", "--steps", 3, code=5)
+    assert done["recordings"][0]["judge"] == "policy"
+    shown = ask(tmp_path, "recordings", "show", "latest")["recordings"][0]
+    assert shown["cameras"] == {"front": [64, 64]}
+    # Another robot, asked for by name, brings its own world: the file's cameras are not put beside it.
+    assert ask(tmp_path, "capture-goal", "drawn", "--robot", "sim:place", "--seed", 1)["source"] == "sim:place"
