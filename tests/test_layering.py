@@ -82,7 +82,7 @@ def offences(sources: list[str], allowed: tuple[str, ...]) -> list[str]:
     ]
 
 
-WORDS = ("errors", "episode", "clock", "workspace")
+WORDS = ("errors", "episode", "clock", "workspace", "durable")
 """What everybody speaks."""
 DEVICES = ("robots", "cameras", "simulator", "drivers")
 DATA = ("robots.robot", "recording")
@@ -90,6 +90,7 @@ DATA = ("robots.robot", "recording")
 LAYERS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("errors",): (),
     ("clock",): (),
+    ("durable",): (),
     ("workspace",): ("errors",),
     ("episode",): ("errors",),
     ("drivers",): ("errors",),

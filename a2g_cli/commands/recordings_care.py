@@ -13,13 +13,10 @@ from a2g_cli.display.lines import printable
 from a2g_cli.display.listing import size
 from a2g_cli.errors import RecordingError, UnknownNameError, UsageError
 from a2g_cli.recording import schema, storage
-from a2g_cli.recording.assemble import salvage
-from a2g_cli.recording.journal import JournalReader
+from a2g_cli.recording.assemble import UNFINISHED, prospect, salvage
 from a2g_cli.recording.reader import Recording
 from a2g_cli.recording.sessions import INDEX, Session, list_sessions, open_session
 from a2g_cli.workspace import Workspace, checked_name
-
-_UNFINISHED = schema.SUFFIX + schema.PARTIAL_SUFFIX
 
 
 def repair_recordings(workspace: Workspace, names: Sequence[str], dry_run: bool) -> Report:
@@ -57,11 +54,11 @@ def _partials(workspace: Workspace, names: Sequence[str]) -> list[Path]:
     found: dict[Path, None] = {}
     for name in names:
         outside = Path(name).expanduser()
-        if outside.name.endswith(_UNFINISHED) and outside.is_file():
+        if outside.name.endswith(UNFINISHED) and outside.is_file():
             found.setdefault(outside.resolve())
             continue
         session, path = _located(workspace, name)
-        if path is not None and not path.name.endswith(_UNFINISHED):
+        if path is not None and not path.name.endswith(UNFINISHED):
             raise UsageError(f"{name!r} is complete: there is nothing to repair.")
         found.update(dict.fromkeys([path] if path else waiting(session)))
     return list(found)
@@ -78,11 +75,7 @@ def _prospect(partial: Path) -> dict[str, Any]:
     with storage.reading(partial, "unfinished recording"):
         if storage.being_written(partial):
             raise RecordingError(f"{partial} is being written at this moment: there is nothing to repair.")
-        with JournalReader(partial) as journal:
-            steps = journal.observations - 1
-        if steps < 1:
-            raise ValueError("it holds no complete step")
-    path = partial.with_name(f"{partial.name.removesuffix(_UNFINISHED)}-salvaged{schema.SUFFIX}")
+    path, steps, _ = prospect(partial)
     return {"partial": str(partial), "recording": str(path), "steps": steps}
 
 
@@ -102,7 +95,7 @@ def remove_recordings(workspace: Workspace, names: Sequence[str], yes: bool, dry
         files.update(dict.fromkeys([path] if path else _belongings(session)))
     for path in files:
         with storage.reading(path):
-            if path.name.endswith(_UNFINISHED) and storage.being_written(path):
+            if path.name.endswith(UNFINISHED) and storage.being_written(path):
                 raise RecordingError(f"{path} is being written at this moment: stop the program that does first.")
     listed = [session.name if path is None else name_of(workspace, path) for session, path in located]
     amount = sum(path.stat().st_size for path in files)
