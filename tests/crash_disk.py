@@ -5,6 +5,7 @@ refuse it, cut it short or end the process there. ``Recorded`` keeps them, and `
 show afterwards. That nothing goes another way is checked by building the folder from what was seen.
 """
 
+import errno
 import os
 import random
 import threading
@@ -68,7 +69,7 @@ class Failing(Tap):
 
     def __init__(self, root: Path, first: int, number: int) -> None:
         super().__init__(root)
-        self.first, self.number, self.seen = first, number, 0
+        self.first, self.number, self.seen, self.failed = first, number, 0, 0
 
     def happens(self, name: str, args: tuple[Any, ...], real: Callable[..., Any]) -> Any:
         """Fail; a write that is the first to fail writes half of what it was given."""
@@ -77,10 +78,11 @@ class Failing(Tap):
         self.seen += 1
         if self.seen <= self.first:
             return real()
-        if name in {"write", "pwrite"} and self.seen == self.first + 1 and len(args[1]) > 1:
-            return real(args[0], args[1][: len(args[1]) // 2], *args[2:])
-        if name == "unlink" and self.number == 28:
+        if name == "unlink" and self.number == errno.ENOSPC:
             return real()  # a full disk lets go
+        self.failed += 1
+        if name in {"write", "pwrite"} and self.failed == 1 and len(args[1]) > 1:
+            return real(args[0], args[1][: len(args[1]) // 2], *args[2:])
         raise OSError(self.number, os.strerror(self.number))
 
 

@@ -265,5 +265,5 @@ class TestAdapters:
 
     def test_a_disk_that_refuses_is_one_line(self, tmp_path: Path) -> None:
         shelve(tmp_path, "a1")
-        (tmp_path / "adapters" / "active.json.tmp").mkdir()
-        assert "active.json.tmp" in refused(tmp_path, "adapters", "promote", "a1", code=1)
+        (tmp_path / "adapters" / ".active.lock").mkdir()
+        assert ".active.lock cannot be written" in refused(tmp_path, "adapters", "promote", "a1", code=1)

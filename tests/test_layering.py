@@ -82,7 +82,7 @@ def offences(sources: list[str], allowed: tuple[str, ...]) -> list[str]:
     ]
 
 
-WORDS = ("errors", "episode", "clock", "workspace", "durable")
+WORDS = ("errors", "episode", "clock", "workspace", "durable", "lock")
 """What everybody speaks."""
 DEVICES = ("robots", "cameras", "simulator", "drivers")
 DATA = ("robots.robot", "recording")
@@ -91,6 +91,7 @@ LAYERS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("errors",): (),
     ("clock",): (),
     ("durable",): (),
+    ("lock",): ("errors", "durable"),
     ("workspace",): ("errors",),
     ("episode",): ("errors",),
     ("drivers",): ("errors",),

@@ -112,8 +112,6 @@ def salvage(partial: Path) -> Path:
         if not free:
             raise RecordingError(f"{partial} is being written at this moment, or repaired: there is nothing to do.")
         path, _, outcome = prospect(partial)
-        for left in storage.leftovers(partial.parent, partial.name.removesuffix(UNFINISHED)):
-            left.unlink(missing_ok=True)  # half of what the dead writer was about to complete
         return assemble(partial, path, outcome)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import h5py
 
+from a2g_cli.durable import make_folder, sync_folder
 from a2g_cli.errors import RecordingError, UnknownNameError, UsageError
 from a2g_cli.recording import schema, storage
 from a2g_cli.recording.reader import Recording
@@ -50,6 +51,15 @@ class Session:
     def unfinished(self) -> list[Path]:
         """Return the ``.partial`` files: being written, or left behind."""
         return sorted(self.folder.glob(f"*{schema.SUFFIX}{schema.PARTIAL_SUFFIX}"))
+
+    def clear(self) -> list[Path]:
+        """Remove what dead programs left of files that they were building, and return it. Raises RecordingError."""
+        left = []
+        with storage.writing(self.folder):
+            for path in storage.leftovers(self.folder):
+                path.unlink(missing_ok=True)
+                left.append(path)
+        return left
 
     def link(self) -> Path:
         """Write ``session.hdf5``, links to every recording, so that robomimic reads the session as one data set.
@@ -98,12 +108,13 @@ def new_session(workspace: Workspace, name: str | None = None) -> Session:
         moment = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
         candidates = (moment if number == 1 else f"{moment}-{number}" for number in count(1))
     with storage.writing(workspace.sessions):
-        workspace.sessions.mkdir(parents=True, exist_ok=True)
+        make_folder(workspace.sessions)
         for candidate in candidates:
             try:
                 (workspace.sessions / candidate).mkdir()
             except FileExistsError:
                 continue
+            sync_folder(workspace.sessions)
             return Session(workspace.sessions / candidate)
     raise UsageError(f"the session {name!r} exists: choose another name, or leave it to the time of day.")
 

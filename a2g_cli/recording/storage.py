@@ -158,10 +158,10 @@ def _publish(building: Path, path: Path, overwrite: bool) -> None:
     sync_folder(path.parent)
 
 
-def leftovers(folder: Path, stem: str = "*") -> list[Path]:
+def leftovers(folder: Path) -> list[Path]:
     """Return the ``.building`` files in ``folder`` whose writers died: halves of what can be built again."""
     found = []
-    for path in sorted(folder.glob(f"{stem}.hdf5.*{BUILDING}")):
+    for path in sorted(folder.glob(f"*.hdf5.*{BUILDING}")):
         with suppress(FileNotFoundError):  # completed at this very moment
             if not being_written(path):
                 found.append(path)
