@@ -1,12 +1,10 @@
 """Two programs on one workspace: real processes, as they are typed side by side."""
 
 import json
-import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -107,10 +105,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, base: Path) -> Iterator[Path]:
+def workspace(tmp_path: Path, base: Path) -> Path:
     ask(tmp_path, "capture-goal", "cup", "--seed", 3)
     ask(tmp_path, "run", "cup", "--episodes", 3, "--steps", 6, "--adapter", "random", "--session", "first", code=5)
-    yield tmp_path
+    return tmp_path
 
 
 def begin(workspace: Path, *words: object) -> subprocess.Popen[str]:
@@ -120,7 +118,7 @@ def begin(workspace: Path, *words: object) -> subprocess.Popen[str]:
 
 def test_run_and_two_adapts_and_a_promotion_side_by_side(workspace: Path, base: Path) -> None:
     shelve(workspace, "mine")
-    adapting = ("adapt", "first", "--keep", "all", "--iterations", 3, "--rank", 2, "--base", base)
+    adapting = ("adapt", "first", "--keep", "all", "--iterations", 3, "--rank", 2, "--parent", "none", "--base", base)
     running = ("run", "cup", "--episodes", 6, "--steps", 6, "--base", base, "--adapter", "none", "--session", "second")
     processes = [begin(workspace, *words) for words in (adapting, adapting, running)]
     ask(workspace, "adapters", "promote", "mine")  # while all of them start
@@ -154,7 +152,6 @@ def test_a_killed_run_and_a_killed_adapt_leave_a_workspace_that_goes_on(workspac
     lock = workspace / "adapters" / ".lost.lock"
     while holder(lock) is None and time.monotonic() < until:
         time.sleep(0.01)
-    time.sleep(random.random() / 10)
     for process in (run, adapt):
         process.kill()
         process.communicate()

@@ -10,13 +10,16 @@ from typing import Any
 
 from a2g_cli.durable import make_folder, replace_file
 from a2g_cli.errors import A2GError, BusyError, CheckpointError, UnknownNameError, UsageError
-from a2g_cli.lock import locked
+from a2g_cli.lock import Owner, holder, locked
 from a2g_cli.policy import adapter as adapters
 from a2g_cli.policy.adapter import Adapter
 from a2g_cli.workspace import Workspace, checked_name
 
 RESERVED = ("none", "random", "still")
 """Always exist in comparisons: the base alone, and the two floors."""
+
+
+_ACTIVE_LOCK = ".active.lock"
 
 
 class Shelf:
@@ -77,6 +80,11 @@ class Shelf:
                 held.close()
             yield self.new_folder(candidate)
 
+    def in_the_making(self) -> list[Owner]:
+        """Return who is making an adapter here at this moment. Raises OSError."""
+        owners = (holder(path) for path in sorted(self.folder.glob(".*.lock")) if path.name != _ACTIVE_LOCK)
+        return [owner for owner in owners if owner is not None]
+
     def new_folder(self, name: str) -> Path:
         """Return where an adapter called ``name`` will live. Raises UsageError when the name is taken or reserved."""
         checked_name("adapter", name)
@@ -110,7 +118,7 @@ class Shelf:
     def _changing(self) -> Iterator[list[str]]:
         """Give the history to be changed in place; it is written when the block ends, if it is another."""
         self._make_folder()
-        with locked(self.folder / ".active.lock", "a change of the active adapter"):
+        with locked(self.folder / _ACTIVE_LOCK, "a change of the active adapter"):
             history = self._history()
             before = list(history)
             yield history

@@ -40,7 +40,9 @@ def assemble(partial: Path, path: Path, outcome: Outcome, trusted: bool = False)
             _add_judgement(file, outcome, steps)
             provenance = schema.provenance_from_json(attributes["provenance"])
             file["data"].attrs["total"] = file[schema.DEMO].attrs["num_samples"] = steps
-            file["data"].attrs["env_args"] = schema.env_args(journal.spec, provenance)
+            file["data"].attrs["env_args"] = schema.env_args(
+                provenance.robot, provenance.shift, float(journal.spec.rate)
+            )
             for name, text in attributes.items():
                 storage.write_text(file, name, text)
             file.attrs[schema.MARK] = schema.FORMAT

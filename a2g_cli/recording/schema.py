@@ -191,10 +191,9 @@ def outcome_from_json(text: str) -> Outcome:
     return Outcome(success, judge, _text(value["stopped_by"]), None if steps is None else float(steps))
 
 
-def env_args(spec: RobotSpec, provenance: Provenance) -> str:
+def env_args(robot: str, shift: str, rate: float | None) -> str:
     """Return robomimic's description of the environment. Its type is none of robomimic's: it cannot build our robots."""
-    settings = {"shift": provenance.shift, "rate_hz": float(spec.rate)}
-    return to_json("environment", {"env_name": provenance.robot, "type": None, "env_kwargs": settings})
+    return to_json("environment", {"env_name": robot, "type": None, "env_kwargs": {"shift": shift, "rate_hz": rate}})
 
 
 def check_keys(what: str, names: Sequence[str]) -> None:

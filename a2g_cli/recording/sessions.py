@@ -11,8 +11,7 @@ import h5py
 
 from a2g_cli.durable import make_folder, sync_folder
 from a2g_cli.errors import RecordingError, UnknownNameError, UsageError
-from a2g_cli.recording import schema, storage
-from a2g_cli.recording.reader import Recording
+from a2g_cli.recording import index, schema, storage
 from a2g_cli.workspace import Workspace, checked_name
 
 INDEX = "session.hdf5"
@@ -34,6 +33,11 @@ class Session:
     def name(self) -> str:
         """The folder's name."""
         return self.folder.name
+
+    @property
+    def index(self) -> Path:
+        """Where ``link`` puts its links."""
+        return self.folder / INDEX
 
     def next_path(self) -> Path:
         """Return the path of the next recording, ``episode-0000.hdf5`` upwards; unfinished ones keep their number.
@@ -72,22 +76,33 @@ class Session:
         paths = self.recordings()
         if not paths:
             raise RecordingError(f"the session {self.name} has no recording to link.")
-        index = self.folder / INDEX
-        total, successes, environment = 0, [], ""
-        with storage.creating(index, overwrite=True) as file:
+        told = []
+        for said in index.facts_of(self.folder, paths):
+            if isinstance(said, str):
+                raise RecordingError(said)
+            told.append(said)
+        with storage.creating(self.index, overwrite=True) as file:
             data = file.create_group("data")
             for number, path in enumerate(paths):
-                with Recording(path) as recording:
-                    total += recording.length
-                    environment = schema.env_args(recording.spec, recording.provenance)
-                    if recording.outcome.success:
-                        successes.append(f"demo_{number}")
                 # By name alone: the folder may be moved.
                 data[f"demo_{number}"] = h5py.ExternalLink(path.name, schema.DEMO)
-            data.attrs["total"] = total
-            data.attrs["env_args"] = environment
+            data.attrs["total"] = sum(said["steps"] for said in told)
+            provenance = told[-1]["provenance"]
+            data.attrs["env_args"] = schema.env_args(provenance["robot"], provenance["shift"], told[-1]["rate"])
+            successes = [f"demo_{number}" for number, said in enumerate(told) if said["outcome"]["success"]]
             file.create_dataset("mask/success", data=successes, shape=(len(successes),), dtype="S32")
-        return index
+        return self.index
+
+    def linked(self) -> bool:
+        """Whether ``session.hdf5`` lists the recordings that are there, each by its link."""
+        try:
+            with storage.open_untrusted(self.index) as file:
+                links = [file["data"].get(f"demo_{number}", getlink=True) for number in range(len(file["data"]))]
+                return [(link.filename, link.path) for link in links] == [
+                    (path.name, schema.DEMO) for path in self.recordings()
+                ]
+        except (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError):
+            return False
 
 
 def _split(stem: str) -> list[str]:

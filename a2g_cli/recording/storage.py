@@ -159,9 +159,9 @@ def _publish(building: Path, path: Path, overwrite: bool) -> None:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """Return the ``.building`` files in ``folder`` whose writers died: halves of what can be built again."""
+    """Return the ``.building`` files in ``folder`` whose writers died: halves of what can be built again. Raises OSError."""
     found = []
-    for path in sorted(folder.glob(f"*.hdf5.*{BUILDING}")):
+    for path in sorted(folder.glob(f"*{BUILDING}")):
         with suppress(FileNotFoundError):  # completed at this very moment
             if not being_written(path):
                 found.append(path)
