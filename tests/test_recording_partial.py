@@ -83,9 +83,12 @@ def test_the_control_loop_waits_only_for_a_disk_that_cannot_follow(tmp_path: Pat
     with start(tmp_path / "a.hdf5") as writer:
         monkeypatch.setattr(os, "write", slow)
         extend(writer, FLUSH_STEPS)  # none of them waits
-        assert writer.committed == 0
-        gate.set()
-        extend(writer, 20)
+        assert (writer.committed, writer.pressure.waits) == (0, 0)
+        threading.Timer(0.05, gate.set).start()
+        extend(writer, 1)  # this one does, until the disk goes on
+        assert writer.pressure.waits == 1
+        assert 0 < writer.pressure.longest == writer.pressure.seconds < 9
+        extend(writer, 19)
         assert same(read_episode(writer.finish(DONE)), episode(FLUSH_STEPS + 20))
 
 

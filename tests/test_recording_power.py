@@ -6,6 +6,7 @@
 import os
 import random
 import shutil
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,8 +52,12 @@ def work(disk: Recorded) -> None:
     session = new_session(Workspace(Path(disk.root) / "w"), "s")
     for seed in range(3):
         writer = start(session.next_path(), seed, TINY)
-        for _ in range(STEPS):
+        for step in range(STEPS):
             extend(writer, 1, seed, TINY)
+            writer.flush()
+            until = time.monotonic() + 1
+            while writing.SYNC_SECONDS == 0 and writer.synced < step and time.monotonic() < until:
+                time.sleep(0.001)  # so that what comes next has something to spoil
             disk.mark(Synced(seed, writer.synced))
         if seed == 2:
             writer.abandon()

@@ -16,6 +16,7 @@ from a2g_cli.recording import index, schema, storage
 from a2g_cli.recording.assemble import UNFINISHED, prospect, salvage
 from a2g_cli.recording.reader import Recording
 from a2g_cli.recording.sessions import INDEX, Session, list_sessions, open_session
+from a2g_cli.session.progress import PROGRESS
 from a2g_cli.workspace import Workspace, checked_name
 
 
@@ -197,7 +198,8 @@ def _located(workspace: Workspace, name: str) -> tuple[Session, Path | None]:
 
 def _belongings(session: Session) -> list[Path]:
     """Return every file of a session that this program wrote."""
-    made = [path for path in (session.index, session.folder / index.NAME) if path.is_file()]
+    beside = (session.index, session.folder / index.NAME, session.folder / PROGRESS)
+    made = [path for path in beside if path.is_file()]
     return [*session.recordings(), *session.unfinished(), *storage.leftovers(session.folder), *made]
 
 

@@ -21,6 +21,7 @@ from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.policy import Policy
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import Session, new_session
+from a2g_cli.recording.storage import check_disk
 from a2g_cli.robots.robot import InstrumentedRobot, Robot, shift_of
 from a2g_cli.session.interrupt import Interrupt
 from a2g_cli.session.players import FLOORS, Players
@@ -76,6 +77,7 @@ def run(
         players = Players(folder, shelf, robot.spec, acting)
         policy = players.get(name)
         settings = RolloutSettings(limit=steps, arrived_below=players.arrived_below(name))
+        check_disk(workspace.sessions)
         session = new_session(workspace, session_name)
         floor = name in FLOORS
         provenance = Provenance(
@@ -126,6 +128,8 @@ class _Done:
     path: Path
     outcome: Outcome
     steps: int
+    waited: float
+    """How long the robot had to wait for the disk [s]."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -135,6 +139,7 @@ class _Done:
             "success": self.outcome.success,
             "judge": self.outcome.judge,
             "stopped_by": self.outcome.stopped_by,
+            "waited_for_disk": round(self.waited, 3),
         }
 
 
@@ -155,6 +160,7 @@ def _roll_each(
         if interrupt():
             break
         path = session.next_path()
+        check_disk(path)  # before the robot moves to the start of an episode that could not be recorded
         view.episode_started(i, len(wanted), goal, limit_for(robot, settings))
         timed = _Timed(view)
         recorder = Recorder(path, robot.spec, goal, replace(provenance, settings={"index": i}))
@@ -162,7 +168,13 @@ def _roll_each(
         for _, outcome in roll_out([robot], [job], policy, settings, timed, interrupt):
             view.episode_ended(i, outcome, timed.steps, path if timed.steps else None)
             if timed.steps:
-                done.append(_Done(goal.name, path, outcome, timed.steps))
+                pressure = recorder.pressure
+                done.append(_Done(goal.name, path, outcome, timed.steps, pressure.seconds))
+                if pressure.waits:
+                    view.note(
+                        f"the disk is slow: in {pressure.waits} of {timed.steps} steps the robot waited for it, "
+                        f"{pressure.seconds:.2f} s together, {pressure.longest:.2f} s at most"
+                    )
         planning += timed.planning
     return done, planning
 

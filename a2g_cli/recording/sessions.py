@@ -1,5 +1,6 @@
 """A session is a folder of recordings. Names are resolved here, and a session is linked into one file for robomimic."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ INDEX = "session.hdf5"
 LATEST = "latest"
 """Stands for the newest session, or, after a session's name and a slash, for its newest recording."""
 
+_DIGITS = re.compile(r"([0-9]+)")
 _NUMBERED = re.compile(r"episode-(\d+)")
 
 
@@ -49,8 +51,13 @@ class Session:
 
     def recordings(self) -> list[Path]:
         """Return the complete recordings, oldest number first."""
-        paths = (path for path in self.folder.glob(f"*{schema.SUFFIX}") if path.name != INDEX and path.is_file())
-        return sorted(paths, key=lambda path: [int(part) if part.isdigit() else part for part in _split(path.stem)])
+        if not self.folder.is_dir():
+            return []
+        with os.scandir(self.folder) as entries:  # a session may hold ten thousand: no look at each
+            names = [
+                one.name for one in entries if one.name.endswith(schema.SUFFIX) and one.name != INDEX and one.is_file()
+            ]
+        return [self.folder / name for name in sorted(names, key=_by_number)]
 
     def unfinished(self) -> list[Path]:
         """Return the ``.partial`` files: being written, or left behind."""
@@ -105,9 +112,11 @@ class Session:
             return False
 
 
-def _split(stem: str) -> list[str]:
+def _by_number(name: str) -> list[int | str]:
     # Digits always stand at odd places, so that numbers are compared with numbers.
-    return re.split(r"(\d+)", stem)
+    return [
+        int(part) if place % 2 else part for place, part in enumerate(_DIGITS.split(name.removesuffix(schema.SUFFIX)))
+    ]
 
 
 def new_session(workspace: Workspace, name: str | None = None) -> Session:

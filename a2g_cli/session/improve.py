@@ -244,9 +244,12 @@ class Improvement:
         )
         record_decision(self.players.shelf.get(name), decision)
         if decision.promoted:
+            self.active = name
             active = self.players.shelf.promote(name, instead_of=acting)
             if active != name:  # whoever promoted it meant it: practice goes on with its own, beside it
-                decision = replace(decision, reason=f"{decision.reason}; another program made {active} active, which stays")
+                decision = replace(
+                    decision, reason=f"{decision.reason}; another program made {active} active, which stays"
+                )
         return decision
 
 
