@@ -42,7 +42,7 @@ def list_recordings(workspace: Workspace, session: str | None) -> Report:
     ``{"session", "recordings": [SUMMARY], "unfinished": [path]}`` with SUMMARY as in commands/summary.py.
     """
     if session is not None:
-        return _list_one(workspace, open_session(workspace, session))
+        return _list_one(open_session(workspace, session))
     sessions = [_session(found) for found in list_sessions(workspace)]
     if not sessions:
         return Report({"sessions": []}, [f"no recordings yet: {to_type(workspace, 'run', 'GOAL')} makes some."])
@@ -76,8 +76,8 @@ def _session(session: Session) -> dict[str, Any]:
     }
 
 
-def _list_one(workspace: Workspace, session: Session) -> Report:
-    summaries = summarise_session(workspace, session)
+def _list_one(session: Session) -> Report:
+    summaries = summarise_session(session)
     unfinished = waiting(session)
     lines = table(summaries) if summaries else [f"the session {session.name} has no recording."]
     lines += [printable(f"unfinished: {path}") for path in unfinished]

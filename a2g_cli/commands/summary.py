@@ -52,7 +52,7 @@ def summarise_all(workspace: Workspace, paths: Sequence[Path]) -> list[dict[str,
     return summaries
 
 
-def summarise_session(workspace: Workspace, session: Session) -> list[dict[str, Any]]:
+def summarise_session(session: Session) -> list[dict[str, Any]]:
     """Return the summaries of a session's recordings from its index: only what is new is opened."""
     paths = session.recordings()
     console = stderr_console()
@@ -60,7 +60,12 @@ def summarise_session(workspace: Workspace, session: Session) -> list[dict[str, 
         task = progress.add_task("reading", total=len(paths))
         said = index.facts_of(session.folder, paths, lambda: progress.advance(task))
     return [
-        {**_file(workspace, path), **({"problem": told} if isinstance(told, str) else {**told, "problem": None})}
+        {
+            "name": f"{session.name}/{path.name.removesuffix(schema.SUFFIX)}",
+            "path": str(path),
+            "bytes": path.stat().st_size,
+            **({"problem": told} if isinstance(told, str) else {**told, "problem": None}),
+        }
         for path, told in zip(paths, said, strict=True)
     ]
 

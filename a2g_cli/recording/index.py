@@ -105,26 +105,28 @@ def _read(folder: Path) -> dict[str, Any]:
     return {name: entry for name, entry in entries.items() if _sound(entry)}
 
 
+_KINDS = {
+    "created_at": str,
+    "steps": int,
+    "seconds": float | int | None,
+    "rate": float | int | None,
+    "cameras": dict,
+    "goal": dict,
+    "outcome": dict,
+    "provenance": dict,
+}
+
+
 def _sound(entry: Any) -> bool:
     """Whether an entry is one that ``facts_of`` may have written, so that nobody trips over it."""
     if not isinstance(entry, dict) or entry.keys() != {"version", "facts"} or not isinstance(entry["facts"], dict):
         return False
-    kinds = {
-        "created_at": str,
-        "steps": int,
-        "seconds": float | int | None,
-        "rate": float | int | None,
-        "cameras": dict,
-        "goal": dict,
-        "outcome": dict,
-        "provenance": dict,
-    }
     value = entry["facts"]
-    if value.keys() != kinds.keys() or not all(isinstance(value[name], kind) for name, kind in kinds.items()):
+    if value.keys() != _KINDS.keys() or not all(isinstance(value[name], kind) for name, kind in _KINDS.items()):
         return False
     try:
-        schema.outcome_from_json(json.dumps(value["outcome"]))
-        schema.provenance_from_json(json.dumps(value["provenance"]))
+        schema.outcome_from(value["outcome"])
+        schema.provenance_from(value["provenance"])
         sides = [side for height, width in value["cameras"].values() for side in (height, width)]
         texts = [value["goal"][name] for name in ("name", "source", "fingerprint")]
     except (KeyError, TypeError, ValueError, OverflowError):

@@ -155,7 +155,11 @@ def provenance_to_json(provenance: Provenance) -> str:
 
 def provenance_from_json(text: str) -> Provenance:
     """Return the provenance in ``text``. Raises KeyError, TypeError or ValueError for what is none."""
-    value = from_json(text)
+    return provenance_from(from_json(text))
+
+
+def provenance_from(value: Mapping[str, Any]) -> Provenance:
+    """Return the provenance in a JSON object. Raises KeyError, TypeError or ValueError for what is none."""
     settings = value["settings"]
     if not isinstance(settings, dict):
         raise TypeError("settings that are not an object")
@@ -184,7 +188,11 @@ def outcome_to_json(outcome: Outcome) -> str:
 
 def outcome_from_json(text: str) -> Outcome:
     """Return the outcome in ``text``. Raises KeyError, TypeError or ValueError for what is none."""
-    value = from_json(text)
+    return outcome_from(from_json(text))
+
+
+def outcome_from(value: Mapping[str, Any]) -> Outcome:
+    """Return the outcome in a JSON object. Raises KeyError, TypeError or ValueError for what is none."""
     success, judge, steps = value["success"], value["judge"], value["steps_to_go"]
     if not (success is None or isinstance(success, bool)) or judge not in get_args(Judge):
         raise ValueError(f"success {success!r} judged by {judge!r}")
