@@ -20,7 +20,7 @@ from a2g_cli.recording.reader import fingerprint, read_episode
 from a2g_cli.recording.sessions import INDEX, Session
 from a2g_cli.recording.verify import verify
 
-POINTS = int(os.environ.get("A2G_CRASH_POINTS", "150"))
+POINTS = int(os.environ.get("A2G_CRASH_POINTS", "100"))
 
 
 def killed(root: Path, how: str, count: int) -> list[Path]:

@@ -24,7 +24,7 @@ from a2g_cli.recording.reader import fingerprint, read_episode
 from a2g_cli.recording.sessions import INDEX, Session, new_session
 from a2g_cli.workspace import Workspace
 
-RANDOM = max(1, int(os.environ.get("A2G_CRASH_POINTS", "150")) // 40)
+RANDOM = max(1, int(os.environ.get("A2G_CRASH_POINTS", "100")) // 40)
 KINDS = ("kept", "lost", "names", "zeros", "bytes")
 STEPS = 5
 SALVAGED = Outcome(None, "none", "salvaged")

@@ -143,7 +143,7 @@ def test_a_killed_run_and_a_killed_adapt_leave_a_workspace_that_goes_on(workspac
     words = ("run", "cup", "--episodes", 500, "--steps", 40, "--adapter", "random", "--session", "killed")
     run = begin(workspace, *words)
     folder = workspace / "recordings" / "sessions" / "killed"
-    until = time.monotonic() + 120
+    until = time.monotonic() + 600
     while len(list(folder.glob("*.hdf5"))) < 3 and time.monotonic() < until:
         time.sleep(0.01)
     adapt = begin(
