@@ -111,7 +111,11 @@ def verify_recordings(
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Read recordings to the last byte and say what is wrong with them. Exit code 1 when anything is."""
+    """Read recordings to the last byte and say what is wrong with them. Exit code 1 when anything is.
+
+    Schema, lengths, checksums, order of time, control rate, age of frames, pictures that stand still, duplicates, session
+    files.
+    """
 
     def work() -> "Report":
         from a2g_cli.commands.recordings import verify_recordings
@@ -131,7 +135,7 @@ def repair_recordings(
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Make recordings of episodes that were cut off: every whole step is saved, the .partial file is kept."""
+    """Make recordings of episodes that were cut off, and session files that list what is there. No original is touched."""
 
     def work() -> "Report":
         from a2g_cli.commands.recordings_care import repair_recordings
@@ -146,6 +150,7 @@ def remove_recordings(
     names: Annotated[
         list[str], typer.Argument(metavar="RECORDING...", help="SESSION (all of it) or SESSION/episode-0000.")
     ],
+    force: Annotated[bool, typer.Option("--force", help="Remove what an adapter learned from, too.")] = False,
     yes: options.Yes = False,
     dry_run: options.DryRun = False,
     workspace: options.Workspace = None,
@@ -156,7 +161,7 @@ def remove_recordings(
     def work() -> "Report":
         from a2g_cli.commands.recordings_care import remove_recordings
 
-        return remove_recordings(place(workspace), names, yes, dry_run)
+        return remove_recordings(place(workspace), names, yes, force, dry_run)
 
     finish(as_json, work)
 

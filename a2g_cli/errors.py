@@ -5,6 +5,7 @@ Every class carries the exit code of the command that it ends (see ``a2g --help`
 
 import difflib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -63,6 +64,18 @@ class GoalError(UsageError):
 
 class RecordingError(A2GError):
     """A recording that is missing, truncated, or not a recording at all."""
+
+
+class BusyError(A2GError):
+    """Something of the workspace is in the hands of another program."""
+
+    def __init__(self, path: Path, owner: str) -> None:
+        self._asked = (path, owner)
+        super().__init__(f"{path} is held by {owner}: wait until it has ended, or end it.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Cross to another process as what was asked: exceptions are otherwise rebuilt from their message alone."""
+        return type(self), self._asked
 
 
 class HardwareError(A2GError):

@@ -1,5 +1,7 @@
 """What is slow to make and never changed: made once for the whole run."""
 
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,3 +42,13 @@ def robots() -> Iterator[list[SimRobot]]:
 @pytest.fixture(scope="module")
 def trials(robots: list[SimRobot]) -> list[Trial]:
     return [robots[0].trial("practice", 1, i) for i in range(5)]
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where the system has one: crash tests write thousands of files, and sync them."""
+    if not os.access("/dev/shm", os.W_OK):  # noqa: S108 - a place of its own is made in it
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        yield Path(folder)

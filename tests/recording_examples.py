@@ -1,14 +1,6 @@
-"""Small robots and episodes to record, the same every time; as a script, a writer to be killed.
+"""Small robots and episodes to record, the same every time."""
 
-``python recording_examples.py FOLDER COUNT SEED`` forks COUNT writers, one after the other, each into its own folder,
-and kills each (SIGKILL) at a random moment. A writer notes in ``log`` what it knows to be written.
-"""
-
-import os
-import random
-import signal
-import sys
-import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +20,7 @@ SPEC = RobotSpec(
     proprioception_units=("rad", "rad"),
     cameras={"wrist": (12, 16), "front": (24, 32)},
 )
+TINY = replace(SPEC, cameras={"front": (6, 8)})
 PROVENANCE = Provenance("sim:place", "random", shift="camera-bump:1.0", seed=7, settings={"horizon": 40})
 DONE = Outcome(True, "truth", "success", 1.5)
 
@@ -88,31 +81,3 @@ def same(left: Episode, right: Episode) -> bool:
         == (right.goal.name, right.goal.source, right.goal.truth)
         and left.goal.fingerprint == right.goal.fingerprint
     )
-
-
-def _write_for_ever(folder: Path) -> None:
-    log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for seed in range(10_000):
-        writer = start(folder / f"episode-{seed:04d}.hdf5", seed)
-        for _ in range(30):
-            extend(writer, 1, seed)
-            os.write(log, f"{seed} {writer.committed}\n".encode())
-        writer.finish(DONE)
-        os.write(log, f"{seed} done\n".encode())
-
-
-def _kill_writers(folder: Path, count: int, seed: int) -> None:
-    moments = random.Random(seed)  # noqa: S311 - not for secrets
-    for number in range(count):
-        own = folder / str(number)
-        own.mkdir()
-        child = os.fork()
-        if child == 0:
-            _write_for_ever(own)
-        time.sleep(moments.uniform(0.001, 0.15))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-
-
-if __name__ == "__main__":
-    _kill_writers(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

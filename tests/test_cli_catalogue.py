@@ -12,6 +12,7 @@ from cli_examples import STEPS, a2g, ask, cut_off, record, refused, shelve
 from a2g_cli.commands import asking
 from a2g_cli.episode import Goal
 from a2g_cli.goals import save_goal
+from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import Session
 from a2g_cli.workspace import Workspace
 
@@ -164,7 +165,8 @@ class TestRecordings:
     def test_verify_of_what_is_sound(self, tmp_path: Path) -> None:
         path = record(tmp_path)
         verified = ask(tmp_path, "recordings", "verify", path)
-        assert verified["recordings"] == [{"name": "monday/episode-0000", "path": str(path), "problems": []}]
+        sound = {"name": "monday/episode-0000", "path": str(path), "problems": [], "notes": []}
+        assert verified["recordings"] == [sound]
 
     def test_repair_saves_every_whole_step_once(self, tmp_path: Path) -> None:
         partial = cut_off(tmp_path, steps=3)
@@ -211,6 +213,70 @@ class TestRecordings:
         record(tmp_path, "tuesday/episode-0000")
         ask(tmp_path, "recordings", "rm", "tuesday", "--yes")
         assert not (tmp_path / "recordings" / "sessions" / "tuesday").exists()
+
+    def test_rm_of_what_an_adapter_learned_from_needs_force(self, tmp_path: Path) -> None:
+        path = record(tmp_path)
+        other = record(tmp_path, "monday/episode-0001")
+        shelve(tmp_path, "taught", recordings=["monday/episode-0000.hdf5 0123456789abcdef"])
+        for words in (("monday",), (path,)):
+            assert "taught learned from 1 of these" in refused(tmp_path, "recordings", "rm", *words, "--yes")
+        ask(tmp_path, "recordings", "rm", other, "--yes")
+        ask(tmp_path, "recordings", "rm", "monday", "--yes", "--force")
+        assert not path.exists()
+
+    def test_rm_waits_for_an_adapter_in_the_making(self, tmp_path: Path) -> None:
+        path = record(tmp_path)
+        with Shelf(Workspace(tmp_path)).making("new"):
+            assert "the making of new" in refused(tmp_path, "recordings", "rm", "monday", "--yes")
+        ask(tmp_path, "recordings", "rm", "monday", "--yes")
+        assert not path.exists()
+
+    def test_a_session_that_is_a_link_is_removed_where_it_is(self, tmp_path: Path) -> None:
+        path = record(tmp_path / "elsewhere")
+        partial = cut_off(tmp_path / "elsewhere")
+        sessions = tmp_path / "recordings" / "sessions"
+        sessions.mkdir(parents=True)
+        (sessions / "linked").symlink_to(path.parent)
+        assert ask(tmp_path, "recordings", "list")["sessions"][0]["recordings"] == 1
+        assert "is a link" in refused(tmp_path, "recordings", "rm", "linked", "--yes")
+        assert "is a link" in refused(tmp_path, "recordings", "repair", "linked")
+        assert ask(tmp_path, "recordings", "repair")["repaired"] == []
+        assert sorted(path.parent.glob("*.hdf5*")) == [path, partial]
+
+    def test_verify_finds_the_same_episode_twice_and_a_stale_session_file(self, tmp_path: Path) -> None:
+        first = record(tmp_path)
+        Session(first.parent).link()
+        assert ask(tmp_path, "recordings", "verify")["sessions"] == []
+        record(tmp_path, "tuesday/episode-0004")
+        record(tmp_path, "monday/episode-0001")
+        found = ask(tmp_path, "recordings", "verify", code=1)
+        assert found["damaged"] == 0
+        assert found["duplicates"] == [
+            ["monday/episode-0000", "monday/episode-0001"],
+            ["monday/episode-0000", "tuesday/episode-0004"],
+        ]
+        assert [session["name"] for session in found["sessions"]] == ["monday"]
+
+    def test_repair_makes_session_files_again_and_clears_up(self, tmp_path: Path) -> None:
+        path = record(tmp_path)
+        index = path.with_name("session.hdf5")
+        left = path.with_name("episode-0001.hdf5.0a1b2c3d.building")
+        left.write_bytes(b"half")
+        before = path.read_bytes(), path.stat().st_mtime_ns
+        assert ask(tmp_path, "recordings", "repair", "--dry-run")["linked"] == [str(index)]
+        assert not index.exists()
+        for damage in (None, b"", b"\x89HDF"):
+            if damage is not None:
+                index.write_bytes(damage)
+            assert ask(tmp_path, "recordings", "repair")["linked"] == [str(index)]
+            with h5py.File(index) as file:
+                assert file["data/demo_0/actions"].shape == (STEPS, 4)
+        assert ask(tmp_path, "recordings", "repair", "monday")["linked"] == []
+        assert not left.exists()
+        assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+        path.with_name("episode-0009.hdf5").write_bytes(b"damaged")
+        (failed,) = ask(tmp_path, "recordings", "repair", code=1)["failed"]
+        assert "episode-0009.hdf5 is not an HDF5 file" in failed["problem"]
 
     def test_what_is_being_written_is_not_removed(self, tmp_path: Path) -> None:
         import fcntl
@@ -265,5 +331,5 @@ class TestAdapters:
 
     def test_a_disk_that_refuses_is_one_line(self, tmp_path: Path) -> None:
         shelve(tmp_path, "a1")
-        (tmp_path / "adapters" / "active.json.tmp").mkdir()
-        assert "active.json.tmp" in refused(tmp_path, "adapters", "promote", "a1", code=1)
+        (tmp_path / "adapters" / ".active.lock").mkdir()
+        assert ".active.lock cannot be written" in refused(tmp_path, "adapters", "promote", "a1", code=1)

@@ -27,6 +27,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Iterator[
     folder = tmp_path_factory.mktemp("workspace")
     ask(folder, "capture-goal", "cup", "--seed", 3)
     document = ask(folder, "run", "cup", "--episodes", 2, "--steps", 9, "--base", base, "--session", "first", code=5)
+    assert all(one["waited_for_disk"] >= 0 for one in document["recordings"])
     # Without skill, its steps-to-go head may take any frame for the goal and stop early.
     assert all(1 <= one["steps"] <= 9 for one in document["recordings"])
     assert document["successes"] == 0

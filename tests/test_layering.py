@@ -82,7 +82,7 @@ def offences(sources: list[str], allowed: tuple[str, ...]) -> list[str]:
     ]
 
 
-WORDS = ("errors", "episode", "clock", "workspace", "photos", "safety_limits")
+WORDS = ("errors", "episode", "clock", "workspace", "photos", "safety_limits", "durable", "lock")
 """What everybody speaks."""
 DEVICES = ("robots", "cameras", "simulator", "drivers")
 DATA = ("robots.robot", "cameras.view", "recording")
@@ -97,6 +97,8 @@ LAYERS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("errors",): (),
     ("clock",): (),
     ("safety_limits",): (),
+    ("durable",): (),
+    ("lock",): ("errors", "durable"),
     ("workspace",): ("errors",),
     ("episode",): ("errors",),
     ("photos",): ("episode",),

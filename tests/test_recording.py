@@ -14,7 +14,7 @@ from a2g_cli.episode import Episode, Goal, Observation, Outcome, Provenance
 from a2g_cli.errors import RecordingError
 from a2g_cli.recording.reader import Recording, fingerprint, read_episode
 from a2g_cli.recording.storage import check_disk
-from a2g_cli.recording.verify import verify
+from a2g_cli.recording.verify import Verdict, verify, verify_all
 from a2g_cli.recording.writer import FLUSH_STEPS, RecordingWriter, write_episode
 
 floats = st.floats(width=32, allow_nan=True, allow_infinity=True)
@@ -262,6 +262,57 @@ def test_verify_names_what_is_wrong(tmp_path: Path, spoil, message: str) -> None
     spoil(made)
     problems = verify(write_episode(tmp_path / "a.hdf5", SPEC, made))
     assert any(message in problem for problem in problems), problems
+
+
+def test_verify_knows_the_rate_and_the_rhythm(tmp_path: Path) -> None:
+    def timed(name: str, moments: list[float]) -> Verdict:
+        made = episode(len(moments) - 1)
+        made.observations = [
+            replace(one, time=moment, captured_at=dict.fromkeys(one.captured_at, moment - 0.01))
+            for one, moment in zip(made.observations, moments, strict=True)
+        ]
+        (verdict,) = verify_all([write_episode(tmp_path / name, SPEC, made)])
+        return verdict
+
+    slow = timed("slow.hdf5", [0.2 * step for step in range(9)])
+    assert slow.problems == ("times: the usual step takes 0.2 s, which is 5 Hz; the spec says 10 Hz",)
+    halting = timed("halting.hdf5", [0.1 * step + (0.35 if step > 4 else 0.0) for step in range(9)])
+    assert halting.problems == ()
+    assert halting.notes == ("times: 1 of 8 steps took longer than 1.5 control periods, the longest 4.5",)
+    sound = timed("sound.hdf5", [0.1 * step for step in range(9)])
+    assert (sound.problems, sound.notes) == ((), ())
+
+
+def test_verify_knows_a_frozen_camera_and_the_same_episode_twice(tmp_path: Path) -> None:
+    made = episode(30)
+    frozen = replace(
+        made,
+        observations=[
+            replace(one, images={**one.images, "front": made.observations[min(step, 9)].images["front"]})
+            for step, one in enumerate(made.observations)
+        ],
+    )
+    paths = [
+        write_episode(tmp_path / f"{name}.hdf5", SPEC, one) for name, one in [("a", made), ("b", made), ("c", frozen)]
+    ]
+    one, two, three = verify_all(paths)
+    assert one.content == two.content != three.content
+    assert (one.notes, three.problems) == ((), ())
+    assert three.notes == ("frames/front: the picture stood still for 21 frames while the robot moved",)
+
+
+def test_verify_goes_on_after_a_recording_that_kills_its_helper(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [write_episode(tmp_path / name, SPEC, episode(2, seed)) for seed, name in enumerate(["a.hdf5", "b.hdf5"])]
+    fake = tmp_path / "python"
+    fake.write_text("#!/bin/sh\nread line\ncase $line in *a.hdf5*) kill -SEGV $$;; *) echo '[]';; esac\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(fake))
+    assert [verdict.problems for verdict in verify_all(paths)] == [
+        ("obs, next_obs: HDF5 cannot read them (its process ended with -11)",),
+        (),
+    ]
 
 
 def test_verify_reads_what_robomimic_reads(tmp_path: Path) -> None:

@@ -36,22 +36,23 @@ def adapt_recordings(
     """
     paths = find_recordings(workspace, names or ["latest"])
     shelf = Shelf(workspace)
-    name = name or shelf.fresh_name()
-    folder = shelf.new_folder(name)
-    parent = shelf.active() if parent is None else parent
+    before = shelf.active()
+    parent = before if parent is None else parent
     if parent in FLOORS:
         raise UsageError(f"{parent!r} is a floor, it cannot be adapted from: name an adapter, or none.")
     onward = None if parent == "none" else shelf.get(parent)
     place = base or checkpoint.SHIPPED
     hashed = checkpoint.fingerprint(place)
-    document = {"adapter": name, "parent": parent, "base": hashed, "recordings": len(paths)}
+    document = {"parent": parent, "base": hashed, "recordings": len(paths)}
     if dry_run:
+        name = shelf.new_folder(name or shelf.fresh_name()).name
         line = f"would adapt {name} from {parent} to {len(paths)} recordings in {settings.iterations} iterations."
-        return Report({**document, "dry_run": True}, [line])
-    model = checkpoint.load(place)
+        return Report({"adapter": name, **document, "dry_run": True}, [line])
     if onward is not None:
         adapters.check_base(onward, hashed)  # refuses what does not fit before any work is done
-    with training_view(stderr_console()) as view:
+    with shelf.making(name) as folder, training_view(stderr_console()) as view:
+        name = folder.name
+        model = checkpoint.load(place)
         view.started("encoding frames", len(paths))
         practised = []
         for i, path in enumerate(paths):
@@ -69,20 +70,23 @@ def adapt_recordings(
             f"adapting {name} from {parent}: {len(kept)} of {len(paths)} recordings ({settings.keep}), {steps} steps"
         )
         done = adapt(model, hashed, onward, kept, folder, settings, view)
-    decision = decide([], [], done.losses, SLACK * checkpoint.arrived_below(place))
-    record_decision(adapters.read(folder), decision)
-    if decision.promoted and promote:
-        shelf.promote(name)
+        decision = decide([], [], done.losses, SLACK * checkpoint.arrived_below(place))
+        record_decision(adapters.read(folder), decision)
+        # What this adapter was held against is what was active when it began: a newer one was not asked.
+        active = shelf.promote(name, instead_of=before) if decision.promoted and promote else shelf.active()
     document |= {
+        "adapter": name,
         "kept": len(kept),
         "losses": {key: round(value, 5) for key, value in done.losses.items()},
         "mean_weight": round(done.mean_weight, 4),
         "seconds": round(done.seconds, 2),
-        "promoted": decision.promoted and promote,
+        "promoted": decision.promoted and promote and active == name,
         "reason": decision.reason,
         "path": str(folder),
     }
-    verdict = "active from now on" if document["promoted"] else f"not promoted, {parent} stays active"
+    verdict = "active from now on" if document["promoted"] else f"not promoted, {active} stays active"
+    if decision.promoted and promote and active != name:
+        verdict = f"not promoted: another program made {active} active meanwhile; `a2g adapters promote {name}` insists"
     lines = [
         f"{name}: {verdict} ({decision.reason}); {done.seconds:.0f} s.",
         f"next: {to_type(workspace, 'evaluate', '--adapter', parent, '--adapter', name)} · "

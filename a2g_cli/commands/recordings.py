@@ -9,7 +9,7 @@ from rich.progress import Progress
 
 from a2g_cli.commands.asking import to_type
 from a2g_cli.commands.report import Report
-from a2g_cli.commands.summary import details, name_of, summarise_all, table
+from a2g_cli.commands.summary import details, name_of, summarise_all, summarise_session, table
 from a2g_cli.display.console import draws_pictures, stderr_console
 from a2g_cli.display.lines import printable
 from a2g_cli.display.listing import listing, size
@@ -17,8 +17,8 @@ from a2g_cli.display.pictures import filmstrip
 from a2g_cli.errors import UnknownNameError
 from a2g_cli.recording import schema
 from a2g_cli.recording.reader import Recording
-from a2g_cli.recording.sessions import Session, find_recordings, list_sessions, open_session
-from a2g_cli.recording.verify import verify
+from a2g_cli.recording.sessions import INDEX, Session, find_recordings, list_sessions, open_session
+from a2g_cli.recording.verify import verify_all
 from a2g_cli.workspace import Workspace
 
 _COLUMNS = 32
@@ -42,7 +42,7 @@ def list_recordings(workspace: Workspace, session: str | None) -> Report:
     ``{"session", "recordings": [SUMMARY], "unfinished": [path]}`` with SUMMARY as in commands/summary.py.
     """
     if session is not None:
-        return _list_one(workspace, open_session(workspace, session))
+        return _list_one(open_session(workspace, session))
     sessions = [_session(found) for found in list_sessions(workspace)]
     if not sessions:
         return Report({"sessions": []}, [f"no recordings yet: {to_type(workspace, 'run', 'GOAL')} makes some."])
@@ -76,8 +76,8 @@ def _session(session: Session) -> dict[str, Any]:
     }
 
 
-def _list_one(workspace: Workspace, session: Session) -> Report:
-    summaries = summarise_all(workspace, session.recordings())
+def _list_one(session: Session) -> Report:
+    summaries = summarise_session(session)
     unfinished = waiting(session)
     lines = table(summaries) if summaries else [f"the session {session.name} has no recording."]
     lines += [printable(f"unfinished: {path}") for path in unfinished]
@@ -109,28 +109,46 @@ def show_recording(workspace: Workspace, name: str) -> Report:
 
 
 def verify_recordings(workspace: Workspace, names: Sequence[str]) -> Report:
-    """Read ``names``, or everything, to the last byte; anything damaged ends with exit code 1.
+    """Read ``names``, or everything, to the last byte; anything that is wrong ends with exit code 1.
 
-    The document: ``{"recordings": [{"name", "path", "problems": [text]}], "sound", "damaged", "unfinished": [path]}``.
+    The document: ``{"recordings": [{"name", "path", "problems": [text], "notes": [text]}], "sound", "damaged",
+    "duplicates": [[name, name]], "sessions": [{"name", "problem"}], "unfinished": [path]}``. Notes are true and worth
+    knowing, and nothing is wrong; duplicates hold the same episode; sessions are those whose ``session.hdf5`` does not list
+    what is there.
     """
     sessions = list_sessions(workspace)
     paths = (
         find_recordings(workspace, names) if names else [path for session in sessions for path in session.recordings()]
     )
-    found = []
+    found: list[dict[str, Any]] = []
+    contents: dict[str, str] = {}
+    duplicates = []
     console = stderr_console()
     with Progress(console=console, transient=True, disable=not console.is_interactive) as progress:
-        for path in progress.track(paths, description="verifying"):
-            found.append({"name": name_of(workspace, path), "path": str(path), "problems": verify(path)})
+        for verdict in progress.track(verify_all(paths), len(paths), description="verifying"):
+            name = name_of(workspace, verdict.path)
+            told = {"problems": list(verdict.problems), "notes": list(verdict.notes)}
+            found.append({"name": name, "path": str(verdict.path), **told})
+            if (first := contents.setdefault(verdict.content or name, name)) != name:
+                duplicates.append([first, name])
     damaged = [entry for entry in found if entry["problems"]]
+    asked = sessions if not names else [session for session in sessions if session.name in names]
+    stale = [session.name for session in asked if session.index.exists() and not session.linked()]
     unfinished = [] if names else [str(path) for session in sessions for path in waiting(session)]
-    lines = [printable(f"{entry['name']}: {problem}") for entry in damaged for problem in entry["problems"]]
-    lines += [printable(f"unfinished: {path}: `a2g recordings repair` makes a recording of it.") for path in unfinished]
+    lines = [f"{entry['name']}: {problem}" for entry in damaged for problem in entry["problems"]]
+    lines += [f"note: {entry['name']}: {note}" for entry in found for note in entry["notes"]]
+    lines += [
+        f"{second} is the same episode as {first}: learning would count it twice." for first, second in duplicates
+    ]
+    lines += [f"{name}/{INDEX} does not list what is there: `a2g recordings repair` makes it again." for name in stale]
+    lines += [f"unfinished: {path}: `a2g recordings repair` makes a recording of it." for path in unfinished]
     lines.append(f"{len(found) - len(damaged)} sound, {len(damaged)} damaged.")
     document = {
         "recordings": found,
         "sound": len(found) - len(damaged),
         "damaged": len(damaged),
+        "duplicates": duplicates,
+        "sessions": [{"name": name, "problem": f"{INDEX} does not list what is there"} for name in stale],
         "unfinished": unfinished,
     }
-    return Report(document, lines, int(bool(damaged)))
+    return Report(document, [printable(line) for line in lines], int(bool(damaged or duplicates or stale)))

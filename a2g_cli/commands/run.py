@@ -20,6 +20,7 @@ from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.policy import Policy
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import Session, new_session
+from a2g_cli.recording.writer import Pressure
 from a2g_cli.robots.robot import InstrumentedRobot, Robot, shift_of, views_of
 from a2g_cli.safety_limits import SafetyLimits
 from a2g_cli.session import reset as resets
@@ -185,6 +186,8 @@ class _Done:
     path: Path
     outcome: Outcome
     steps: int
+    waited: float
+    """How long the robot had to wait for the disk [s]."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -194,6 +197,7 @@ class _Done:
             "success": self.outcome.success,
             "judge": self.outcome.judge,
             "stopped_by": self.outcome.stopped_by,
+            "waited_for_disk": round(self.waited, 3),
         }
 
 
@@ -226,10 +230,8 @@ class _Run:
         path = self.session.next_path()
         self.view.episode_started(index, total, goal, limit_for(self.robot, self.settings))
         watch = _Watch(self.view)
-        kept = Timed(
-            Recorder(path, self.robot.spec, goal, self._told({"index": index})),
-            self.tempo,
-        )
+        recorder = Recorder(path, self.robot.spec, goal, self._told({"index": index}))
+        kept = Timed(recorder, self.tempo)
         seed = (self.provenance.seed or 0) * 100_003 + index
         job = Job(goal, seed, lambda robot: before.begin(robot, goal, index), lambda _: kept, path)
         try:
@@ -237,7 +239,15 @@ class _Run:
                 self.view.episode_ended(index, outcome, watch.steps, path if watch.steps else None)
         finally:  # a guard's stop is an episode too
             if kept.outcome is not None:
-                self.done.append(_Done(goal.name, path, kept.outcome, kept.steps))
+                self._ended(goal, path, kept.outcome, kept.steps, recorder.pressure)
+
+    def _ended(self, goal: Goal, path: Path, outcome: Outcome, steps: int, pressure: Pressure) -> None:
+        self.done.append(_Done(goal.name, path, outcome, steps, pressure.seconds))
+        if pressure.waits:
+            self.view.note(
+                f"the disk is slow: in {pressure.waits} of {steps} steps the robot waited for it, "
+                f"{pressure.seconds:.2f} s together, {pressure.longest:.2f} s at most"
+            )
 
     def reset_job(self, robot: Robot, goal: Goal, index: int) -> Job:
         """Return how a drive home before episode ``index`` is recorded: as a reset, nobody's try at anything."""

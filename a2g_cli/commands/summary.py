@@ -15,15 +15,17 @@ problem     null, or why the file cannot be read; then everything from created_a
 """
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.progress import Progress
+
+from a2g_cli.display.console import stderr_console
 from a2g_cli.display.listing import facts, listing, size
 from a2g_cli.errors import RecordingError
-from a2g_cli.recording import schema
-from a2g_cli.recording.reader import Recording
+from a2g_cli.recording import index, schema
+from a2g_cli.recording.sessions import Session
 from a2g_cli.workspace import Workspace
 
 
@@ -36,22 +38,7 @@ def name_of(workspace: Workspace, path: Path) -> str:
 
 def summarise(workspace: Workspace, path: Path) -> dict[str, Any]:
     """Return the summary of one recording. Raises RecordingError when it cannot be read."""
-    with Recording(path) as recording:
-        times = recording.times
-        lasted = float(times[-1] - times[0])
-        goal, provenance, outcome = recording.goal, recording.provenance, recording.outcome
-        return {
-            **_file(workspace, path),
-            "created_at": recording.created_at,
-            "steps": recording.length,
-            "seconds": round(lasted, 3) if math.isfinite(lasted) else None,
-            "rate": _finite(recording.spec.rate),
-            "cameras": {camera: list(shape) for camera, shape in recording.spec.cameras.items()},
-            "goal": {"name": goal.name, "source": goal.source, "fingerprint": goal.fingerprint},
-            "outcome": json.loads(schema.outcome_to_json(outcome)),
-            "provenance": json.loads(schema.provenance_to_json(provenance)),
-            "problem": None,
-        }
+    return {**_file(workspace, path), **index.facts(path), "problem": None}
 
 
 def summarise_all(workspace: Workspace, paths: Sequence[Path]) -> list[dict[str, Any]]:
@@ -65,12 +52,26 @@ def summarise_all(workspace: Workspace, paths: Sequence[Path]) -> list[dict[str,
     return summaries
 
 
+def summarise_session(session: Session) -> list[dict[str, Any]]:
+    """Return the summaries of a session's recordings from its index: only what is new is opened."""
+    paths = session.recordings()
+    console = stderr_console()
+    with Progress(console=console, transient=True, disable=not console.is_interactive) as progress:
+        task = progress.add_task("reading", total=len(paths))
+        said = index.facts_of(session.folder, paths, lambda: progress.advance(task))
+    return [
+        {
+            "name": f"{session.name}/{path.name.removesuffix(schema.SUFFIX)}",
+            "path": str(path),
+            "bytes": path.stat().st_size,
+            **({"problem": told} if isinstance(told, str) else {**told, "problem": None}),
+        }
+        for path, told in zip(paths, said, strict=True)
+    ]
+
+
 def _file(workspace: Workspace, path: Path) -> dict[str, Any]:
     return {"name": name_of(workspace, path), "path": str(path), "bytes": path.stat().st_size}
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def outcome_words(outcome: dict[str, Any]) -> str:

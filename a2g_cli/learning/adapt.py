@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from a2g_cli.durable import sync_folder, sync_tree
 from a2g_cli.errors import A2GError, RecordingError, UnknownNameError, UsageError
 from a2g_cli.learning.hindsight import parse_mixture
 from a2g_cli.learning.optimiser import adamw
@@ -213,7 +214,9 @@ class Adaptation:
             self.peft.save_pretrained(temporary, safe_serialization=True)
             (temporary / "README.md").unlink(missing_ok=True)  # PEFT's card is an empty form
             (temporary / LINEAGE).write_text(json.dumps(lineage, indent=2) + "\n", encoding="utf-8")
+            sync_tree(temporary)
             temporary.rename(folder)
+            sync_folder(folder.parent)
         except (OSError, SafetensorError) as error:
             raise A2GError(f"the adapter {folder} cannot be written: {error}") from error
         finally:

@@ -6,13 +6,14 @@ last frame and its goal; parent and candidate are compared on the same starts an
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from a2g_cli.durable import replace_file
+from a2g_cli.errors import A2GError
 from a2g_cli.policy.adapter import LINEAGE, Adapter
 
 
@@ -72,11 +73,13 @@ def decide(
 
 
 def record_decision(adapter: Adapter, decision: Decision) -> None:
-    """Write the gate's decision into the adapter's lineage."""
+    """Write the gate's decision into the adapter's lineage. Raises A2GError when the disk refuses."""
     lineage: dict[str, Any] = {
         **adapter.lineage,
         "promotion": {"promoted": decision.promoted, "reason": decision.reason, "measured": decision.measured},
     }
-    temporary = adapter.folder / f"{LINEAGE}.tmp"
-    temporary.write_text(json.dumps(lineage, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, adapter.folder / LINEAGE)  # noqa: PTH105 - replace, whatever is there
+    path = adapter.folder / LINEAGE
+    try:
+        replace_file(path, (json.dumps(lineage, indent=2) + "\n").encode())
+    except OSError as error:
+        raise A2GError(f"{path} cannot be written: {error.strerror or error}.") from error

@@ -1,12 +1,16 @@
 """The adapters of a workspace: which exist, which one is active, and what was active before."""
 
 import json
-import os
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from a2g_cli.errors import CheckpointError, UnknownNameError, UsageError
+from a2g_cli.durable import make_folder, replace_file
+from a2g_cli.errors import A2GError, BusyError, CheckpointError, UnknownNameError, UsageError
+from a2g_cli.lock import Owner, holder, locked
 from a2g_cli.policy import adapter as adapters
 from a2g_cli.policy.adapter import Adapter
 from a2g_cli.workspace import Workspace, checked_name
@@ -15,8 +19,14 @@ RESERVED = ("none", "random", "still")
 """Always exist in comparisons: the base alone, and the two floors."""
 
 
+_ACTIVE_LOCK = ".active.lock"
+
+
 class Shelf:
-    """``adapters/``: one folder an adapter, and ``active.json`` with the history of promotions."""
+    """``adapters/``: one folder an adapter, and ``active.json`` with the history of promotions.
+
+    Several programs may use it at once: what is active changes in one moment, and for all of them, or not at all.
+    """
 
     def __init__(self, workspace: Workspace) -> None:
         self.folder = workspace.adapters
@@ -36,11 +46,44 @@ class Shelf:
         return adapters.read(self.folder / name)
 
     def fresh_name(self) -> str:
-        """Return the next free ``adapter-NNN``."""
+        """Return the next free ``adapter-NNN``; another program may take it first: see ``making``."""
+        return f"adapter-{self._next_number():03d}"
+
+    def _next_number(self) -> int:
         # Whatever has the name, damaged or not: it is in the way.
         taken = [path.name[8:] for path in self.folder.glob("adapter-*")]
-        numbers = [int(number) for number in taken if number.isdecimal()]
-        return f"adapter-{max(numbers, default=0) + 1:03d}"
+        return max((int(number) for number in taken if number.isdecimal()), default=0) + 1
+
+    @contextmanager
+    def making(self, name: str | None = None) -> Iterator[Path]:
+        """Give where a new adapter will live, called ``name`` or by the next free number; meanwhile nobody else makes it.
+
+        Raises:
+            UsageError: the name is taken or reserved.
+            BusyError: another program is making one of that name.
+            A2GError: the disk refuses.
+        """
+        names = iter([name]) if name else (f"adapter-{number:03d}" for number in count(self._next_number()))
+        self._make_folder()
+        with ExitStack() as held:
+            for candidate in names:
+                folder = self.new_folder(candidate)
+                try:
+                    lock = self.folder / f".{candidate}.lock"
+                    held.enter_context(locked(lock, f"the making of {candidate}", patience=0.0))
+                except BusyError:
+                    if name:
+                        raise
+                    continue
+                if not folder.exists():  # else it was completed between the look and the lock
+                    break
+                held.close()
+            yield self.new_folder(candidate)
+
+    def in_the_making(self) -> list[Owner]:
+        """Return who is making an adapter here at this moment. Raises OSError."""
+        owners = (holder(path) for path in sorted(self.folder.glob(".*.lock")) if path.name != _ACTIVE_LOCK)
+        return [owner for owner in owners if owner is not None]
 
     def new_folder(self, name: str) -> Path:
         """Return where an adapter called ``name`` will live. Raises UsageError when the name is taken or reserved."""
@@ -65,24 +108,51 @@ class Shelf:
             raise CheckpointError(f"{path} is damaged ({error}): remove it to act with the base alone.") from error
         return history
 
-    def _write(self, history: list[str]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / "active.json.tmp"
-        temporary.write_text(json.dumps({"history": history}, indent=2) + "\n", encoding="utf-8")
-        os.replace(temporary, self.folder / "active.json")  # noqa: PTH105 - replace, whatever is there
+    def _make_folder(self) -> None:
+        try:
+            make_folder(self.folder)
+        except OSError as error:
+            raise A2GError(f"{self.folder} cannot be made: {error.strerror or error}.") from error
+
+    @contextmanager
+    def _changing(self) -> Iterator[list[str]]:
+        """Give the history to be changed in place; it is written when the block ends, if it is another."""
+        self._make_folder()
+        with locked(self.folder / _ACTIVE_LOCK, "a change of the active adapter"):
+            history = self._history()
+            before = list(history)
+            yield history
+            if history != before:
+                path = self.folder / "active.json"
+                try:
+                    replace_file(path, (json.dumps({"history": history}, indent=2) + "\n").encode())
+                except OSError as error:
+                    raise A2GError(f"{path} cannot be written: {error.strerror or error}.") from error
 
     def active(self) -> str:
         """Return the name of the active adapter, ``none`` for the base alone."""
         history = self._history()
         return history[-1] if history else "none"
 
-    def promote(self, name: str) -> None:
-        """Make ``name`` the active adapter. Raises UnknownNameError."""
+    def promote(self, name: str, instead_of: str | None = None) -> str:
+        """Make ``name`` the active adapter; with ``instead_of``, only where that is still the active one.
+
+        Returns:
+            What is active now: ``name``, or, where another program has promoted something else meanwhile, that.
+
+        Raises:
+            UnknownNameError: there is no such adapter.
+            BusyError: another program holds what is active.
+        """
         if name != "none":
             self.get(name)
-        history = self._history()
-        if not history or history[-1] != name:
-            self._write([*history, name])
+        with self._changing() as history:
+            active = history[-1] if history else "none"
+            if instead_of not in {None, active}:
+                return active
+            if not history or active != name:
+                history.append(name)
+        return name
 
     def remove(self, name: str, force: bool = False) -> None:
         """Remove the adapter ``name``, damaged or not, and forget that it was ever promoted.
@@ -95,23 +165,24 @@ class Shelf:
         folder = self.folder / checked_name("adapter", name)
         if name in RESERVED or not folder.is_dir() or folder.is_symlink():
             raise UnknownNameError("adapter", name, self.names())
-        history = self._history()
-        if history[-1:] == [name] and not force:
-            raise UsageError(
-                f"adapter {name!r} is the active one: promote another first, `a2g adapters rollback`, or add --force."
-            )
+        with self._changing() as history:
+            if history[-1:] == [name] and not force:
+                raise UsageError(
+                    f"adapter {name!r} is the active one: promote another first, `a2g adapters rollback`, or add --force."
+                )
+            kept = [promoted for promoted in history if promoted != name]
+            if name in history:
+                history[:] = [kept[i] for i in range(len(kept)) if i == 0 or kept[i] != kept[i - 1]]
+        # After that: a history that names what is gone would stop every command.
         try:
-            if name in history:  # first: a history that names what is gone would stop every command
-                kept = [promoted for promoted in history if promoted != name]
-                self._write([kept[i] for i in range(len(kept)) if i == 0 or kept[i] != kept[i - 1]])
             shutil.rmtree(folder)
         except OSError as error:
             raise CheckpointError(f"{folder} cannot be removed: {error.strerror or error}.") from error
 
     def roll_back(self) -> tuple[str, str]:
         """Go back to what was active before; return (left, now active). Raises UsageError when there is nothing to undo."""
-        history = self._history()
-        if not history:
-            raise UsageError("no adapter was ever promoted here: there is nothing to roll back.")
-        self._write(history[:-1])
-        return history[-1], self.active()
+        with self._changing() as history:
+            if not history:
+                raise UsageError("no adapter was ever promoted here: there is nothing to roll back.")
+            left = history.pop()
+            return left, history[-1] if history else "none"

@@ -12,6 +12,9 @@ from a2g_cli.errors import RecordingError
 from a2g_cli.recording import schema, storage
 from a2g_cli.recording.journal import JournalReader, inflate
 
+UNFINISHED = schema.SUFFIX + schema.PARTIAL_SUFFIX
+"""Ends the name of an episode that is going on, or whose writer died."""
+
 _FRAME_CODEC: dict[str, Any] = {"compression": "gzip", "compression_opts": 1}
 """Lossless, and in every HDF5 build; measured against lzf in ``benchmarks/recording.py``. Shuffling does nothing to bytes."""
 
@@ -38,7 +41,9 @@ def assemble(partial: Path, path: Path, outcome: Outcome, trusted: bool = False)
             add_judgement(file, outcome, steps)
             provenance = schema.provenance_from_json(attributes["provenance"])
             file["data"].attrs["total"] = file[schema.DEMO].attrs["num_samples"] = steps
-            file["data"].attrs["env_args"] = schema.env_args(journal.spec, provenance)
+            file["data"].attrs["env_args"] = schema.env_args(
+                provenance.robot, provenance.shift, float(journal.spec.rate)
+            )
             for name, text in attributes.items():
                 storage.write_text(file, name, text)
             file.attrs[schema.MARK] = schema.FORMAT
@@ -101,29 +106,44 @@ def add_judgement(file: Any, outcome: Outcome, steps: int, demo: str = schema.DE
 
 
 def salvage(partial: Path) -> Path:
-    """Make a recording of what a ``.partial`` holds, beside it (``NAME-salvaged.hdf5``), and return its path.
+    """Make a recording of what a ``.partial`` holds, beside it, and return its path.
 
-    The ``.partial`` is left as it is. Nobody judged the episode: its outcome is ``stopped_by="salvaged"``.
+    An episode that had ended becomes the recording that it was about to be. One that had not becomes
+    ``NAME-salvaged.hdf5``: nobody judged it, its outcome is ``stopped_by="salvaged"``. The ``.partial`` is left as it is.
 
     Raises:
         RecordingError: it is no unfinished recording, is being written, holds no complete step, or was salvaged before.
     """
     partial = Path(partial)
-    ending = schema.SUFFIX + schema.PARTIAL_SUFFIX
-    if not partial.name.endswith(ending):
-        raise RecordingError(f"{partial} is not unfinished: the name of such a recording ends in {ending}.")
+    if not partial.name.endswith(UNFINISHED):
+        raise RecordingError(f"{partial} is not unfinished: the name of such a recording ends in {UNFINISHED}.")
     if not partial.is_file():
         raise RecordingError(f"{partial} does not exist: `a2g recordings` lists what there is.")
-    stem = partial.name.removesuffix(ending)
-    complete, path = partial.with_name(stem + schema.SUFFIX), partial.with_name(f"{stem}-salvaged{schema.SUFFIX}")
-    with storage.reading(partial, "unfinished recording"):
-        if storage.being_written(partial):
-            raise RecordingError(f"{partial} is being written at this moment: there is nothing to repair.")
+    with storage.reading(partial, "unfinished recording"), storage.holding(partial) as free:
+        if not free:
+            raise RecordingError(f"{partial} is being written at this moment, or repaired: there is nothing to do.")
+        path, _, outcome = prospect(partial)
+        return assemble(partial, path, outcome)
+
+
+def prospect(partial: Path) -> tuple[Path, int, Outcome]:
+    """Return what ``salvage`` would make of ``partial``: the recording, its length [steps], and how the episode ended.
+
+    Raises:
+        RecordingError: for the reasons of ``salvage``, but for being written.
+    """
+    stem = partial.name.removesuffix(UNFINISHED)
+    complete, salvaged = partial.with_name(stem + schema.SUFFIX), partial.with_name(f"{stem}-salvaged{schema.SUFFIX}")
     if complete.exists():
         raise RecordingError(
             f"{complete} is complete: {partial.name} is what is left of writing it, and may be removed."
         )
-    if path.exists():
-        raise RecordingError(f"{path} exists: {partial.name} was salvaged before.")
-    storage.building_path(complete).unlink(missing_ok=True)  # half of what the dead writer was about to complete
-    return assemble(partial, path, Outcome(None, "none", "salvaged"))
+    if salvaged.exists():
+        raise RecordingError(f"{salvaged} exists: {partial.name} was salvaged before.")
+    with storage.reading(partial, "unfinished recording"), JournalReader(partial) as journal:
+        steps = journal.observations - 1
+        if steps < 1:
+            raise ValueError("it holds no complete step")
+        if journal.outcome is None:
+            return salvaged, steps, Outcome(None, "none", "salvaged")
+        return complete, steps, journal.outcome

@@ -4,21 +4,25 @@ HDF5 is no place for this: a process that dies while HDF5 writes leaves a file t
 up takes the process down with it, which an arm in motion must not suffer. A log that is only ever appended to has neither
 fault: what was written before stays whole, and a torn last record is told by its checksum.
 
-    file     = "a2g partial 2\n" record*
-    record   = length (uint32) crc32 (uint32) payload, little endian
-    payloads = header, one zlib'd image a goal camera in the header's order, then T + 1 steps
+    file     = "a2g partial 2\n" salt (uint32) record*
+    record   = length (uint32) checksum (uint32) payload, little endian
+    payload  = "H" header, "G" and one zlib'd image a goal camera in the header's order, "S" and a step, T + 1 times; and,
+               of an episode that ended, "E" outcome
     header   = JSON: the attributes of the recording, and the goal cameras with height and width
     step     = time (f8) captured_at (f8 a camera) proprioception (P f4) requested (A f4) sent (A f4)
                then for each camera: length (uint32) and the zlib'd frame (H W 3 bytes), and in the same way for each
-               camera that measures depth its depth (H W u2)
-               then acted_at due_at planning (f8 each), which "a2g partial 1" did not have
+               camera that measures depth its depth (H W u2); then acted_at due_at planning (f8 each)
+    outcome  = JSON: that attribute of the recording
 
-The first step is the observation before any action: its actions and their times mean nothing.
+The first step is the observation before any action: its actions and their times mean nothing. A checksum is the CRC-32 of
+length and payload, going on from the record before, the first from the salt: a disk that lost power may show old blocks, of another
+journal, or zeros where the last bytes should be, and neither passes for a record.
 """
 
 import fcntl
 import math
 import os
+import re
 import struct
 import zlib
 from collections.abc import Mapping
@@ -31,13 +35,13 @@ from typing import Any, Self
 import numpy as np
 from isal import isal_zlib
 
-from a2g_cli.episode import Depth, Image, Observation, StepTiming, Vector
+from a2g_cli.durable import sync_folder, write_all
+from a2g_cli.episode import Depth, Image, Observation, Outcome, StepTiming, Vector
 from a2g_cli.recording import schema
 from a2g_cli.robots.robot import RobotSpec
 
 MAGIC = b"a2g partial 2\n"
-_UNTIMED = b"a2g partial 1\n"
-"""What programs before this one wrote."""
+_OLDER = b"a2g partial 1\n"
 _MAGIC_START = b"a2g partial "
 
 _RECORD = struct.Struct("<II")
@@ -46,6 +50,7 @@ _TIMING = struct.Struct("<ddd")
 
 NO_TIMING = StepTiming(math.nan)
 """Of a step whose times nobody took."""
+_HEADER, _GOAL, _STEP, _END = b"H", b"G", b"S", b"E"
 
 
 @dataclass(frozen=True)
@@ -85,17 +90,25 @@ def inflate(data: bytes, shape: tuple[int, ...], dtype: str = "u1") -> Any:
     return np.frombuffer(pixels, dtype).reshape(shape)
 
 
+def _checksum(length: int, payload: bytes, before: int) -> int:
+    return zlib.crc32(payload, zlib.crc32(_LENGTH.pack(length), before))
+
+
 class JournalWriter:
     """Appends records to ``path``, a new file that no other process writes while this one lives. Raises OSError."""
 
     def __init__(self, path: Path) -> None:
         # Exclusive: of two writers with the same idea, one gets the name.
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        self._error: OSError | None = None
+        self.error: OSError | None = None
+        """The first thing that went wrong; nothing is written after it, as what follows a torn record cannot be read."""
         with suppress(OSError):  # some network disks have no locks
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._unnamed: Path | None = path.parent
+        salt = os.urandom(_LENGTH.size)
+        (self._before,) = _LENGTH.unpack(salt)
         try:
-            self._write(MAGIC)
+            self._write(MAGIC + salt)
         except OSError:
             self.close()
             path.unlink()
@@ -103,17 +116,30 @@ class JournalWriter:
 
     def append(self, payload: bytes) -> None:
         """Add one record; when this returns, the death of the process no longer loses it."""
-        self._write(_RECORD.pack(len(payload), zlib.crc32(payload)) + payload)
+        self._before = _checksum(len(payload), payload, self._before)
+        self._write(_RECORD.pack(len(payload), self._before) + payload)
+
+    def sync(self) -> None:
+        """Bring what was appended before to the disk; when this returns, a power cut no longer loses it."""
+        if self.error is not None:
+            raise self.error
+        try:
+            os.fsync(self._descriptor)
+            if self._unnamed is not None:
+                sync_folder(self._unnamed)
+                self._unnamed = None
+        except OSError as error:
+            # The system may have dropped what it could not write, and would not say so again.
+            self.error = error
+            raise
 
     def _write(self, data: bytes) -> None:
-        if self._error is not None:
-            raise self._error  # what came after a torn record could not be read
-        rest = memoryview(data)
+        if self.error is not None:
+            raise self.error
         try:
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+            write_all(self._descriptor, data)
         except OSError as error:
-            self._error = error
+            self.error = error
             raise
 
     def close(self) -> None:
@@ -127,7 +153,10 @@ def pack_header(attributes: Mapping[str, str], goal: Mapping[str, Image]) -> lis
     """Return the payloads that stand before the steps."""
     cameras = [{"name": name, "height": image.shape[0], "width": image.shape[1]} for name, image in goal.items()]
     header = {"attributes": dict(attributes), "goal_cameras": cameras}
-    return [schema.to_json("header", header).encode(), *(deflate(image) for image in goal.values())]
+    return [
+        _HEADER + schema.to_json("header", header).encode(),
+        *(_GOAL + deflate(image) for image in goal.values()),
+    ]
 
 
 def pack_step(
@@ -135,6 +164,7 @@ def pack_step(
 ) -> bytes:
     """Return the payload of one step."""
     parts = [
+        _STEP,
         np.asarray([observation.time, *(observation.captured_at[camera] for camera in spec.cameras)], "<f8").tobytes(),
         *(np.asarray(vector, "<f4").tobytes() for vector in (observation.proprioception, requested, sent)),
     ]
@@ -147,6 +177,11 @@ def pack_step(
     return b"".join([*parts, _TIMING.pack(timing.acted_at, timing.due_at, timing.planning)])
 
 
+def pack_end(outcome: Outcome) -> bytes:
+    """Return the payload that stands behind the last step of an episode that ended."""
+    return _END + schema.outcome_to_json(outcome).encode()
+
+
 class JournalReader:
     """Reads the whole records of a journal, of which nothing is believed before it is checked.
 
@@ -155,34 +190,47 @@ class JournalReader:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")
+        self.outcome: Outcome | None = None
+        """How the episode ended; None where its writer died before it did."""
         try:
-            self._offsets = self._scan()
-            if not self._offsets:
+            self._records = self._scan()
+            if not self._records:
                 raise ValueError("it ends before its header")
             self._read_header()
+            if self._records[-1][0] == _END:
+                self.outcome = schema.outcome_from_json(self._payload(-1).decode())
+                self._records.pop()
         except BaseException:
             self._file.close()
             raise
 
-    def _scan(self) -> list[tuple[int, int]]:
-        """Return where every payload begins and how long it is, up to the first record that is not whole."""
+    def _scan(self) -> list[tuple[bytes, int, int]]:
+        """Return the kind of every record, where it begins and how long it is, up to the first that is not whole."""
         magic = self._file.read(len(MAGIC))
-        self._timed = magic == MAGIC
-        if magic not in {MAGIC, _UNTIMED}:
+        if magic != MAGIC:
+            if magic == _OLDER:
+                raise ValueError("an older a2g wrote it, and can repair it")
             newer = magic.startswith(_MAGIC_START)
             raise ValueError("a newer a2g is needed to read it" if newer else "it is not an unfinished recording")
+        (before,) = _LENGTH.unpack(self._file.read(_LENGTH.size).ljust(_LENGTH.size, b"\0"))
         size = os.fstat(self._file.fileno()).st_size
-        offsets = []
+        records: list[tuple[bytes, int, int]] = []
         while len(head := self._file.read(_RECORD.size)) == _RECORD.size:
             length, checksum = _RECORD.unpack(head)
             begin = self._file.tell()
-            if length > size - begin or zlib.crc32(self._file.read(length)) != checksum:
+            if not 1 <= length <= size - begin:
                 break
-            offsets.append((begin, length))
-        return offsets
+            payload = self._file.read(length)
+            before = _checksum(length, payload, before)
+            if before != checksum:
+                break
+            records.append((payload[:1], begin + 1, length - 1))
+            if len(records) > schema.MAX_STEPS + schema.MAX_NAMES:
+                raise ValueError(f"it has more than {len(records) - 1} records")
+        return records
 
     def _payload(self, index: int) -> bytes:
-        begin, length = self._offsets[index]
+        _, begin, length = self._records[index]
         self._file.seek(begin)
         return self._file.read(length)
 
@@ -192,6 +240,10 @@ class JournalReader:
         self.spec = schema.spec_from_json(self.attributes["spec"])
         self._goal_cameras: list[dict[str, Any]] = header["goal_cameras"]
         schema.check_keys("camera", [*self.spec.cameras, *(camera["name"] for camera in self._goal_cameras)])
+        goals = len(self._goal_cameras)
+        kinds = b"".join(kind for kind, _, _ in self._records)
+        if goals > schema.MAX_NAMES or not re.fullmatch(rb"H(G{0,%d}|G{%d}S*E?)" % (goals, goals), kinds):
+            raise ValueError("its records are out of order")
 
     def goal_images(self) -> dict[str, Image]:
         """Return camera -> (H, W, 3) of the goal."""
@@ -206,7 +258,7 @@ class JournalReader:
     @property
     def observations(self) -> int:
         """T + 1: how many steps are whole."""
-        return max(0, len(self._offsets) - 1 - len(self._goal_cameras))
+        return max(0, len(self._records) - 1 - len(self._goal_cameras))
 
     def step(self, index: int) -> Step:
         """Return step ``index`` of T + 1."""
@@ -223,10 +275,10 @@ class JournalReader:
             (length,) = _LENGTH.unpack_from(payload.ljust(end + _LENGTH.size, b"\0"), end)
             frames.append(payload[end + _LENGTH.size : end + _LENGTH.size + length])
             end += _LENGTH.size + length
-        described = end + _TIMING.size * self._timed
+        described = end + _TIMING.size
         if described != len(payload):
             raise ValueError(f"step {index} has {len(payload)} bytes, {described} are described")
-        timing = StepTiming(*_TIMING.unpack_from(payload, end)) if self._timed else NO_TIMING
+        timing = StepTiming(*_TIMING.unpack_from(payload, end))
         proprioception, requested, sent = np.split(numbers, [joints, joints + width])
         return Step(requested, sent, proprioception, float(clock[0]), tuple(clock[1:].tolist()), tuple(frames), timing)
 

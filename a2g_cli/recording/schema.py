@@ -174,7 +174,11 @@ def provenance_to_json(provenance: Provenance) -> str:
 
 def provenance_from_json(text: str) -> Provenance:
     """Return the provenance in ``text``. Raises KeyError, TypeError or ValueError for what is none."""
-    value = from_json(text)
+    return provenance_from(from_json(text))
+
+
+def provenance_from(value: Mapping[str, Any]) -> Provenance:
+    """Return the provenance in a JSON object. Raises KeyError, TypeError or ValueError for what is none."""
     settings = value["settings"]
     if not isinstance(settings, dict):
         raise TypeError("settings that are not an object")
@@ -204,7 +208,11 @@ def outcome_to_json(outcome: Outcome) -> str:
 
 def outcome_from_json(text: str) -> Outcome:
     """Return the outcome in ``text``. Raises KeyError, TypeError or ValueError for what is none."""
-    value = from_json(text)
+    return outcome_from(from_json(text))
+
+
+def outcome_from(value: Mapping[str, Any]) -> Outcome:
+    """Return the outcome in a JSON object. Raises KeyError, TypeError or ValueError for what is none."""
     success, judge, steps = value["success"], value["judge"], value["steps_to_go"]
     if not (success is None or isinstance(success, bool)) or judge not in get_args(Judge):
         raise ValueError(f"success {success!r} judged by {judge!r}")
@@ -218,10 +226,9 @@ def outcome_from_json(text: str) -> Outcome:
     )
 
 
-def env_args(spec: RobotSpec, provenance: Provenance) -> str:
+def env_args(robot: str, shift: str, rate: float | None) -> str:
     """Return robomimic's description of the environment. Its type is none of robomimic's: it cannot build our robots."""
-    settings = {"shift": provenance.shift, "rate_hz": float(spec.rate)}
-    return to_json("environment", {"env_name": provenance.robot, "type": None, "env_kwargs": settings})
+    return to_json("environment", {"env_name": robot, "type": None, "env_kwargs": {"shift": shift, "rate_hz": rate}})
 
 
 def check_keys(what: str, names: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """A session is a folder of recordings. Names are resolved here, and a session is linked into one file for robomimic."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +10,9 @@ from pathlib import Path
 
 import h5py
 
+from a2g_cli.durable import make_folder, sync_folder
 from a2g_cli.errors import RecordingError, UnknownNameError, UsageError
-from a2g_cli.recording import schema, storage
-from a2g_cli.recording.reader import Recording
+from a2g_cli.recording import index, schema, storage
 from a2g_cli.workspace import Workspace, checked_name
 
 INDEX = "session.hdf5"
@@ -20,6 +21,7 @@ INDEX = "session.hdf5"
 LATEST = "latest"
 """Stands for the newest session, or, after a session's name and a slash, for its newest recording."""
 
+_DIGITS = re.compile(r"([0-9]+)")
 _NUMBERED = re.compile(r"episode-(\d+)")
 
 
@@ -33,6 +35,11 @@ class Session:
     def name(self) -> str:
         """The folder's name."""
         return self.folder.name
+
+    @property
+    def index(self) -> Path:
+        """Where ``link`` puts its links."""
+        return self.folder / INDEX
 
     def next_path(self) -> Path:
         """Return the path of the next recording, ``episode-0000.hdf5`` upwards; unfinished ones keep their number.
@@ -49,12 +56,26 @@ class Session:
 
     def recordings(self) -> list[Path]:
         """Return the complete recordings, oldest number first."""
-        paths = (path for path in self.folder.glob(f"*{schema.SUFFIX}") if path.name != INDEX and path.is_file())
-        return sorted(paths, key=lambda path: [int(part) if part.isdigit() else part for part in _split(path.stem)])
+        if not self.folder.is_dir():
+            return []
+        with os.scandir(self.folder) as entries:  # a session may hold ten thousand: no look at each
+            names = [
+                one.name for one in entries if one.name.endswith(schema.SUFFIX) and one.name != INDEX and one.is_file()
+            ]
+        return [self.folder / name for name in sorted(names, key=_by_number)]
 
     def unfinished(self) -> list[Path]:
         """Return the ``.partial`` files: being written, or left behind."""
         return sorted(self.folder.glob(f"*{schema.SUFFIX}{schema.PARTIAL_SUFFIX}"))
+
+    def clear(self) -> list[Path]:
+        """Remove what dead programs left of files that they were building, and return it. Raises RecordingError."""
+        left = []
+        with storage.writing(self.folder):
+            for path in storage.leftovers(self.folder):
+                path.unlink(missing_ok=True)
+                left.append(path)
+        return left
 
     def link(self) -> Path:
         """Write ``session.hdf5``, links to every recording, so that robomimic reads the session as one data set.
@@ -67,27 +88,40 @@ class Session:
         paths = self.recordings()
         if not paths:
             raise RecordingError(f"the session {self.name} has no recording to link.")
-        index = self.folder / INDEX
-        total, successes, environment = 0, [], ""
-        with storage.creating(index, overwrite=True) as file:
+        told = []
+        for said in index.facts_of(self.folder, paths):
+            if isinstance(said, str):
+                raise RecordingError(said)
+            told.append(said)
+        with storage.creating(self.index, overwrite=True) as file:
             data = file.create_group("data")
             for number, path in enumerate(paths):
-                with Recording(path) as recording:
-                    total += recording.length
-                    environment = schema.env_args(recording.spec, recording.provenance)
-                    if recording.outcome.success:
-                        successes.append(f"demo_{number}")
                 # By name alone: the folder may be moved.
                 data[f"demo_{number}"] = h5py.ExternalLink(path.name, schema.DEMO)
-            data.attrs["total"] = total
-            data.attrs["env_args"] = environment
+            data.attrs["total"] = sum(said["steps"] for said in told)
+            provenance = told[-1]["provenance"]
+            data.attrs["env_args"] = schema.env_args(provenance["robot"], provenance["shift"], told[-1]["rate"])
+            successes = [f"demo_{number}" for number, said in enumerate(told) if said["outcome"]["success"]]
             file.create_dataset("mask/success", data=successes, shape=(len(successes),), dtype="S32")
-        return index
+        return self.index
+
+    def linked(self) -> bool:
+        """Whether ``session.hdf5`` lists the recordings that are there, each by its link."""
+        try:
+            with storage.open_untrusted(self.index) as file:
+                links = [file["data"].get(f"demo_{number}", getlink=True) for number in range(len(file["data"]))]
+                return [(link.filename, link.path) for link in links] == [
+                    (path.name, schema.DEMO) for path in self.recordings()
+                ]
+        except (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError):
+            return False
 
 
-def _split(stem: str) -> list[str]:
+def _by_number(name: str) -> list[int | str]:
     # Digits always stand at odd places, so that numbers are compared with numbers.
-    return re.split(r"(\d+)", stem)
+    return [
+        int(part) if place % 2 else part for place, part in enumerate(_DIGITS.split(name.removesuffix(schema.SUFFIX)))
+    ]
 
 
 def new_session(workspace: Workspace, name: str | None = None) -> Session:
@@ -103,12 +137,13 @@ def new_session(workspace: Workspace, name: str | None = None) -> Session:
         moment = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
         candidates = (moment if number == 1 else f"{moment}-{number}" for number in count(1))
     with storage.writing(workspace.sessions):
-        workspace.sessions.mkdir(parents=True, exist_ok=True)
+        make_folder(workspace.sessions)
         for candidate in candidates:
             try:
                 (workspace.sessions / candidate).mkdir()
             except FileExistsError:
                 continue
+            sync_folder(workspace.sessions)
             return Session(workspace.sessions / candidate)
     raise UsageError(f"the session {name!r} exists: choose another name, or leave it to the time of day.")
 

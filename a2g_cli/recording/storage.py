@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from a2g_cli.durable import make_folder, sync_folder
 from a2g_cli.errors import RecordingError
 
 LIBVER = ("v110", "v110")
@@ -43,7 +45,13 @@ _REASONS = {
     errno.EISDIR: "it is a folder",
     errno.ENOTDIR: "a file stands where a folder must be",
     errno.EAGAIN: "another program is writing it",
+    **dict.fromkeys(
+        (errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE), "the disk does not answer: is it still plugged in?"
+    ),
 }
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+BUILDING = ".building"
+"""Ends the name of an HDF5 file that is not whole yet."""
 
 
 def reason(error: Exception) -> str:
@@ -101,24 +109,23 @@ def check_disk(path: Path, needed_bytes: int = _FLOOR) -> None:
         )
 
 
-def building_path(path: Path) -> Path:
-    """Return where ``path`` stands until it is whole."""
-    return path.with_name(path.name + ".building")
-
-
 @contextmanager
 def creating(path: Path, overwrite: bool = False) -> Iterator[Any]:
     """Give an HDF5 file to fill; when the block ends, it is on the disk, whole, under the name ``path``.
 
+    Until then it stands beside it under a name of its own, so that two programs never write into one file.
+
     Raises:
         RecordingError: ``path`` exists and ``overwrite`` is false, or the disk refuses. Nothing is left behind then.
     """
-    building = building_path(path)
+    building = path.with_name(f"{path.name}.{secrets.token_hex(4)}{BUILDING}")
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        raw = building.open("w+b", buffering=0)
+        make_folder(path.parent)
+        descriptor = os.open(building, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
-        with raw:
+        with open(descriptor, "w+b", buffering=0) as raw:  # noqa: PTH123 - a descriptor
+            with suppress(OSError):  # some network disks have no locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # see `leftovers`
             sink = _Sink(raw)
             try:
                 with h5py.File(sink, "w", libver=LIBVER) as file:
@@ -129,15 +136,40 @@ def creating(path: Path, overwrite: bool = False) -> Iterator[Any]:
             with writing(path):
                 if sink.error is not None:
                     raise sink.error
-                os.fsync(raw.fileno())
-        with writing(path):
-            if path.exists() and not overwrite:
-                raise RecordingError(f"{path} exists: a recording is never overwritten.")
-            building.replace(path)
-            _sync_folder(path.parent)
+                os.fsync(descriptor)
+                _publish(building, path, overwrite)
     finally:
         with suppress(OSError):
             building.unlink(missing_ok=True)
+
+
+def _publish(building: Path, path: Path, overwrite: bool) -> None:
+    """Give the whole file ``building`` the name ``path``, durably. Raises OSError, RecordingError."""
+    if overwrite:
+        os.replace(building, path)  # noqa: PTH105 - replace, whatever is there
+    else:
+        try:
+            os.link(building, path)
+        except FileExistsError as error:
+            raise RecordingError(f"{path} exists: a recording is never overwritten.") from error
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            # FAT and exFAT, as on USB sticks. The exclusive name of the .partial keeps other writers of `path` away.
+            if path.exists():
+                raise RecordingError(f"{path} exists: a recording is never overwritten.") from error
+            os.rename(building, path)  # noqa: PTH104
+    sync_folder(path.parent)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Return the ``.building`` files in ``folder`` whose writers died: halves of what can be built again. Raises OSError."""
+    found = []
+    for path in sorted(folder.glob(f"*{BUILDING}")):
+        with suppress(FileNotFoundError):  # completed at this very moment
+            if not being_written(path):
+                found.append(path)
+    return found
 
 
 class _Sink(io.RawIOBase):
@@ -192,26 +224,27 @@ class _Sink(io.RawIOBase):
         return size
 
 
-def being_written(path: Path) -> bool:
-    """Whether a living process holds the lock of a writer on ``path``. Raises OSError."""
+@contextmanager
+def holding(path: Path) -> Iterator[bool]:
+    """Hold the lock that a writer of ``path`` holds; give whether nobody else has it. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # some network disks have no locks
-        return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except BlockingIOError:
+            free = False
+        except OSError:  # some network disks have no locks
+            free = True
+        yield free
     finally:
         os.close(descriptor)
-    return False
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def being_written(path: Path) -> bool:
+    """Whether a living process holds the lock of a writer on ``path``. Raises OSError."""
+    with holding(path) as free:
+        return not free
 
 
 def write_array(node: Any, name: str, array: NDArray[Any]) -> None:

@@ -1,11 +1,16 @@
-"""Reads a recording to its last byte and says what is wrong with it."""
+"""Reads recordings to their last byte and says what is wrong with them."""
 
+import hashlib
 import json
+import selectors
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,39 +27,87 @@ Numbers = NDArray[np.float32] | NDArray[np.float64]
 _BLOCK = 64
 _TOLERANCE = 1e-3
 """Clocks of cameras are compared with the robot's: what they may disagree by [s]."""
+_RATE_TOLERANCE = 0.1
+"""What the usual step may differ from the control period, as a share of it."""
+_LATE = 1.5
+"""A step that took longer than this is worth a note [control periods]."""
+_STILL = 1.0
+"""A picture that stands still for longer while the robot moves is worth a note [s]."""
+_PATIENCE = 120.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found in one recording."""
+
+    path: Path
+    problems: tuple[str, ...]
+    """None when it is sound."""
+    notes: tuple[str, ...] = ()
+    """What is true and worth knowing; nothing is wrong."""
+    content: str = ""
+    """SHA-256 over what happened: equal for two recordings of the same episode; empty where it cannot be read."""
 
 
 def verify(path: Path, max_age: float = MAX_AGE) -> list[str]:
-    """Return the problems of the recording ``path`` in words, none when it is sound. Frames may be ``max_age`` [s] old.
+    """Return the problems of the recording ``path`` in words, none when it is sound. Frames may be ``max_age`` [s] old."""
+    return list(next(verify_all([path], max_age)).problems)
+
+
+def verify_all(paths: Iterable[Path], max_age: float = MAX_AGE) -> Iterator[Verdict]:
+    """Yield the verdict on each of ``paths`` in turn. Frames may be ``max_age`` [s] old.
 
     Opening a recording checks its schema and its lengths; this reads every number and every frame besides.
     """
-    try:
-        with Recording(path) as recording:
-            return list(_problems(recording, max_age))
-    except RecordingError as error:
-        return [str(error)]
+    with _Views() as views:
+        for path in paths:
+            try:
+                with Recording(path) as recording:
+                    yield _verdict(recording, max_age, views)
+            except RecordingError as error:
+                yield Verdict(path, (str(error),))
 
 
-def _problems(recording: Recording, max_age: float) -> Iterator[str]:
-    yield from _numbers(recording)
-    yield from _order(recording, max_age)
-    yield from _goal(recording)
+def _verdict(recording: Recording, max_age: float, views: "_Views") -> Verdict:
+    problems = [*_numbers(recording), *_order(recording, max_age), *_goal(recording)]
     with storage.reading(recording.path), storage.open_untrusted(recording.path) as file:
-        yield from _robomimic(recording, file)
-    yield from _views(recording.path)
+        problems += _robomimic(recording, file)
+    problems += views.problems(recording.path)
+    notes = list(_rhythm(recording))
+    content = hashlib.sha256()
+    for array in (recording.times, recording.actions, recording.requested, recording.proprioception):
+        content.update(np.ascontiguousarray(array).data)
     for camera in recording.cameras:
         try:
-            for start in range(0, recording.length + 1, _BLOCK):
-                recording.frames(camera, start, start + _BLOCK)
+            still = _frames(recording, camera, content)
         except RecordingError as error:
-            yield f"a frame of {camera} from {start} on cannot be unpacked: {error}"
+            problems.append(f"a frame of {camera} cannot be unpacked: {error}")
+            continue
+        if still > max(2, _STILL * recording.spec.rate) and np.ptp(recording.proprioception, axis=0).any():
+            notes.append(f"frames/{camera}: the picture stood still for {still} frames while the robot moved")
     for camera in recording.spec.depth:
         try:
             for start in range(0, recording.length + 1, _BLOCK):
-                recording.depth(camera, start, start + _BLOCK)
+                content.update(recording.depth(camera, start, start + _BLOCK).data)
         except RecordingError as error:
-            yield f"a depth of {camera} from {start} on cannot be unpacked: {error}"
+            problems.append(f"a depth of {camera} cannot be unpacked: {error}")
+    return Verdict(recording.path, tuple(problems), tuple(notes), content.hexdigest())
+
+
+def _frames(recording: Recording, camera: str, content: Any) -> int:
+    """Read every frame into ``content``; return the longest run of frames that are equal to the one before."""
+    longest = run = 0
+    last = None
+    for start in range(0, recording.length + 1, _BLOCK):
+        frames = recording.frames(camera, start, start + _BLOCK)
+        content.update(frames.data)
+        before = frames[:1] if last is None else last[None]
+        equal = (np.concatenate([before, frames[:-1]]) == frames).all(axis=(1, 2, 3))
+        for index, same in enumerate(equal, start):
+            run = run + 1 if same and index else 0
+            longest = max(longest, run)
+        last = frames[-1]
+    return longest
 
 
 def _numbers(recording: Recording) -> Iterator[str]:
@@ -79,10 +132,14 @@ def _numbers(recording: Recording) -> Iterator[str]:
 
 
 def _order(recording: Recording, max_age: float) -> Iterator[str]:
-    """Time grows, and every observation has a new frame that is not too old."""
-    times = recording.times
+    """Time grows at the control rate, and every observation has a new frame that is not too old."""
+    times, rate = recording.times, recording.spec.rate
     if count := int((np.diff(times) <= 0).sum()):
         yield f"times: {count} of {recording.length} steps do not move on"
+    elif np.isfinite(times).all() and np.isfinite(rate) and rate > 0:
+        usual = float(np.median(np.diff(times)))
+        if abs(usual * rate - 1) > _RATE_TOLERANCE:
+            yield f"times: the usual step takes {usual:.4g} s, which is {1 / usual:.4g} Hz; the spec says {rate:g} Hz"
     for camera in recording.cameras:
         captured = recording.captured_at(camera)
         if count := int((~np.isfinite(captured)).sum()):
@@ -96,6 +153,16 @@ def _order(recording: Recording, max_age: float) -> Iterator[str]:
             yield f"captured_at/{camera}: a frame was captured {-ages.min():.3f} s after it was used"
         if (ages > max_age).any():
             yield f"captured_at/{camera}: a frame was {ages.max():.3f} s old when it was used, {max_age:g} s is the most"
+
+
+def _rhythm(recording: Recording) -> Iterator[str]:
+    """Steps that took longer than they should: a robot that waited for a plan, a camera or a disk."""
+    periods = np.diff(recording.times) * recording.spec.rate
+    if count := int((periods > _LATE).sum()):
+        yield (
+            f"times: {count} of {recording.length} steps took longer than {_LATE:g} control periods, "
+            f"the longest {periods.max():.1f}"
+        )
 
 
 def _goal(recording: Recording) -> Iterator[str]:
@@ -124,18 +191,56 @@ def _robomimic(recording: Recording, file: Any) -> Iterator[str]:
         yield "goal: the images are not those that were recorded: the fingerprint differs"
 
 
-def _views(path: Path) -> Iterator[str]:
-    """Check ``obs`` and ``next_obs`` in a process of their own.
+class _Views:
+    """Checks ``obs`` and ``next_obs`` in a process of their own, the same for many recordings, another when it dies.
 
     HDF5 keeps what a virtual dataset points to without a checksum, and version 2.0 does not survive every value there.
     """
-    command = [sys.executable, "-m", "a2g_cli.recording.views", str(path.resolve())]
-    try:
-        child = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603 - our own
-    except subprocess.TimeoutExpired:
-        yield "obs, next_obs: HDF5 does not come to an end with them"
-        return
-    if child.returncode != 0:
-        yield f"obs, next_obs: HDF5 cannot read them (its process ended with {child.returncode})"
-    else:
-        yield from json.loads(child.stdout)
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def problems(self, path: Path) -> list[str]:
+        """Return what is wrong with the views in ``path``."""
+        if self._child is None:
+            command = [sys.executable, "-m", "a2g_cli.recording.views"]
+            self._child = subprocess.Popen(  # noqa: S603 - our own
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+            )
+        child = self._child
+        if child.stdin is None or child.stdout is None:
+            raise RuntimeError("a process without pipes")
+        with suppress(BrokenPipeError):  # it is dead: then it does not answer either
+            child.stdin.write(json.dumps(str(path.resolve())).encode() + b"\n")
+        with selectors.DefaultSelector() as answers:
+            answers.register(child.stdout, selectors.EVENT_READ)
+            answered = b""
+            while not answered.endswith(b"\n"):
+                if not answers.select(_PATIENCE):
+                    self._end()
+                    return ["obs, next_obs: HDF5 does not come to an end with them"]
+                piece = child.stdout.read(65536)
+                if not piece:
+                    code = child.wait()
+                    self._end()
+                    return [f"obs, next_obs: HDF5 cannot read them (its process ended with {code})"]
+                answered += piece
+        problems: list[str] = json.loads(answered)
+        return problems
+
+    def _end(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            child.wait()
+            for pipe in (child.stdin, child.stdout):
+                if pipe is not None:
+                    pipe.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._end()

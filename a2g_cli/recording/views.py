@@ -1,6 +1,7 @@
-"""Checks that ``obs`` and ``next_obs`` show the rows they must: ``python -m a2g_cli.recording.views FILE``.
+"""Checks that ``obs`` and ``next_obs`` show the rows they must: ``python -m a2g_cli.recording.views``.
 
-Prints a JSON list of problems. ``verify`` runs it as a process of its own, and says why.
+Reads paths from stdin, each a line of JSON, and answers each with a line: a JSON list of problems. ``verify`` runs it as a
+process of its own, and says why.
 """
 
 import json
@@ -57,4 +58,6 @@ def _view(file: Any, name: str, target: str, begin: int, steps: int) -> Iterator
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(problems(Path(sys.argv[1]))))
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(problems(Path(json.loads(line)))) + "\n")
+        sys.stdout.flush()

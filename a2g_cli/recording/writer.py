@@ -1,27 +1,52 @@
 """Writes one episode while it happens: into a journal, ``.partial``, out of which ``finish`` builds the recording.
 
-Packing and writing go on in a thread beside the control loop, which waits only when the disk cannot follow.
+Packing and writing go on in a thread beside the control loop, which waits only when the disk cannot follow: ``pressure``
+says how often it did. Another thread has the disk take what was written, about once a second, so that even a power cut
+costs no more. Nothing is dropped: what cannot be written is an error of the next call.
 """
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
 from a2g_cli import __version__
+from a2g_cli.durable import make_folder
 from a2g_cli.episode import Episode, Goal, Observation, Outcome, Provenance, StepTiming, Vector
 from a2g_cli.errors import RecordingError
 from a2g_cli.recording import schema, storage
 from a2g_cli.recording.assemble import assemble
-from a2g_cli.recording.journal import NO_TIMING, JournalWriter, pack_header, pack_step
+from a2g_cli.recording.journal import NO_TIMING, JournalWriter, pack_end, pack_header, pack_step
 from a2g_cli.robots.robot import RobotSpec
 
 FLUSH_STEPS = 16
 """Steps that may wait to be written, and so what a killed process loses at most [steps]."""
+
+SYNC_SECONDS = 1.0
+"""What was written longer ago than this, and the disk's own time to take it, a power cut does not cost [s]."""
+
+
+@dataclass
+class Pressure:
+    """How often, and how long, the control loop had to wait for a disk that could not follow."""
+
+    waits: int = 0
+    seconds: float = 0.0
+    """All of them together [s]."""
+    longest: float = 0.0
+    """[s]."""
+
+    def waited(self, seconds: float) -> None:
+        """Take note of one."""
+        self.waits += 1
+        self.seconds += seconds
+        self.longest = max(self.longest, seconds)
 
 
 class RecordingWriter:
@@ -46,9 +71,13 @@ class RecordingWriter:
         self.partial = schema.partial_path(self.path)
         self._spec = spec
         self._steps = 0
-        self._written = 0
+        self._written = self._synced = 0
+        self._sync_begun = monotonic()
+        self._told = False
         self._journal: JournalWriter | None = None
         self._pending: deque[Future[None]] = deque()
+        self._syncing: Future[None] | None = None
+        self.pressure = Pressure()
         if self.path.suffix != schema.SUFFIX:
             raise RecordingError(f"{self.path} cannot be a recording: its name must end in {schema.SUFFIX}.")
         schema.check_keys("camera", [*spec.cameras, *goal.images])
@@ -66,6 +95,7 @@ class RecordingWriter:
         nothing = np.zeros(len(spec.action_names), np.float32)
         self._journal = self._open()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recording")
+        self._sync_thread = ThreadPoolExecutor(1, thread_name_prefix="recording-sync")
         try:
             with storage.writing(self.partial):
                 for payload in [*header, pack_step(spec, nothing, nothing, first)]:
@@ -76,7 +106,7 @@ class RecordingWriter:
 
     def _open(self) -> JournalWriter:
         with storage.writing(self.partial):
-            self.partial.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.partial.parent)
             try:
                 journal = JournalWriter(self.partial)
             except FileExistsError as error:
@@ -100,6 +130,11 @@ class RecordingWriter:
         """The actions that the death of this process would not lose [steps]."""
         return self._written
 
+    @property
+    def synced(self) -> int:
+        """The actions that a power cut would not lose [steps]."""
+        return self._synced
+
     def append(self, requested: Vector, sent: Vector, observation: Observation, timing: StepTiming = NO_TIMING) -> None:
         """Add one step: the action (A,) as asked for, as sent, the observation that it led to, and when it went out.
 
@@ -114,7 +149,11 @@ class RecordingWriter:
         if self._steps == schema.MAX_STEPS:
             raise RecordingError(f"{self.path} is full: an episode has at most {schema.MAX_STEPS} steps.")
         self._check(observation)
+        begin = monotonic()
+        full = len(self._pending) >= FLUSH_STEPS and not self._pending[0].done()
         self._settle(FLUSH_STEPS - 1)
+        if full:
+            self.pressure.waited(monotonic() - begin)
         copy = Observation(
             {camera: image.copy() for camera, image in observation.images.items()},
             observation.proprioception.copy(),
@@ -131,12 +170,24 @@ class RecordingWriter:
     ) -> None:
         journal.append(pack_step(self._spec, requested, sent, observation, timing))
         self._written += 1
+        if monotonic() - self._sync_begun >= SYNC_SECONDS and (self._syncing is None or self._syncing.done()):
+            self._sync_begun = monotonic()
+            self._syncing = self._sync_thread.submit(self._sync, journal)
+
+    def _sync(self, journal: JournalWriter) -> None:
+        written = self._written
+        journal.sync()  # an error stays with the journal, and is what the next step ends with
+        self._synced = written
 
     def _settle(self, most: int) -> None:
         """Return when at most ``most`` steps wait, raising what went wrong with the others."""
         while self._pending and (len(self._pending) > most or self._pending[0].done()):
-            with storage.writing(self.partial):
-                self._pending[0].result()
+            try:
+                with storage.writing(self.partial):
+                    self._pending[0].result()
+            except RecordingError:
+                self._told = True
+                raise
             self._pending.popleft()
 
     def flush(self) -> None:
@@ -179,7 +230,11 @@ class RecordingWriter:
         if self._steps == 0:
             raise RecordingError(f"{self.path} has no action: there is nothing to record.")
         try:
+            self._told = True  # whatever goes wrong from here on is what this call raises
             self.flush()
+            with storage.writing(self.partial):
+                # First: should the disk be too full to build the recording, `salvage` still knows how the episode ended.
+                self._journal.append(pack_end(outcome))
             assemble(self.partial, self.path, outcome, trusted=True)
         finally:
             self._close()
@@ -188,8 +243,25 @@ class RecordingWriter:
         return self.path
 
     def abandon(self) -> None:
-        """Write what waits, close, and leave the ``.partial`` for ``salvage``; harmless when called twice."""
-        self._close()
+        """Write what waits, durably, and leave the ``.partial`` for ``salvage``; harmless when called twice.
+
+        Raises:
+            RecordingError: some of it could not be written, and nobody was told yet.
+        """
+        journal = self._journal
+        if journal is None:
+            return
+        try:
+            with storage.writing(self.partial):
+                for step in self._pending:
+                    step.result()
+                self._sync_thread.submit(self._sync, journal).result()
+        except RecordingError:
+            if not self._told:
+                self._told = True
+                raise
+        finally:
+            self._close()
 
     def discard(self) -> None:
         """Close, and remove the ``.partial``: for an episode that ended before it began."""
@@ -200,7 +272,8 @@ class RecordingWriter:
     def _close(self) -> None:
         journal, self._journal = self._journal, None
         if journal is not None:
-            self._thread.shutdown(wait=True)
+            for thread in (self._thread, self._sync_thread):
+                thread.shutdown(wait=True)
             self._pending.clear()
             journal.close()
 
@@ -210,7 +283,12 @@ class RecordingWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.abandon()
+        try:
+            self.abandon()
+        except RecordingError as lost:
+            if error is None:
+                raise
+            error.add_note(str(lost))  # it must not hide why the episode broke off
 
 
 def write_episode(path: Path, spec: RobotSpec, episode: Episode) -> Path:

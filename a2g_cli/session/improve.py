@@ -151,7 +151,7 @@ class Improvement:
             if self.interrupted():
                 return None
             after = [self._read(name) for name in working.compared]
-            decision = self._decide(working.candidate, before, after, losses)
+            decision = self._decide(working.candidate, working.acting, before, after, losses)
             # The candidate's episodes are practice as well: the next round learns from them too.
             self._buffer[number] = before + after
         ends = [one.steps_left for one in (after if decision.promoted else before)]
@@ -224,21 +224,24 @@ class Improvement:
         kept = select(buffer, self.settings.adapt.keep, SLACK * self.players.arrived_below("none"))
         if not kept:
             return {}
-        working.candidate = shelf.fresh_name()
-        self.progress.save()
-        adapt(
-            checkpoint.load(self.players.folder),
-            self._base,
-            shelf.get(working.acting) if working.acting != "none" else None,
-            kept,
-            shelf.new_folder(working.candidate),
-            replace(self.settings.adapt, seed=self.settings.seed * 1000 + number),
-            self.watcher,
-            self.interrupted,
-        )
+        with shelf.making() as folder:
+            working.candidate = folder.name
+            self.progress.save()
+            adapt(
+                checkpoint.load(self.players.folder),
+                self._base,
+                shelf.get(working.acting) if working.acting != "none" else None,
+                kept,
+                folder,
+                replace(self.settings.adapt, seed=self.settings.seed * 1000 + number),
+                self.watcher,
+                self.interrupted,
+            )
         return _losses(shelf.get(working.candidate))
 
-    def _decide(self, name: str, before: list[Practised], after: list[Practised], losses: dict[str, float]) -> Decision:
+    def _decide(
+        self, name: str, acting: str, before: list[Practised], after: list[Practised], losses: dict[str, float]
+    ) -> Decision:
         decision = decide(
             [one.steps_left for one in before],
             [one.steps_left for one in after],
@@ -248,7 +251,11 @@ class Improvement:
         record_decision(self.players.shelf.get(name), decision)
         if decision.promoted:
             self.active = name
-            self.players.shelf.promote(name)
+            active = self.players.shelf.promote(name, instead_of=acting)
+            if active != name:  # whoever promoted it meant it: practice goes on with its own, beside it
+                decision = replace(
+                    decision, reason=f"{decision.reason}; another program made {active} active, which stays"
+                )
         return decision
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from a2g_cli.episode import Goal, Observation, Outcome, Provenance, StepTiming, Vector
 from a2g_cli.recording.storage import check_disk
-from a2g_cli.recording.writer import RecordingWriter
+from a2g_cli.recording.writer import Pressure, RecordingWriter
 from a2g_cli.robots.robot import RobotSpec
 
 
@@ -15,11 +15,14 @@ class Recorder:
         self.path = path
         self._spec, self._goal, self._provenance = spec, goal, provenance
         self._writer: RecordingWriter | None = None
+        self.pressure = Pressure()
+        """How often, and how long, the robot had to wait for the disk."""
 
     def begin(self, first: Observation) -> None:
         """Open the recording. Raises RecordingError when the disk has no room."""
         check_disk(self.path)
         self._writer = RecordingWriter(self.path, self._spec, self._goal, self._provenance, first)
+        self.pressure = self._writer.pressure
 
     def append(self, requested: Vector, sent: Vector, observation: Observation, timing: StepTiming) -> None:
         """Write one step."""
