@@ -1,6 +1,7 @@
 """Two programs on one workspace: real processes, as they are typed side by side."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -113,7 +114,8 @@ def workspace(tmp_path: Path, base: Path) -> Path:
 
 def begin(workspace: Path, *words: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "a2g_cli", *map(str, words), "--json", "--workspace", str(workspace)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}  # several at once on few cores
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=alone)
 
 
 def test_run_and_two_adapts_and_a_promotion_side_by_side(workspace: Path, base: Path) -> None:
@@ -122,7 +124,7 @@ def test_run_and_two_adapts_and_a_promotion_side_by_side(workspace: Path, base: 
     running = ("run", "cup", "--episodes", 6, "--steps", 6, "--base", base, "--adapter", "none", "--session", "second")
     processes = [begin(workspace, *words) for words in (adapting, adapting, running)]
     ask(workspace, "adapters", "promote", "mine")  # while all of them start
-    said = [process.communicate(timeout=300) for process in processes]
+    said = [process.communicate(timeout=900) for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 5], [errors for _, errors in said]
     one, other, run = (json.loads(out) for out, _ in said)
     assert {one["adapter"], other["adapter"]} == {"adapter-001", "adapter-002"}
