@@ -93,4 +93,6 @@ def test_depth_is_never_a_mean_of_two_surfaces() -> None:
     assert small.tolist() == [[1000, 3000], [1000, 3000]]
     assert Framing(crop=(2, 1, 2, 2)).apply_depth(depth).tolist() == [[3000, 3000], [3000, 3000]]
     assert Framing(size=(8, 8)).apply_depth(depth).shape == (8, 8)
+    upright = np.arange(16, dtype=np.uint16).reshape(4, 4)
+    assert Framing(size=(2, 2)).apply_depth(upright).tolist() == [[5, 7], [13, 15]]
     assert set(np.unique(Framing(size=(3, 3)).apply_depth(depth))) <= {1000, 3000}
