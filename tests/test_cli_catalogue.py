@@ -140,7 +140,8 @@ class TestRecordings:
         record(tmp_path)
         (shown,) = ask(tmp_path, "recordings", "show", "monday/episode-0000")["recordings"]
         assert (shown["steps"], shown["seconds"], shown["rate"], shown["problem"]) == (STEPS, 0.5, 10.0, None)
-        assert shown["outcome"] == {"success": False, "judge": "truth", "stopped_by": "steps", "steps_to_go": 31.5}
+        judged = {"success": False, "judge": "truth", "steps_to_go": 31.5, "distance": None}
+        assert shown["outcome"] == {**judged, "stopped_by": "steps"}
         assert shown["provenance"]["adapter_name"] == "adapter-001"
         assert "31.5 at the end" in a2g(tmp_path, "recordings", "show", "latest").stdout
 
