@@ -71,7 +71,8 @@ def write(paths: Sequence[Path], target: Path, lossless: bool = True) -> list[st
                 demo.attrs["num_samples"] = recording.length
                 hdf5.write_words(demo, words(recording))
                 total += recording.length
-                environment = schema.env_args(recording.spec, recording.provenance)
+                told = recording.provenance
+                environment = schema.env_args(told.robot, told.shift, recording.spec.rate)
                 if recording.outcome.success:
                     successes.append(f"demo_{number}")
         file["data"].attrs["total"] = total

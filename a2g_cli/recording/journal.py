@@ -15,8 +15,8 @@ fault: what was written before stays whole, and a torn last record is told by it
     outcome  = JSON: that attribute of the recording
 
 The first step is the observation before any action: its actions and their times mean nothing. A checksum is the CRC-32 of
-length and payload, going on from the record before, the first from the salt: a disk that lost power may show old blocks, of another
-journal, or zeros where the last bytes should be, and neither passes for a record.
+length and payload, going on from the record before, the first from the salt: a disk that lost power may show old blocks, of
+another journal, or zeros where the last bytes should be, and neither passes for a record.
 """
 
 import fcntl
