@@ -155,10 +155,15 @@ def _places(value: Any, where: str) -> Any:
             yield from _places(value[key], f"{where}/{key}")
 
 
+_SALT = 4
+"""Bytes between a journal's first line and its records, which the chain of checksums begins with."""
+
+
 def _records(path: Path, rng: random.Random) -> str:
     """Spoil a record of a journal and set its checksum right again: what somebody would do who means it."""
     data = path.read_bytes()
-    at, records = data.index(b"\n") + 1, []
+    begin = data.index(b"\n") + 1 + _SALT
+    at, records = begin, []
     head = struct.Struct("<II")
     while at + head.size <= len(data):
         length, _ = head.unpack_from(data, at)
@@ -168,7 +173,7 @@ def _records(path: Path, rng: random.Random) -> str:
     record = records[index]
     kind = rng.choice(("json", "flip", "cut", "grow", "number", "swap", "drop"))
     if kind == "json":
-        header = json.loads(records[0].decode())
+        header = json.loads(records[0][1:].decode())  # the first byte is the record's kind
         attributes = header["attributes"]
         name = rng.choice(list(attributes))
         try:
@@ -177,7 +182,7 @@ def _records(path: Path, rng: random.Random) -> str:
             attributes[name] = json.dumps(inner)
         except ValueError:
             spoil_json(header, rng)
-        records[0] = bytearray(json.dumps(header).encode())
+        records[0] = bytearray(b"H" + json.dumps(header).encode())
     elif kind == "flip" and record:
         record[rng.randrange(len(record))] ^= 1 << rng.randrange(8)
     elif kind == "cut":
@@ -188,11 +193,14 @@ def _records(path: Path, rng: random.Random) -> str:
         place = rng.randrange(len(record) - 4)
         record[place : place + 4] = (rng.choice(NUMBERS) % 2**32).to_bytes(4, "little")
     elif kind == "swap":
-        records[index] = bytearray(zlib.compress(bytes(50_000_000), 9))  # a bomb where a frame may stand
+        records[index] = record[:1] + zlib.compress(bytes(50_000_000), 9)  # a bomb where a frame may stand
     else:
         del records[index]
-    packed = b"".join(head.pack(len(one), zlib.crc32(one)) + one for one in records)
-    path.write_bytes(data[: data.index(b"\n") + 1] + packed)
+    packed, (before,) = b"", struct.unpack_from("<I", data, begin - _SALT)
+    for one in records:
+        before = zlib.crc32(one, zlib.crc32(struct.pack("<I", len(one)), before))
+        packed += head.pack(len(one), before) + one
+    path.write_bytes(data[:begin] + packed)
     return f"record {index} {kind}"
 
 

@@ -4,6 +4,7 @@ import errno
 import shutil
 import subprocess
 import sys
+from concurrent.futures import wait
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -112,6 +113,7 @@ def test_an_error_on_the_way_is_not_hidden_by_the_disks(tmp_path: Path) -> None:
     def work() -> None:
         with start(tmp_path / "a.hdf5", 0, TINY) as writer, Failing(tmp_path, 0, errno.ENOSPC):
             extend(writer, 1, 0, TINY)
+            wait(writer._pending)  # the disk has refused by then
             raise KeyError("the robot's own trouble")
 
     with pytest.raises(KeyError) as caught:

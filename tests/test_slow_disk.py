@@ -41,6 +41,6 @@ def test_a_disk_without_room_is_refused_before_the_robot_moves(tmp_path: Path, m
     for name in ("begin", "reset", "act"):
         monkeypatch.setattr(SimRobot, name, lambda *_, name=name: moved.append(name))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
-    assert "only 1 MB are free" in refused(tmp_path, "run", "cup", "--steps", 3, "--adapter", "random", code=1)
+    assert "only 0.001 GB are free" in refused(tmp_path, "run", "cup", "--steps", 3, "--adapter", "random", code=4)
     assert moved == ["begin"]  # the simulator sets its scene up when it connects
     assert not (tmp_path / "recordings" / "sessions").exists()

@@ -8,7 +8,6 @@ from bench_robot import GOAL, SPEC, BenchClock, BenchRobot
 from rollout_examples import Kept, Scripted
 
 from a2g_cli.episode import Outcome, Provenance, StepTiming
-from a2g_cli.recording.journal import _RECORD, _TIMING, MAGIC, JournalReader
 from a2g_cli.recording.reader import Recording
 from a2g_cli.recording.writer import RecordingWriter
 from a2g_cli.session.endings import RolloutSettings
@@ -140,27 +139,3 @@ def test_a_recording_without_times_says_so(tmp_path: Path) -> None:
         writer.finish(Outcome(None, "none", "steps"))
     with Recording(tmp_path / "a.hdf5") as recording:
         assert recording.timings is None
-
-
-def test_a_journal_of_the_version_before_is_read(tmp_path: Path) -> None:
-    import zlib
-
-    path = partial(tmp_path)
-    data = path.read_bytes()
-    with JournalReader(path) as journal:
-        assert journal.step(1).timing == at(1.0, 2.0, 3.0)
-        offsets, steps = journal._offsets, journal.observations
-    old = b"a2g partial 1\n"
-    for number, (begin, length) in enumerate(offsets):
-        payload = data[begin : begin + length]
-        if number >= len(offsets) - steps:
-            payload = payload[: -_TIMING.size]
-        old += _RECORD.pack(len(payload), zlib.crc32(payload)) + payload
-    assert data.startswith(MAGIC)
-    before = tmp_path / "b.hdf5.partial"
-    before.write_bytes(old)
-    with JournalReader(before) as journal:
-        assert journal.observations == 3
-        assert math.isnan(journal.step(1).timing.acted_at)
-        with JournalReader(path) as timed:
-            assert journal.step(2).frames == timed.step(2).frames
