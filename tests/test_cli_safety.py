@@ -64,6 +64,7 @@ def test_without_room_nothing_is_made(place: Path) -> None:
         (("--reset", "hom"), "did you mean home"),
         (("--hold", "k"), "no terminal"),
         (("--fault", "frezze"), "did you mean freeze"),
+        (("--judge", "person", "--safety", "frame_age=1", "--hold", "k"), "choose one"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_there_is_a_session(

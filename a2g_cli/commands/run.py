@@ -1,7 +1,7 @@
 """``a2g run``: roll the policy out towards goals; every episode is recorded."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,30 +10,26 @@ from a2g_cli import goals as goal_store
 from a2g_cli.commands.asking import asks_for_a_key, somebody_is_there, to_type
 from a2g_cli.commands.deployment import Deployment
 from a2g_cli.commands.report import Report
+from a2g_cli.commands.run_episodes import RunUnderWay
 from a2g_cli.commands.safety import asking, holding
 from a2g_cli.display.console import draws_pictures, stderr_console
-from a2g_cli.display.rollout_view import RolloutView, rollout_view
-from a2g_cli.episode import Goal, Image, Observation, Outcome, Provenance
+from a2g_cli.display.rollout_view import rollout_view
+from a2g_cli.episode import Provenance
 from a2g_cli.errors import A2GError, GoalNotReached, UsageError
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import ActingSettings
-from a2g_cli.policy.policy import Policy
 from a2g_cli.policy.shelf import Shelf
-from a2g_cli.recording.sessions import Session, new_session
-from a2g_cli.recording.writer import Pressure
+from a2g_cli.recording.sessions import new_session
 from a2g_cli.robots.robot import InstrumentedRobot, Robot, shift_of, views_of
 from a2g_cli.safety_limits import SafetyLimits
 from a2g_cli.session import reset as resets
-from a2g_cli.session.endings import RolloutSettings, limit_for
+from a2g_cli.session.endings import RolloutSettings
 from a2g_cli.session.faults import FaultyPolicy, parse_fault, put_into_robot
 from a2g_cli.session.interrupt import Interrupt
 from a2g_cli.session.judging import check_judge, verdict_of
 from a2g_cli.session.players import FLOORS, Players
-from a2g_cli.session.recorder import Recorder
-from a2g_cli.session.rollout import Job, roll_out
 from a2g_cli.session.safety.guards import Guards, check_room
-from a2g_cli.session.sink import Timed
-from a2g_cli.session.timing import Tempo, in_words
+from a2g_cli.session.timing import in_words
 from a2g_cli.workspace import Workspace
 
 
@@ -50,6 +46,12 @@ class Care:
     """What is to go wrong on purpose, see session/faults.py."""
     judge: str = "auto"
     """Who says whether an episode reached its goal, see session/judging.py."""
+
+    def __post_init__(self) -> None:
+        """Raise UsageError where two would listen to one keyboard, or there is no such judge."""
+        check_judge(self.judge)
+        if self.judge == "person" and self.limits.hold_key is not None:
+            raise UsageError("--judge person and --hold both listen to the keyboard: choose one of them.")
 
 
 def run(
@@ -76,7 +78,6 @@ def run(
     way = resets.check_way(care.reset)
     fault = None if care.fault is None else parse_fault(care.fault)
     console = stderr_console()
-    check_judge(care.judge)
     names = names or deployment.goals
     if not names:
         raise UsageError("which goal? Name one, or say names = [...] under [goals] in a2g.toml.")
@@ -123,7 +124,7 @@ def run(
             key = asks_for_a_key(view.note, interrupt) if care.judge == "person" else None
             settings = replace(settings, verdict=verdict_of(care.judge, policy, settings.arrived_below, key))
             view.note(f"{robot.spec.name} · adapter {name} · session {session.name}")
-            rolled = _Run(robot, policy, settings, session, provenance, view, interrupt)
+            rolled = RunUnderWay(robot, policy, settings, session, provenance, view, interrupt)
             ask = asking(care.patience, view.note, interrupt)
             before = _reset(way, rolled, seed, wait_for_key if care.limits.hold_key is not None else None, ask)
             begun = time.monotonic()
@@ -141,7 +142,7 @@ def run(
 
 def _reset(
     way: str,
-    rolled: "_Run",
+    rolled: "RunUnderWay",
     seed: int,
     wait_for_key: Callable[[Callable[[], bool]], bool] | None,
     ask: Callable[[str], bool],
@@ -163,110 +164,7 @@ def _seen_by(robot: Robot) -> dict[str, Any]:
     return {"views": views} if views else {}
 
 
-class _Watch:
-    """Passes a rollout's events on to the view and counts."""
-
-    def __init__(self, view: RolloutView) -> None:
-        self._view = view
-        self.steps = 0
-
-    def planned(
-        self, observation: Observation, imagined: Mapping[str, Sequence[Image]], steps_to_go: float, seconds: float
-    ) -> None:
-        self._view.planned(observation, imagined, steps_to_go, seconds)
-
-    def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
-        self.steps = step
-        self._view.stepped(step, observation, steps_to_go)
-
-
-@dataclass(frozen=True)
-class _Done:
-    goal: str
-    path: Path
-    outcome: Outcome
-    steps: int
-    waited: float
-    """How long the robot had to wait for the disk [s]."""
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "path": str(self.path),
-            "goal": self.goal,
-            "steps": self.steps,
-            "success": self.outcome.success,
-            "judge": self.outcome.judge,
-            "stopped_by": self.outcome.stopped_by,
-            "waited_for_disk": round(self.waited, 3),
-        }
-
-
-class _Run:
-    """A run under way: what was recorded, and in what time."""
-
-    def __init__(
-        self,
-        robot: Robot,
-        policy: Policy,
-        settings: RolloutSettings,
-        session: Session,
-        provenance: Provenance,
-        view: RolloutView,
-        interrupt: Interrupt,
-    ) -> None:
-        self.robot, self.policy, self.settings, self.session = robot, policy, settings, session
-        self.provenance, self.view, self.interrupt = provenance, view, interrupt
-        self.tempo = Tempo(robot.spec.rate)
-        self.done: list[_Done] = []
-
-    def each(self, wanted: Sequence[Goal], before: resets.Reset, wait: Callable[[Callable[[], bool]], bool]) -> None:
-        """Roll one episode out for each goal in turn."""
-        for i, goal in enumerate(wanted):
-            if self.interrupt() or not wait(self.interrupt) or not before.between(self.robot, goal, i):
-                break
-            self._one(i, len(wanted), goal, before)
-
-    def _one(self, index: int, total: int, goal: Goal, before: resets.Reset) -> None:
-        path = self.session.next_path()
-        self.view.episode_started(index, total, goal, limit_for(self.robot, self.settings))
-        watch = _Watch(self.view)
-        recorder = Recorder(path, self.robot.spec, goal, self._told({"index": index}))
-        kept = Timed(recorder, self.tempo)
-        seed = (self.provenance.seed or 0) * 100_003 + index
-        job = Job(goal, seed, lambda robot: before.begin(robot, goal, index), lambda _: kept, path)
-        try:
-            for _, outcome in roll_out([self.robot], [job], self.policy, self.settings, watch, self.interrupt):
-                self.view.episode_ended(index, outcome, watch.steps, path if watch.steps else None)
-        finally:  # a guard's stop is an episode too
-            if kept.outcome is not None:
-                self._ended(goal, path, kept.outcome, kept.steps, recorder.pressure)
-
-    def _ended(self, goal: Goal, path: Path, outcome: Outcome, steps: int, pressure: Pressure) -> None:
-        self.done.append(_Done(goal.name, path, outcome, steps, pressure.seconds))
-        if pressure.waits:
-            self.view.note(
-                f"the disk is slow: in {pressure.waits} of {steps} steps the robot waited for it, "
-                f"{pressure.seconds:.2f} s together, {pressure.longest:.2f} s at most"
-            )
-
-    def reset_job(self, robot: Robot, goal: Goal, index: int) -> Job:
-        """Return how a drive home before episode ``index`` is recorded: as a reset, nobody's try at anything."""
-        folder = self.session.resets
-        path = folder.next_path()
-        provenance = replace(
-            self._told({"purpose": "reset", "before": index}),
-            policy="reset",
-            base=None,
-            adapter=None,
-            adapter_name=None,
-        )
-        return Job(goal, 0, lambda _: None, lambda _: Recorder(path, robot.spec, goal, provenance), path)
-
-    def _told(self, settings: Mapping[str, Any]) -> Provenance:
-        return replace(self.provenance, settings={**self.provenance.settings, **settings})
-
-
-def _tell(stop: A2GError, rolled: _Run, report: Callable[[], Report]) -> None:
+def _tell(stop: A2GError, rolled: RunUnderWay, report: Callable[[], Report]) -> None:
     """Let an error say what is kept all the same."""
     if rolled.done:
         rolled.session.link()
@@ -275,7 +173,7 @@ def _tell(stop: A2GError, rolled: _Run, report: Callable[[], Report]) -> None:
         stop.add_note(f"What was recorded is kept: {last.path} (stopped by {last.outcome.stopped_by}).")
 
 
-def _report(workspace: Workspace, rolled: _Run, adapter: str, seconds: float, interrupted: bool) -> Report:
+def _report(workspace: Workspace, rolled: RunUnderWay, adapter: str, seconds: float, interrupted: bool) -> Report:
     done, session = rolled.done, rolled.session
     judged = [episode for episode in done if episode.outcome.success is not None]
     successes = sum(bool(episode.outcome.success) for episode in judged)

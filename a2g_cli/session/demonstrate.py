@@ -128,6 +128,7 @@ def record_demonstrations(
     world.robot()  # a name that is wrong is wrong before anything is made
     with storage.writing(session.folder):
         session.folder.mkdir(parents=True, exist_ok=True)
+    session.clear()  # of halves that a killed run left: each demonstration is made again
     shards = [
         (first, min(SHARD, count - first))
         for first in range(0, count, SHARD)
