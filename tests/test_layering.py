@@ -89,7 +89,7 @@ DATA = ("robots.robot", "cameras.view", "recording")
 
 COMMAND_LINE = (
     *("app", "__main__", "options", "commands", "catalogue", "finish"),
-    *("improving", "pretraining", "running", "exchanging"),
+    *("capturing", "improving", "pretraining", "running", "exchanging"),
 )
 """May use everything, and nothing below uses it."""
 
