@@ -106,7 +106,9 @@ def practised(model: Act2Goal, lengths: tuple[int, ...] = (9, 14, 6, 20), seed: 
         rows = slice(int(together.first[i]), int(together.first[i]) + length + 1)
         parts = (together.latents[rows], together.proprioception[rows], together.actions[rows])
         alone = Segments(*parts, torch.tensor([0]), torch.tensor([length]))
-        made.append(Practised(Path(f"a/{i}.hdf5"), f"a/{i}.hdf5 {i:016x}", alone, 0.0))
+        limits = (-9.0,) * parts[2].shape[1], (9.0,) * parts[2].shape[1]
+        goal = parts[0][-1].float()
+        made.append(Practised(Path(f"a/{i}.hdf5"), f"a/{i}.hdf5 {i:016x}", alone, alone, goal, limits, 0.0))
     return made
 
 

@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from a2g_cli.errors import A2GError, CheckpointError, RecordingError, UsageError
-from a2g_cli.learning.adapt import Adaptation, Adapted, AdaptSettings, Placement, adapt, hindsight_weights, split
+from a2g_cli.learning.adapt import Adaptation, Adapted, AdaptSettings, Placement, adapt, split
+from a2g_cli.learning.lessons import Imitation, hindsight_weights
 from a2g_cli.learning.segments import join
 from a2g_cli.policy import adapter
 from a2g_cli.policy.act2goal import Act2Goal
@@ -115,7 +116,7 @@ def test_the_loss_falls_on_data_learned_by_heart(tmp_path: Path) -> None:
 def test_what_is_saved_acts_as_what_was_trained(tmp_path: Path) -> None:
     base = network()
     work = Adaptation(base, BASE, None, SETTINGS)
-    work.train(segments(base), [one.name for one in practised(base)], Quiet())
+    work.train(Imitation(segments(base), base, SETTINGS.patience), [one.name for one in practised(base)], Quiet())
     work.save(tmp_path / "one", {"base": BASE})
     given = plan_inputs(base, 3)
     torch.testing.assert_close(
@@ -317,7 +318,7 @@ def test_what_is_held_out_stays_so_whatever_else_is_learned_from() -> None:
 def test_the_held_out_loss_is_the_same_at_every_call_and_leaves_chance_alone() -> None:
     model = network()
     work = Adaptation(model, BASE, None, SETTINGS)
-    data = segments(model)
+    data = Imitation(segments(model), model, SETTINGS.patience)
     torch.manual_seed(8)
     state = torch.get_rng_state()
     first = work.held_out_loss(data, size=64)

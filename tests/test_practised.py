@@ -16,7 +16,10 @@ from a2g_cli.recording.reader import Recording
 def some(*steps_left: float) -> list[Practised]:
     nothing = torch.zeros(0)
     segments = Segments(nothing, nothing, nothing, nothing, nothing)
-    return [Practised(Path(f"{i}"), f"{i}", segments, left) for i, left in enumerate(steps_left)]
+    return [
+        Practised(Path(f"{i}"), f"{i}", segments, segments, torch.zeros(1), ((), ()), left)
+        for i, left in enumerate(steps_left)
+    ]
 
 
 def test_select_keeps_order_and_splits_into_arrived_and_failed() -> None:

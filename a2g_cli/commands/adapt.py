@@ -9,7 +9,7 @@ from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import training_view
 from a2g_cli.errors import RecordingError, UsageError
 from a2g_cli.learning.adapt import AdaptSettings, adapt
-from a2g_cli.learning.practised import SLACK, read, select
+from a2g_cli.learning.practised import SLACK, correct, home_law, read, select
 from a2g_cli.learning.promotion import decide, record_decision
 from a2g_cli.policy import adapter as adapters
 from a2g_cli.policy import checkpoint
@@ -59,17 +59,19 @@ def adapt_recordings(
             practised.append(read(model, path))
             view.advanced(i + 1, {})
         view.finished()
-        kept = select(practised, settings.keep, SLACK * checkpoint.arrived_below(place))
+        correction = correct(practised, checkpoint.load(place), home_law(place), settings)
+        kept = practised
+        if correction is None:
+            kept = select(practised, settings.keep, SLACK * checkpoint.arrived_below(place))
         if not kept:
             raise RecordingError(
                 f"none of the {len(paths)} recordings {settings.keep} as the steps-to-go head sees it: there is nothing to "
                 "imitate. Record more, or add --keep all."
             )
         steps = sum(one.segments.transitions for one in kept)
-        view.note(
-            f"adapting {name} from {parent}: {len(kept)} of {len(paths)} recordings ({settings.keep}), {steps} steps"
-        )
-        done = adapt(model, hashed, onward, kept, folder, settings, view)
+        how = settings.keep if correction is None else "correcting what the motors do otherwise than the base knows"
+        view.note(f"adapting {name} from {parent}: {len(kept)} of {len(paths)} recordings ({how}), {steps} steps")
+        done = adapt(model, hashed, onward, kept, folder, settings, view, correction=correction)
         decision = decide([], [], done.losses, SLACK * checkpoint.arrived_below(place))
         record_decision(adapters.read(folder), decision)
         # What this adapter was held against is what was active when it began: a newer one was not asked.

@@ -46,7 +46,7 @@ def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: in
     if first.exit_code == 130:
         return first
     console.rule(f"3 · practice: {rounds} rounds")
-    settings = ImproveSettings(rounds=rounds, episodes=40, seed=seed)
+    settings = ImproveSettings(rounds=rounds, episodes=20, seed=seed)
     brought = improve(workspace, Asked(deployment, (), None, settings, evaluation))
     if brought.exit_code:
         return brought

@@ -16,14 +16,15 @@ from typing import Any, Literal, get_args
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import nn
 
 from a2g_cli.durable import sync_folder, sync_tree
 from a2g_cli.errors import A2GError, RecordingError, UnknownNameError, UsageError
 from a2g_cli.learning.hindsight import parse_mixture
+from a2g_cli.learning.lessons import Correction, Imitation, Lesson
 from a2g_cli.learning.optimiser import adamw
 from a2g_cli.learning.practised import Keep, Practised
-from a2g_cli.learning.segments import Segments, join
+from a2g_cli.learning.segments import join
 from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.adapter import LINEAGE, Adapter, check_base, weights
@@ -49,6 +50,8 @@ class AdaptSettings:
     patience: float = 5.0
     """tau of the weight exp(min(0, predicted - taken) / tau) of each relabelled sample [steps]: a way that took longer than
     the steps-to-go head expected is imitated less. 0 weighs all alike, which is the naive rule."""
+    motion: float = 0.15
+    """Correct the motors' law where it is further than this from the base's, relative, instead of imitating; 0 never."""
     held_out: float = 0.15
     """Share of the episodes kept back to hold the result against its parent."""
     seed: int = 0
@@ -103,13 +106,6 @@ def target_modules(model: Act2Goal, placement: Placement) -> list[str]:
     ]
 
 
-def hindsight_weights(model: Act2Goal, batch: dict[str, Tensor], patience: float) -> Tensor:
-    """Return each relabelled sample's weight (B,): 1 where the goal was reached as fast as expected, less where slower."""
-    with torch.no_grad():
-        expected = model.steps_to_go.steps(batch["now"], batch["goal"])
-    return torch.exp((expected - batch["steps_to_go"]).clamp(max=0.0) / patience)
-
-
 class Adaptation:
     """One LoRA adapter in the making, on a copy of the base that only this object holds."""
 
@@ -151,18 +147,18 @@ class Adaptation:
 
     def train(
         self,
-        segments: Segments,
+        lesson: Lesson,
         recordings: Sequence[str],
         watcher: TrainingWatcher,
         interrupted: Callable[[], bool] = lambda: False,
     ) -> tuple[dict[str, float], float]:
-        """Minimise the weighted action loss on relabelled segments; return losses and the mean weight."""
+        """Minimise the weighted action loss on what the lesson draws; return losses and the mean weight."""
         settings = self.settings
         kept, held = split(recordings, settings.held_out)
-        training = segments.subset(kept)
+        training = lesson.subset(kept)
         losses: dict[str, float] = {}
         if held:
-            losses["held_out_before"] = self.held_out_loss(segments.subset(held))
+            losses["held_out_before"] = self.held_out_loss(lesson.subset(held))
         parameters = [p for p in self.peft.parameters() if p.requires_grad]
         optimiser = adamw(parameters, settings.lr, weight_decay=0.0)
         generator = torch.Generator().manual_seed(settings.seed)
@@ -170,10 +166,8 @@ class Adaptation:
         mean_weight, shown = 0.0, 0.0
         watcher.started("adapting", settings.iterations)
         for i in range(settings.iterations):
-            batch = training.batch(settings.batch, self.mixture, self.model.config.hashing, generator)
-            if settings.patience > 0:
-                batch["weight"] = hindsight_weights(self.model, batch, settings.patience)
-                mean_weight += batch["weight"].mean().item() / settings.iterations
+            batch = training.batch(settings.batch, self.mixture, generator)
+            mean_weight += (batch["weight"].mean().item() if "weight" in batch else 1.0) / settings.iterations
             loss = self.model.losses(batch, self.model.draw_chance(settings.batch, 0.0, settings.draws))["action"]
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -189,16 +183,14 @@ class Adaptation:
         watcher.finished()
         losses["last"] = shown
         if held:
-            losses["held_out_after"] = self.held_out_loss(segments.subset(held))
-        return losses, mean_weight if settings.patience > 0 else 1.0
+            losses["held_out_after"] = self.held_out_loss(lesson.subset(held))
+        return losses, mean_weight
 
     @torch.no_grad()
-    def held_out_loss(self, segments: Segments, size: int = 512) -> float:
+    def held_out_loss(self, lesson: Lesson, size: int = 512) -> float:
         """Return the weighted action loss on episodes not trained on: same samples and noise at every call."""
         generator = torch.Generator().manual_seed(self.settings.seed + 1)
-        batch = segments.batch(size, self.mixture, self.model.config.hashing, generator)
-        if self.settings.patience > 0:
-            batch["weight"] = hindsight_weights(self.model, batch, self.settings.patience)
+        batch = lesson.batch(size, self.mixture, generator)
         state = torch.get_rng_state()
         torch.manual_seed(self.settings.seed + 1)
         loss = self.model.losses(batch, self.model.draw_chance(size, 0.0, 2))["action"].item()
@@ -232,6 +224,7 @@ def adapt(
     settings: AdaptSettings,
     watcher: TrainingWatcher,
     interrupted: Callable[[], bool] = lambda: False,
+    correction: Correction | None = None,
 ) -> Adapted:
     """Fine-tune a LoRA adapter on relabelled recordings and write it to ``folder``.
 
@@ -244,6 +237,7 @@ def adapt(
         settings: how.
         watcher: shown the progress.
         interrupted: asked after every iteration.
+        correction: what to teach instead of imitating ``practised``, of whose episodes it is.
 
     Raises:
         RecordingError: nothing to learn from.
@@ -254,7 +248,10 @@ def adapt(
     names = [one.name for one in practised]
     begun = time.monotonic()
     work = Adaptation(model, base, parent, settings)
-    losses, weight = work.train(join([one.segments for one in practised]), names, watcher, interrupted)
+    lesson: Lesson = correction or Imitation(
+        join([one.segments for one in practised]), work.model, work.settings.patience
+    )
+    losses, weight = work.train(lesson, names, watcher, interrupted)
     seconds = time.monotonic() - begun
     lineage = {
         "a2g_adapter": 1,
@@ -263,6 +260,7 @@ def adapt(
         "parent_fingerprint": parent.fingerprint if parent else None,
         "recordings": names,
         "settings": asdict(work.settings),
+        "motion_law": None if correction is None else correction.here.to_json(),
         "losses": {name: round(value, 5) for name, value in losses.items()},
         "mean_weight": round(weight, 4),
         "seconds": round(seconds, 2),

@@ -3,14 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
+from torch import Tensor
 
 from a2g_cli.learning.latents import encode_frames, encode_recording, named
-from a2g_cli.learning.segments import Segments
+from a2g_cli.learning.lessons import Correction
+from a2g_cli.learning.motion import MotionLaw, columns, measure
+from a2g_cli.learning.segments import Segments, join
+from a2g_cli.policy import checkpoint
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.recording.reader import Recording
+
+if TYPE_CHECKING:
+    from a2g_cli.learning.adapt import AdaptSettings
 
 Keep = Literal["arrived", "all", "failed"]
 
@@ -28,6 +35,12 @@ class Practised:
     name: str
     """Session, file and the beginning of its hash: what a lineage says."""
     segments: Segments
+    whole: Segments
+    """All of it."""
+    goal: Tensor
+    """(V, C, h, w): latents of what was asked for."""
+    limits: tuple[tuple[float, ...], tuple[float, ...]]
+    """Of the actions: least and most, in the robot's units."""
     steps_left: float
     """Steps-to-go between the nearest frame and the goal, by the base's own, never adapted head [steps]."""
 
@@ -37,13 +50,15 @@ def read(model: Act2Goal, path: Path) -> Practised:
     """Return a recording as practice. Raises RecordingError."""
     segments = encode_recording(model, path)
     with Recording(path) as recording:
+        limits = recording.spec.action_low, recording.spec.action_high
         views = [recording.goal.images[camera] for camera in model.config.cameras]
     goal = torch.stack([encode_frames(model, view[None])[0] for view in views]).float()
     frames = segments.latents.float()
     left = model.steps_to_go.steps(frames, goal.expand_as(frames))
     # From frame 1 on: a segment needs an action.
     nearest = 1 + int(left[1:].argmin())
-    return Practised(path, named(path), replace(segments, length=torch.tensor([nearest])), float(left[nearest]))
+    cut = replace(segments, length=torch.tensor([nearest]))
+    return Practised(path, named(path), cut, segments, goal, limits, float(left[nearest]))
 
 
 def select(practised: Sequence[Practised], keep: Keep, arrived_below: float) -> list[Practised]:
@@ -57,3 +72,33 @@ def select(practised: Sequence[Practised], keep: Keep, arrived_below: float) -> 
     if keep == "all":
         return list(practised)
     return [one for one in practised if (one.steps_left < arrived_below) == (keep == "arrived")]
+
+
+def home_law(folder: Path) -> MotionLaw | None:
+    """Return the motion law of a base's demonstrations; None where its checkpoint does not say. Raises CheckpointError."""
+    return MotionLaw.from_json(checkpoint.read_config(folder)[1].get("motion_law"))
+
+
+def correct(
+    practised: Sequence[Practised], base: Act2Goal, home: MotionLaw | None, settings: "AdaptSettings"
+) -> Correction | None:
+    """Return the lesson that makes up for what the motors do otherwise than at home; None where they do the same.
+
+    Args:
+        practised: any episodes, successful or not.
+        base: without any adapter.
+        home: the law of the base's demonstrations, where its checkpoint says.
+        settings: ``motion`` is how far apart laws are that are others; who asks for another ``keep`` asks for imitation.
+    """
+    if home is None or not practised or settings.motion <= 0 or settings.keep != "arrived":
+        return None
+    segments = join([one.whole for one in practised])
+    config = base.config
+    here = measure(segments, config.action_names, config.proprioception_names)
+    if here is None or here.names != home.names:
+        return None
+    acting, _ = columns(here.names, config.action_names, config.proprioception_names)
+    if here.apart(home, segments.actions[:, acting]) < settings.motion:
+        return None
+    low, high = (torch.tensor(limit) for limit in practised[0].limits)
+    return Correction(segments, torch.stack([one.goal for one in practised]), base, home, here, low, high)

@@ -18,6 +18,7 @@ from a2g_cli.errors import CheckpointError, RecordingError, UnknownNameError
 from a2g_cli.learning.autoencoding import psnr, take_autoencoder
 from a2g_cli.learning.latents import LATENTS, encode_recordings, identity, read_latents, sample_frames, write_latents
 from a2g_cli.learning.machine import Machine
+from a2g_cli.learning.motion import MotionLaw, measure
 from a2g_cli.learning.pretrain_settings import PretrainSettings
 from a2g_cli.learning.segments import Segments, balance
 from a2g_cli.learning.stages import AutoencoderStage, PolicyStage, Stage
@@ -53,6 +54,7 @@ class Pretraining:
     """What ``evaluate`` said, each with its iteration."""
     _arrivals: tuple[Tensor, Tensor] | None = field(default=None, init=False)
     """Latents of frames two steps before the end of demonstrations, and of their ends."""
+    _law: MotionLaw | None = field(default=None, init=False)
 
     def run(self) -> Act2Goal:
         """Train to the end, from wherever the folder's state says. Return the averaged model.
@@ -99,6 +101,7 @@ class Pretraining:
         ends = (segments.first + segments.length)[some]
         near = torch.maximum(ends - 2, segments.first[some])  # an episode may have a single action
         self._arrivals = segments.latents[near].float(), segments.latents[ends].float()
+        self._law = measure(segments, model.config.action_names, model.config.proprioception_names)
         if state is None:
             model.set_scales(segments.actions, segments.proprioception)
         policy = PolicyStage(model, segments, self.settings)
@@ -214,6 +217,8 @@ class Pretraining:
             told |= {"computed": self.machine.to_json(), "evaluations": list(self.evaluations)}
             if self._arrivals is not None:
                 told["arrived_below"] = round(_arrived_below(averaged, *self._arrivals), 3)
+            if self._law is not None:
+                told["motion_law"] = self._law.to_json()
             self.on_checkpoint(iteration, averaged, told)
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from a2g_cli.episode import Goal, Outcome, Provenance
 from a2g_cli.learning.adapt import AdaptSettings, adapt
-from a2g_cli.learning.practised import SLACK, Practised, read, select
+from a2g_cli.learning.practised import SLACK, Practised, correct, home_law, read, select
 from a2g_cli.learning.promotion import Decision, decide, record_decision
 from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy import checkpoint
@@ -77,6 +77,7 @@ class Improvement:
         self.active = active
         self._base = players.base_hash()
         self._encoder = checkpoint.load(players.folder)
+        self._home = home_law(players.folder)
         self._buffer: list[list[Practised]] = []
         for working in progress.rounds:
             self.active = working.acting
@@ -221,7 +222,10 @@ class Improvement:
         if working.candidate in shelf.names():
             return _losses(shelf.get(working.candidate))
         buffer = [one for practised in self._buffer[-self.settings.keep_rounds :] for one in practised]
-        kept = select(buffer, self.settings.adapt.keep, SLACK * self.players.arrived_below("none"))
+        correction = correct(buffer, self._encoder, self._home, self.settings.adapt)
+        kept = buffer
+        if correction is None:
+            kept = select(buffer, self.settings.adapt.keep, SLACK * self.players.arrived_below("none"))
         if not kept:
             return {}
         with shelf.making() as folder:
@@ -236,6 +240,7 @@ class Improvement:
                 replace(self.settings.adapt, seed=self.settings.seed * 1000 + number),
                 self.watcher,
                 self.interrupted,
+                correction,
             )
         return _losses(shelf.get(working.candidate))
 
