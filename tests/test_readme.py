@@ -40,3 +40,9 @@ def test_every_file_it_links_to_exists(page: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", text):
         if not target.startswith("http"):
             assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_no_page_shows_a_merge_that_was_not_finished() -> None:
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("*/*.md")):
+        text = page.read_text(encoding="utf-8")
+        assert not re.search(r"^(<{7}|={7}|>{7})( |$)", text, re.MULTILINE), page
