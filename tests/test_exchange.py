@@ -1,5 +1,6 @@
 """Recordings to other programs' formats and back, and other programs' recordings in."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +10,13 @@ import pytest
 from exchange_examples import aloha_file, in_memory, robomimic_file
 from recording_examples import SPEC, episode, same
 
-from a2g_cli.episode import Outcome
+from a2g_cli.episode import Episode, Outcome, StepTiming
 from a2g_cli.errors import A2GError, RecordingError, UsageError
 from a2g_cli.exchange.formats import FORMATS, detect
 from a2g_cli.exchange.importing import bring_in
 from a2g_cli.recording.reader import Recording, read_episode
 from a2g_cli.recording.verify import verify
-from a2g_cli.recording.writer import write_episode
+from a2g_cli.recording.writer import RecordingWriter, write_episode
 from a2g_cli.workspace import Workspace
 
 LENGTHS = (5, 3, 8)
@@ -33,8 +34,21 @@ def recorded(tmp_path: Path) -> list[Path]:
             late = float(rng.uniform(0, 0.02))
             moved = {camera: time + late / 2 for camera, time in one.captured_at.items()}
             made.observations[index] = type(one)(one.images, one.proprioception, moved, one.time + late)
-        paths.append(write_episode(tmp_path / "own" / f"episode-{seed:04d}.hdf5", SPEC, made))
+        path = tmp_path / "own" / f"episode-{seed:04d}.hdf5"
+        # A demonstration has no times of its actions, the others have.
+        paths.append(write_episode(path, SPEC, made) if seed == 1 else timed(path, made))
     return paths
+
+
+def timed(path: Path, made: Episode) -> Path:
+    """Record an episode with the times of its actions, NaN among them as a rollout leaves them."""
+    with RecordingWriter(path, SPEC, made.goal, made.provenance, made.observations[0]) as writer:
+        steps = zip(made.requested, made.sent, made.observations[1:], strict=True)
+        for index, (requested, sent, observation) in enumerate(steps):
+            due, planning = (math.nan, 0.05) if index == 0 else (5 + index / 10, math.nan)
+            writer.append(requested, sent, observation, StepTiming(5.01 + index / 10, due, planning))
+        assert made.outcome is not None
+        return writer.finish(made.outcome)
 
 
 def needs(name: str) -> None:
@@ -57,6 +71,8 @@ def test_there_and_back_again(tmp_path: Path, recorded: list[Path], name: str) -
         assert verify(again) == []
         with Recording(original) as one, Recording(again) as other:
             assert (one.spec, one.created_at) == (other.spec, other.created_at)
+            assert str(one.timings) == str(other.timings)  # NaN is equal to itself in a text
+            assert (one.timings is None) == (original == recorded[1])
 
 
 @pytest.mark.parametrize("name", FORMATS)

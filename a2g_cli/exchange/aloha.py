@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from a2g_cli.episode import Image, Outcome, Provenance
 from a2g_cli.exchange import hdf5, pictures
 from a2g_cli.exchange.incoming import Frames, Incoming, OwnWords, last_frame_as_goal, numbered, spec_for
-from a2g_cli.exchange.outgoing import building_folder, frames, one_robot, words
+from a2g_cli.exchange.outgoing import building_folder, frames, one_robot, timing, words
 from a2g_cli.recording import schema, storage
 from a2g_cli.recording.journal import deflate
 from a2g_cli.recording.reader import Recording
@@ -89,6 +89,9 @@ def _write_one(recording: Recording, file: Any) -> None:
     for camera, image in recording.goal.images.items():
         own.create_dataset(f"goal/{camera}", data=image, chunks=image.shape, **_PACKED)
     storage.write_array(own, "times", times)
+    if (taken := timing(recording)) is not None:
+        for name, column in zip(schema.TIMING, taken.T, strict=True):
+            storage.write_array(own, f"timing/{name}", column)
     storage.write_array(own, "proprioception", joints)
     storage.write_array(own, "actions_requested", recording.requested)
     hdf5.write_words(own, words(recording))
@@ -137,6 +140,7 @@ def _own(file: Any) -> Incoming:
         {camera: hdf5.numbers(own, f"captured_at/{camera}", steps + 1) for camera in films},
         moments,
         told.created_at,
+        hdf5.timing(own, steps),
     )
 
 

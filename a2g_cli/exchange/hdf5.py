@@ -32,6 +32,14 @@ def matrix(file: Any, name: str, rows: int | None = None) -> NDArray[np.float32]
     return values.reshape(len(values), -1).astype(np.float32)
 
 
+def timing(own: Any, rows: int) -> NDArray[np.float64] | None:
+    """Return (T, 3) when actions went out, as a recording holds it; None where there is none. Raises KeyError, ValueError."""
+    if not storage.holds(own, "timing"):
+        return None
+    columns = [storage.stored(own, f"timing/{name}", (rows,), "f8")[()] for name in schema.TIMING]
+    return np.stack(columns, axis=1)
+
+
 def picture_size(dataset: Any) -> tuple[int, int] | None:
     """Return (H, W) of a dataset of (T, H, W, 3) bytes; None for anything else. Raises ValueError for absurd sizes."""
     if dataset.ndim != 4 or dataset.dtype != np.uint8 or dataset.shape[3] != 3:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from a2g_cli.episode import StepTiming
 from a2g_cli.errors import RecordingError, UsageError
 from a2g_cli.exchange.formats import Format
 from a2g_cli.exchange.incoming import Incoming, resized
 from a2g_cli.recording import storage
+from a2g_cli.recording.journal import NO_TIMING
 from a2g_cli.recording.sessions import Session, session_name
 from a2g_cli.recording.writer import RecordingWriter
 from a2g_cli.workspace import Workspace
@@ -86,10 +88,14 @@ def _record(session: Session, episode: Incoming, source: Path) -> int:
         session.next_path(), episode.spec, episode.goal, episode.provenance, first, created_at=episode.created_at
     )
     with writer:
-        for requested, sent in zip(episode.requested, episode.actions, strict=True):
+        if episode.timing is None:
+            timings = [NO_TIMING] * len(episode.actions)
+        else:
+            timings = [StepTiming(*row) for row in episode.timing.tolist()]
+        for requested, sent, timing in zip(episode.requested, episode.actions, timings, strict=True):
             with storage.reading(source, "data set"):
                 observation = next(observations)
-            writer.append(requested, sent, observation)
+            writer.append(requested, sent, observation, timing)
         with storage.reading(source, "data set"):
             next(observations, None)  # frames beyond the last moment, or a film that ended early, are found here
         writer.finish(episode.outcome)

@@ -40,6 +40,8 @@ class Incoming:
     frames: Callable[[], Iterator[Frames]]
     """Yields T + 1 moments, in order."""
     created_at: str | None = None
+    timing: NDArray[np.float64] | None = None
+    """(T, 3): the columns of ``schema.TIMING`` [s], NaN where nobody took a time; None where nobody took any."""
     notes: tuple[str, ...] = ()
     """What the source did not say, or what was left out, in words."""
 
@@ -53,6 +55,8 @@ class Incoming:
             "times": (self.times, (steps + 1,)),
             **{f"capture times of {name}": (row, (steps + 1,)) for name, row in self.captured_at.items()},
         }
+        if self.timing is not None:
+            wanted["times of actions"] = (self.timing, (steps, len(schema.TIMING)))
         for name, (array, shape) in wanted.items():
             if array.shape != shape:
                 raise ValueError(f"{name} have shape {array.shape}, not {shape}")

@@ -16,9 +16,9 @@ import PIL.Image
 
 from a2g_cli.errors import A2GError
 from a2g_cli.exchange.lerobot_stats import Statistics, for_json
-from a2g_cli.exchange.outgoing import building_folder, frames, one_robot, words
+from a2g_cli.exchange.outgoing import building_folder, frames, one_robot, timing, words
 from a2g_cli.exchange.videos import write_mp4
-from a2g_cli.recording import storage
+from a2g_cli.recording import schema, storage
 from a2g_cli.recording.reader import Recording
 from a2g_cli.robots.robot import RobotSpec
 
@@ -36,6 +36,8 @@ DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 EPISODES = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 _COUNTERS = ("frame_index", "episode_index", "index", "task_index")
+_TIMING = {f"{OWN}{name}" for name in schema.TIMING}
+"""Where nobody took a time stands NaN, which statistics cannot hold."""
 _SAMPLE = 16
 """Frames of an episode that the pictures' statistics are taken from."""
 
@@ -69,6 +71,7 @@ def features(spec: RobotSpec) -> dict[str, dict[str, Any]]:
     found |= {"next.reward": column("float32"), "next.done": column("bool")}
     found |= {f"{OWN}action_requested": column("float32", actions, len(actions)), f"{OWN}time": column("float64")}
     found |= {f"{OWN}captured_at.{camera}": column("float64") for camera in spec.cameras}
+    found |= {f"{OWN}{name}": column("float64") for name in schema.TIMING}
     return found | {"timestamp": column("float32"), **{name: column("int64") for name in _COUNTERS}}
 
 
@@ -96,7 +99,7 @@ def write(paths: Sequence[Path], target: Path, lossless: bool = False) -> list[s
                     table(pa.table({name: _column(pa, value) for name, value in columns.items()}))
                     statistics = Statistics()
                     for name, value in columns.items():
-                        statistics.add(name, value)
+                        statistics.add(name, value if name not in _TIMING else np.nan_to_num(value))
                     entry = _entry(recording, number, rows)
                     for camera in spec.cameras:
                         entry |= _video(recording, camera, number, root, described, lossless, statistics)
@@ -138,6 +141,9 @@ def _columns(recording: Recording, spec: RobotSpec, number: int, rows: int, task
     """Return the T rows of an episode; the last observation, which no action follows, stands beside (``_side``)."""
     steps = recording.length
     last = np.arange(steps) == steps - 1
+    taken = timing(recording)
+    if taken is None:
+        taken = np.full((steps, len(schema.TIMING)), np.nan)
     columns: dict[str, Any] = {"action": recording.actions}
     if spec.proprioception_names:
         columns["observation.state"] = recording.proprioception[:-1]
@@ -147,6 +153,7 @@ def _columns(recording: Recording, spec: RobotSpec, number: int, rows: int, task
         f"{OWN}action_requested": recording.requested,
         f"{OWN}time": recording.times[:-1],
         **{f"{OWN}captured_at.{camera}": recording.captured_at(camera)[:-1] for camera in spec.cameras},
+        **{f"{OWN}{name}": column for name, column in zip(schema.TIMING, taken.T, strict=True)},
         "timestamp": (np.arange(steps) / spec.rate).astype(np.float32),
         "frame_index": np.arange(steps),
         "episode_index": np.full(steps, number),

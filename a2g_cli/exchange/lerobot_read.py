@@ -55,6 +55,12 @@ def read(source: Path, rate: float | None = None) -> Iterator[Incoming]:
             yield dataset.episode(entry)
 
 
+def _timing(rows: _Rows) -> NDArray[np.float64] | None:
+    """Return (T, 3) when actions went out; None in a dataset of an a2g that did not keep it."""
+    columns = [rows[key] for name in schema.TIMING if (key := f"{OWN}{name}") in rows]
+    return np.stack(columns, axis=1) if len(columns) == len(schema.TIMING) else None
+
+
 class _Dataset:
     """One dataset's description, and the Parquet file that was read last. Raises OSError, KeyError, TypeError, ValueError."""
 
@@ -137,6 +143,7 @@ class _Dataset:
             },
             with_last,
             side.words.created_at,
+            _timing(rows),
         )
 
     def _foreign(

@@ -6,10 +6,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from a2g_cli.episode import Image
 from a2g_cli.errors import UsageError
 from a2g_cli.exchange.incoming import own_words
-from a2g_cli.recording import storage
+from a2g_cli.recording import schema, storage
 from a2g_cli.recording.reader import Recording
 from a2g_cli.robots.robot import RobotSpec
 
@@ -44,6 +47,14 @@ def frames(recording: Recording, camera: str, count: int) -> Iterator[Image]:
     """Yield the first ``count`` frames of ``camera``, a few in memory at a time. Raises RecordingError."""
     for start in range(0, count, _BLOCK):
         yield from recording.frames(camera, start, min(start + _BLOCK, count))
+
+
+def timing(recording: Recording) -> NDArray[np.float64] | None:
+    """Return (T, 3) the columns of ``schema.TIMING`` [s]; None where nobody took the times. Raises RecordingError."""
+    taken = recording.timings
+    if taken is None:
+        return None
+    return np.array([[getattr(one, name) for name in schema.TIMING] for one in taken], np.float64)
 
 
 def words(recording: Recording) -> dict[str, str]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from a2g_cli.episode import Image
 from a2g_cli.errors import A2GError, UsageError
-from a2g_cli.exchange.outgoing import building_folder, check_free, frames, words
+from a2g_cli.exchange.outgoing import building_folder, check_free, frames, timing, words
 from a2g_cli.exchange.pictures import png
 from a2g_cli.recording import storage
 from a2g_cli.recording.reader import Recording
@@ -24,6 +24,7 @@ APPLICATION = "a2g"
 WORDS = "a2g/words"
 TIMES = "a2g/time"
 CAPTURED = "a2g/captured_at"
+TIMING = "a2g/timing"
 SUFFIX = ".rrd"
 
 
@@ -100,6 +101,8 @@ def _log(rr: Any, stream: Any, recording: Recording) -> None:
         "action": recording.actions,
         "action_requested": recording.requested,
     }
+    if (taken := timing(recording)) is not None:
+        rows[TIMING] = taken
     films = {camera: frames(recording, camera, recording.length + 1) for camera in recording.cameras}
     for step, time in enumerate(times):
         stream.set_time("step", sequence=step)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from a2g_cli.episode import Image
 from a2g_cli.exchange import pictures
 from a2g_cli.exchange.incoming import Frames, Incoming, OwnWords
-from a2g_cli.exchange.rerun import CAPTURED, SUFFIX, TIMES, WORDS, library
+from a2g_cli.exchange.rerun import CAPTURED, SUFFIX, TIMES, TIMING, WORDS, library
 from a2g_cli.recording import schema, storage
 
 _MAX_FILE = 8 * 2**30
@@ -101,6 +101,7 @@ def episode(path: Path) -> Incoming:
         {camera: captured[:, index] for index, camera in enumerate(cameras)},
         moments,
         told.created_at,
+        _rows(entities, TIMING, steps, len(schema.TIMING)) if TIMING in entities else None,
     )
 
 

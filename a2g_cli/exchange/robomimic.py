@@ -58,7 +58,7 @@ def write(paths: Sequence[Path], target: Path, lossless: bool = True) -> list[st
         for number, path in enumerate(paths):
             with Recording(path) as recording, storage.open_untrusted(path) as source:
                 demo = file.create_group(f"data/demo_{number}")
-                for name in ("frames", "captured_at", "goal", "proprioception", "times"):
+                for name in ("frames", "captured_at", "goal", "proprioception", "times", "timing"):
                     if name in source:
                         source.copy(name, demo.require_group(_OWN))
                 for name in ("actions", "actions_requested"):
@@ -137,6 +137,7 @@ def _own(demo: Any) -> Incoming:
         {camera: hdf5.numbers(own, f"captured_at/{camera}", rows) for camera in films},
         lambda: _moments(films, rows),
         told.created_at,
+        hdf5.timing(own, rows - 1),
     )
 
 
