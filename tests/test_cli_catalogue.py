@@ -279,6 +279,21 @@ class TestRecordings:
         (failed,) = ask(tmp_path, "recordings", "repair", code=1)["failed"]
         assert "episode-0009.hdf5 is not an HDF5 file" in failed["problem"]
 
+    def test_a_session_that_is_being_recorded_is_left_alone(self, tmp_path: Path) -> None:
+        """Its episode is not cut off, that is no failure, and links made now would be old at the end."""
+        import fcntl
+
+        partial = cut_off(tmp_path)
+        before = sorted(partial.parent.iterdir())
+        with partial.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            told = ask(tmp_path, "recordings", "repair")
+            assert (told["repaired"], told["linked"], told["failed"]) == ([], [], [])
+            assert sorted(partial.parent.iterdir()) == before
+            (failed,) = ask(tmp_path, "recordings", "repair", "monday", code=1)["failed"]
+            assert "being written" in failed["problem"]
+        assert len(ask(tmp_path, "recordings", "repair")["repaired"]) == 1
+
     def test_what_is_being_written_is_not_removed(self, tmp_path: Path) -> None:
         import fcntl
 

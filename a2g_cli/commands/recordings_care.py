@@ -65,7 +65,12 @@ def repair_recordings(workspace: Workspace, names: Sequence[str], dry_run: bool)
 def _wanting(workspace: Workspace, names: Sequence[str]) -> tuple[list[Path], list[Session]]:
     """Return the unfinished recordings that ``names`` stand for, and the sessions whose files are looked at."""
     if not names:
-        sessions = [session for session in list_sessions(workspace) if not session.folder.is_symlink()]
+        # A session that a program records into is left to it: it links what there is when it ends.
+        sessions = [
+            session
+            for session in list_sessions(workspace)
+            if not session.folder.is_symlink() and not _being_recorded(session)
+        ]
         return [partial for session in sessions for partial in waiting(session)], sessions
     partials: dict[Path, None] = {}
     folders: dict[Path, None] = {}
@@ -83,6 +88,15 @@ def _wanting(workspace: Workspace, names: Sequence[str]) -> tuple[list[Path], li
         partials.update(dict.fromkeys([path] if path else waiting(session)))
         folders.setdefault(session.folder)
     return list(partials), [Session(folder) for folder in folders]
+
+
+def _being_recorded(session: Session) -> bool:
+    """Whether a program is writing an episode of ``session`` at this moment."""
+    for partial in waiting(session):
+        with suppress(OSError):  # completed at this very moment; or it cannot be read, which its repair will say
+            if storage.being_written(partial):
+                return True
+    return False
 
 
 def _repair(partial: Path) -> dict[str, Any]:
