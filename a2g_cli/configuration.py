@@ -25,6 +25,14 @@ FILE = "a2g.toml"
 KEYS = ("space", "enter", "tab")
 """Keys that are held by their names; any other is one character."""
 
+MAX_SIDE = 8192
+"""Longest side of a picture [px]."""
+PIXELS = {
+    "size": (re.compile(r"([0-9]{1,9})x([0-9]{1,9})"), "WIDTHxHEIGHT"),
+    "crop": (re.compile(r"([0-9]{1,9})x([0-9]{1,9})\+[0-9]{1,9}\+[0-9]{1,9}"), "WIDTHxHEIGHT+LEFT+TOP"),
+}
+"""What pictures of a camera are cut to."""
+
 
 @dataclass(frozen=True)
 class Range:
@@ -171,6 +179,11 @@ class _Checked:
         except UsageError as error:
             raise self._refusal(path, str(error).rstrip("."), "") from error
         self._driver(path, "camera", table)
+        for key, (shape, example) in PIXELS.items():
+            if key in table:
+                found = shape.fullmatch(table[key]) if isinstance(table[key], str) else None
+                if found is None or not all(1 <= int(side) <= MAX_SIDE for side in found.groups()[:2]):
+                    raise self._refusal((*path, key), "expected", f'"{example}", sides of 1 to {MAX_SIDE} px')
 
     def _safety(self) -> SafetyLimits:
         section = self._section("safety")
@@ -203,7 +216,10 @@ class _Checked:
         names = section.get("names", [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise self._refusal(("goals", "names"), "expected", 'names = ["cup", "plate"]')
-        return tuple(checked_name("goal", name) for name in names)
+        try:
+            return tuple(checked_name("goal", name) for name in names)
+        except UsageError as error:
+            raise self._refusal(("goals", "names"), str(error).rstrip("."), "") from error
 
     def _number(self, path: tuple[str, ...], value: object, allowed: Range) -> None:
         if not allowed.holds(value) or not math.isfinite(float(value)):  # type: ignore[arg-type]

@@ -22,7 +22,8 @@ from a2g_cli.robots.sim import SimRobot
 from a2g_cli.session.evaluate import draw_trials, jobs_of
 from a2g_cli.session.judging import NEAR, SLACK, verdict_of
 from a2g_cli.session.players import Players
-from a2g_cli.session.rollout import Nowhere, RolloutSettings, roll_out
+from a2g_cli.session.rollout import RolloutSettings, roll_out
+from a2g_cli.session.sink import Nowhere
 from a2g_cli.workspace import Workspace
 
 LANES = 8

@@ -79,6 +79,17 @@ def test_each_fault_is_stopped_by_its_guard_the_arm_rests_and_the_episode_is_kep
     assert len(robot.sent) <= 4 + 11  # frozen: ten pictures; the others at once or after six deadlines
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in {"disconnect", "delay"}])
+def test_a_fault_may_set_in_from_the_beginning(kind: str) -> None:
+    robot, fault = BenchRobot(), Fault(kind, KINDS[kind].amount, 0)
+    policy: object = FaultyPolicy(drifting(), robot, fault) if kind in OF_POLICY else drifting()
+    if kind not in OF_POLICY:
+        put_into_robot(robot, fault)
+    with pytest.raises(SafetyStop) as caught:
+        run(robot, policy, settings=RolloutSettings(safety=limits_for(kind)))
+    assert caught.value.cause == KINDS[kind].stops
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_before_it_sets_in_a_fault_changes_nothing(kind: str) -> None:
     robot, plain = BenchRobot(), BenchRobot()
@@ -113,7 +124,13 @@ def test_a_fault_is_a_kind_an_amount_and_a_step(text: str, fault: Fault) -> None
     assert parse_fault(text) == fault
 
 
-@pytest.mark.parametrize("text", ["", "freez", "delay:", "delay:x", "delay:1e-e@3", "freeze@-1", "freeze@x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "freez", "delay:", "delay:x", "delay:1e-e@3", "freeze@-1", "freeze@x"),
+        *("delay:-1", "stall:0", "delay:1e999", "stray:1e999", "freeze:3"),
+    ],
+)
 def test_what_is_no_fault_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         parse_fault(text)

@@ -190,5 +190,13 @@ def test_what_does_not_fit_is_said_in_a_line(
         LeRobotRobot(**{"config": {"calibration_dir": str(tmp_path)}} | settings)  # type: ignore[arg-type]
 
 
+def test_a_lerobot_that_is_there_in_part_is_not_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lerobot.robots.config", None)
+    with pytest.raises(
+        HardwareError, match=r"installed itself: pip install 'a2g\[lerobot\]' \(.*lerobot\.robots\.config"
+    ):
+        LeRobotRobot("bench_arm", **LIMITS)
+
+
 def test_the_driver_is_found_by_name() -> None:
     assert load("robot", "lerobot") is LeRobotRobot

@@ -11,13 +11,14 @@ from rich.console import Console
 
 from a2g_cli.cameras.camera import warnings_of
 from a2g_cli.cameras.choice import CameraChoice
+from a2g_cli.cameras.reader import MAX_AGE
 from a2g_cli.cameras.view import View
 from a2g_cli.commands.asking import somebody_is_there
 from a2g_cli.display.console import draws_pictures
 from a2g_cli.display.lines import say
 from a2g_cli.display.preview import Preview
-from a2g_cli.episode import Image
-from a2g_cli.errors import GoalError
+from a2g_cli.episode import Image, Observation
+from a2g_cli.errors import GoalError, HardwareError
 from a2g_cli.goals import look
 from a2g_cli.robots.robot import Robot, RobotSpec, views_of
 
@@ -39,7 +40,18 @@ class Sight:
 
 def through_robot(robot: Robot) -> Sight:
     """Return the sight of a connected robot; looking moves nothing."""
-    return Sight(lambda: robot.observe().images, views_of(robot))
+    return Sight(lambda: _fresh(robot.observe()), views_of(robot))
+
+
+def _fresh(observation: Observation) -> Mapping[str, Image]:
+    """Return its pictures. Raises HardwareError for one that shows what was: a goal is what is there now."""
+    for camera, captured_at in observation.captured_at.items():
+        age = observation.time - captured_at
+        if age > MAX_AGE:
+            raise HardwareError(
+                f"camera {camera!r} sends nothing: its newest frame is {age:.2f} s old, {MAX_AGE:g} s is the limit."
+            )
+    return observation.images
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What a2g has to know of LeRobot: its registry of robots, its settings, and what it says about an arm's limits."""
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 from a2g_cli.errors import HardwareError, UnknownNameError, UsageError
 
-INSTALL = "pip install lerobot"
+INSTALL = "pip install 'a2g[lerobot]'"
 PLUGINS = ("lerobot_robot_", "lerobot_camera_")
 """How LeRobot's third-party packages are called: importing one registers what it brings."""
 
@@ -37,7 +38,9 @@ def make(kind: str, settings: dict[str, Any]) -> Any:
         from lerobot.robots.config import RobotConfig
         from lerobot.robots.utils import make_robot_from_config
     except ImportError as error:
-        raise HardwareError(f"robot 'lerobot:{kind}' needs LeRobot: {INSTALL} ({error}).") from error
+        there = importlib.util.find_spec("lerobot") is not None
+        lacks = "all that LeRobot imports, which is installed itself" if there else "LeRobot"
+        raise HardwareError(f"robot 'lerobot:{kind}' needs {lacks}: {INSTALL} ({error}).") from error
     failed = _register(RobotConfig, kind)
     if kind not in RobotConfig.get_known_choices():
         hint = f"Not importable here: {'; '.join(failed)}." if failed else ""

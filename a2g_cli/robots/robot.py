@@ -54,7 +54,11 @@ class Robot(Protocol):
         """Open the hardware. Raises HardwareError. Moves nothing."""
 
     def observe(self) -> Observation:
-        """Return the present observation. Raises HardwareError for a frame that is missing or too old."""
+        """Return the present observation, with each frame's own capture time. Raises HardwareError for one that is missing.
+
+        It must not wait for a camera that has stopped, as the arm moves meanwhile. How old a frame may be is the user's
+        ``frame_age``: the guards hold it (session/safety/frames.py). A driver may refuse what is older than 10 s.
+        """
 
     def act(self, action: Vector) -> Vector:
         """Start one action (A,) and return the action really sent, after limits.

@@ -7,13 +7,17 @@ from dataclasses import replace
 from a2g_cli.cameras.camera import Frame
 from a2g_cli.cameras.reader import CameraReader
 from a2g_cli.cameras.view import View
-from a2g_cli.clock import Clock
+from a2g_cli.clock import Clock, goes_on
 from a2g_cli.episode import Depth, Observation, Vector
 from a2g_cli.errors import HardwareError
 from a2g_cli.robots.robot import Robot, RobotSpec
 
 OPTIONAL = ("limit", "shift", "safety", "homeward")
 """What a robot may offer beside what every robot must: the robot with cameras offers it too, where the bare one does."""
+
+
+OLDEST = 10.0
+"""Oldest frame that is handed out where time goes on by itself [s]: no limit of ``frame_age`` allows an older one."""
 
 
 class WithCameras:
@@ -73,10 +77,16 @@ class WithCameras:
             opened.pop_all()
 
     def observe(self) -> Observation:
-        """Return the robot's observation and the cameras' newest frames. Raises HardwareError for one that is too old."""
+        """Return the robot's observation and the cameras' newest frames, without waiting for one.
+
+        A frame may have grown old: its ``captured_at`` says so, and whoever acts on it has a limit, the user's
+        (session/safety/frames.py).
+
+        Raises:
+            HardwareError: a camera is not open, has failed, or has sent nothing for ``OLDEST`` seconds.
+        """
         seen = self._robot.observe()
-        # A robot on stepped time stands still meanwhile; one on real time has its pictures ready.
-        frames = {name: reader.read(timeout=1.0) for name, reader in self._cameras.items()}
+        frames = {name: self._frame(reader) for name, reader in self._cameras.items()}
         return Observation(
             images={**seen.images, **{name: frame.image for name, frame in frames.items()}},
             proprioception=seen.proprioception,
@@ -84,6 +94,19 @@ class WithCameras:
             time=self.clock.now(),
             depth={**seen.depth, **{name: self._measured(name, frames[name]) for name in self._depth}},
         )
+
+    def _frame(self, reader: CameraReader) -> Frame:
+        if not goes_on(self.clock):
+            return reader.read(timeout=1.0)  # a robot on stepped time stands still meanwhile
+        # An arm that moves must not wait for a camera that has stopped: its frame is old, and the guard stops the arm.
+        frame = reader.newest()
+        if frame is None:
+            raise HardwareError(f"camera {reader.name!r} is not open; call connect() first.")
+        if reader.age(frame) > OLDEST:
+            raise HardwareError(
+                f"camera {reader.name!r} sends nothing: its newest frame is {reader.age(frame):.2f} s old."
+            )
+        return frame
 
     def _measured(self, name: str, frame: Frame) -> Depth:
         if frame.depth is None:

@@ -3,6 +3,7 @@
 A fault sets in after so many actions of the robot that it was put into, and moves nothing that would not have moved.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -68,6 +69,10 @@ def parse_fault(text: str) -> Fault:
         amount = KINDS[match["kind"]].amount if match["amount"] is None else float(match["amount"])
     except ValueError as error:
         raise UsageError(f"{match['amount']!r} in the fault {text!r} is no number.") from error
+    if match["amount"] is not None and not KINDS[match["kind"]].amount:
+        raise UsageError(f"the fault {match['kind']} takes no amount: {text!r}.")
+    if not math.isfinite(amount) or (match["kind"] in {"delay", "stall"} and amount <= 0):
+        raise UsageError(f"the fault {text!r} cannot be meant: expected a finite amount, of seconds more than 0.")
     return Fault(match["kind"], amount, int(match["step"] or 5))
 
 
@@ -123,7 +128,7 @@ class _Spoiled:
             self._last = seen
             return seen
         self._spoilt += 1
-        last = self._last or seen
+        last = self._last = self._last or seen  # from the first observation on, there is no earlier one to repeat
         match kind:
             case "freeze":
                 seen = replace(seen, images=last.images)
