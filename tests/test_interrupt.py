@@ -73,3 +73,18 @@ def test_no_signal_no_request() -> None:
         pass
     assert not interrupt()
     assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_who_asked_to_outlive_the_terminal_does() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupt() as interrupt:
+            signal.raise_signal(signal.SIGHUP)
+        assert not interrupt()
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with Interrupt() as interrupt:
+            signal.raise_signal(signal.SIGHUP)
+        assert interrupt()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -29,17 +29,21 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(made["checkpoint"])
 
 
-@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_in_the_middle_of_an_episode_saves_it(tmp_path: Path, base: Path, asked: signal.Signals) -> None:
     ask(tmp_path, "capture-goal", "cup", "--seed", 3)
     words = ["run", "cup", "--episodes", "3", "--steps", "5000", "--base", str(base), "--session", "cut", "--json"]
     folder = tmp_path / "recordings" / "sessions" / "cut"
+    before = signal.signal(
+        signal.SIGHUP, signal.SIG_DFL
+    )  # whoever runs the tests may have it ignored, and children inherit
     process = subprocess.Popen(
         [sys.executable, "-m", "a2g_cli", *words, "--workspace", str(tmp_path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+    signal.signal(signal.SIGHUP, before)
     try:
         end = time.monotonic() + PATIENCE
         # Past the goal and the first observation: some steps are written.

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks for a good ending, the second insists."""
+"""Ctrl-C, SIGTERM and a terminal that closes: the first asks for a good ending, the second insists."""
 
 import signal
 from collections.abc import Callable
@@ -7,7 +7,9 @@ from typing import Any, Self
 
 
 class Interrupt:
-    """While open, the first SIGINT or SIGTERM only sets ``requested``; the next one raises KeyboardInterrupt.
+    """While open, the first SIGINT, SIGTERM or SIGHUP only sets ``requested``; the next one raises KeyboardInterrupt.
+
+    A SIGHUP that is ignored, as under ``nohup``, stays so.
 
     ``told`` is called once, by whoever asks first whether an ending was requested, never by the handler: that one may run in
     the middle of a print, and a second print inside it raises "reentrant call".
@@ -31,7 +33,9 @@ class Interrupt:
         self.requested = True
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue
             self._before[number] = signal.signal(number, self._handle)
         return self
 
