@@ -1,6 +1,7 @@
 """The motion law: exact where motors are linear, deaf to collisions, and what turns one robot's commands into another's."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 from policy_examples import Quiet, network, practised
 from torch import Tensor
 
+from a2g_cli.errors import CheckpointError
 from a2g_cli.learning.adapt import AdaptSettings, adapt
 from a2g_cli.learning.lessons import Correction
 from a2g_cli.learning.motion import FEWEST, MotionLaw, driven, measure
-from a2g_cli.learning.practised import correct
+from a2g_cli.learning.practised import correct, home_law
 from a2g_cli.learning.segments import Segments, join
+from a2g_cli.policy import checkpoint
 from a2g_cli.policy.act2goal import Act2Goal
 
 ACTIONS = ("dx", "dy", "grip")
@@ -72,16 +75,28 @@ def test_too_little_or_one_sided_practice_measures_nothing() -> None:
     assert measure(still, ACTIONS, MEASURED) is None
 
 
-def test_it_survives_a_checkpoint_and_damaged_ones_are_none() -> None:
-    again = MotionLaw.from_json(WEAK.to_json())
-    assert again is not None
-    torch.testing.assert_close(again.matrix, WEAK.matrix)
-    for told in (None, {}, [], {"names": ["x"]}, {"names": ["x"], "matrix": [[1.0]]}, {"names": 3, "matrix": 4}):
-        assert MotionLaw.from_json(told) is None
-    flat = {"names": ["x", "y"], "matrix": [[1.0, 1.0], [1.0, 1.0], [0.0, 0.0]]}
-    endless = {"names": ["x"], "matrix": [[float("inf")], [0.0]]}
-    assert MotionLaw.from_json(flat) is None, "it cannot be turned round"
-    assert MotionLaw.from_json(endless) is None
+def test_recordings_of_robots_that_differ_have_no_law() -> None:
+    assert measure(join([episodes(HOME), episodes(WEAK)]), ACTIONS, MEASURED) is None
+
+
+FLAT = {"names": ["x", "y"], "matrix": [[1.0, 1.0], [1.0, 1.0], [0.0, 0.0]]}
+ENDLESS = {"names": ["x"], "matrix": [[float("inf")], [0.0]]}
+
+
+@pytest.mark.parametrize("told", [{}, [], 3, {"names": ["x"]}, {"names": ["x"], "matrix": [[1.0]]}, FLAT, ENDLESS])
+def test_a_damaged_law_is_refused_in_one_line_and_a_missing_one_is_none(tmp_path: Path, told: object) -> None:
+    torch.testing.assert_close(MotionLaw.from_json(WEAK.to_json()).matrix, WEAK.matrix)
+    shutil.copytree(checkpoint.SHIPPED, tmp_path / "base")
+    path = tmp_path / "base" / "config.json"
+    config = json.loads(path.read_text())
+    assert home_law(tmp_path / "base") is not None
+    config["facts"]["motion_law"] = told
+    path.write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="damaged motion law"):
+        home_law(tmp_path / "base")
+    del config["facts"]["motion_law"]
+    path.write_text(json.dumps(config))
+    assert home_law(tmp_path / "base") is None
 
 
 def test_what_an_action_drives_is_told_by_names() -> None:
@@ -154,10 +169,10 @@ def test_only_other_motors_are_corrected_and_only_where_nobody_asked_to_imitate(
             whole.proprioception[:, column] = torch.cat([torch.zeros(1), steps.cumsum(0)])
         made.append(one)
     home = law_for(1.0, 0.0)
-    found = correct(made, base, home, AdaptSettings(keep=keep))  # type: ignore[arg-type]
+    found = correct(made, base, home, keep, 0.15)  # type: ignore[arg-type]
     assert (found is not None) == expected
-    assert correct(made, base, None, AdaptSettings()) is None
-    assert correct(made, base, home, AdaptSettings(motion=0.0)) is None
+    assert correct(made, base, None, "arrived", 0.15) is None
+    assert correct(made, base, home, "arrived", 0.0) is None
 
 
 def test_an_adapter_is_taught_and_says_by_which_law(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def adapt_recordings(
             practised.append(read(model, path))
             view.advanced(i + 1, {})
         view.finished()
-        correction = correct(practised, checkpoint.load(place), home_law(place), settings)
+        correction = correct(practised, checkpoint.load(place), home_law(place), settings.keep, settings.motion)
         kept = practised
         if correction is None:
             kept = select(practised, settings.keep, SLACK * checkpoint.arrived_below(place))

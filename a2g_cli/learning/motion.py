@@ -19,6 +19,8 @@ from a2g_cli.learning.segments import Segments
 
 TRIM = 0.9
 """The share of the steps that a law is fitted to: those that it fits best."""
+LOOSE = 0.15
+"""Error that a law leaves, relative to what was moved, beyond which it is none."""
 FEWEST = 100
 """Steps below which nothing is measured."""
 
@@ -53,20 +55,16 @@ class MotionLaw:
         }
 
     @classmethod
-    def from_json(cls, told: Any) -> "MotionLaw | None":
-        """Return the law in a checkpoint's facts; None where there is none, or none that can be turned round."""
-        if not isinstance(told, dict) or not isinstance(told.get("names"), list):
-            return None
-        try:
-            names = tuple(str(name) for name in told["names"])
-            matrix = torch.tensor(told["matrix"], dtype=torch.float32)
-        except (KeyError, TypeError, ValueError):
-            return None
-        law = cls(names, matrix)
-        return law if matrix.shape == (len(names) + 1, len(names)) and law.turns_round() else None
+    def from_json(cls, told: Any) -> "MotionLaw":
+        """Read what ``to_json`` wrote. Raises KeyError, TypeError, ValueError for a law that cannot be turned round, or none."""
+        names = tuple(str(name) for name in told["names"])
+        law = cls(names, torch.tensor(told["matrix"], dtype=torch.float32))
+        if law.matrix.shape != (len(names) + 1, len(names)) or not law.turns_round():
+            raise ValueError(f"a matrix of {tuple(law.matrix.shape)} for {len(names)} values is no motion law")
+        return law
 
     def turns_round(self) -> bool:
-        """Whether every displacement has its command, by numbers that are finite and no larger than motors are."""
+        """Whether every displacement has its command, by numbers that are finite."""
         gains = self.matrix[:-1]
         return bool(self.matrix.isfinite().all()) and float(torch.linalg.svdvals(gains).min()) > 0.05
 
@@ -104,10 +102,8 @@ def measure(segments: Segments, actions: Sequence[str], proprioception: Sequence
             return None  # some direction was never tried
         matrix = torch.linalg.lstsq(rows[kept], moved[kept]).solution
         error = (rows @ matrix - moved).norm(dim=1)
-        kept = (
-            error <= error.quantile(TRIM)
-            if len(error) < 10**6
-            else error <= error[:: len(error) // 10**5].quantile(TRIM)
-        )
+        kept = error <= error.kthvalue(max(1, int(TRIM * len(error)))).values
+    if error[kept].square().mean() > LOOSE**2 * moved[kept].square().sum(dim=1).mean():
+        return None  # no one law: recordings of robots that differ, or a world that does not yield
     law = MotionLaw(names, matrix.float())
     return law if law.turns_round() else None

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from a2g_cli.errors import CheckpointError
 from a2g_cli.learning.latents import encode_frames, encode_recording, named
 from a2g_cli.learning.lessons import Correction
 from a2g_cli.learning.motion import MotionLaw, columns, measure
@@ -15,9 +16,6 @@ from a2g_cli.learning.segments import Segments, join
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.recording.reader import Recording
-
-if TYPE_CHECKING:
-    from a2g_cli.learning.adapt import AdaptSettings
 
 Keep = Literal["arrived", "all", "failed"]
 
@@ -75,12 +73,16 @@ def select(practised: Sequence[Practised], keep: Keep, arrived_below: float) -> 
 
 
 def home_law(folder: Path) -> MotionLaw | None:
-    """Return the motion law of a base's demonstrations; None where its checkpoint does not say. Raises CheckpointError."""
-    return MotionLaw.from_json(checkpoint.read_config(folder)[1].get("motion_law"))
+    """Return the motion law of a base's demonstrations; None where it has none. Raises CheckpointError for a damaged one."""
+    told = checkpoint.read_config(folder)[1].get("motion_law")
+    try:
+        return None if told is None else MotionLaw.from_json(told)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{folder / 'config.json'} has a damaged motion law: {error}.") from error
 
 
 def correct(
-    practised: Sequence[Practised], base: Act2Goal, home: MotionLaw | None, settings: "AdaptSettings"
+    practised: Sequence[Practised], base: Act2Goal, home: MotionLaw | None, keep: Keep, least_apart: float
 ) -> Correction | None:
     """Return the lesson that makes up for what the motors do otherwise than at home; None where they do the same.
 
@@ -88,9 +90,10 @@ def correct(
         practised: any episodes, successful or not.
         base: without any adapter.
         home: the law of the base's demonstrations, where its checkpoint says.
-        settings: ``motion`` is how far apart laws are that are others; who asks for another ``keep`` asks for imitation.
+        keep: who asks for another choice than the default asks for imitation.
+        least_apart: relative distance from which on laws are others; 0 for never.
     """
-    if home is None or not practised or settings.motion <= 0 or settings.keep != "arrived":
+    if home is None or not practised or least_apart <= 0 or keep != "arrived":
         return None
     segments = join([one.whole for one in practised])
     config = base.config
@@ -98,7 +101,7 @@ def correct(
     if here is None or here.names != home.names:
         return None
     acting, _ = columns(here.names, config.action_names, config.proprioception_names)
-    if here.apart(home, segments.actions[:, acting]) < settings.motion:
+    if here.apart(home, segments.actions[:, acting]) < least_apart:
         return None
     low, high = (torch.tensor(limit) for limit in practised[0].limits)
     return Correction(segments, torch.stack([one.goal for one in practised]), base, home, here, low, high)

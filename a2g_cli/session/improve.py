@@ -222,7 +222,7 @@ class Improvement:
         if working.candidate in shelf.names():
             return _losses(shelf.get(working.candidate))
         buffer = [one for practised in self._buffer[-self.settings.keep_rounds :] for one in practised]
-        correction = correct(buffer, self._encoder, self._home, self.settings.adapt)
+        correction = correct(buffer, self._encoder, self._home, self.settings.adapt.keep, self.settings.adapt.motion)
         kept = buffer
         if correction is None:
             kept = select(buffer, self.settings.adapt.keep, SLACK * self.players.arrived_below("none"))
