@@ -56,7 +56,7 @@ class MotionLaw:
 
     @classmethod
     def from_json(cls, told: Any) -> "MotionLaw":
-        """Read what ``to_json`` wrote. Raises KeyError, TypeError, ValueError for a law that cannot be turned round, or none."""
+        """Read what ``to_json`` wrote. Raises KeyError, TypeError or ValueError for what cannot be a law."""
         names = tuple(str(name) for name in told["names"])
         law = cls(names, torch.tensor(told["matrix"], dtype=torch.float32))
         if law.matrix.shape != (len(names) + 1, len(names)) or not law.turns_round():
