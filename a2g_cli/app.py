@@ -94,6 +94,7 @@ def adapt(
             "--patience", min=0.0, help="Steps by which a way may be slow before it is imitated less; 0 never."
         ),
     ] = None,
+    calibrate: options.Calibrate = None,
     seed: options.Seed = 0,
     promote: Annotated[bool, typer.Option(help="Make the adapter active when it passes the gate.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
@@ -114,6 +115,7 @@ def adapt(
             "rank": rank,
             "lr": lr,
             "placement": placement,
+            "calibrate": calibrate,
         }
         settings = settings_from(**given, patience=patience, seed=seed)
         return adapt_recordings(_place(workspace), recordings or [], name, parent, base, settings, promote, dry_run)

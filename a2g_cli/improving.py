@@ -24,6 +24,7 @@ def improve(
     ] = None,
     episodes: Annotated[int, typer.Option("--episodes", min=1, help="Practice episodes a round.")] = 20,
     iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Training steps a round.")] = None,
+    calibrate: options.Calibrate = None,
     until: Annotated[
         float | None,
         typer.Option(
@@ -91,7 +92,7 @@ def improve(
             episodes=episodes,
             seed=seed,
             rollout=RolloutSettings(limit=steps, safety=limits_from(deployment.safety, safety or [], hold)),
-            adapt=settings_from(iterations=iterations),
+            adapt=settings_from(iterations=iterations, calibrate=calibrate),
             **given,  # type: ignore[arg-type]
         )
         asked = command.Asked(deployment, tuple(goals or []), base, settings, evaluation)

@@ -85,3 +85,12 @@ Judge = Annotated[
         "goal in the world model's latents), person (asked for a key), none; auto: truth where it is known, else policy.",
     ),
 ]
+Calibrate = Annotated[
+    str | None,
+    typer.Option(
+        "--calibrate",
+        metavar="HOW",
+        help="What practice measured of camera, light, mount and motors: apply (while acting), teach (to the LoRA weights) "
+        "or off.  [default: apply]",
+    ),
+]

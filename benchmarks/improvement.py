@@ -1,10 +1,12 @@
-"""Improvement under a shift, seed by seed, beside the control: the same LoRA on expert demonstrations of the same shift.
+"""Improvement under shifts, seed by seed, beside its control: LoRA on expert demonstrations of the same shifted world.
 
-    python benchmarks/improvement.py [--shift remounted ...] [--seeds 1] [--rounds 5] [--episodes 20] [--json]
+    python benchmarks/improvement.py [--case SCENE/SHIFT ...] [--seeds 3] [--calibrate apply ...] [--rounds 2]
+        [--episodes 20] [--iterations 150] [--evaluation 100] [--no-control] [--processes 1] [--work training/improvement]
 
 Success on held-out starts and goals that no practice sees, before and after; success in distribution with the adapter (where
-a shift moves the robot or the camera, the same picture asks for other actions, so there a loss is expected: act with
-`--adapter none` at home). The control gets as many demonstrations as practice had episodes, and as many iterations.
+camera or arm were moved or motors are weak, an adapter for them is not for home: act with `--adapter none` there); random and
+still as floors. The control gets as many demonstrations as practice had episodes, as many iterations, and no calibration.
+What was measured is kept in --work by case, seed and settings: the same command goes on where it was stopped.
 """
 
 import argparse
@@ -12,45 +14,75 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+from a2g_cli.policy import checkpoint
+from a2g_cli.recording.sessions import Session
+from a2g_cli.session.demonstrate import record_demonstrations
+from a2g_cli.session.evaluate import wilson
+
+CASES = (
+    "place/weak-motors",
+    "place/remounted:0.8",
+    "place/camera-bump:0.5",
+    "place/relit:2",
+    "plug/weak-motors",
+    "plug/remounted:0.5",
+    "plug/camera-bump:0.5",
+)
+FIRST_SEED = 7
 
 
 def a2g(*words: object) -> dict[str, Any]:
     """Run a2g with --json and return its document."""
     command = [sys.executable, "-m", "a2g_cli", *map(str, words), "--json"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}: {done.stdout}")
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}: {done.stdout}{done.stderr}")
     document: dict[str, Any] = json.loads(done.stdout)
     return document
 
 
-def control(shift: str, seed: int, given: argparse.Namespace, place: list[str], base: list[str]) -> dict[str, Any]:
+def control(scene: str, shift: str, seed: int, given: argparse.Namespace, place: Path) -> dict[str, Any]:
     """Adapt to expert demonstrations under the shift and evaluate on the same held-out trials."""
-    from a2g_cli.recording.sessions import Session
-    from a2g_cli.session.demonstrate import record_demonstrations
-
-    session = Session(Path(place[1]) / "recordings" / "sessions" / "expert")
+    session = Session(place / "recordings" / "sessions" / "expert")
     count = 2 * given.rounds * given.episodes
-    record_demonstrations(session, "place", 1000 + seed, count, disturbance=0.0, shift=shift)
-    iterations = given.rounds * given.iterations
-    words = ["--name", "control", "--parent", "none", "--keep", "all", "--no-promote", "--iterations", iterations]
-    a2g("adapt", "expert", *words, *place, *base)
-    words = ["--adapter", "control", "--shift", shift, "--episodes", given.evaluation, "--seed", seed]
-    result: dict[str, Any] = a2g("evaluate", *words, *place, *base)["results"][0]
-    return result
+    record_demonstrations(session, scene, 1000 + seed, count, disturbance=0.0, shift=shift, processes=1)
+    words = ["--name", "control", "--parent", "none", "--keep", "all", "--no-promote", "--calibrate", "off"]
+    a2g("adapt", "expert", *words, "--iterations", given.rounds * given.iterations, "--workspace", place)
+    words = ["--adapter", "control", "--adapter", "random", "--adapter", "still", "--scene", scene, "--shift", shift]
+    return a2g("evaluate", *words, "--episodes", given.evaluation, "--seed", seed, "--workspace", place)
 
 
-def one(shift: str, seed: int, given: argparse.Namespace) -> dict[str, Any]:
-    """Return one improvement run and its control, in a workspace of their own."""
-    base = ["--base", given.base] if given.base else []
+def one(case: str, seed: int, calibrate: str, given: argparse.Namespace) -> dict[str, Any]:
+    """Return one improvement run and, for the first way to calibrate, its control, in a workspace of their own."""
+    scene, shift = case.split("/")
     with tempfile.TemporaryDirectory() as folder:
-        place = ["--workspace", folder]
-        words = ["--shift", shift, "--rounds", given.rounds, "--episodes", given.episodes, "--seed", seed]
-        words += ["--iterations", given.iterations, "--evaluation", given.evaluation]
-        run = a2g("improve", *words, *place, *base)
-        return {"seed": seed, **run, "control": control(shift, seed, given, place, base)}
+        words = ["--scene", scene, "--shift", shift, "--rounds", given.rounds, "--episodes", given.episodes]
+        words += ["--seed", seed, "--iterations", given.iterations, "--evaluation", given.evaluation]
+        run = a2g("improve", *words, "--calibrate", calibrate, "--workspace", folder)
+        if given.control and calibrate == given.calibrate[0]:
+            run["control"] = control(scene, shift, seed, given, Path(folder))
+        return run
+
+
+def measured(case: str, seed: int, calibrate: str, given: argparse.Namespace) -> dict[str, Any]:
+    """Return what is kept in --work, made first where it is missing."""
+    base = checkpoint.fingerprint(checkpoint.SHIPPED)
+    settings = f"{given.rounds}x{given.episodes}-{given.iterations}-n{given.evaluation}-{base}"
+    name = f"{case.replace('/', '-').replace(':', '-')}-seed{seed}-{calibrate}-{settings}.json"
+    path: Path = given.work / name
+    if not path.exists():
+        print(f"{case}, seed {seed}, {calibrate}", file=sys.stderr, flush=True)
+        document = one(case, seed, calibrate, given)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".tmp").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        path.with_suffix(".tmp").replace(path)
+    read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return read
 
 
 def show(result: dict[str, Any]) -> str:
@@ -58,38 +90,63 @@ def show(result: dict[str, Any]) -> str:
     return f"{result['rate']:.2f} [{result['interval'][0]:.2f}, {result['interval'][1]:.2f}]"
 
 
+def pooled(results: Sequence[dict[str, Any]]) -> str:
+    """Return the rate over all seeds, its interval, and each seed's rate."""
+    n, good = sum(one["n"] for one in results), sum(one["successes"] for one in results)
+    low, high = wilson(good, n)
+    each = ", ".join(f"{one['rate']:.2f}" for one in results)
+    return f"{good / n:.2f} [{low:.2f}, {high:.2f}] ({each})"
+
+
+def row(case: str, calibrate: str, runs: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a case's cells."""
+    before, after = ([run[name] for run in runs] for name in ("before", "after"))
+    wrong = [sum(one["n"] - one["successes"] for one in results) for results in (before, after)]
+    controls = [run["control"]["results"] for run in runs if "control" in run]
+    episodes = {sum(done["episodes"] + done["gate_episodes"] for done in run["rounds"]) for run in runs}
+    spent = [sum(done["rollout_seconds"] + done["adapt_seconds"] for done in run["rounds"]) for run in runs]
+    return [
+        f"`{case}`",
+        calibrate,
+        pooled(before),
+        pooled(after),
+        f"{wrong[0] / wrong[1]:.1f}" if wrong[1] else "all",
+        pooled([results[0] for results in controls]) if controls else "-",
+        " / ".join(pooled([results[i] for results in controls]).split(" [")[0] for i in (1, 2)) if controls else "-",
+        pooled([run["in_distribution"]["after"] for run in runs]),
+        "/".join(map(str, sorted(episodes))),
+        f"{min(spent):.0f} to {max(spent):.0f} s",
+    ]
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shift", action="append", help="repeatable; remounted otherwise")
-    parser.add_argument("--seeds", type=int, default=1, help="number of seeds, 7 upwards")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--case", action="append", help=f"repeatable; otherwise {', '.join(CASES)}")
+    parser.add_argument("--seeds", type=int, default=3, help=f"number of seeds, {FIRST_SEED} upwards")
+    parser.add_argument("--calibrate", action="append", help="apply, teach or off; repeatable; apply otherwise")
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--episodes", type=int, default=20)
-    parser.add_argument("--iterations", type=int, default=100)
+    parser.add_argument("--iterations", type=int, default=150)
     parser.add_argument("--evaluation", type=int, default=100)
-    parser.add_argument("--base")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--control", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--work", type=Path, default=Path("training/improvement"))
     given = parser.parse_args()
-    shifts = given.shift or ["remounted"]
-    table = {shift: [one(shift, 7 + i, given) for i in range(given.seeds)] for shift in shifts}
-    if given.json:
-        print(json.dumps(table, indent=2))
-        return
-    print("| shift | seed | before | after | control | home before | home after | episodes | rollouts | adapting |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
-    for shift, runs in table.items():
-        for run in runs:
-            home = run["in_distribution"]
-            cells = [
-                show(result) for result in (run["before"], run["after"], run["control"], home["before"], home["after"])
-            ]
-            episodes = sum(done["episodes"] + done["gate_episodes"] for done in run["rounds"])
-            spent = [sum(done[key] for done in run["rounds"]) for key in ("rollout_seconds", "adapt_seconds")]
-            cells += [str(episodes), *(f"{seconds:.0f} s" for seconds in spent)]
-            print(f"| {shift} | {run['seed']} | {' | '.join(cells)} |")
-            verdicts = ", ".join("promoted" if done["promoted"] else "refused" for done in run["rounds"])
-            practice = ", ".join(f"{done['practice_successes']}/{given.episodes}" for done in run["rounds"])
-            print(f"  rounds: {verdicts}; success in practice: {practice}")
+    given.calibrate = given.calibrate or ["apply"]
+    cases, seeds = given.case or list(CASES), range(FIRST_SEED, FIRST_SEED + given.seeds)
+    asked = [(case, seed, how) for how in given.calibrate for case in cases for seed in seeds]
+    with ThreadPoolExecutor(given.processes) as pool:
+        done = dict(zip(asked, pool.map(lambda one: measured(*one, given), asked), strict=True))
+    header = ["shift", "calibration", "before", "after", "error divided by", "control", "random / still", "home, after"]
+    header += ["episodes", "practice"]
+    print(
+        f"n = {given.evaluation} a seed, seeds {', '.join(map(str, seeds))}, 95 % Wilson intervals, each seed in brackets"
+    )
+    print(f"\n| {' | '.join(header)} |\n|{'---|' * len(header)}")
+    for how in given.calibrate:
+        for case in cases:
+            print(f"| {' | '.join(row(case, how, [done[case, seed, how] for seed in seeds]))} |")
 
 
 if __name__ == "__main__":

@@ -108,7 +108,9 @@ def practised(model: Act2Goal, lengths: tuple[int, ...] = (9, 14, 6, 20), seed: 
         alone = Segments(*parts, torch.tensor([0]), torch.tensor([length]))
         limits = (-9.0,) * parts[2].shape[1], (9.0,) * parts[2].shape[1]
         goal = parts[0][-1].float()
-        made.append(Practised(Path(f"a/{i}.hdf5"), f"a/{i}.hdf5 {i:016x}", alone, alone, goal, limits, 0.0))
+        pictures = np.random.default_rng(seed).integers(0, 256, (4, parts[0].shape[1], SIZE, SIZE, 3), np.uint8)
+        sample = torch.from_numpy(pictures)
+        made.append(Practised(Path(f"a/{i}.hdf5"), f"a/{i}.hdf5 {i:016x}", alone, alone, goal, limits, 0.0, sample))
     return made
 
 

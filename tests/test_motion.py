@@ -2,24 +2,19 @@
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from policy_examples import Quiet, network, practised
 from torch import Tensor
 
 from a2g_cli.errors import CheckpointError
-from a2g_cli.learning.adapt import AdaptSettings, adapt
-from a2g_cli.learning.lessons import Correction
-from a2g_cli.learning.motion import FEWEST, MotionLaw, driven, measure
-from a2g_cli.learning.practised import correct, home_law
+from a2g_cli.learning.motion import FEWEST, measure
 from a2g_cli.learning.segments import Segments, join
-from a2g_cli.policy import checkpoint
-from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.policy import checkpoint, home
+from a2g_cli.policy.motion_law import MotionLaw, driven
 
 ACTIONS = ("dx", "dy", "grip")
 MEASURED = ("x", "y", "grip")
@@ -89,97 +84,19 @@ def test_a_damaged_law_is_refused_in_one_line_and_a_missing_one_is_none(tmp_path
     shutil.copytree(checkpoint.SHIPPED, tmp_path / "base")
     path = tmp_path / "base" / "config.json"
     config = json.loads(path.read_text())
-    assert home_law(tmp_path / "base") is not None
+    known = home.of_base(tmp_path / "base")
+    assert known is not None
+    assert known.motors is not None
     config["facts"]["motion_law"] = told
     path.write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match="damaged motion law"):
-        home_law(tmp_path / "base")
+        home.of_base(tmp_path / "base")
     del config["facts"]["motion_law"]
     path.write_text(json.dumps(config))
-    assert home_law(tmp_path / "base") is None
+    (tmp_path / "base" / home.HOME).unlink()
+    assert home.of_base(tmp_path / "base") is None
 
 
 def test_what_an_action_drives_is_told_by_names() -> None:
     assert driven(("dx", "dy", "dz", "opening"), ("x", "y", "z", "opening")) == ("x", "y", "z")
     assert driven(("shoulder.pos",), ("shoulder.pos",)) == ()
-
-
-def mover() -> Act2Goal:
-    """A micro policy whose first two actions drive its first two measured values."""
-    model = network()
-    model.config = replace(model.config, action_names=("dx", "dy", "a", "b"), proprioception_names=("x", "y", "p"))
-    return model
-
-
-def lesson(here: MotionLaw) -> Correction:
-    base = mover()
-    names = base.config.action_names
-    segments = join([one.whole for one in practised(base)])
-    goals = torch.stack([one.goal for one in practised(base)])
-    home = MotionLaw(here.names, torch.eye(len(here.names) + 1, len(here.names)))
-    high = torch.full((len(names),), 1e6)
-    return Correction(segments, goals, base, home, here, -high, high)
-
-
-def law_for(gain: float, pull: float) -> MotionLaw:
-    config = mover().config
-    names = driven(config.action_names, config.proprioception_names)
-    assert names, "the example has an action that drives a value"
-    matrix = torch.cat([gain * torch.eye(len(names)), torch.full((1, len(names)), pull)])
-    return MotionLaw(names, matrix)
-
-
-def test_a_corrected_chunk_does_here_what_the_base_s_did_at_home() -> None:
-    taught = lesson(law_for(0.5, 0.01))
-    chunk = torch.randn(5, 8, len(taught.base.config.action_names))
-    columns = [taught.base.config.action_names.index(f"d{name}") for name in taught.here.names]
-    brought = taught.here.displacement(taught.corrected(chunk)[..., columns])
-    torch.testing.assert_close(brought, taught.home.displacement(chunk[..., columns]), atol=1e-4, rtol=1e-4)
-    rest = [i for i in range(chunk.shape[-1]) if i not in columns]
-    assert torch.equal(taught.corrected(chunk)[..., rest], chunk[..., rest])
-    tight = replace(taught, low=taught.low * 0 - 0.125, high=taught.high * 0 + 0.125)
-    assert float(tight.corrected(chunk).abs().max()) <= 0.125
-
-
-def test_at_home_nothing_is_corrected_and_the_same_chance_draws_the_same(tmp_path: Path) -> None:
-    taught = lesson(law_for(1.0, 0.0))
-    chunk = torch.randn(3, 8, len(taught.base.config.action_names))
-    torch.testing.assert_close(taught.corrected(chunk), chunk)
-    one, other = (taught.batch(16, {"final": 1.0}, torch.Generator().manual_seed(4)) for _ in range(2))
-    assert all(torch.equal(one[key], other[key]) for key in one)
-    assert one["mask"][:, : taught.base.config.hashing.proximal].all()
-
-
-@pytest.mark.parametrize(
-    ("gain", "keep", "expected"), [(0.5, "arrived", True), (1.0, "arrived", False), (0.5, "all", False)]
-)
-def test_only_other_motors_are_corrected_and_only_where_nobody_asked_to_imitate(
-    gain: float, keep: str, expected: bool
-) -> None:
-    base = mover()
-    names = base.config.action_names
-    driving = driven(names, base.config.proprioception_names)
-    made = []
-    for one in practised(base, (60, 60)):
-        whole = one.whole
-        whole.actions[:] = torch.randn(whole.actions.shape, generator=torch.Generator().manual_seed(1))
-        for name in driving:
-            steps = gain * whole.actions[:-1, names.index(f"d{name}")]
-            column = base.config.proprioception_names.index(name)
-            whole.proprioception[:, column] = torch.cat([torch.zeros(1), steps.cumsum(0)])
-        made.append(one)
-    home = law_for(1.0, 0.0)
-    found = correct(made, base, home, keep, 0.15)  # type: ignore[arg-type]
-    assert (found is not None) == expected
-    assert correct(made, base, None, "arrived", 0.15) is None
-    assert correct(made, base, home, "arrived", 0.0) is None
-
-
-def test_an_adapter_is_taught_and_says_by_which_law(tmp_path: Path) -> None:
-    taught = lesson(law_for(0.6, 0.0))
-    base = mover()
-    quick = AdaptSettings(iterations=12, batch=16, rank=8, lr=5e-3, held_out=0.0)
-    result = adapt(base, "b" * 16, None, practised(base), tmp_path / "one", quick, Quiet(), correction=taught)
-    lineage = json.loads((result.folder / "lineage.json").read_text())
-    assert lineage["motion_law"] == taught.here.to_json()
-    assert result.losses["last"] < result.losses["first"]

@@ -9,10 +9,11 @@ from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import training_view
 from a2g_cli.errors import RecordingError, UsageError
 from a2g_cli.learning.adapt import AdaptSettings, adapt
-from a2g_cli.learning.practised import SLACK, correct, home_law, read, select
-from a2g_cli.learning.promotion import decide, record_decision
+from a2g_cli.learning.practised import SLACK, read
+from a2g_cli.learning.promotion import Decision, decide, record_decision
+from a2g_cli.learning.study import prepare
 from a2g_cli.policy import adapter as adapters
-from a2g_cli.policy import checkpoint
+from a2g_cli.policy import checkpoint, home
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import find_recordings
 from a2g_cli.session.players import FLOORS
@@ -59,26 +60,38 @@ def adapt_recordings(
             practised.append(read(model, path))
             view.advanced(i + 1, {})
         view.finished()
-        correction = correct(practised, checkpoint.load(place), home_law(place), settings.keep, settings.motion)
-        kept = practised
-        if correction is None:
-            kept = select(practised, settings.keep, SLACK * checkpoint.arrived_below(place))
-        if not kept:
+        bound = SLACK * checkpoint.arrived_below(place)
+        study = prepare(checkpoint.load(place), home.of_base(place), onward, practised, settings, bound)
+        if not study.kept:
             raise RecordingError(
                 f"none of the {len(paths)} recordings {settings.keep} as the steps-to-go head sees it: there is nothing to "
                 "imitate. Record more, or add --keep all."
             )
-        steps = sum(one.segments.transitions for one in kept)
-        how = settings.keep if correction is None else "correcting what the motors do otherwise than the base knows"
-        view.note(f"adapting {name} from {parent}: {len(kept)} of {len(paths)} recordings ({how}), {steps} steps")
-        done = adapt(model, hashed, onward, kept, folder, settings, view, correction=correction)
-        decision = decide([], [], done.losses, SLACK * checkpoint.arrived_below(place))
+        steps = sum(one.segments.transitions for one in study.kept)
+        told = f"{len(study.kept)} of {len(paths)} recordings ({study.how}), {steps} steps"
+        view.note(f"adapting {name} from {parent}: {told}")
+        done = adapt(
+            model,
+            hashed,
+            onward,
+            study.kept,
+            folder,
+            settings,
+            view,
+            correction=study.correction,
+            calibration=study.calibration,
+            train=study.train,
+        )
+        decision = decide([], [], done.losses, bound)
+        if not study.train:  # nothing was learned that could be wrong: what was measured left less error than there was
+            decision = Decision(promoted=True, reason=study.how, measured={})
         record_decision(adapters.read(folder), decision)
         # What this adapter was held against is what was active when it began: a newer one was not asked.
         active = shelf.promote(name, instead_of=before) if decision.promoted and promote else shelf.active()
     document |= {
         "adapter": name,
-        "kept": len(kept),
+        "kept": len(study.kept),
+        "calibration": study.calibration.to_json() if study.calibration else None,
         "losses": {key: round(value, 5) for key, value in done.losses.items()},
         "mean_weight": round(done.mean_weight, 4),
         "seconds": round(done.seconds, 2),

@@ -19,12 +19,14 @@ from a2g_cli.display.training_view import training_view
 from a2g_cli.errors import UnknownNameError, UsageError
 from a2g_cli.exchange.formats import foreign
 from a2g_cli.exchange.importing import bring_in
+from a2g_cli.learning.home import measure_home
 from a2g_cli.learning.machine import Machine
 from a2g_cli.learning.pretrain import Pretraining
 from a2g_cli.learning.pretrain_settings import PretrainSettings
 from a2g_cli.learning.watcher import TrainingWatcher, Unwatched
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.policy.home import HOME
 from a2g_cli.recording.sessions import Session, find_recordings, list_sessions
 from a2g_cli.session.demonstrate import demonstration, record_demonstrations
 from a2g_cli.simulator.scenes import SCENES
@@ -128,10 +130,19 @@ def pretrain(
             facts["scenes"] = list(scenes)
             state["hash"] = checkpoint.save(model, out / "checkpoint", _card(facts), facts)
             state["iteration"] = iteration
+            if iteration < settings.joint_iterations + settings.action_iterations:
+                (out / "checkpoint" / HOME).unlink(missing_ok=True)  # of a run that was there before
 
         rehearsal = Rehearsal(scenes, settings.seed, evaluation, view) if evaluate_every else None
         run = Pretraining(out, paths, settings, view, keep, groups, machine, autoencoder, rehearsal, evaluate_every)
-        run.run()
+        model = run.run()
+        if machine.first and not (out / "checkpoint" / HOME).exists():
+            view.started("what home looks like", settings.reader_iterations)
+            known = measure_home(
+                model, paths, groups, run.law, settings.reader_iterations, settings.seed, view.advanced
+            )
+            known.save(out / "checkpoint")
+            view.finished()
     document = {
         "checkpoint": str(out / "checkpoint"),
         "recordings": len(paths),

@@ -28,8 +28,10 @@ from a2g_cli.learning.segments import join
 from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.adapter import LINEAGE, Adapter, check_base, weights
+from a2g_cli.policy.calibration import AT_HOME, Calibration
 
 Placement = Literal["all", "expert", "world-model"]
+Calibrate = Literal["apply", "teach", "off"]
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ class AdaptSettings:
     patience: float = 5.0
     """tau of the weight exp(min(0, predicted - taken) / tau) of each relabelled sample [steps]: a way that took longer than
     the steps-to-go head expected is imitated less. 0 weighs all alike, which is the naive rule."""
-    motion: float = 0.15
-    """Correct the motors' law where it is further than this from the base's, relative, instead of imitating; 0 never."""
+    calibrate: Calibrate = "apply"
+    """What becomes of what practice measured: apply it while acting, teach it to the LoRA weights, or off."""
     held_out: float = 0.15
     """Share of the episodes kept back to hold the result against its parent."""
     seed: int = 0
@@ -65,6 +67,8 @@ def settings_from(**given: Any) -> AdaptSettings:
         raise UnknownNameError("placement", settings.placement, get_args(Placement))
     if settings.keep not in get_args(Keep):
         raise UnknownNameError("choice of episodes", settings.keep, get_args(Keep))
+    if settings.calibrate not in get_args(Calibrate):
+        raise UnknownNameError("way to calibrate", settings.calibrate, get_args(Calibrate))
     return settings
 
 
@@ -225,6 +229,8 @@ def adapt(
     watcher: TrainingWatcher,
     interrupted: Callable[[], bool] = lambda: False,
     correction: Correction | None = None,
+    calibration: Calibration = AT_HOME,
+    train: bool = True,
 ) -> Adapted:
     """Fine-tune a LoRA adapter on relabelled recordings and write it to ``folder``.
 
@@ -238,6 +244,8 @@ def adapt(
         watcher: shown the progress.
         interrupted: asked after every iteration.
         correction: what to teach instead of imitating ``practised``, of whose episodes it is.
+        calibration: what the adapter carries, and by which ``practised`` was read.
+        train: whether there is anything to learn beside the calibration; if not, the weights stay the parent's.
 
     Raises:
         RecordingError: nothing to learn from.
@@ -251,7 +259,7 @@ def adapt(
     lesson: Lesson = correction or Imitation(
         join([one.segments for one in practised]), work.model, work.settings.patience
     )
-    losses, weight = work.train(lesson, names, watcher, interrupted)
+    losses, weight = work.train(lesson, names, watcher, interrupted) if train else ({}, 1.0)
     seconds = time.monotonic() - begun
     lineage = {
         "a2g_adapter": 1,
@@ -260,7 +268,8 @@ def adapt(
         "parent_fingerprint": parent.fingerprint if parent else None,
         "recordings": names,
         "settings": asdict(work.settings),
-        "motion_law": None if correction is None else correction.here.to_json(),
+        "calibration": calibration.to_json() if calibration else None,
+        "taught": None if correction is None else correction.calibration.to_json(),
         "losses": {name: round(value, 5) for name, value in losses.items()},
         "mean_weight": round(weight, 4),
         "seconds": round(seconds, 2),

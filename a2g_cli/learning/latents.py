@@ -14,6 +14,7 @@ from a2g_cli.errors import RecordingError
 from a2g_cli.learning.segments import Segments
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.autoencoder import to_tensor
+from a2g_cli.policy.calibration import AT_HOME, Calibration
 from a2g_cli.policy.presets import Act2GoalConfig
 from a2g_cli.recording.reader import Recording, fingerprint
 
@@ -55,20 +56,25 @@ def encode_frames(model: Act2Goal, frames: np.ndarray) -> Tensor:
     return torch.cat(parts)
 
 
-def encode_recording(model: Act2Goal, path: Path) -> Segments:
-    """Return one recording as segments. Raises RecordingError."""
+def encode_recording(model: Act2Goal, path: Path, calibration: Calibration = AT_HOME) -> Segments:
+    """Return one recording as segments, as it would have been at home by ``calibration``. Raises RecordingError."""
     with Recording(path) as recording:
         check_recording(recording, model.config)
         if not (np.isfinite(recording.actions).all() and np.isfinite(recording.proprioception).all()):
             raise RecordingError(
                 f"{path} holds actions or proprioception that are not finite: it cannot be learned from."
             )
-        views = [encode_frames(model, recording.frames(camera)) for camera in model.config.cameras]
-        actions = np.concatenate([recording.actions, recording.actions[-1:]])
+        views = [
+            encode_frames(model, calibration.frames(camera, torch.from_numpy(recording.frames(camera))).numpy())
+            for camera in model.config.cameras
+        ]
+        actions = torch.from_numpy(np.concatenate([recording.actions, recording.actions[-1:]]).astype(np.float32))
+        measured = torch.from_numpy(np.asarray(recording.proprioception, np.float32))
+        names = model.config.action_names, model.config.proprioception_names
         return Segments(
             torch.stack(views, dim=1),
-            torch.from_numpy(np.asarray(recording.proprioception, np.float32)),
-            torch.from_numpy(np.asarray(actions, np.float32)),
+            calibration.measured(names[1], measured),
+            calibration.as_home(actions, *names),
             torch.tensor([0]),
             torch.tensor([recording.length]),
         )

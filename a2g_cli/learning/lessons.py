@@ -1,8 +1,8 @@
-"""What an adapter is taught: to imitate what was reached, or to bring about what the base means.
+"""What an adapter is taught: to imitate what was reached, or to do what the calibrated base does.
 
-Both draw batches from the same recordings. Imitation is hindsight's rule. Correction is for a robot whose motors obey another
-law than the base's demonstrations did (``motion.py``): the base, frozen, plans from where practice has been, and its chunk,
-through both laws, is the target.
+Both draw batches from the same recordings. Imitation is hindsight's rule. Correction teaches a calibration
+(``policy/calibration.py``) instead of applying it: the base, frozen, sees practice as at home, and what it would do here is
+the target.
 """
 
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from a2g_cli.learning.motion import MotionLaw, columns
 from a2g_cli.learning.segments import Segments
 from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.policy.calibration import Calibration
 
 TEMPERATURE = 0.3
 """Of the noise that the base's chunks begin from: that of acting."""
@@ -56,34 +56,46 @@ class Imitation:
 
 @dataclass(frozen=True)
 class Correction:
-    """What the base wants from where practice has been, towards goals asked for and reached, by the actions that bring it."""
+    """What the base, told by a calibration, does from where practice has been, towards goals asked for and reached.
+
+    A LoRA adapter that is taught this carries the calibration in its weights, and needs none when it acts.
+    """
 
     segments: Segments
     goals: Tensor
     """(E, V, C, h, w): what each episode was asked for."""
+    told: Segments
+    """The same episodes as they would have been at home."""
+    told_goals: Tensor
     base: Act2Goal
     """Without any adapter."""
-    home: MotionLaw
-    here: MotionLaw
+    calibration: Calibration
     low: Tensor
     """(A,) limits of the actions, in the robot's units."""
     high: Tensor
 
     def subset(self, episodes: list[int]) -> "Correction":
         """Return the lesson restricted to ``episodes``."""
-        return replace(self, segments=self.segments.subset(episodes), goals=self.goals[episodes])
+        return replace(
+            self,
+            segments=self.segments.subset(episodes),
+            goals=self.goals[episodes],
+            told=self.told.subset(episodes),
+            told_goals=self.told_goals[episodes],
+        )
 
     @torch.no_grad()
     def batch(self, size: int, mixture: Mapping[str, float], generator: torch.Generator) -> dict[str, Tensor]:
         """Draw segments, half of them towards the goal that was asked for, and have the base plan them."""
         config = self.base.config
-        episode, step, goal_step = self.segments.draw(size, mixture, generator)
-        batch = self.segments.gather(episode, step, goal_step, config.hashing)
+        drawn = self.segments.draw(size, mixture, generator)
+        batch, told = (one.gather(*drawn, config.hashing) for one in (self.segments, self.told))
         asked = (torch.rand(size, generator=generator) < 0.5).view(-1, 1, 1, 1, 1)
-        batch["goal"] = torch.where(asked, self.goals[episode].float(), batch["goal"])
+        batch["goal"] = torch.where(asked, self.goals[drawn[0]].float(), batch["goal"])
+        told["goal"] = torch.where(asked, self.told_goals[drawn[0]].float(), told["goal"])
         frames = torch.randn(size, config.frames, *self.base.frame_shape, generator=generator)
         noise = TEMPERATURE * torch.randn(size, config.hashing.actions, len(config.action_names), generator=generator)
-        chunk = self.base.act(batch["now"], batch["goal"], batch["proprioception"], frames, noise, DENOISING)
+        chunk = self.base.act(told["now"], told["goal"], told["proprioception"], frames, noise, DENOISING)
         dense = chunk.shape[1]
         batch["actions"][:, :dense] = self.corrected(chunk)
         # Only what is executed is taught: of distal actions the base knows no displacement.
@@ -94,9 +106,7 @@ class Correction:
     def corrected(self, chunk: Tensor) -> Tensor:
         """Return the actions (..., A) that bring here what ``chunk`` (..., A) would bring at home, within the limits."""
         config = self.base.config
-        acting, _ = columns(self.here.names, config.action_names, config.proprioception_names)
-        actions = chunk.clone()
-        actions[..., acting] = self.here.command(self.home.displacement(chunk[..., acting]))
+        actions = self.calibration.as_here(chunk, config.action_names, config.proprioception_names)
         return torch.minimum(torch.maximum(actions, self.low), self.high)
 
 

@@ -18,7 +18,7 @@ from a2g_cli.errors import CheckpointError, RecordingError, UnknownNameError
 from a2g_cli.learning.autoencoding import psnr, take_autoencoder
 from a2g_cli.learning.latents import LATENTS, encode_recordings, identity, read_latents, sample_frames, write_latents
 from a2g_cli.learning.machine import Machine
-from a2g_cli.learning.motion import MotionLaw, measure
+from a2g_cli.learning.motion import measure
 from a2g_cli.learning.pretrain_settings import PretrainSettings
 from a2g_cli.learning.segments import Segments, balance
 from a2g_cli.learning.stages import AutoencoderStage, PolicyStage, Stage
@@ -27,6 +27,7 @@ from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.autoencoder import to_tensor
+from a2g_cli.policy.motion_law import MotionLaw
 from a2g_cli.recording.reader import Recording
 
 
@@ -54,7 +55,8 @@ class Pretraining:
     """What ``evaluate`` said, each with its iteration."""
     _arrivals: tuple[Tensor, Tensor] | None = field(default=None, init=False)
     """Latents of frames two steps before the end of demonstrations, and of their ends."""
-    _law: MotionLaw | None = field(default=None, init=False)
+    law: MotionLaw | None = field(default=None, init=False)
+    """What the demonstrations' motors made of commands; None before they are read, or where there is no one law."""
 
     def run(self) -> Act2Goal:
         """Train to the end, from wherever the folder's state says. Return the averaged model.
@@ -101,7 +103,7 @@ class Pretraining:
         ends = (segments.first + segments.length)[some]
         near = torch.maximum(ends - 2, segments.first[some])  # an episode may have a single action
         self._arrivals = segments.latents[near].float(), segments.latents[ends].float()
-        self._law = measure(segments, model.config.action_names, model.config.proprioception_names)
+        self.law = measure(segments, model.config.action_names, model.config.proprioception_names)
         if state is None:
             model.set_scales(segments.actions, segments.proprioception)
         policy = PolicyStage(model, segments, self.settings)
@@ -217,8 +219,8 @@ class Pretraining:
             told |= {"computed": self.machine.to_json(), "evaluations": list(self.evaluations)}
             if self._arrivals is not None:
                 told["arrived_below"] = round(_arrived_below(averaged, *self._arrivals), 3)
-            if self._law is not None:
-                told["motion_law"] = self._law.to_json()
+            if self.law is not None:
+                told["motion_law"] = self.law.to_json()
             self.on_checkpoint(iteration, averaged, told)
 
 

@@ -32,6 +32,8 @@ class PretrainSettings:
     relabel: str = "final:0.6,future:0.4"
     shares: Mapping[str, float] = field(default_factory=dict)
     """Relative share of a batch that a scene or session has; 1 for those that are not named."""
+    reader_iterations: int = 2_500
+    """Of what finds the tool in a picture (learning/home.py), once the policy is trained."""
     matrix_lr: float = 0.02
     lr: float = 1e-3
     warm_up: int = 200
@@ -82,6 +84,7 @@ def settings_for(
         total = settings.joint_iterations + settings.action_iterations
         joint = round(iterations * settings.joint_iterations / total)
         settings = replace(settings, joint_iterations=joint, action_iterations=iterations - joint)
+        settings = replace(settings, reader_iterations=min(settings.reader_iterations, iterations))
     changed = {name: value for name, value in (hashing or {}).items() if value is not None}
     settings = replace(settings, hashing=changed, **{k: v for k, v in given.items() if v is not None})
     settings.config(_ANY_ROBOT)  # a plan that is wrong is wrong before anything is made

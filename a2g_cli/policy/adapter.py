@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from a2g_cli.errors import CheckpointError
 from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.policy.calibration import AT_HOME, Calibration
 
 WEIGHTS, CONFIG, LINEAGE = "adapter_model.safetensors", "adapter_config.json", "lineage.json"
 _KEY = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
@@ -58,12 +59,24 @@ class Adapter:
         return str(self.lineage["base"])
 
     @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the weights, 16 hexadecimal digits. Raises CheckpointError when they are missing."""
+    def calibration(self) -> Calibration:
+        """What it carries beside its weights; nothing for those that carry none. Raises CheckpointError for a damaged one."""
+        told = self.lineage.get("calibration")
         try:
-            return hashlib.sha256((self.folder / WEIGHTS).read_bytes()).hexdigest()[:16]
+            return AT_HOME if told is None else Calibration.from_json(told)
+        except CheckpointError as error:
+            raise CheckpointError(f"{self.folder / LINEAGE} holds {error}") from error
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of weights and calibration, 16 hexadecimal digits. Raises CheckpointError when they are missing."""
+        try:
+            digest = hashlib.sha256((self.folder / WEIGHTS).read_bytes())
         except OSError as error:
             raise CheckpointError(f"{self.folder} holds no adapter: {WEIGHTS} is missing.") from error
+        if self.lineage.get("calibration") is not None:
+            digest.update(json.dumps(self.lineage["calibration"], sort_keys=True).encode())
+        return digest.hexdigest()[:16]
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from typing import Protocol
 
 from a2g_cli.episode import Goal, Outcome, Provenance
 from a2g_cli.learning.adapt import AdaptSettings, adapt
-from a2g_cli.learning.practised import SLACK, Practised, correct, home_law, read, select
+from a2g_cli.learning.practised import SLACK, Practised, read
 from a2g_cli.learning.promotion import Decision, decide, record_decision
+from a2g_cli.learning.study import prepare
 from a2g_cli.learning.watcher import TrainingWatcher
-from a2g_cli.policy import checkpoint
+from a2g_cli.policy import checkpoint, home
 from a2g_cli.policy.adapter import Adapter
 from a2g_cli.recording.reader import Recording
 from a2g_cli.robots.robot import Robot, Trial, shift_of
@@ -77,7 +78,7 @@ class Improvement:
         self.active = active
         self._base = players.base_hash()
         self._encoder = checkpoint.load(players.folder)
-        self._home = home_law(players.folder)
+        self._home = home.of_base(players.folder)
         self._buffer: list[list[Practised]] = []
         for working in progress.rounds:
             self.active = working.acting
@@ -222,11 +223,10 @@ class Improvement:
         if working.candidate in shelf.names():
             return _losses(shelf.get(working.candidate))
         buffer = [one for practised in self._buffer[-self.settings.keep_rounds :] for one in practised]
-        correction = correct(buffer, self._encoder, self._home, self.settings.adapt.keep, self.settings.adapt.motion)
-        kept = buffer
-        if correction is None:
-            kept = select(buffer, self.settings.adapt.keep, SLACK * self.players.arrived_below("none"))
-        if not kept:
+        parent = shelf.get(working.acting) if working.acting != "none" else None
+        bound = SLACK * self.players.arrived_below("none")
+        study = prepare(self._encoder, self._home, parent, buffer, self.settings.adapt, bound)
+        if not study.kept:
             return {}
         with shelf.making() as folder:
             working.candidate = folder.name
@@ -234,13 +234,15 @@ class Improvement:
             adapt(
                 checkpoint.load(self.players.folder),
                 self._base,
-                shelf.get(working.acting) if working.acting != "none" else None,
-                kept,
+                parent,
+                study.kept,
                 folder,
                 replace(self.settings.adapt, seed=self.settings.seed * 1000 + number),
                 self.watcher,
                 self.interrupted,
-                correction,
+                study.correction,
+                study.calibration,
+                study.train,
             )
         return _losses(shelf.get(working.candidate))
 

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from a2g_cli.policy import adapter as adapters
-from a2g_cli.policy import checkpoint
+from a2g_cli.policy import checkpoint, home
 from a2g_cli.policy.acting import Act2GoalPolicy, ActingSettings
+from a2g_cli.policy.calibrated import CalibratedPolicy
 from a2g_cli.policy.floors import RandomPolicy, StillPolicy
 from a2g_cli.policy.policy import Policy
 from a2g_cli.policy.shelf import Shelf
+from a2g_cli.policy.whereabouts import HereOrHome, Whereabouts
 from a2g_cli.robots.robot import RobotSpec
 
 FLOORS: dict[str, Callable[[RobotSpec], Policy]] = {"random": RandomPolicy, "still": StillPolicy}
@@ -44,4 +46,11 @@ class Players:
         checkpoint.check_fits(model.config, self.spec)
         if adapter is not None:
             adapters.apply(adapter, model, self.base_hash())
-        return Act2GoalPolicy(model, self.settings)
+        policy = Act2GoalPolicy(model, self.settings)
+        if adapter is None or not (calibration := adapter.calibration):
+            return policy
+        here = CalibratedPolicy(policy, calibration, self.spec)
+        at_home, plain = home.of_base(self.folder), checkpoint.load(self.folder)
+        if at_home is None or not (whereabouts := Whereabouts(plain, at_home, calibration)).visible:
+            return here
+        return HereOrHome(here, Act2GoalPolicy(plain, self.settings), whereabouts)

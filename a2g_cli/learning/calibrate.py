@@ -1,0 +1,115 @@
+"""Calibrating on practice: what its recordings say about how this deployment differs from the base's home.
+
+Whatever was achieved: no reward, no label, no demonstration. A failed episode shows the table, the arm and what the motors
+make of a command as well as a success does.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from a2g_cli.learning.motion import measure
+from a2g_cli.learning.practised import Practised
+from a2g_cli.learning.registration import Registered, register
+from a2g_cli.learning.segments import join
+from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.policy.calibration import MOVED, RECOLOURED, SHIFTED, STANDING, TURNED, Calibration, Mount
+from a2g_cli.policy.home import PLACES, Home
+from a2g_cli.policy.motion_law import columns
+from a2g_cli.policy.view import View
+
+FEWEST_EPISODES = 3
+"""Below which nothing is measured: in one episode a thing that was not moved is part of the scene."""
+BETTER = 0.8
+"""A measured part counts where it leaves at most this share of the error that there is without it."""
+TRIM = 0.5
+"""Share of the readings that a mount is fitted to: those that it fits best. Much of the time the tool is out of sight."""
+
+
+@torch.no_grad()
+def calibrate(model: Act2Goal, home: Home | None, practised: Sequence[Practised]) -> Calibration:
+    """Return what differs from ``home``; of what cannot be measured nothing is said.
+
+    Args:
+        model: the base's networks.
+        home: what the base knows of it.
+        practised: episodes of one deployment, as they were recorded.
+    """
+    if home is None or len(practised) < FEWEST_EPISODES:
+        return Calibration()
+    views = _views(model, home, practised)
+    # A reader of the tool's place is trained on home's view; through a bent one, tall things lean.
+    mount = None if any(view.moved(View.same()) > 0 for view in views.values()) else _mount(model, home, practised)
+    found = Calibration(views, mount, home=home.motors)
+    if home.motors is None:
+        return found
+    segments, config = join([one.whole for one in practised]), model.config
+    here = measure(segments, config.action_names, config.proprioception_names)
+    if here is None or here.names != home.motors.names:
+        return found
+    acting, _ = columns(here.names, config.action_names, config.proprioception_names)
+    other = Calibration(views, mount, here, home.motors)
+    without = Calibration(views, mount, None, home.motors)
+    return other if other.differs(without, segments.actions[:, acting]) else found
+
+
+def _views(model: Act2Goal, home: Home, practised: Sequence[Practised]) -> dict[str, View]:
+    """Return the views of the cameras that were moved or see other colours, held against the home that is most alike."""
+    if not len(home.pictures):
+        return {}
+    here = torch.cat([one.sample for one in practised]).median(dim=0).values
+    tried = [[register(picture[v], here[v]) for v in range(len(here))] for picture in home.pictures]
+    best = min(tried, key=lambda found: sum(one.after for one in found))
+    found = {camera: _counting(one) for camera, one in zip(model.config.cameras, best, strict=True)}
+    return {camera: view for camera, view in found.items() if view is not None}
+
+
+def _counting(found: Registered) -> View | None:
+    """Return the parts of a view that count as other than home's; None where none does."""
+    same, view = View.same(), found.view
+    moved, recoloured = view.moved(same) > MOVED, view.recoloured(same) > RECOLOURED
+    if found.after > BETTER * found.before or not (moved or recoloured):
+        return None
+    return View(
+        view.homography if moved else same.homography,
+        view.gain if recoloured else same.gain,
+        view.offset if recoloured else same.offset,
+    )
+
+
+def _mount(model: Act2Goal, home: Home, practised: Sequence[Practised]) -> Mount | None:
+    """Return where the arm stands, where that is elsewhere than at home."""
+    names = model.config.proprioception_names
+    if home.reader is None:
+        return None
+    at = [names.index(name) for name in PLACES]
+    measured = torch.cat([one.whole.proprioception[:, at] for one in practised])
+    seen = torch.cat([home.reader(one.whole.latents.float()) for one in practised])
+    mount, error = fit_mount(measured, seen)
+    still = (seen - measured).norm(dim=1).median()
+    angle, way = mount.apart(STANDING)
+    return mount if error <= BETTER * float(still) and (angle > TURNED or way > SHIFTED) else None
+
+
+def fit_mount(measured: Tensor, seen: Tensor) -> tuple[Mount, float]:
+    """Return the mount that takes ``measured`` (N, 3) to where they are ``seen`` (N, 3), and the median error [m].
+
+    Least squares with a rotation about the vertical alone, trimmed. A reader that draws to the middle what it is not sure
+    of shrinks what it reads; a rotation has no scale that would shrink along.
+    """
+    one, other = measured.double(), seen.double()
+    kept = torch.ones(len(one), dtype=torch.bool)
+    mount, error = STANDING, torch.zeros(1)
+    for _ in range(15):
+        ours, theirs = one[kept], other[kept]
+        a, b = (ours - ours.mean(0))[:, :2], (theirs - theirs.mean(0))[:, :2]
+        yaw = math.atan2(float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()), float((a * b).sum()))
+        turn = Mount(yaw, (0.0, 0.0, 0.0)).turn().double()
+        shift = theirs.mean(0) - ours.mean(0) @ turn.T
+        error = (one @ turn.T + shift - other).norm(dim=1)
+        kept = error <= error.quantile(TRIM)
+        x, y, z = one.mean(0).tolist()
+        mount = Mount(yaw, (float(shift[0]), float(shift[1]), float(shift[2])), (x, y, z))
+    return mount, float(error.median())

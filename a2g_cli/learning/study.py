@@ -1,0 +1,89 @@
+"""What an adaptation is about: what practice measured, what is learned from, and what is taught."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from a2g_cli.learning.adapt import AdaptSettings
+from a2g_cli.learning.calibrate import calibrate
+from a2g_cli.learning.lessons import Correction
+from a2g_cli.learning.practised import Practised, read, select
+from a2g_cli.learning.segments import join
+from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.policy.adapter import Adapter
+from a2g_cli.policy.calibration import AT_HOME, Calibration
+from a2g_cli.policy.home import Home
+from a2g_cli.policy.motion_law import columns
+
+
+@dataclass(frozen=True)
+class Study:
+    """What ``adapt`` is to do."""
+
+    kept: list[Practised]
+    """Recordings that are learned from; none: there is nothing to learn."""
+    how: str
+    """In words."""
+    calibration: Calibration = AT_HOME
+    """What the adapter is to carry."""
+    correction: Correction | None = None
+    """What is taught instead of imitating."""
+    train: bool = True
+    """Whether weights are trained. What was practised under a wrong calibration is no example: first it is put right."""
+
+
+def prepare(
+    base: Act2Goal,
+    home: Home | None,
+    parent: Adapter | None,
+    practised: Sequence[Practised],
+    settings: AdaptSettings,
+    arrived_below: float,
+) -> Study:
+    """Return what to learn from episodes of one deployment.
+
+    Args:
+        base: without any adapter.
+        home: what the base knows of its home.
+        parent: the adapter to go on from.
+        practised: all episodes, as they were recorded.
+        settings: how.
+        arrived_below: an episode arrived when fewer steps than this are left at its nearest frame [steps].
+    """
+    known = AT_HOME if parent is None else parent.calibration
+    found = AT_HOME if settings.calibrate == "off" else calibrate(base, home, practised)
+    if settings.calibrate == "teach" and found:
+        return Study(
+            list(practised), f"teaching what practice measured: {found}", correction=_taught(base, practised, found)
+        )
+    if settings.calibrate != "apply":
+        return Study(select(practised, settings.keep, arrived_below), settings.keep)
+    if found.differs(known, _commands(base, practised)):
+        return Study(list(practised), f"measured: {found}", found, train=False)
+    again = [read(base, one.path, found) for one in practised] if found else list(practised)
+    how = f"{settings.keep}; {found}" if found else settings.keep
+    return Study(select(again, settings.keep, arrived_below), how, found)
+
+
+def _commands(base: Act2Goal, practised: Sequence[Practised]) -> torch.Tensor | None:
+    """Return the driven actions (N, D) of all episodes; None where nothing is driven."""
+    names = base.config.action_names, base.config.proprioception_names
+    measured = [name for name in names[1] if f"d{name}" in names[0]]
+    acting, _ = columns(measured, *names)
+    return torch.cat([one.whole.actions[:, acting] for one in practised]) if acting and practised else None
+
+
+def _taught(base: Act2Goal, practised: Sequence[Practised], found: Calibration) -> Correction:
+    told = [read(base, one.path, found) for one in practised]
+    low, high = (torch.tensor(limit) for limit in practised[0].limits)
+    return Correction(
+        join([one.whole for one in practised]),
+        torch.stack([one.goal for one in practised]),
+        join([one.whole for one in told]),
+        torch.stack([one.goal for one in told]),
+        base,
+        found,
+        low,
+        high,
+    )

@@ -1,0 +1,185 @@
+"""What practice says about where it happened: on pictures whose view is known, and on the simulator's own shifts."""
+
+import math
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from a2g_cli.errors import CheckpointError
+from a2g_cli.learning.adapt import AdaptSettings, settings_from
+from a2g_cli.learning.calibrate import FEWEST_EPISODES, calibrate, fit_mount
+from a2g_cli.learning.practised import Practised, read
+from a2g_cli.learning.registration import register
+from a2g_cli.learning.study import Study, prepare
+from a2g_cli.policy import checkpoint, home
+from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.policy.calibration import AT_HOME, Calibration, Mount
+from a2g_cli.policy.view import View
+from a2g_cli.recording.sessions import Session
+from a2g_cli.session.demonstrate import record_demonstrations
+
+EPISODES = 6
+
+
+@given(st.floats(-3.1, 3.1), st.tuples(st.floats(-1, 1), st.floats(-1, 1), st.floats(-0.1, 0.1)))
+@settings(deadline=None, max_examples=30)
+def test_a_mount_is_found_where_a_third_of_the_readings_are_nonsense(
+    yaw: float, shift: tuple[float, float, float]
+) -> None:
+    source = torch.Generator().manual_seed(0)
+    places = torch.randn(300, 3, generator=source) * 0.1 + torch.tensor([0.4, 0.0, 0.1])
+    seen = Mount(yaw, shift).as_home(places)
+    seen[::3] += torch.randn(100, 3, generator=source)
+    mount, error = fit_mount(places, seen)
+    assert abs(math.remainder(mount.yaw - yaw, math.tau)) < 0.02
+    torch.testing.assert_close(mount.as_home(places), Mount(yaw, shift).as_home(places), atol=0.01, rtol=0)
+    assert error < 0.01
+
+
+def picture() -> torch.Tensor:
+    """A table, a mat and two marks (64, 64, 3)."""
+    made = torch.full((64, 64, 3), 60, dtype=torch.uint8)
+    made[20:56, 12:52] = torch.tensor([220, 214, 199], dtype=torch.uint8)
+    made[26:32, 18:24] = torch.tensor([200, 30, 30], dtype=torch.uint8)
+    made[44:52, 40:44] = torch.tensor([30, 30, 200], dtype=torch.uint8)
+    return made
+
+
+def test_a_bumped_camera_in_another_light_is_registered() -> None:
+    bend = torch.tensor([[0.97, -0.12, 0.05], [0.1, 1.02, -0.06], [0.01, -0.02, 1.0]])
+    truth = View(bend, torch.ones(3), torch.zeros(3))
+    lit = View(torch.eye(3), torch.tensor([0.8, 0.75, 0.7]), torch.tensor([0.05, 0.02, 0.0]))
+    back = View(torch.linalg.inv(bend), torch.ones(3), torch.zeros(3))
+    here = lit.pixels_as_home(back.pixels_as_home(picture()[None]))[0]
+    found = register(picture(), here)
+    assert found.view.moved(truth) < 0.008, "half a pixel"
+    assert found.after < 0.4 * found.before
+    assert found.view.gain.tolist() == pytest.approx([1 / 0.8, 1 / 0.75, 1 / 0.7], rel=0.1)
+    again = register(picture(), picture())
+    assert again.view.moved(View.same()) < 0.002
+
+
+@cache
+def base() -> tuple[Act2Goal, home.Home]:
+    known = home.of_base(checkpoint.SHIPPED)
+    assert known is not None
+    return checkpoint.load(checkpoint.SHIPPED), known
+
+
+@pytest.fixture(scope="module")
+def practice(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], list[Practised]]:
+    """Episodes of a scene under a shift: the expert's, who arrives; what is measured asks for no arrival."""
+    folder = tmp_path_factory.mktemp("practice")
+
+    @cache
+    def made(scene: str, shift: str) -> list[Practised]:
+        session = Session(folder / f"{scene}-{shift.replace(':', '-')}")
+        record_demonstrations(session, scene, 50, EPISODES, processes=1, shift=shift)
+        return [read(base()[0], path) for path in session.recordings()]
+
+    return made
+
+
+Practice = Callable[[str, str], list[Practised]]
+
+
+@pytest.mark.parametrize("scene", ["place", "plug", "write"])
+def test_at_home_nothing_is_found(practice: Practice, scene: str) -> None:
+    found = calibrate(*base(), practice(scene, "none"))
+    assert not found, str(found)
+
+
+@pytest.mark.parametrize(
+    ("shift", "part"),
+    [("camera-bump:0.5", "views"), ("relit", "views"), ("remounted:0.8", "mount"), ("weak-motors", "motors")],
+)
+def test_each_shift_is_found_as_what_it_is(practice: Practice, shift: str, part: str) -> None:
+    found = calibrate(*base(), practice("place", shift))
+    parts = {name for name in ("views", "mount", "motors") if getattr(found, name)}
+    assert parts == {part}, str(found)
+    if part == "mount":
+        assert found.mount is not None
+        assert math.degrees(found.mount.yaw) == pytest.approx(20, abs=4)
+    if part == "motors":
+        assert found.motors is not None
+        assert found.motors.matrix[:3].diagonal().mean() == pytest.approx(0.585, abs=0.03)
+
+
+def test_too_little_practice_says_nothing(practice: Practice) -> None:
+    model, known = base()
+    few = practice("place", "weak-motors")[: FEWEST_EPISODES - 1]
+    assert not calibrate(model, known, few)
+    assert not calibrate(model, None, practice("place", "weak-motors"))
+
+
+def studied(practised: list[Practised], known: Calibration = AT_HOME, **given: object) -> Study:
+    model, at_home = base()
+    parent = None
+    if known:
+        parent = type("Parent", (), {"calibration": known})()
+    return prepare(
+        model, at_home, parent, practised, settings_from(**given), 2 * checkpoint.arrived_below(checkpoint.SHIPPED)
+    )
+
+
+def test_what_is_wrong_is_put_right_before_anything_is_imitated(practice: Practice) -> None:
+    practised = practice("place", "weak-motors")
+    first = studied(practised)
+    assert not first.train
+    assert first.calibration.motors is not None
+    assert len(first.kept) == EPISODES
+    second = studied(practised, first.calibration)
+    assert second.train
+    assert second.correction is None
+    assert second.calibration.motors is not None
+    at_home = second.kept[0].whole.actions[:, :3]
+    torch.testing.assert_close(
+        first.calibration.as_here(at_home, base()[0].config.action_names[:3], ("x", "y", "z")),
+        next(one for one in practised if one.name == second.kept[0].name).whole.actions[:, :3],
+        atol=2e-3,
+        rtol=0,
+    )
+
+
+def test_it_can_be_taught_or_left(practice: Practice) -> None:
+    practised = practice("place", "weak-motors")
+    taught = studied(practised, calibrate="teach")
+    assert taught.correction is not None
+    assert not taught.calibration
+    assert taught.train
+    batch = taught.correction.batch(16, {"final": 1.0}, torch.Generator().manual_seed(4))
+    again = taught.correction.batch(16, {"final": 1.0}, torch.Generator().manual_seed(4))
+    assert all(torch.equal(batch[key], again[key]) for key in batch)
+    dense = base()[0].config.hashing.proximal
+    assert batch["mask"][:, :dense].all()
+    assert not batch["mask"][:, dense:].any()
+    assert float(batch["actions"][:, :dense, :3].abs().max()) <= 0.03 + 1e-6
+    left = studied(practised, calibrate="off")
+    assert left.correction is None
+    assert not left.calibration
+    assert left.train
+    assert AdaptSettings().calibrate == "apply"
+
+
+def test_a_home_survives_its_file_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    _, known = base()
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((checkpoint.SHIPPED / name).read_bytes())
+    known.save(tmp_path)
+    again = home.of_base(tmp_path)
+    assert again is not None
+    assert again.reader is not None
+    assert torch.equal(again.pictures, known.pictures)
+    whole = (tmp_path / home.HOME).read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", whole.replace(b"reader.mean", b"reader.meen")):
+        (tmp_path / home.HOME).write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="damaged"):
+            home.of_base(tmp_path)
+    home.Home(known.pictures[:, :, :32], None).save(tmp_path)
+    with pytest.raises(CheckpointError, match="does not see"):
+        home.of_base(tmp_path)
