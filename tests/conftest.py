@@ -2,13 +2,18 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from a2g_cli.robots.robot import Trial
 from a2g_cli.robots.sim import SimRobot
+
+if TYPE_CHECKING:
+    from a2g_cli.learning.practised import Practised
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +32,26 @@ def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         ]
     finally:
         robot.close()
+
+
+@pytest.fixture(scope="session")
+def practice(tmp_path_factory: pytest.TempPathFactory) -> "Callable[[str, str], list[Practised]]":
+    """Six episodes of a scene under a shift: the expert's, who arrives; what is measured asks for no arrival."""
+    from a2g_cli.learning.practised import read
+    from a2g_cli.policy import checkpoint
+    from a2g_cli.recording.sessions import Session
+    from a2g_cli.session.demonstrate import record_demonstrations
+
+    folder = tmp_path_factory.mktemp("practice")
+
+    @cache
+    def made(scene: str, shift: str) -> "list[Practised]":
+        session = Session(folder / f"{scene}-{shift.replace(':', '-')}")
+        record_demonstrations(session, scene, 50, 6, processes=1, shift=shift)
+        model = checkpoint.load(checkpoint.SHIPPED)
+        return [read(model, path) for path in session.recordings()]
+
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -13,17 +14,16 @@ from hypothesis import strategies as st
 from a2g_cli.errors import CheckpointError
 from a2g_cli.learning.adapt import AdaptSettings, settings_from
 from a2g_cli.learning.calibrate import FEWEST_EPISODES, calibrate, fit_mount
-from a2g_cli.learning.practised import Practised, read
+from a2g_cli.learning.practised import Practised
 from a2g_cli.learning.registration import register
 from a2g_cli.learning.study import Study, prepare
 from a2g_cli.policy import checkpoint, home
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.calibration import AT_HOME, Calibration, Mount
 from a2g_cli.policy.view import View
-from a2g_cli.recording.sessions import Session
-from a2g_cli.session.demonstrate import record_demonstrations
 
 EPISODES = 6
+"""Of the fixture ``practice``."""
 
 
 @given(st.floats(-3.1, 3.1), st.tuples(st.floats(-1, 1), st.floats(-1, 1), st.floats(-0.1, 0.1)))
@@ -71,20 +71,6 @@ def base() -> tuple[Act2Goal, home.Home]:
     return checkpoint.load(checkpoint.SHIPPED), known
 
 
-@pytest.fixture(scope="module")
-def practice(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], list[Practised]]:
-    """Episodes of a scene under a shift: the expert's, who arrives; what is measured asks for no arrival."""
-    folder = tmp_path_factory.mktemp("practice")
-
-    @cache
-    def made(scene: str, shift: str) -> list[Practised]:
-        session = Session(folder / f"{scene}-{shift.replace(':', '-')}")
-        record_demonstrations(session, scene, 50, EPISODES, processes=1, shift=shift)
-        return [read(base()[0], path) for path in session.recordings()]
-
-    return made
-
-
 Practice = Callable[[str, str], list[Practised]]
 
 
@@ -108,6 +94,16 @@ def test_each_shift_is_found_as_what_it_is(practice: Practice, shift: str, part:
     if part == "motors":
         assert found.motors is not None
         assert found.motors.matrix[:3].diagonal().mean() == pytest.approx(0.585, abs=0.03)
+
+
+def test_a_camera_that_rides_along_is_not_registered(practice: Practice) -> None:
+    """Its pictures have a median as well, which is of nothing."""
+    source = torch.Generator().manual_seed(0)
+    riding = [
+        replace(one, sample=torch.randint(0, 256, one.sample.shape, generator=source, dtype=torch.uint8))
+        for one in practice("place", "camera-bump:0.5")
+    ]
+    assert not calibrate(*base(), riding).views
 
 
 def test_too_little_practice_says_nothing(practice: Practice) -> None:

@@ -24,6 +24,12 @@ FEWEST_EPISODES = 3
 """Below which nothing is measured: in one episode a thing that was not moved is part of the scene."""
 BETTER = 0.8
 """A measured part counts where it leaves at most this share of the error that there is without it."""
+FRAMES = 400
+"""That a camera's picture of the empty scene is made of."""
+STILL = 13
+"""Difference of a colour from its median below which a pixel stands still, 0 to 255."""
+STANDS = 0.6
+"""Share of pixels that stand still in most of a standing camera's pictures."""
 TRIM = 0.5
 """Share of the readings that a mount is fitted to: those that it fits best. Much of the time the tool is out of sight."""
 
@@ -59,10 +65,19 @@ def _views(model: Act2Goal, home: Home, practised: Sequence[Practised]) -> dict[
     """Return the views of the cameras that were moved or see other colours, held against the home that is most alike."""
     if not len(home.pictures):
         return {}
-    here = torch.cat([one.sample for one in practised]).median(dim=0).values
+    samples = torch.cat([one.sample for one in practised])
+    samples = samples[torch.linspace(0, len(samples) - 1, min(FRAMES, len(samples))).long()]
+    here = samples.median(dim=0).values
     tried = [[register(picture[v], here[v]) for v in range(len(here))] for picture in home.pictures]
     best = min(tried, key=lambda found: sum(one.after for one in found))
-    found = {camera: _counting(one) for camera, one in zip(model.config.cameras, best, strict=True)}
+    # A camera that rides on the arm has no picture in which nothing moves.
+    stands = (
+        ((samples.short() - here.short()).abs().amax(-1) < STILL).float().mean(dim=0).gt(0.5).flatten(1).float().mean(1)
+    )
+    found = {
+        camera: _counting(one) if standing > STANDS else None
+        for camera, one, standing in zip(model.config.cameras, best, stands, strict=True)
+    }
     return {camera: view for camera, view in found.items() if view is not None}
 
 

@@ -255,7 +255,10 @@ class Improvement:
             losses,
             SLACK * self.players.arrived_below("none"),
         )
-        record_decision(self.players.shelf.get(name), decision)
+        adapter = self.players.shelf.get(name)
+        if adapter.calibration:
+            decision = replace(decision, reason=f"{decision.reason}; {adapter.calibration}")
+        record_decision(adapter, decision)
         if decision.promoted:
             self.active = name
             active = self.players.shelf.promote(name, instead_of=acting)
