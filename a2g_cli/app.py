@@ -169,7 +169,9 @@ app.command("pretrain")(pretrain)
 
 @app.command("demo")
 def demo(
-    shift: Annotated[str, typer.Option("--shift", metavar="NAME[:STRENGTH]", help="What goes wrong.")] = "remounted:0.8",
+    shift: Annotated[
+        str, typer.Option("--shift", metavar="NAME[:STRENGTH]", help="What goes wrong.")
+    ] = "remounted:0.8",
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of practice.")] = 2,
     evaluation: Annotated[int, typer.Option("--evaluation", min=1, help="Held-out starts and goals.")] = 100,
     seed: options.Seed = 7,

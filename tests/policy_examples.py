@@ -110,7 +110,11 @@ def practised(model: Act2Goal, lengths: tuple[int, ...] = (9, 14, 6, 20), seed: 
         goal = parts[0][-1].float()
         pictures = np.random.default_rng(seed).integers(0, 256, (4, parts[0].shape[1], SIZE, SIZE, 3), np.uint8)
         sample = torch.from_numpy(pictures)
-        made.append(Practised(Path(f"a/{i}.hdf5"), f"a/{i}.hdf5 {i:016x}", alone, alone, goal, limits, 0.0, sample))
+        made.append(
+            Practised(
+                Path(f"a/{i}.hdf5"), f"a/{i}.hdf5 {i:016x}", alone, alone, goal, limits, 0.0, "sim:example", sample
+            )
+        )
     return made
 
 

@@ -84,8 +84,9 @@ def test_at_home_nothing_is_found(practice: Practice, scene: str) -> None:
     ("shift", "part"),
     [("camera-bump:0.5", "views"), ("relit", "views"), ("remounted:0.8", "mount"), ("weak-motors", "motors")],
 )
-def test_each_shift_is_found_as_what_it_is(practice: Practice, shift: str, part: str) -> None:
-    found = calibrate(*base(), practice("place", shift))
+@pytest.mark.parametrize("scene", ["place", "write"])
+def test_each_shift_is_found_as_what_it_is(practice: Practice, scene: str, shift: str, part: str) -> None:
+    found = calibrate(*base(), practice(scene, shift))
     parts = {name for name in ("views", "mount", "motors") if getattr(found, name)}
     assert parts == {part}, str(found)
     if part == "mount":
@@ -171,11 +172,12 @@ def test_a_home_survives_its_file_and_a_damaged_one_is_refused(tmp_path: Path) -
     assert again is not None
     assert again.reader is not None
     assert torch.equal(again.pictures, known.pictures)
+    assert again.groups == known.groups == ("place", "write", "plug")
     whole = (tmp_path / home.HOME).read_bytes()
     for damaged in (whole[: len(whole) // 2], b"", whole.replace(b"reader.mean", b"reader.meen")):
         (tmp_path / home.HOME).write_bytes(damaged)
         with pytest.raises(CheckpointError, match="damaged"):
             home.of_base(tmp_path)
-    home.Home(known.pictures[:, :, :32], None).save(tmp_path)
+    home.Home(known.pictures[:, :, :32], None, known.groups).save(tmp_path)
     with pytest.raises(CheckpointError, match="does not see"):
         home.of_base(tmp_path)

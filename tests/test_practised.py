@@ -17,7 +17,7 @@ def some(*steps_left: float) -> list[Practised]:
     nothing = torch.zeros(0)
     segments = Segments(nothing, nothing, nothing, nothing, nothing)
     return [
-        Practised(Path(f"{i}"), f"{i}", segments, segments, torch.zeros(1), ((), ()), left, nothing)
+        Practised(Path(f"{i}"), f"{i}", segments, segments, torch.zeros(1), ((), ()), left, "sim:example", nothing)
         for i, left in enumerate(steps_left)
     ]
 

@@ -55,17 +55,18 @@ def measure_home(
     """
     frames, measured, of = _look(model, recordings, groups)
     pictures = []
-    for group in dict.fromkeys(of):
+    shown = tuple(dict.fromkeys(of))
+    for group in shown:
         own = frames[torch.tensor([name == group for name in of])]
         pictures.append(own[torch.linspace(0, len(own) - 1, min(MEDIAN, len(own))).long()].median(dim=0).values)
     names = model.config.proprioception_names
     if not set(PLACES) <= set(names):
-        return Home(torch.stack(pictures), None, motors)
+        return Home(torch.stack(pictures), None, shown, motors)
     places = measured[:, [names.index(name) for name in PLACES]]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         reader = _train(model, frames, places, iterations, advanced)
-    return Home(torch.stack(pictures), reader, motors)
+    return Home(torch.stack(pictures), reader, shown, motors)
 
 
 def _look(model: Act2Goal, recordings: Sequence[Path], groups: Sequence[str]) -> tuple[Tensor, Tensor, list[str]]:

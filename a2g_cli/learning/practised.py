@@ -40,6 +40,8 @@ class Practised:
     """Of the actions: least and most, in the robot's units."""
     steps_left: float
     """Steps-to-go between the nearest frame and the goal, by the base's own, never adapted head [steps]."""
+    robot: str
+    """Who it was, e.g. ``"sim:place"``."""
     sample: Tensor
     """(n, V, H, W, 3) uint8: frames spread over the episode, as they were taken."""
 
@@ -49,7 +51,7 @@ def read(model: Act2Goal, path: Path, calibration: Calibration = AT_HOME) -> Pra
     """Return a recording as practice, seen as at home by ``calibration``, but for its sample. Raises RecordingError."""
     segments = encode_recording(model, path, calibration)
     with Recording(path) as recording:
-        limits = recording.spec.action_low, recording.spec.action_high
+        limits, robot = (recording.spec.action_low, recording.spec.action_high), recording.spec.name
         views = [
             calibration.frames(camera, torch.from_numpy(recording.goal.images[camera])[None]).numpy()
             for camera in model.config.cameras
@@ -62,7 +64,7 @@ def read(model: Act2Goal, path: Path, calibration: Calibration = AT_HOME) -> Pra
     # From frame 1 on: a segment needs an action.
     nearest = 1 + int(left[1:].argmin())
     cut = replace(segments, length=torch.tensor([nearest]))
-    return Practised(path, named(path), cut, segments, goal, limits, float(left[nearest]), sample)
+    return Practised(path, named(path), cut, segments, goal, limits, float(left[nearest]), robot, sample)
 
 
 def select(practised: Sequence[Practised], keep: Keep, arrived_below: float) -> list[Practised]:

@@ -4,11 +4,12 @@
 what has changed since.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from a2g_cli.policy import checkpoint
 from a2g_cli.policy.motion_law import MotionLaw
 from a2g_cli.policy.tool_reader import ToolReader
 
-HOME = "home.safetensors"
+HOME, GROUPS = "home.safetensors", "a2g_groups"
 PLACES = ("x", "y", "z")
 """The measured values that a mount moves: where the tool is, in the arm's own frame."""
 
@@ -30,6 +31,8 @@ class Home:
     """(G, V, H, W, 3) uint8: the median picture of each group of demonstrations, in which nothing moves."""
     reader: ToolReader | None = None
     """None where no x, y, z is measured."""
+    groups: tuple[str, ...] = ()
+    """G names: of which scene or session each picture is."""
     motors: MotionLaw | None = None
     """None where no action drives a measured value by one law."""
 
@@ -40,7 +43,7 @@ class Home:
             tensors |= {f"reader.{name}": value.half().contiguous() for name, value in self.reader.state_dict().items()}
         temporary = folder / f"{HOME}.tmp"
         try:
-            save_file(tensors, temporary)
+            save_file(tensors, temporary, metadata={GROUPS: json.dumps(self.groups)})
             temporary.replace(folder / HOME)
         except (OSError, SafetensorError) as error:
             raise A2GError(f"{folder / HOME} cannot be written: {error}") from error
@@ -63,14 +66,16 @@ def of_base(folder: Path) -> Home | None:
         return None if motors is None else Home(torch.zeros(0, views, *size, 3, dtype=torch.uint8), motors=motors)
     try:
         tensors = load_file(path)
+        with safe_open(path, "pt") as file:
+            groups = tuple(str(name) for name in json.loads((file.metadata() or {}).get(GROUPS, "null")))
         pictures = tensors.pop("pictures")
         reader = None
         if tensors:
             reader = ToolReader(config.latent_channels, views)
             reader.load_state_dict({name.removeprefix("reader."): value.float() for name, value in tensors.items()})
             reader.requires_grad_(requires_grad=False).eval()
-    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+    except (OSError, SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
-    if pictures.dtype != torch.uint8 or pictures.shape[1:] != (views, *size, 3):
+    if pictures.dtype != torch.uint8 or pictures.shape != (len(groups), views, *size, 3):
         raise CheckpointError(f"{path} holds pictures of {tuple(pictures.shape)}, which its base does not see.")
-    return Home(pictures, reader, motors)
+    return Home(pictures, reader, groups, motors)
