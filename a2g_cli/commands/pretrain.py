@@ -231,5 +231,6 @@ Act2Goal networks for one robot: autoencoder, goal-conditioned world model, acti
 - Losses: {losses}
 - Command: `{facts["command"]}`
 {found}
-Weights are half-precision safetensors; `config.json` holds shape and settings. Nothing here is pickled.
+Weights are half-precision safetensors; `config.json` holds shape and settings, `home.safetensors` what practice is held
+against: median pictures of the demonstrations and a reader of the tool's place. Nothing here is pickled.
 """
