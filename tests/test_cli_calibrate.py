@@ -1,0 +1,30 @@
+"""Calibration as a user types it: practise in a changed world, adapt, look at what was found, act with it."""
+
+from pathlib import Path
+
+from cli_examples import a2g, ask, refused
+
+
+def test_failed_practice_measures_and_the_adapter_says_what(tmp_path: Path) -> None:
+    shift = ("--shift", "weak-motors", "--steps", 30)
+    ask(tmp_path, "capture-goal", "cup", "--seed", 3)
+    ask(tmp_path, "run", "cup", "--episodes", 4, *shift, "--session", "practice", code=5)
+    document = ask(tmp_path, "adapt", "practice")
+    assert document["promoted"]
+    assert document["kept"] == 4, "all of it measures, whatever it reached"
+    assert document["losses"] == {}, "what was done under a wrong calibration is not imitated"
+    motors = document["calibration"]["motors"]
+    assert motors["names"] == ["x", "y", "z"]
+    assert 0.5 < motors["matrix"][0][0] < 0.7
+    shown = ask(tmp_path, "adapters", "show", document["adapter"])
+    assert shown["lineage"]["calibration"] == document["calibration"]
+    assert "the motors move otherwise" in a2g(tmp_path, "adapters", "show", document["adapter"]).stdout
+    ask(tmp_path, "run", "cup", "--shift", "weak-motors", "--steps", 9, "--session", "again", code=5)
+
+
+def test_it_can_be_switched_off_and_a_typing_error_is_told(tmp_path: Path) -> None:
+    ask(tmp_path, "capture-goal", "cup", "--seed", 3)
+    ask(tmp_path, "run", "cup", "--episodes", 3, "--shift", "weak-motors", "--steps", 9, "--session", "few", code=5)
+    words = ("adapt", "few", "--calibrate", "off", "--keep", "all", "--iterations", 1)
+    assert ask(tmp_path, *words)["calibration"] is None
+    assert "apply" in refused(tmp_path, "adapt", "few", "--calibrate", "aply")
