@@ -114,6 +114,17 @@ def test_too_little_practice_says_nothing(practice: Practice) -> None:
     assert not calibrate(model, None, practice("place", "weak-motors"))
 
 
+def test_what_cannot_be_measured_stays_as_it_is_known(practice: Practice) -> None:
+    """One episode adapted to, or measuring switched off, does not make the robot forget where it is."""
+    practised = practice("place", "weak-motors")
+    known = calibrate(*base(), practised)
+    for study in (studied(practised[:1], known), studied(practised, known, calibrate="off")):
+        assert study.train
+        assert study.calibration.to_json() == known.to_json()
+    again = calibrate(*base(), practice("place", "none"), known)
+    assert not again, "what is measured to be as at home is"
+
+
 def studied(practised: list[Practised], known: Calibration = AT_HOME, **given: object) -> Study:
     model, at_home = base()
     parent = None

@@ -15,9 +15,10 @@ from a2g_cli.learning.practised import Practised
 from a2g_cli.learning.registration import Registered, register
 from a2g_cli.learning.segments import join
 from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.calibration import MOVED, RECOLOURED, SHIFTED, STANDING, TURNED, Calibration, Mount
+from a2g_cli.policy.calibration import AT_HOME, MOVED, RECOLOURED, SHIFTED, STANDING, TURNED, Calibration, Mount
 from a2g_cli.policy.home import PLACES, Home
 from a2g_cli.policy.motion_law import columns
+from a2g_cli.policy.tool_reader import ToolReader
 from a2g_cli.policy.view import View
 
 FEWEST_EPISODES = 3
@@ -36,36 +37,37 @@ TRIM = 0.5
 
 
 @torch.no_grad()
-def calibrate(model: Act2Goal, home: Home | None, practised: Sequence[Practised]) -> Calibration:
-    """Return what differs from ``home``; of what cannot be measured nothing is said.
+def calibrate(
+    model: Act2Goal, home: Home | None, practised: Sequence[Practised], known: Calibration = AT_HOME
+) -> Calibration:
+    """Return what differs from ``home``; what cannot be measured stays as it is ``known``.
 
     Args:
         model: the base's networks.
         home: what the base knows of it.
         practised: episodes of one deployment, as they were recorded.
+        known: what was measured before.
     """
     if home is None or len(practised) < FEWEST_EPISODES:
-        return Calibration()
-    views = _views(model, home, practised)
+        return known
+    views = _views(model, home, practised) if len(home.pictures) else known.views
     # A reader of the tool's place is trained on home's view; through a bent one, tall things lean.
-    mount = None if any(view.moved(View.same()) > 0 for view in views.values()) else _mount(model, home, practised)
-    found = Calibration(views, mount, home=home.motors)
+    bent = any(view.moved(View.same()) > 0 for view in views.values())
+    mount = known.mount if bent or home.reader is None else _mount(model, home.reader, practised)
+    unmeasured = Calibration(views, mount, known.motors, home.motors)
     if home.motors is None:
-        return found
+        return unmeasured
     segments, config = join([one.whole for one in practised]), model.config
     here = measure(segments, config.action_names, config.proprioception_names)
     if here is None or here.names != home.motors.names:
-        return found
+        return unmeasured
     acting, _ = columns(here.names, config.action_names, config.proprioception_names)
-    other = Calibration(views, mount, here, home.motors)
-    without = Calibration(views, mount, None, home.motors)
-    return other if other.differs(without, segments.actions[:, acting]) else found
+    without, other = (Calibration(views, mount, law, home.motors) for law in (None, here))
+    return other if other.differs(without, segments.actions[:, acting]) else without
 
 
 def _views(model: Act2Goal, home: Home, practised: Sequence[Practised]) -> dict[str, View]:
     """Return the views of the cameras that were moved or see other colours, held against the home that is most alike."""
-    if not len(home.pictures):
-        return {}
     samples = torch.cat([one.sample for one in practised])
     samples = samples[torch.linspace(0, len(samples) - 1, min(FRAMES, len(samples))).long()]
     here = samples.median(dim=0).values
@@ -98,14 +100,12 @@ def _counting(found: Registered) -> View | None:
     )
 
 
-def _mount(model: Act2Goal, home: Home, practised: Sequence[Practised]) -> Mount | None:
+def _mount(model: Act2Goal, reader: ToolReader, practised: Sequence[Practised]) -> Mount | None:
     """Return where the arm stands, where that is elsewhere than at home."""
     names = model.config.proprioception_names
-    if home.reader is None:
-        return None
     at = [names.index(name) for name in PLACES]
     measured = torch.cat([one.whole.proprioception[:, at] for one in practised])
-    seen = torch.cat([home.reader(one.whole.latents.float()) for one in practised])
+    seen = torch.cat([reader(one.whole.latents.float()) for one in practised])
     mount, error = fit_mount(measured, seen)
     still = (seen - measured).norm(dim=1).median()
     angle, way = mount.apart(STANDING)

@@ -14,7 +14,7 @@ from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.adapter import Adapter
 from a2g_cli.policy.calibration import AT_HOME, Calibration
 from a2g_cli.policy.home import Home
-from a2g_cli.policy.motion_law import columns
+from a2g_cli.policy.motion_law import columns, driven
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,11 @@ def prepare(
         arrived_below: an episode arrived when fewer steps than this are left at its nearest frame [steps].
     """
     known = AT_HOME if parent is None else parent.calibration
-    found = AT_HOME if settings.calibrate == "off" else calibrate(base, home, practised)
+    found = known if settings.calibrate == "off" else calibrate(base, home, practised, known)
     if settings.calibrate == "teach" and found:
         return Study(
             list(practised), f"teaching what practice measured: {found}", correction=_taught(base, practised, found)
         )
-    if settings.calibrate != "apply":
-        return Study(select(practised, settings.keep, arrived_below), settings.keep)
     if found.differs(known, _commands(base, practised)):
         return Study(list(practised), f"measured: {found}", found, train=False)
     again = [read(base, one.path, found) for one in practised] if found else list(practised)
@@ -69,8 +67,7 @@ def prepare(
 def _commands(base: Act2Goal, practised: Sequence[Practised]) -> torch.Tensor | None:
     """Return the driven actions (N, D) of all episodes; None where nothing is driven."""
     names = base.config.action_names, base.config.proprioception_names
-    measured = [name for name in names[1] if f"d{name}" in names[0]]
-    acting, _ = columns(measured, *names)
+    acting, _ = columns(driven(*names), *names)
     return torch.cat([one.whole.actions[:, acting] for one in practised]) if acting and practised else None
 
 
