@@ -25,6 +25,15 @@ def improve(
     episodes: Annotated[int, typer.Option("--episodes", min=1, help="Practice episodes a round.")] = 20,
     iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Training steps a round.")] = None,
     calibrate: options.Calibrate = None,
+    reset: Annotated[
+        str,
+        typer.Option(
+            "--reset",
+            metavar="WAY",
+            help="Between practice episodes: own (the simulator draws a start), cycle (none: things stay where they are, and "
+            "the next goal is one that can be asked of them), home (as cycle, but the robot drives to its rest pose).",
+        ),
+    ] = "own",
     until: Annotated[
         float | None,
         typer.Option(
@@ -76,6 +85,7 @@ def improve(
         from a2g_cli.learning.adapt import settings_from
         from a2g_cli.session.endings import RolloutSettings
         from a2g_cli.session.improve import ImproveSettings
+        from a2g_cli.session.reset import PRACTICE_WAYS, check_way
 
         limits = {"rounds": rounds, "until": until, "minutes": max_minutes, "most_episodes": max_episodes}
         where = place(workspace)
@@ -91,6 +101,7 @@ def improve(
         settings = ImproveSettings(
             episodes=episodes,
             seed=seed,
+            reset=check_way(reset, PRACTICE_WAYS),
             rollout=RolloutSettings(limit=steps, safety=limits_from(deployment.safety, safety or [], hold)),
             adapt=settings_from(iterations=iterations, calibrate=calibrate),
             **given,  # type: ignore[arg-type]

@@ -33,6 +33,7 @@ def decide(
     arrived_below: float,
     loss_tolerance: float = 1.1,
     margin: float = -0.5,
+    paired: bool = True,
 ) -> Decision:
     """Hold a candidate against its parent.
 
@@ -44,6 +45,8 @@ def decide(
         loss_tolerance: how far the held-out loss may rise, relative; few episodes measure it, so it is noisy.
         margin: gain in the share of arrivals that is asked for, in standard errors. A little below zero: with twenty
             trials a real gain often measures as none, and refusing it costs a round; a collapse is many of them.
+        paired: whether both had the same trials; without that the error of the difference is that of two samples, to which
+            the same formula comes.
     """
     before, after = losses.get("held_out_before"), losses.get("held_out_after")
     measured = {key: float(value) for key, value in losses.items()}
@@ -68,7 +71,8 @@ def decide(
     counts = [int(values.sum()) for values in arrived]
     measured |= {"parent_arrived": counts[0], "arrived": counts[1], "episodes": len(gain)}
     measured |= {"gain": float(gain.mean()), "gain_error": error}
-    reason = f"arrived {counts[1]} times, its parent {counts[0]} times, on the same {len(gain)} trials"
+    on = f"on the same {len(gain)} trials" if paired else f"each on {len(gain)} trials of its own"
+    reason = f"arrived {counts[1]} times, its parent {counts[0]} times, {on}"
     return Decision(promoted=bool(gain.mean() >= margin * error), reason=reason, measured=measured)
 
 

@@ -7,10 +7,11 @@ them and writes an adapter, the next rollouts load it.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from a2g_cli.episode import Goal, Outcome, Provenance
+from a2g_cli.episode import Goal
 from a2g_cli.learning.adapt import AdaptSettings, adapt
 from a2g_cli.learning.practised import SLACK, Practised, read
 from a2g_cli.learning.promotion import Decision, decide, record_decision
@@ -18,21 +19,17 @@ from a2g_cli.learning.study import prepare
 from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy import checkpoint, home
 from a2g_cli.policy.adapter import Adapter
-from a2g_cli.recording.reader import Recording
-from a2g_cli.robots.robot import Robot, Trial, shift_of
+from a2g_cli.policy.arrival import arrival
+from a2g_cli.robots.robot import Robot
+from a2g_cli.session.attempts import Attempts, Cycle, Drawn, Eyes
 from a2g_cli.session.endings import RolloutSettings
-from a2g_cli.session.evaluate import draw_trials, instrumented, jobs_of
 from a2g_cli.session.players import Players
+from a2g_cli.session.practice import Practice, PracticeWatcher, drives_home, set_ups
 from a2g_cli.session.progress import Progress, Round, Working
-from a2g_cli.session.recorder import Recorder
-from a2g_cli.session.rollout import roll_out
 
 
-class ImproveWatcher(TrainingWatcher, Protocol):
+class ImproveWatcher(TrainingWatcher, PracticeWatcher, Protocol):
     """Whoever shows an improvement run."""
-
-    def rolled(self, what: str, done: int, total: int, successes: int) -> None:
-        """``done`` of ``total`` episodes are over; successes as the truth sees them, for people only."""
 
     def round_over(self, number: int, total: int, line: str) -> None:
         """A round ended; ``line`` says how."""
@@ -54,6 +51,8 @@ class ImproveSettings:
     """Begin no round after so many minutes of rollouts and adaptation [min]."""
     most_episodes: int | None = None
     """Begin no round that would pass this number of episodes, the gate's among them."""
+    reset: str = "own"
+    """What happens between practice episodes: ``own``, or ``cycle`` or ``home`` without a reset (session/attempts.py)."""
     rollout: RolloutSettings = field(default_factory=RolloutSettings)
     adapt: AdaptSettings = field(default_factory=AdaptSettings)
 
@@ -79,6 +78,17 @@ class Improvement:
         self._base = players.base_hash()
         self._encoder = checkpoint.load(players.folder)
         self._home = home.of_base(players.folder)
+        self._look = cache(lambda path: read(self._encoder, path))
+        self._practice = Practice(
+            players,
+            progress,
+            self._attempts(),
+            settings.rollout,
+            settings.seed,
+            settings.episodes,
+            watcher,
+            interrupted,
+        )
         self._buffer: list[list[Practised]] = []
         for working in progress.rounds:
             self.active = working.acting
@@ -119,13 +129,29 @@ class Improvement:
             return "episodes"
         return "rounds" if len(done) >= settings.rounds else None
 
+    def _path(self, name: str) -> Path:
+        return self.progress.session.folder / name
+
     def _read(self, name: str) -> Practised:
-        return read(self._encoder, self.progress.session.folder / name)
+        return self._look(self._path(name))
+
+    def _attempts(self) -> Attempts:
+        """Return what practice tries. Raises UsageError for a reset that this robot, scene or these goals cannot do."""
+        settings, robot = self.settings, self.robots[0]
+        if settings.reset == "own":
+            return Drawn(self.robots, settings.seed, settings.episodes, self.goals)
+        below = self.players.arrived_below("none")
+        eyes = Eyes(
+            lambda path: self._look(path).steps_left < SLACK * below,
+            lambda seen, goal: arrival(self._encoder, seen, seen, goal).steps_to_go < below,
+        )
+        home = drives_home(robot, self.progress, settings.rollout, self.interrupted)
+        return Cycle(robot, settings.reset, settings.seed, settings.episodes, self.goals, eyes, home, self.watcher.note)
 
     def _round(self, number: int, working: Working) -> Round | None:
-        trials = self._trials(number)
         begun = time.monotonic()
-        successes = self._practise(working.acting, trials, working.practice, f"round {number + 1}: practice")
+        what = f"round {number + 1}: practice"
+        successes = self._practice.roll(working.acting, number, 0, working.practice, what)
         rolled = time.monotonic() - begun
         if self.interrupted():
             return None
@@ -147,8 +173,9 @@ class Improvement:
             decision, after = Decision(promoted=False, reason=reason, measured={}), []
         else:
             begun = time.monotonic()
-            what = f"round {number + 1}: {working.candidate} on the same trials"
-            self._practise(working.candidate, trials, working.compared, what)
+            same = "on the same trials" if self._practice.attempts.paired else "in its turn"
+            what = f"round {number + 1}: {working.candidate} {same}"
+            self._practice.roll(working.candidate, number, 1, working.compared, what)
             rolled += time.monotonic() - begun
             if self.interrupted():
                 return None
@@ -157,6 +184,7 @@ class Improvement:
             # The candidate's episodes are practice as well: the next round learns from them too.
             self._buffer[number] = before + after
         ends = [one.steps_left for one in (after if decision.promoted else before)]
+        anew, lost = set_ups([self._path(name) for name in working.recordings()])
         return Round(
             len(before),
             len(after),
@@ -167,55 +195,9 @@ class Improvement:
             decision.reason,
             successes,
             sum(left < bound for left in ends) / len(ends),
+            anew,
+            lost,
         )
-
-    def _trials(self, number: int) -> list[Trial]:
-        count = self.settings.episodes
-        trials = draw_trials(self.robots[0], "practice", self.settings.seed, count, first=number * count)
-        if not self.goals:
-            return trials
-        return [self._with(self.goals[i % len(self.goals)], trial) for i, trial in enumerate(trials)]
-
-    def _with(self, goal: Goal, trial: Trial) -> Trial:
-        """Return ``trial`` with a goal that the user named, and a start for it."""
-        if goal.truth is None:
-            return replace(trial, goal=goal)
-        start = instrumented(self.robots[0]).start_for(goal, trial.seed, trial.index)
-        return replace(trial, goal=goal, start=start)
-
-    def _practise(self, name: str, trials: Sequence[Trial], names: list[str], what: str) -> int:
-        """Roll ``name`` out on those ``trials`` that have no recording among ``names`` yet; return all successes."""
-        policy = self.players.get(name)
-        hashed = self.players.shelf.get(name).fingerprint if name != "none" else None
-        places = self.progress.place(names, len(trials))
-        paths = {trial.index: path for trial, (path, _) in zip(trials, places, strict=True)}
-        missing = [trial for trial, (_, complete) in zip(trials, places, strict=True) if not complete]
-        outcomes = [_outcome(path) for path, complete in places if complete]
-
-        def sink(trial: Trial, robot: Robot) -> Recorder:
-            provenance = Provenance(
-                robot=robot.spec.name,
-                policy=policy.name,
-                shift=shift_of(robot),
-                base=self._base,
-                adapter=hashed,
-                adapter_name=name,
-                seed=trial.seed,
-                settings={"purpose": trial.purpose, "index": trial.index},
-            )
-            return Recorder(paths[trial.index], robot.spec, trial.goal, provenance)
-
-        for _, outcome in roll_out(
-            self.robots,
-            jobs_of(missing, sink, self.progress.session.folder),
-            policy,
-            self.settings.rollout,
-            None,
-            self.interrupted,
-        ):
-            outcomes.append(outcome)
-            self.watcher.rolled(what, len(outcomes), len(trials), _successes(outcomes))
-        return _successes(outcomes)
 
     def _adapt(self, number: int, working: Working) -> dict[str, float]:
         """Make the round's candidate from what is kept of the buffer, unless it is made already; return its losses."""
@@ -254,6 +236,7 @@ class Improvement:
             [one.steps_left for one in after],
             losses,
             SLACK * self.players.arrived_below("none"),
+            paired=self._practice.attempts.paired,
         )
         adapter = self.players.shelf.get(name)
         if adapter.calibration:
@@ -272,12 +255,3 @@ class Improvement:
 def _losses(adapter: Adapter) -> dict[str, float]:
     """Return an adaptation's losses from its lineage: the same whether it ended just now or before the run was killed."""
     return {str(name): float(value) for name, value in dict(adapter.lineage["losses"]).items()}
-
-
-def _successes(outcomes: Sequence[Outcome]) -> int:
-    return sum(bool(outcome.success) for outcome in outcomes)
-
-
-def _outcome(path: Path) -> Outcome:
-    with Recording(path) as recording:
-        return recording.outcome
