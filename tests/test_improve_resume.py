@@ -113,6 +113,63 @@ def test_sigkill_in_the_middle_of_an_episode(tmp_path: Path, base: Path, whole: 
     check(tmp_path, whole, ask(tmp_path, "improve", "--resume", "long"))
 
 
+@pytest.mark.parametrize("moment", ["candidate", "gate"])
+def test_a_cycle_that_was_killed_goes_on_from_a_fresh_start(
+    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    saves, save = 0, Progress.save
+
+    def dying(self: Progress) -> None:
+        nonlocal saves
+        saves += 1
+        save(self)
+        if saves == MOMENTS[moment]:
+            raise Killed
+
+    monkeypatch.setattr(Progress, "save", dying)
+    with pytest.raises(Killed):
+        a2g(tmp_path, "improve", *WORDS, "--reset", "cycle", "--base", base)
+    monkeypatch.undo()
+    document = ask(tmp_path, "improve", "--resume", "long")
+    folder = tmp_path / "recordings/sessions/long"
+    progress = json.loads((folder / PROGRESS).read_text())
+    told = []
+    for name in [name for working in progress["rounds"] for name in working["practice"] + working["compared"]]:
+        with Recording(folder / name) as recording:
+            told.append(recording.provenance.settings)
+    assert [one["start"] for one in told] == ["fresh", "left", "fresh", "left"]
+    assert [one["index"] for one in told] == list(range(4))
+    assert [done["set_ups"] for done in document["rounds"]] == [2]
+    assert "each on 2 trials of its own" in document["rounds"][0]["reason"]
+    assert ask(tmp_path, "recordings", "verify", "long")["damaged"] == 0
+
+
+def test_between_drives_home_are_recorded_apart(tmp_path: Path, base: Path) -> None:
+    words = ("--shift", "none", "--rounds", 1, "--episodes", 2, "--steps", 4, "--evaluation", 1, "--iterations", 1)
+    ask(tmp_path, "improve", "--scene", "plug", *words, "--session", "home", "--reset", "home", "--base", base)
+    folder = tmp_path / "recordings/sessions/home"
+    resets = sorted((folder / "resets").glob("*.hdf5"))
+    assert len(resets) == 3
+    assert len(list(folder.glob("episode-*.hdf5"))) == 4
+    with Recording(resets[0]) as recording:
+        assert recording.provenance.policy == "reset"
+
+
+@pytest.mark.parametrize(
+    ("scene", "way", "says"),
+    [
+        ("write", "cycle", "use --reset own"),
+        ("plug", "cycle", "use --reset home or --reset own"),
+        ("place", "prompt", "own"),
+    ],
+)
+def test_a_scene_that_nothing_undoes_is_refused_before_anything_is_made(
+    tmp_path: Path, scene: str, way: str, says: str
+) -> None:
+    assert says in refused(tmp_path, "improve", "--scene", scene, "--reset", way, "--evaluation", 1)
+    assert not (tmp_path / "recordings").exists()
+
+
 def test_what_was_begun_can_be_asked_for_more(tmp_path: Path, base: Path, whole: dict[str, Any]) -> None:
     first = ask(tmp_path, "improve", *WORDS, "--base", base)
     assert first["stopped_by"] == "rounds"

@@ -172,6 +172,8 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
             goal_store.check_goal(goal, spec, views_of(robots[0]))
         players = Players(folder, shelf, spec, ActingSettings())
         check_cycle(robots[0], settings.reset, goals)
+        if named := settings.goals_from.partition(":")[2]:
+            open_session(workspace, named)  # there has to be one
         players.get(shelf.active())  # what cannot act is refused before anything is measured or made
         progress = begun(shelf.active())
         begin = str(progress.asked["begin"])

@@ -7,8 +7,9 @@ from typing import Literal, Protocol
 
 from a2g_cli.episode import Goal, Image, State
 from a2g_cli.errors import UsageError
-from a2g_cli.robots.robot import CyclingRobot, InstrumentedRobot, Robot, Trial
-from a2g_cli.session.evaluate import draw_trials, instrumented
+from a2g_cli.robots.robot import CyclingRobot, InstrumentedRobot, Robot
+from a2g_cli.session.evaluate import instrumented
+from a2g_cli.session.goal_choice import Candidate, GoalChoice
 from a2g_cli.session.reset import fresh_start, homing_robot, in_cycles
 
 STUCK = 4
@@ -55,28 +56,36 @@ class Drawn:
 
     paired = True
 
-    def __init__(self, robots: Sequence[Robot], seed: int, count: int, goals: Sequence[Goal]) -> None:
-        """``count`` episodes a stage, towards ``goals`` in turn or, without any, towards goals of the scene's."""
+    def __init__(
+        self, robots: Sequence[Robot], seed: int, count: int, goals: Sequence[Goal], choose: GoalChoice | None = None
+    ) -> None:
+        """``count`` episodes a stage, towards ``goals`` in turn or, without any, towards goals that are chosen."""
         self.robots, self._seed, self._count, self._goals = robots, seed, count, goals
+        self._choose = choose or GoalChoice()
 
     def of(self, number: int, stage: int, slots: Sequence[int]) -> Iterable[Attempt]:  # noqa: ARG002 - both are alike
         """Return the attempts in ``slots`` of a round."""
-        trials = draw_trials(self.robots[0], "practice", self._seed, self._count, first=number * self._count)
         for slot in slots:
-            trial = self._with_goal(slot, trials[slot])
-            yield Attempt(slot, trial.index, trial.goal, "drawn", _begin(trial.start))
+            index = number * self._count + slot
+            tried = self._named(slot, index) if self._goals else self._choose(self._draw, number, self._seed, index)
+            if tried is not None and tried.start is not None:
+                yield Attempt(slot, index, tried.goal, "drawn", _begin(tried.start))
 
     def ended(self, path: Path) -> None:
         """Nothing depends on it."""
 
-    def _with_goal(self, slot: int, trial: Trial) -> Trial:
-        """Return ``trial`` with a goal that the user named, and a start for it."""
-        if not self._goals:
-            return trial
-        goal = self._goals[slot % len(self._goals)]
+    def _draw(self, index: int) -> Candidate:
+        robot = instrumented(self.robots[0])
+        trial = robot.trial("practice", self._seed, index)
+        return Candidate(trial.goal, trial.start, lambda: robot.photograph(trial.start))
+
+    def _named(self, slot: int, index: int) -> Candidate:
+        """Return a goal that the user named, and a start for it."""
+        robot, goal = instrumented(self.robots[0]), self._goals[slot % len(self._goals)]
         if goal.truth is None:
-            return replace(trial, goal=goal)
-        return replace(trial, goal=goal, start=instrumented(self.robots[0]).start_for(goal, trial.seed, trial.index))
+            return replace(self._draw(index), goal=goal)
+        start = robot.start_for(goal, self._seed, index)
+        return Candidate(goal, start, lambda: robot.photograph(start))
 
 
 @dataclass(frozen=True)
@@ -109,6 +118,7 @@ class Cycle:
         eyes: Eyes,
         drive_home: Callable[[int], bool],
         note: Callable[[str], None],
+        choose: GoalChoice | None = None,
     ) -> None:
         """Prepare it; nothing moves.
 
@@ -121,6 +131,7 @@ class Cycle:
             eyes: see there.
             drive_home: drives home before episode ``index``, and returns whether to go on.
             note: tells a person what happened.
+            choose: chooses among goals that are drawn.
 
         Raises:
             UsageError: the robot cannot be driven home; one goal alone; or nothing undoes what was done in this scene.
@@ -129,7 +140,7 @@ class Cycle:
         self.robots: Sequence[Robot] = [robot]
         self._way, self._seed, self._count, self._eyes = way, seed, count, eyes
         self._drive_home, self._note = drive_home, note
-        self._goals = goals
+        self._goals, self._choose = goals, choose or GoalChoice()
         self._turn = 0
         self._known = False
         self._failed = 0
@@ -148,7 +159,7 @@ class Cycle:
             elif self._known:
                 if self._way == "home" and not self._drive_home(index):
                     return
-                goal = self._next(index)
+                goal = self._next(number, index)
                 lost = "nothing can be asked of what lies there: it has fallen, is out of reach, or every goal holds already"
                 start = start if goal else "stuck"
             if start == "stuck":
@@ -178,17 +189,22 @@ class Cycle:
     def _stuck(self) -> bool:
         return self._failed >= STUCK
 
-    def _next(self, index: int) -> Goal | None:
+    def _next(self, number: int, index: int) -> Goal | None:
         """Return a goal that does not hold yet, for things as they are; None where there is none."""
-        robot = self.robots[0]
+        seen = self.robots[0].observe().images
         if not self._goals:
-            return robot.next_goal(self._seed, index) if isinstance(robot, CyclingRobot) else None
-        seen = robot.observe().images
+            chosen = self._choose(lambda at: self._draw(seen, at), number, self._seed, index)
+            return None if chosen is None else chosen.goal
         for _ in self._goals:
             goal = self._named()
             if not self._eyes.satisfied(seen, goal):
                 return goal
         return None
+
+    def _draw(self, seen: Mapping[str, Image], index: int) -> Candidate | None:
+        robot = self.robots[0]
+        goal = robot.next_goal(self._seed, index) if isinstance(robot, CyclingRobot) else None
+        return None if goal is None else Candidate(goal, None, lambda: seen)
 
     def _named(self) -> Goal:
         self._turn += 1

@@ -19,10 +19,10 @@ from a2g_cli.learning.study import prepare
 from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy import checkpoint, home
 from a2g_cli.policy.adapter import Adapter
-from a2g_cli.policy.arrival import arrival
 from a2g_cli.robots.robot import Robot
 from a2g_cli.session.attempts import Attempts, Cycle, Drawn, Eyes
 from a2g_cli.session.endings import RolloutSettings
+from a2g_cli.session.goal_choice import Curriculum, Experience, GoalChoice, sees_satisfied, source_called
 from a2g_cli.session.players import Players
 from a2g_cli.session.practice import Practice, PracticeWatcher, drives_home, set_ups
 from a2g_cli.session.progress import Progress, Round, Working
@@ -53,6 +53,10 @@ class ImproveSettings:
     """Begin no round that would pass this number of episodes, the gate's among them."""
     reset: str = "own"
     """What happens between practice episodes: ``own``, or ``cycle`` or ``home`` without a reset (session/attempts.py)."""
+    goals_from: str = "scene"
+    """``scene``, ``recordings``, ``recordings:SESSION`` or ``imagined`` (session/goal_choice.py)."""
+    curriculum: str = "none"
+    """``none``, or ``progress``."""
     rollout: RolloutSettings = field(default_factory=RolloutSettings)
     adapt: AdaptSettings = field(default_factory=AdaptSettings)
 
@@ -76,6 +80,7 @@ class Improvement:
         self.goals, self.watcher, self.interrupted = goals, watcher, interrupted
         self.active = active
         self._base = players.base_hash()
+        self._bound = SLACK * players.arrived_below("none")
         self._encoder = checkpoint.load(players.folder)
         self._home = home.of_base(players.folder)
         self._look = cache(lambda path: read(self._encoder, path))
@@ -138,15 +143,25 @@ class Improvement:
     def _attempts(self) -> Attempts:
         """Return what practice tries. Raises UsageError for a reset that this robot, scene or these goals cannot do."""
         settings, robot = self.settings, self.robots[0]
+        bound, below = self._bound, self.players.arrived_below("none")
+        satisfied = sees_satisfied(self._encoder, below)
+        source = source_called(settings.goals_from, robot, self._encoder, satisfied, self.progress)
+        choose = GoalChoice(source, None, satisfied)
+        if settings.curriculum == "progress":
+            choose = replace(choose, curriculum=Curriculum(self._encoder, self._experiences))
         if settings.reset == "own":
-            return Drawn(self.robots, settings.seed, settings.episodes, self.goals)
-        below = self.players.arrived_below("none")
-        eyes = Eyes(
-            lambda path: self._look(path).steps_left < SLACK * below,
-            lambda seen, goal: arrival(self._encoder, seen, seen, goal).steps_to_go < below,
-        )
+            return Drawn(self.robots, settings.seed, settings.episodes, self.goals, choose)
+        eyes = Eyes(lambda path: self._look(path).steps_left < bound, satisfied)
         home = drives_home(robot, self.progress, settings.rollout, self.interrupted)
-        return Cycle(robot, settings.reset, settings.seed, settings.episodes, self.goals, eyes, home, self.watcher.note)
+        count, note = settings.episodes, self.watcher.note
+        return Cycle(robot, settings.reset, settings.seed, count, self.goals, eyes, home, note, choose)
+
+    def _experiences(self, number: int) -> list[Experience]:
+        return [
+            Experience(one.segments.latents[0].float(), one.goal, one.steps_left < self._bound)
+            for practised in self._buffer[:number]
+            for one in practised
+        ]
 
     def _round(self, number: int, working: Working) -> Round | None:
         begun = time.monotonic()
@@ -167,7 +182,6 @@ class Improvement:
         adapting = time.monotonic() - begun
         if self.interrupted():
             return None
-        bound = SLACK * self.players.arrived_below("none")
         if working.candidate is None:
             reason = "no episode arrived, so there is nothing to imitate"
             decision, after = Decision(promoted=False, reason=reason, measured={}), []
@@ -194,7 +208,7 @@ class Improvement:
             working.candidate or working.acting,
             decision.reason,
             successes,
-            sum(left < bound for left in ends) / len(ends),
+            sum(left < self._bound for left in ends) / len(ends),
             anew,
             lost,
         )
@@ -206,8 +220,7 @@ class Improvement:
             return _losses(shelf.get(working.candidate))
         buffer = [one for practised in self._buffer[-self.settings.keep_rounds :] for one in practised]
         parent = shelf.get(working.acting) if working.acting != "none" else None
-        bound = SLACK * self.players.arrived_below("none")
-        study = prepare(self._encoder, self._home, parent, buffer, self.settings.adapt, bound)
+        study = prepare(self._encoder, self._home, parent, buffer, self.settings.adapt, self._bound)
         if not study.kept:
             return {}
         with shelf.making() as folder:
@@ -235,7 +248,7 @@ class Improvement:
             [one.steps_left for one in before],
             [one.steps_left for one in after],
             losses,
-            SLACK * self.players.arrived_below("none"),
+            self._bound,
             paired=self._practice.attempts.paired,
         )
         adapter = self.players.shelf.get(name)
