@@ -155,6 +155,44 @@ def test_between_drives_home_are_recorded_apart(tmp_path: Path, base: Path) -> N
         assert recording.provenance.policy == "reset"
 
 
+def test_goals_that_were_achieved_are_practised_again_and_a_kill_changes_no_choice(
+    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = tmp_path / "never"  # a base to which no goal holds, so that any may be asked for
+    shutil.copytree(base, never)
+    config = json.loads((never / "config.json").read_text())
+    config["facts"]["arrived_below"] = 1e-6
+    (never / "config.json").write_text(json.dumps(config))
+    chosen = ("--goals-from", "recordings", "--curriculum", "progress")
+    words = (*WORDS, "--rounds", 2, "--calibrate", "off", *chosen, "--base", never)
+
+    def sources(workspace: Path) -> list[tuple[str, str]]:
+        found = []
+        for path in sorted((workspace / "recordings/sessions/long").glob("episode-*.hdf5")):
+            with Recording(path) as recording:
+                found.append((recording.goal.source.partition(":")[0], recording.goal.fingerprint))
+        return found
+
+    ask(tmp_path / "one", "improve", *words)
+    assert [kind for kind, _ in sources(tmp_path / "one")] == ["sim", "sim", "recording", "recording"]
+    saves, save = 0, Progress.save
+
+    def dying(self: Progress) -> None:
+        nonlocal saves
+        saves += 1
+        save(self)
+        if saves == 6:
+            raise Killed
+
+    monkeypatch.setattr(Progress, "save", dying)
+    with pytest.raises(Killed):
+        a2g(tmp_path / "other", "improve", *words)
+    monkeypatch.undo()
+    assert len(sources(tmp_path / "other")) == 2, "killed at the beginning of the second round"
+    ask(tmp_path / "other", "improve", "--resume", "long")
+    assert sources(tmp_path / "other") == sources(tmp_path / "one")
+
+
 @pytest.mark.parametrize(
     ("scene", "way", "says"),
     [

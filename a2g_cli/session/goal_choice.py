@@ -1,8 +1,8 @@
 """Which goal practice tries: the scene's own draw, what was achieved before, or what the world model imagines; and how hard.
 
 Achieved goals are hindsight's, tried on purpose; imagined ones are RIG's idea (arXiv 1807.04742) with a plan's last frame
-in the place of an autoencoder's sample. No truth goes into a choice: the base's own steps-to-go head, which adapting never changes,
-says what holds already and how far away a goal is.
+in the place of an autoencoder's sample. No truth goes into a choice: the base's own steps-to-go head, which adapting never
+changes, says what holds already and how far away a goal is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
