@@ -100,7 +100,7 @@ def set_ups(paths: Sequence[Path]) -> tuple[int, int]:
     for path in paths:
         with Recording(path) as recording:
             told = recording.provenance.settings
-        anew, lost = anew + (told["start"] != "left"), lost + int(told["lost"])
+        anew, lost = anew + (told.get("start") != "left"), lost + int(told.get("lost", 0))
     return anew, lost
 
 
