@@ -150,6 +150,23 @@ def test_named_goals_follow_one_another_and_one_that_holds_is_skipped() -> None:
     assert [attempt.start for attempt in everything.go(3)] == ["fresh", "stuck", "stuck"], "said, and never looped on"
 
 
+def test_a_fresh_start_is_one_of_a_goal_that_has_any() -> None:
+    bench = Bench(goals=(replace(OTHER, truth={"thing": [9.0]}), replace(GOAL, truth={"thing": [1.0]})))
+
+    def start_for(goal: Goal, seed: int, index: int) -> State:
+        if goal.name == "other":
+            raise UsageError("it undoes the first")
+        return {"thing": [3.0]}
+
+    bench.robot.start_for = start_for  # type: ignore[method-assign]
+    assert [attempt.goal.name for attempt in bench.go(2)] == ["anything", "other"]
+    assert bench.robot.begun == [{"thing": [3.0]}]
+    bench = Bench(goals=(replace(OTHER, truth={"thing": [9.0]}),) * 2)
+    bench.robot.start_for = start_for  # type: ignore[method-assign]
+    with pytest.raises(UsageError, match="it undoes the first"):
+        bench.go(1)
+
+
 def test_the_drive_home_comes_between_and_an_interruption_on_it_ends_the_cycle() -> None:
     bench = Bench(goals=(GOAL, OTHER), way="home")
     bench.go(3)

@@ -10,7 +10,7 @@ from a2g_cli.errors import UsageError
 from a2g_cli.robots.robot import CyclingRobot, InstrumentedRobot, Robot
 from a2g_cli.session.evaluate import instrumented
 from a2g_cli.session.goal_choice import Candidate, GoalChoice
-from a2g_cli.session.reset import fresh_start, homing_robot, in_cycles
+from a2g_cli.session.reset import homing_robot, in_cycles
 
 STUCK = 4
 """So many goals in a row that were not reached, with nothing moved, and a cycle is stuck."""
@@ -211,12 +211,21 @@ class Cycle:
         return self._goals[(self._turn - 1) % len(self._goals)]
 
     def _fresh(self, index: int) -> tuple[Goal, Callable[[Robot], None]]:
-        """Return a goal and the way to a start that is not known from before."""
-        if self._goals:
+        """Return a goal and the way to a start that is not known from before. Raises UsageError where no goal has one."""
+        robot = self.robots[0]
+        if not self._goals:
+            trial = instrumented(robot).trial("practice", self._seed, index)
+            return trial.goal, _begin(trial.start)
+        refused: UsageError | None = None
+        for _ in self._goals:  # a goal that undoes another may have no start of its own
             goal = self._named()
-            return goal, lambda robot: fresh_start(robot, goal, self._seed, index)
-        trial = instrumented(self.robots[0]).trial("practice", self._seed, index)
-        return trial.goal, _begin(trial.start)
+            if not isinstance(robot, InstrumentedRobot) or goal.truth is None:
+                return goal, lambda robot: robot.reset()
+            try:
+                return goal, _begin(robot.start_for(goal, self._seed, index))
+            except UsageError as error:
+                refused = error
+        raise refused or UsageError("there is no goal to begin with.")
 
 
 def check_cycle(robot: Robot, way: str, goals: Sequence[Goal]) -> None:
