@@ -136,10 +136,22 @@ def test_a_thing_that_is_gone_is_told_once_and_a_table_without_goals_is_set_up_a
     next(attempts)
     bench.robot.gone = True
     bench.cycle.ended(HERE)
+    bench.cycle.ended(HERE)
     assert next(attempts).start == "stuck"
     assert [("out of reach" in note, "fresh start" in note) for note in bench.notes] == [(True, False), (True, True)]
+
+
+def test_a_thing_out_of_reach_that_named_goals_show_is_a_cycle_that_is_stuck() -> None:
+    bench = Bench(goals=(GOAL, OTHER))
+    attempts = bench.cycle.of(0, 0, range(3))
+    next(attempts)
+    bench.robot.gone = True
     bench.cycle.ended(HERE)
-    assert len(bench.notes) == 2
+    assert next(attempts).start == "stuck"
+    bench.robot.gone = False
+    bench.cycle.ended(HERE)
+    assert next(attempts).start == "left"
+    assert ["shown by the goals: thing" in note for note in bench.notes] == [True]
 
 
 def test_named_goals_follow_one_another_and_one_that_holds_is_skipped() -> None:

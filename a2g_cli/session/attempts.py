@@ -154,23 +154,26 @@ class Cycle:
             start: Start = "left" if self._known else "fresh"
             goal = None
             if self._known and self._stuck():
-                lost = f"the last {self._failed} goals were not reached and nothing on the table moved"
+                why = f"the last {self._failed} goals were not reached and nothing on the table moved"
+                start = "stuck"
+            elif self._goals and self._gone:
+                why = f"out of reach, and shown by the goals: {', '.join(self._gone)}"
                 start = "stuck"
             elif self._known:
                 if self._way == "home" and not self._drive_home(index):
                     return
                 goal = self._next(number, index)
-                lost = "nothing can be asked of what lies there: it has fallen, is out of reach, or every goal holds already"
+                why = "nothing can be asked of what lies there: it has fallen, is out of reach, or every goal holds already"
                 start = start if goal else "stuck"
             if start == "stuck":
                 self._note(
-                    f"the cycle is stuck before episode {slot + 1}: {lost}. {self._failed} episodes are lost; a fresh start."
+                    f"the cycle is stuck before episode {slot + 1}: {why}. {self._failed} episodes are lost; a fresh start."
                 )
             begin: Callable[[Robot], None] = _stay
             if goal is None:
                 goal, begin = self._fresh(index)
             failed, self._failed = self._failed, self._failed if start == "left" else 0
-            self._known = True
+            self._known, self._gone = True, self._gone if start == "left" else []
             yield Attempt(slot, index, goal, start, begin, failed if start == "stuck" else 0)
 
     def ended(self, path: Path) -> None:
@@ -180,7 +183,7 @@ class Cycle:
         moved = isinstance(robot, CyclingRobot) and self._before is not None and robot.rearranged(self._before)
         self._failed = 0 if reached or moved else self._failed + 1
         gone = robot.out_of_reach() if isinstance(robot, CyclingRobot) else []
-        if new := [name for name in gone if name not in self._gone]:
+        if not self._goals and (new := [name for name in gone if name not in self._gone]):
             self._note(f"out of reach from now on: {', '.join(new)}; practice goes on with what is left.")
         self._gone = gone
         if isinstance(robot, InstrumentedRobot):
