@@ -163,11 +163,11 @@ class Cycle:
                 if self._way == "home" and not self._drive_home(index):
                     return
                 goal = self._next(number, index)
-                why = "nothing can be asked of what lies there: it has fallen, is out of reach, or every goal holds already"
+                why = "every goal holds already" if self._goals else "nothing can be asked of what lies there"
                 start = start if goal else "stuck"
             if start == "stuck":
                 self._note(
-                    f"the cycle is stuck before episode {slot + 1}: {why}. {self._failed} episodes are lost; a fresh start."
+                    f"the cycle is stuck before episode {slot + 1}: {why}; episodes lost: {self._failed}; a fresh start."
                 )
             begin: Callable[[Robot], None] = _stay
             if goal is None:
