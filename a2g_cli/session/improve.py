@@ -13,7 +13,7 @@ from typing import Protocol
 from a2g_cli.episode import Goal, Outcome, Provenance
 from a2g_cli.learning.adapt import AdaptSettings, adapt
 from a2g_cli.learning.practised import SLACK, Practised, read
-from a2g_cli.learning.promotion import Decision, decide, record_decision
+from a2g_cli.learning.promotion import Decision, decide, record_decision, settled
 from a2g_cli.learning.study import prepare
 from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy import checkpoint, home
@@ -26,6 +26,9 @@ from a2g_cli.session.players import Players
 from a2g_cli.session.progress import Progress, Round, Working
 from a2g_cli.session.recorder import Recorder
 from a2g_cli.session.rollout import roll_out
+
+COMPARED = 8
+"""Trials that a candidate is rolled out on before it is asked again whether it is told apart from its parent."""
 
 
 class ImproveWatcher(TrainingWatcher, Protocol):
@@ -147,13 +150,11 @@ class Improvement:
             decision, after = Decision(promoted=False, reason=reason, measured={}), []
         else:
             begun = time.monotonic()
-            what = f"round {number + 1}: {working.candidate} on the same trials"
-            self._practise(working.candidate, trials, working.compared, what)
+            after = self._compare(number, working, working.candidate, trials, before)
             rolled += time.monotonic() - begun
             if self.interrupted():
                 return None
-            after = [self._read(name) for name in working.compared]
-            decision = self._decide(working.candidate, working.acting, before, after, losses)
+            decision = self._decide(working.candidate, working.acting, before[: len(after)], after, losses)
             # The candidate's episodes are practice as well: the next round learns from them too.
             self._buffer[number] = before + after
         ends = [one.steps_left for one in (after if decision.promoted else before)]
@@ -169,6 +170,23 @@ class Improvement:
             sum(left < bound for left in ends) / len(ends),
         )
 
+    def _compare(
+        self, number: int, working: Working, candidate: str, trials: Sequence[Trial], before: Sequence[Practised]
+    ) -> list[Practised]:
+        """Roll the candidate out on its parent's trials, a few at a time, until the two are told apart."""
+        what = f"round {number + 1}: {candidate} on the same trials"
+        bound = SLACK * self.players.arrived_below("none")
+        after: list[Practised] = []
+        while len(after) < len(trials) and not self.interrupted():
+            reached = min(len(after) + COMPARED, len(trials))
+            self._practise(candidate, trials[:reached], working.compared, what, len(trials))
+            if self.interrupted():
+                break
+            after += [self._read(name) for name in working.compared[len(after) : reached]]
+            if settled([one.steps_left for one in before[:reached]], [one.steps_left for one in after], bound):
+                break
+        return after
+
     def _trials(self, number: int) -> list[Trial]:
         count = self.settings.episodes
         trials = draw_trials(self.robots[0], "practice", self.settings.seed, count, first=number * count)
@@ -183,8 +201,13 @@ class Improvement:
         start = instrumented(self.robots[0]).start_for(goal, trial.seed, trial.index)
         return replace(trial, goal=goal, start=start)
 
-    def _practise(self, name: str, trials: Sequence[Trial], names: list[str], what: str) -> int:
-        """Roll ``name`` out on those ``trials`` that have no recording among ``names`` yet; return all successes."""
+    def _practise(
+        self, name: str, trials: Sequence[Trial], names: list[str], what: str, most: int | None = None
+    ) -> int:
+        """Roll ``name`` out on those ``trials`` that have no recording among ``names`` yet; return all successes.
+
+        ``most`` is how many episodes a person is told to expect, where there may be more than these.
+        """
         policy = self.players.get(name)
         hashed = self.players.shelf.get(name).fingerprint if name != "none" else None
         places = self.progress.place(names, len(trials))
@@ -214,7 +237,7 @@ class Improvement:
             self.interrupted,
         ):
             outcomes.append(outcome)
-            self.watcher.rolled(what, len(outcomes), len(trials), _successes(outcomes))
+            self.watcher.rolled(what, len(outcomes), most or len(trials), _successes(outcomes))
         return _successes(outcomes)
 
     def _adapt(self, number: int, working: Working) -> dict[str, float]:
