@@ -1,0 +1,95 @@
+"""What adapting must not cost: how the policy acts at home, measured on segments that ship with the base."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from a2g_cli.learning.latents import encode_recording
+from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.policy.retention import Retention, join
+from a2g_cli.recording.reader import Recording
+
+SEGMENTS = 256
+"""Of all demonstrations; fewer where they would take more than ``BYTES``, but for one a group."""
+BYTES = 2_000_000
+DENOISING = 5
+"""Euler steps over the chunk that is held against the demonstrator's: those of acting."""
+
+
+def keep_some(
+    model: Act2Goal,
+    recordings: Sequence[Path],
+    groups: Sequence[str],
+    mixture: Mapping[str, float],
+    seed: int,
+    count: int = SEGMENTS,
+    advanced: Callable[[int], None] = lambda _i: None,
+) -> Retention:
+    """Return segments of demonstrations, as many of each group, spread over its recordings.
+
+    Args:
+        model: its autoencoder is final.
+        recordings: all demonstrations.
+        groups: the scene or session of each.
+        mixture: relabelling rule -> share: what counts as the goal, as in training.
+        seed: of steps and goals.
+        count: at most so many.
+        advanced: called with the number of segments so far.
+    """
+    of: dict[str, list[Path]] = defaultdict(list)
+    for path, group in zip(recordings, groups, strict=True):
+        of[group].append(path)
+    size = 4 * math.prod(model.frame_shape)  # now and goal, in half precision
+    each = max(1, min(count, BYTES // size) // len(of))
+    picked = [
+        paths[i] for paths in of.values() for i in torch.linspace(0, len(paths) - 1, each).round().long().tolist()
+    ]
+    generator = torch.Generator().manual_seed(seed)
+    parts: list[Retention] = []
+    for path in dict.fromkeys(picked):
+        segments, wanted = encode_recording(model, path), picked.count(path)
+        batch = segments.batch(wanted, mixture, model.config.hashing, generator)
+        with Recording(path) as recording:
+            robot = recording.spec.name
+        parts.append(
+            Retention(
+                batch["now"].half(),
+                batch["goal"].half(),
+                batch["proprioception"],
+                batch["actions"],
+                batch["mask"],
+                batch["steps_to_go"].int(),
+                torch.zeros(wanted, dtype=torch.int32),
+                (robot,),
+            )
+        )
+        advanced(sum(map(len, parts)))
+    return join(parts)
+
+
+@torch.no_grad()
+def error_at_home(model: Act2Goal, kept: Retention) -> float:
+    """Return how far the likeliest chunk lies from the demonstrator's: root mean square, in deviations of the actions.
+
+    The same noise at every call, and torch's chance is left alone: what differs between two calls is the policy.
+    """
+    config = model.config
+    dense = config.hashing.proximal
+    noise = torch.randn(len(kept), config.frames, *model.frame_shape, generator=torch.Generator().manual_seed(0))
+    nothing = torch.zeros(len(kept), config.hashing.actions, len(config.action_names))
+    chunk = model.act(kept.now.float(), kept.goal.float(), kept.proprioception, noise, nothing, DENOISING)
+    error = (chunk - kept.actions[:, :dense]) / model.action_std
+    return float(error[kept.mask[:, :dense]].square().mean().sqrt())
+
+
+def told_at_home(losses: Mapping[str, float]) -> str | None:
+    """Return what adapting cost at home, in words; None where it was not measured."""
+    before, after = losses.get("retention_before"), losses.get("retention_after")
+    if before is None or after is None:
+        return None
+    return (
+        f"at home its actions err by {after:.2f}, its parent's by {before:.2f} (in deviations of the demonstrations')"
+    )
