@@ -8,16 +8,19 @@ from typing import Any
 
 import pytest
 import torch
-from policy_examples import Quiet, batch, network, plan_inputs, practised, segments
+from policy_examples import Quiet, batch, network, plan_inputs, practised, retention, segments
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from a2g_cli.errors import A2GError, CheckpointError, RecordingError, UsageError
-from a2g_cli.learning.adapt import Adaptation, Adapted, AdaptSettings, Placement, adapt, split
+from a2g_cli.learning.adapt import Adaptation, Adapted, AdaptSettings, Placement, adapt
 from a2g_cli.learning.lessons import Imitation, hindsight_weights
+from a2g_cli.learning.practised import split
+from a2g_cli.learning.retention import error_at_home
 from a2g_cli.learning.segments import join
 from a2g_cli.policy import adapter
 from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.policy.retention import Retention
 
 BASE = "0123456789abcdef"
 SETTINGS = AdaptSettings(iterations=12, batch=16, draws=2, rank=4, lr=5e-3, relabel="future", held_out=0.4, seed=3)
@@ -29,9 +32,10 @@ def make(
     settings: AdaptSettings = SETTINGS,
     watcher: Quiet | None = None,
     model: Act2Goal | None = None,
+    kept: Retention | None = None,
 ) -> Adapted:
     base = network() if model is None else model
-    return adapt(base, BASE, parent, practised(base), folder, settings, watcher or Quiet())
+    return adapt(base, BASE, parent, practised(base), folder, settings, watcher or Quiet(), retention=kept)
 
 
 @pytest.fixture(scope="module")
@@ -348,3 +352,22 @@ def test_without_held_out_episodes_no_held_out_loss_is_told(tmp_path: Path) -> N
     result = make(tmp_path / "one", settings=replace(SETTINGS, held_out=0.0, iterations=1))
     assert result.losses.keys() == {"first", "last"}
     assert result.episodes == 4
+
+
+# -- what it costs at home ------------------------------------------------------------------------------------------------
+
+
+def test_what_adapting_cost_is_measured_on_what_the_practised_robot_was_shown(made: Path, tmp_path: Path) -> None:
+    kept = retention(network(), ("sim:other", "sim:example"))
+    result = make(tmp_path / "one", kept=kept)
+    own = kept.of("sim:example")
+    expected = {"retention_before": network(), "retention_after": applied(result.folder)}
+    for name, model in expected.items():
+        assert result.losses[name] == pytest.approx(error_at_home(model, own), rel=1e-4)
+    assert result.losses["retention_before"] != result.losses["retention_after"]
+    lineage = json.loads((result.folder / adapter.LINEAGE).read_text())
+    assert lineage["losses"]["retention_after"] == round(result.losses["retention_after"], 5)
+    # It is information: nothing is learned from it.
+    assert (result.folder / adapter.WEIGHTS).read_bytes() == (made / adapter.WEIGHTS).read_bytes()
+    child = make(tmp_path / "two", parent=adapter.read(result.folder), kept=kept)
+    assert child.losses["retention_before"] == pytest.approx(result.losses["retention_after"], rel=1e-4)

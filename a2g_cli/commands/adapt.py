@@ -11,9 +11,10 @@ from a2g_cli.errors import RecordingError, UsageError
 from a2g_cli.learning.adapt import AdaptSettings, adapt
 from a2g_cli.learning.practised import SLACK, read
 from a2g_cli.learning.promotion import Decision, decide, record_decision
+from a2g_cli.learning.retention import told_at_home
 from a2g_cli.learning.study import prepare
 from a2g_cli.policy import adapter as adapters
-from a2g_cli.policy import checkpoint, home
+from a2g_cli.policy import checkpoint, home, retention
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import find_recordings
 from a2g_cli.session.players import FLOORS
@@ -81,6 +82,7 @@ def adapt_recordings(
             correction=study.correction,
             calibration=study.calibration,
             train=study.train,
+            retention=retention.of_base(place),
         )
         decision = decide([], [], done.losses, bound)
         if not study.train:  # nothing was learned that could be wrong: what was measured left less error than there was
@@ -104,6 +106,7 @@ def adapt_recordings(
         verdict = f"not promoted: another program made {active} active meanwhile; `a2g adapters promote {name}` insists"
     lines = [
         f"{name}: {verdict} ({decision.reason}); {done.seconds:.0f} s.",
+        *filter(None, [told_at_home(done.losses)]),
         f"next: {to_type(workspace, 'evaluate', '--adapter', parent, '--adapter', name)} · "
         f"undo: {to_type(workspace, 'adapters', 'rollback')}",
     ]

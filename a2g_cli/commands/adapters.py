@@ -9,6 +9,7 @@ from a2g_cli.commands.report import Report
 from a2g_cli.display.lines import printable
 from a2g_cli.display.listing import facts, listing, size
 from a2g_cli.errors import A2GError, CheckpointError, UnknownNameError, UsageError
+from a2g_cli.learning.retention import told_at_home
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.shelf import RESERVED, Shelf
 from a2g_cli.workspace import Workspace, checked_name
@@ -57,6 +58,7 @@ def show_adapter(workspace: Workspace, name: str) -> Report:
         else "",
         "gate": _gate(document["promoted"], lineage.get("promotion")),
         "losses": _numbers(lineage.get("losses")),
+        "retention": told_at_home(lineage.get("losses")) or "",
         "settings": json.dumps(lineage["settings"]) if lineage.get("settings") else "",
         "made": str(document["created_at"] or ""),
     }

@@ -4,7 +4,6 @@ The learning rule is GCSL's: whatever an episode achieved is treated as its goal
 right ones. PEFT does the LoRA; what it writes is what other tools read.
 """
 
-import hashlib
 import json
 import shutil
 import time
@@ -23,12 +22,14 @@ from a2g_cli.errors import A2GError, RecordingError, UnknownNameError, UsageErro
 from a2g_cli.learning.hindsight import parse_mixture
 from a2g_cli.learning.lessons import Correction, Imitation, Lesson
 from a2g_cli.learning.optimiser import adamw
-from a2g_cli.learning.practised import Keep, Practised
+from a2g_cli.learning.practised import Keep, Practised, split
+from a2g_cli.learning.retention import error_at_home
 from a2g_cli.learning.segments import join
 from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.adapter import LINEAGE, Adapter, check_base, weights
 from a2g_cli.policy.calibration import AT_HOME, Calibration
+from a2g_cli.policy.retention import Retention
 
 Placement = Literal["all", "expert", "world-model"]
 Calibrate = Literal["apply", "teach", "off"]
@@ -78,26 +79,11 @@ class Adapted:
 
     folder: Path
     losses: dict[str, float]
-    """``first`` and ``last`` training loss; ``held_out_before`` and ``held_out_after`` where episodes were kept back."""
+    """``first`` and ``last`` training loss; ``held_out_before`` and ``_after`` where episodes were kept back;
+    ``retention_before`` and ``_after``, the parent's error at home and the adapter's, where the base says."""
     seconds: float
     episodes: int
     mean_weight: float
-
-
-def split(recordings: Sequence[str], share: float) -> tuple[list[int], list[int]]:
-    """Return (training, held-out) episode numbers.
-
-    Decided by each recording's own hash, the last word of its name: what was once held out stays so in every later
-    round, and no parent was ever trained on what its child is judged by. All train where all would be held out.
-    """
-    held = [
-        i
-        for i, name in enumerate(recordings)
-        if int.from_bytes(hashlib.sha256(name.split()[-1].encode()).digest()[:4]) < share * 2**32
-    ]
-    if len(held) == len(recordings):
-        held = []
-    return [i for i in range(len(recordings)) if i not in held], held
 
 
 def target_modules(model: Act2Goal, placement: Placement) -> list[str]:
@@ -155,14 +141,20 @@ class Adaptation:
         recordings: Sequence[str],
         watcher: TrainingWatcher,
         interrupted: Callable[[], bool] = lambda: False,
+        home: Retention | None = None,
     ) -> tuple[dict[str, float], float]:
-        """Minimise the weighted action loss on what the lesson draws; return losses and the mean weight."""
+        """Minimise the weighted action loss on what the lesson draws; return losses and the mean weight.
+
+        ``home`` is what it is held against before and after.
+        """
         settings = self.settings
         kept, held = split(recordings, settings.held_out)
         training = lesson.subset(kept)
         losses: dict[str, float] = {}
         if held:
             losses["held_out_before"] = self.held_out_loss(lesson.subset(held))
+        if home is not None:
+            losses["retention_before"] = error_at_home(self.model, home)
         parameters = [p for p in self.peft.parameters() if p.requires_grad]
         optimiser = adamw(parameters, settings.lr, weight_decay=0.0)
         generator = torch.Generator().manual_seed(settings.seed)
@@ -188,6 +180,8 @@ class Adaptation:
         losses["last"] = shown
         if held:
             losses["held_out_after"] = self.held_out_loss(lesson.subset(held))
+        if home is not None:
+            losses["retention_after"] = error_at_home(self.model, home)
         return losses, mean_weight
 
     @torch.no_grad()
@@ -231,6 +225,7 @@ def adapt(
     correction: Correction | None = None,
     calibration: Calibration = AT_HOME,
     train: bool = True,
+    retention: Retention | None = None,
 ) -> Adapted:
     """Fine-tune a LoRA adapter on relabelled recordings and write it to ``folder``.
 
@@ -246,6 +241,7 @@ def adapt(
         correction: what to teach instead of imitating ``practised``, of whose episodes it is.
         calibration: what the adapter carries, and by which ``practised`` was read.
         train: whether there is anything to learn beside the calibration; if not, the weights stay the parent's.
+        retention: what the base keeps of its demonstrations: the result is held against those of the robot that practised.
 
     Raises:
         RecordingError: nothing to learn from.
@@ -259,7 +255,8 @@ def adapt(
     lesson: Lesson = correction or Imitation(
         join([one.segments for one in practised]), work.model, work.settings.patience
     )
-    losses, weight = work.train(lesson, names, watcher, interrupted) if train else ({}, 1.0)
+    home = None if retention is None else retention.of(practised[0].robot)
+    losses, weight = work.train(lesson, names, watcher, interrupted, home) if train else ({}, 1.0)
     seconds = time.monotonic() - begun
     lineage = {
         "a2g_adapter": 1,

@@ -85,10 +85,11 @@ def error_at_home(model: Act2Goal, kept: Retention) -> float:
     return float(error[kept.mask[:, :dense]].square().mean().sqrt())
 
 
-def told_at_home(losses: Mapping[str, float]) -> str | None:
-    """Return what adapting cost at home, in words; None where it was not measured."""
-    before, after = losses.get("retention_before"), losses.get("retention_after")
-    if before is None or after is None:
+def told_at_home(losses: object) -> str | None:
+    """Return what adapting cost at home, in words, from an adaptation's or a lineage's losses; None where they do not say."""
+    told = losses if isinstance(losses, dict) else {}
+    before, after = told.get("retention_before"), told.get("retention_after")
+    if not isinstance(before, float) or not isinstance(after, float):
         return None
     return (
         f"at home its actions err by {after:.2f}, its parent's by {before:.2f} (in deviations of the demonstrations')"
