@@ -1,11 +1,14 @@
-"""What adapting must not cost: how the policy acts at home, measured on segments that ship with the base."""
+"""What adapting must not cost: how the policy acts at home, measured on segments that ship with the base, and held there."""
 
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from a2g_cli.learning.latents import encode_recording
 from a2g_cli.policy.act2goal import Act2Goal
@@ -83,6 +86,39 @@ def error_at_home(model: Act2Goal, kept: Retention) -> float:
     chunk = model.act(kept.now.float(), kept.goal.float(), kept.proprioception, noise, nothing, DENOISING)
     error = (chunk - kept.actions[:, :dense]) / model.action_std
     return float(error[kept.mask[:, :dense]].square().mean().sqrt())
+
+
+class FeatureHold:
+    """Holds what an adapted world model makes of now and goal to what the base makes of them.
+
+    After "Don't Blind Your VLA" (arXiv 2510.25616), which aligns features with a frozen teacher's by their cosine; here the
+    teacher is the base itself, and the features are the hidden states of every block, which the action expert reads.
+    """
+
+    def __init__(self, wrapped: Any, kept: Retention | None, seed: int) -> None:
+        """Hold ``wrapped``, PEFT's model, on batches, and half on what the base has ``kept``, where it has."""
+        self._wrapped, self._kept = wrapped, kept
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def drift(self, batch: Mapping[str, Tensor], noise: Tensor) -> Tensor:
+        """Return 1 - cosine, from 0 to 2, averaged over blocks, tokens and samples.
+
+        Args:
+            batch: now and goal (B, V, C, h, w).
+            noise: (B, F, V, C, h, w), as in the action loss: its frames are pure noise, as when acting.
+        """
+        now, goal = batch["now"], batch["goal"]
+        if self._kept is not None:
+            half = len(now) // 2
+            some = torch.randint(len(self._kept), (half,), generator=self._generator)
+            now = torch.cat([self._kept.now[some].float(), now[half:]])
+            goal = torch.cat([self._kept.goal[some].float(), goal[half:]])
+        world_model, time = self._wrapped.get_base_model().world_model, torch.zeros(len(now))
+        _, adapted = world_model(now, goal, noise, time)
+        with torch.no_grad(), self._wrapped.disable_adapter():
+            _, base = world_model(now, goal, noise, time)
+        pairs = zip(adapted, base, strict=True)
+        return torch.stack([1 - functional.cosine_similarity(a, b, dim=-1).mean() for a, b in pairs]).mean()
 
 
 def told_at_home(losses: object) -> str | None:
