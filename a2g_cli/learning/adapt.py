@@ -42,8 +42,9 @@ class Adapted:
 
     folder: Path
     losses: dict[str, float]
-    """``first`` and ``last`` training loss; ``held_out_before`` and ``_after`` where episodes were kept back;
-    ``retention_before`` and ``_after``, the parent's error at home and the adapter's, where the base says."""
+    """``first`` and ``last`` training loss; ``drift``, the last, where features are held; ``held_out_before`` and ``_after``
+    where episodes were kept back; ``retention_before`` and ``_after``, the parent's error at home and the adapter's, where
+    the base keeps a retention set."""
     seconds: float
     episodes: int
     mean_weight: float
@@ -60,7 +61,7 @@ def target_modules(model: Act2Goal, placement: Placement) -> list[str]:
 
 
 class Adaptation:
-    """One LoRA adapter in the making, on a copy of the base that only this object holds."""
+    """One adapter in the making, on a copy of the base that only this object holds."""
 
     def __init__(self, model: Act2Goal, base: str, parent: Adapter | None, settings: AdaptSettings) -> None:
         from peft import LoraConfig, get_peft_model  # takes seconds to import
@@ -212,7 +213,7 @@ def adapt(
     retention: Retention | None = None,
     demonstrations: Sequence[Practised] = (),
 ) -> Adapted:
-    """Fine-tune a LoRA adapter on relabelled recordings and write it to ``folder``.
+    """Fine-tune an adapter on relabelled recordings and write it to ``folder``.
 
     Args:
         model: the base's networks; they are wrapped, so give a copy that nobody else acts with.
