@@ -1,5 +1,8 @@
 """A small environment of the tests' own: a point on a table is pushed to where the goal shows it."""
 
+import os
+import time
+from pathlib import Path
 from typing import Any, ClassVar
 
 import gymnasium
@@ -68,11 +71,23 @@ class Breaking(Point):
         return super().step(action)
 
 
+class Slow(Point):
+    """Takes a minute to begin, and says in the folder ``$A2G_SLOW`` when it does and when it is closed."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        (Path(os.environ["A2G_SLOW"]) / "begun").touch()
+        time.sleep(60)
+        return super().reset(seed=seed, options=options)
+
+    def close(self) -> None:
+        (Path(os.environ["A2G_SLOW"]) / "closed").touch()
+
+
 class Unbounded(Point):
     def __init__(self, render_mode: str | None = None) -> None:
         super().__init__(render_mode)
         self.action_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
 
 
-for name in ("Point", "Drawn", "Breaking", "Unbounded"):
+for name in ("Point", "Drawn", "Breaking", "Slow", "Unbounded"):
     gymnasium.register(id=f"{name}-v0", entry_point=f"gym_examples:{name}", max_episode_steps=5)
