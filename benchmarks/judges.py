@@ -62,7 +62,7 @@ def episodes(
     """Return how the adapter's episodes ended, with the truth and both judges' numbers."""
     policy = players.get(adapter)
     bound = players.arrived_below(adapter)
-    settings = RolloutSettings(arrived_below=bound, verdict=verdict_of("auto", policy, bound))
+    settings = RolloutSettings(arrived_below=bound, verdict=verdict_of("auto", players.judge(adapter), bound))
     jobs = jobs_of(draw_trials(robots[0], purpose, seed, count), lambda _trial, _robot: Nowhere())
     return [outcome for _, outcome in roll_out(robots, jobs, policy, settings)]
 
@@ -103,7 +103,9 @@ def scene(name: str, shift: str, shelf: Shelf, adapter: str, seed: int, count: i
     where = name if shift == "none" else f"{name}/{shift}"
     for judge, said in judges.items():
         found = agreement(judge, said, truth)
-        rows.append({"scene": where, "adapter": adapter, **vars(found), "precision": found.precision, "recall": found.recall})
+        rows.append(
+            {"scene": where, "adapter": adapter, **vars(found), "precision": found.precision, "recall": found.recall}
+        )
     return rows
 
 
@@ -125,7 +127,8 @@ def main() -> None:
         for row in scene(name, given.shift, shelf, given.adapter, given.seed, given.episodes):
             counts = f"{row['n']} | {row['reached']} | {row['said']}"
             print(
-                f"| `{row['scene']}` | {row['judge']} | {counts} | {row['precision']:.2f} | {row['recall']:.2f} |", flush=True
+                f"| `{row['scene']}` | {row['judge']} | {counts} | {row['precision']:.2f} | {row['recall']:.2f} |",
+                flush=True,
             )
             rows.append(row)
     if given.json:

@@ -95,7 +95,7 @@ def run(
         if imagine and draws_pictures(console):
             acting = replace(acting, imagine_steps=4)
         players = Players(folder, shelf, robot.spec, acting)
-        policy = players.get(name)
+        policy, judging = players.get(name), players.judge(name)
         settings = RolloutSettings(
             limit=steps, arrived_below=players.arrived_below(name), safety=care.limits, held=held
         )
@@ -107,7 +107,7 @@ def run(
             put_into_robot(robot, fault)
             policy = FaultyPolicy(policy, robot, fault)
         # Whether this judge can judge is settled before anything moves, or a session is made.
-        verdict_of(care.judge, policy, settings.arrived_below, (lambda _: None) if somebody_is_there() else None)
+        verdict_of(care.judge, judging, settings.arrived_below, (lambda _: None) if somebody_is_there() else None)
         floor = name in FLOORS
         provenance = Provenance(
             robot=robot.spec.name,
@@ -125,7 +125,7 @@ def run(
             Interrupt(lambda: view.note("finishing the step, saving …")) as interrupt,
         ):
             key = asks_for_a_key(view.note, interrupt) if care.judge == "person" else None
-            settings = replace(settings, verdict=verdict_of(care.judge, policy, settings.arrived_below, key))
+            settings = replace(settings, verdict=verdict_of(care.judge, judging, settings.arrived_below, key))
             view.note(f"{robot.spec.name} · adapter {name} · session {session.name}")
             rolled = RunUnderWay(robot, policy, settings, session, provenance, view, interrupt)
             ask = asking(care.patience, view.note, interrupt)
