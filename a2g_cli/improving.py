@@ -25,6 +25,33 @@ def improve(
     episodes: Annotated[int, typer.Option("--episodes", min=1, help="Practice episodes a round.")] = 20,
     iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Training steps a round.")] = None,
     calibrate: options.Calibrate = None,
+    reset: Annotated[
+        str,
+        typer.Option(
+            "--reset",
+            metavar="WAY",
+            help="Between practice episodes: own (the simulator draws a start), cycle (none: things stay where they are, and "
+            "the next goal is one that can be asked of them), home (as cycle, but the robot drives to its rest pose).",
+        ),
+    ] = "own",
+    goals_from: Annotated[
+        str,
+        typer.Option(
+            "--goals-from",
+            metavar="SOURCE",
+            help="Where goals come from that nobody named: scene (drawn), recordings[:SESSION] (what was achieved at an "
+            "episode's end, of this run's earlier rounds or of a session), imagined (the world model's plan's last frame).",
+        ),
+    ] = "scene",
+    curriculum: Annotated[
+        str,
+        typer.Option(
+            "--curriculum",
+            metavar="HOW",
+            help="Which of four goals an episode tries: none (the first), progress (now reached, now not, and neither near "
+            "nor far, as the base's steps-to-go sees it).",
+        ),
+    ] = "none",
     until: Annotated[
         float | None,
         typer.Option(
@@ -75,22 +102,28 @@ def improve(
         from a2g_cli.errors import UsageError
         from a2g_cli.learning.adapt import settings_from
         from a2g_cli.session.endings import RolloutSettings
+        from a2g_cli.session.goal_choice import check_source
         from a2g_cli.session.improve import ImproveSettings
+        from a2g_cli.session.reset import PRACTICE_WAYS, check_way
 
         limits = {"rounds": rounds, "until": until, "minutes": max_minutes, "most_episodes": max_episodes}
         where = place(workspace)
         if resume is not None:
             if other := sorted(_typed(context) - _OF_A_RESUMED_RUN):
-                told = ", ".join("GOAL" if name == "goals" else f"--{name}" for name in other)
+                told = ", ".join("GOAL" if name == "goals" else f"--{name.replace('_', '-')}" for name in other)
                 raise UsageError(
                     f"{told}: a run that goes on keeps what it was begun with; only its limits can change."
                 )
             return command.resume(where, resume, limits)
         deployment = Deployment.choose(where, robot, scene=scene, shift=shift)
+        check_source(goals_from, curriculum, goals or [])
         given = {name: value for name, value in limits.items() if value is not None}
         settings = ImproveSettings(
             episodes=episodes,
             seed=seed,
+            reset=check_way(reset, PRACTICE_WAYS),
+            goals_from=goals_from,
+            curriculum=curriculum,
             rollout=RolloutSettings(limit=steps, safety=limits_from(deployment.safety, safety or [], hold)),
             adapt=settings_from(iterations=iterations, calibrate=calibrate),
             **given,  # type: ignore[arg-type]

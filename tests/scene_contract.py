@@ -10,6 +10,7 @@ from a2g_cli.errors import GoalError
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.simulator.demonstrations import demonstrate, demonstration_episodes
 from a2g_cli.simulator.expert import ScriptedExpert
+from a2g_cli.simulator.scenes.scene import REST
 from a2g_cli.simulator.shifts import SHIFTS, parse_shift
 
 
@@ -17,6 +18,15 @@ def connected(scene: str, **arguments: object) -> SimRobot:
     robot = SimRobot(**{"scene": scene, "cameras": (), **arguments})  # type: ignore[arg-type]
     robot.connect()
     return robot
+
+
+def drive_home(robot: SimRobot) -> None:
+    for _ in range(100):
+        action, left = robot.homeward(None)  # type: ignore[arg-type]
+        if left == 0:
+            return
+        robot.act(action)
+    raise AssertionError("it did not come home")
 
 
 class SceneContract:
@@ -114,6 +124,40 @@ class SceneContract:
         for start in starts:
             assert not robot.task.reached(start, goal.truth)
             assert all(start[name] == goal.truth[name] for name in robot.task.fixtures)
+
+    def test_a_table_can_be_asked_for_something_else_as_often_as_it_says(self) -> None:
+        robot = connected(self.scene)
+        robot.begin(robot.trial("practice", 4, 1).start)
+        expert = ScriptedExpert(robot)
+        if not robot.undone_by:
+            assert robot.next_goal(0, 0) is None
+            return
+        for index in range(8):
+            before = robot.state()
+            goal = robot.next_goal(0, index)
+            assert goal is not None
+            assert goal.truth is not None
+            assert not robot.succeeded(goal)
+            assert robot.state() == before, "drawing moves nothing"
+            for name in robot.task.fixtures:
+                assert goal.truth[name] == before[name]
+            for _ in range(robot.task.demonstration_limit):
+                robot.act(expert.act(goal))
+                if expert.done(goal):
+                    break
+            assert robot.succeeded(goal)
+            assert robot.rearranged(before)
+            if "cycle" not in robot.undone_by:
+                drive_home(robot)
+
+    def test_the_drive_home_ends_and_leaves_what_can_be_asked(self) -> None:
+        robot = connected(self.scene)
+        goal = robot.trial("practice", 4, 2).goal
+        assert goal.truth is not None
+        robot.begin(goal.truth)
+        drive_home(robot)
+        np.testing.assert_allclose(robot.tabletop.tool(), REST, atol=0.006)
+        assert (robot.next_goal(0, 0) is not None) == ("home" in robot.undone_by)
 
     def test_another_scene_s_goal_is_refused(self) -> None:
         robot = connected(self.scene)

@@ -143,6 +143,101 @@ def test_sigkill_in_the_middle_of_an_episode(tmp_path: Path, base: Path, whole: 
     check(tmp_path, whole, ask(tmp_path, "improve", "--resume", "long"))
 
 
+@pytest.mark.parametrize("moment", ["candidate", "gate"])
+def test_a_cycle_that_was_killed_goes_on_from_a_fresh_start(
+    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    saves, save = 0, Progress.save
+
+    def dying(self: Progress) -> None:
+        nonlocal saves
+        saves += 1
+        save(self)
+        if saves == MOMENTS[moment]:
+            raise Killed
+
+    monkeypatch.setattr(Progress, "save", dying)
+    with pytest.raises(Killed):
+        a2g(tmp_path, "improve", *WORDS, "--reset", "cycle", "--base", base)
+    monkeypatch.undo()
+    document = ask(tmp_path, "improve", "--resume", "long")
+    folder = tmp_path / "recordings/sessions/long"
+    progress = json.loads((folder / PROGRESS).read_text())
+    told = []
+    for name in [name for working in progress["rounds"] for name in working["practice"] + working["compared"]]:
+        with Recording(folder / name) as recording:
+            told.append(recording.provenance.settings)
+    assert [one["start"] for one in told] == ["fresh", "left", "fresh", "left"]
+    assert [one["index"] for one in told] == list(range(4))
+    assert [done["set_ups"] for done in document["rounds"]] == [2]
+    assert "each on 2 trials of its own" in document["rounds"][0]["reason"]
+    assert ask(tmp_path, "recordings", "verify", "long")["damaged"] == 0
+
+
+def test_between_drives_home_are_recorded_apart(tmp_path: Path, base: Path) -> None:
+    words = ("--shift", "none", "--rounds", 1, "--episodes", 2, "--steps", 4, "--evaluation", 1, "--iterations", 1)
+    ask(tmp_path, "improve", "--scene", "plug", *words, "--session", "home", "--reset", "home", "--base", base)
+    folder = tmp_path / "recordings/sessions/home"
+    resets = sorted((folder / "resets").glob("*.hdf5"))
+    assert len(resets) == 3
+    assert len(list(folder.glob("episode-*.hdf5"))) == 4
+    with Recording(resets[0]) as recording:
+        assert recording.provenance.policy == "reset"
+
+
+def test_goals_that_were_achieved_are_practised_again_and_a_kill_changes_no_choice(
+    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = tmp_path / "never"  # a base to which no goal holds, so that any may be asked for
+    shutil.copytree(base, never)
+    config = json.loads((never / "config.json").read_text())
+    config["facts"]["arrived_below"] = 1e-6
+    (never / "config.json").write_text(json.dumps(config))
+    chosen = ("--goals-from", "recordings", "--curriculum", "progress")
+    words = (*WORDS, "--rounds", 2, "--calibrate", "off", *chosen, "--base", never)
+
+    def sources(workspace: Path) -> list[tuple[str, str]]:
+        found = []
+        for path in sorted((workspace / "recordings/sessions/long").glob("episode-*.hdf5")):
+            with Recording(path) as recording:
+                found.append((recording.goal.source.partition(":")[0], recording.goal.fingerprint))
+        return found
+
+    ask(tmp_path / "one", "improve", *words)
+    assert [kind for kind, _ in sources(tmp_path / "one")] == ["sim", "sim", "recording", "recording"]
+    saves, save = 0, Progress.save
+
+    def dying(self: Progress) -> None:
+        nonlocal saves
+        saves += 1
+        save(self)
+        if saves == 6:
+            raise Killed
+
+    monkeypatch.setattr(Progress, "save", dying)
+    with pytest.raises(Killed):
+        a2g(tmp_path / "other", "improve", *words)
+    monkeypatch.undo()
+    assert len(sources(tmp_path / "other")) == 2, "killed at the beginning of the second round"
+    ask(tmp_path / "other", "improve", "--resume", "long")
+    assert sources(tmp_path / "other") == sources(tmp_path / "one")
+
+
+@pytest.mark.parametrize(
+    ("scene", "way", "says"),
+    [
+        ("write", "cycle", "use --reset own"),
+        ("plug", "cycle", "use --reset home or --reset own"),
+        ("place", "prompt", "own"),
+    ],
+)
+def test_a_scene_that_nothing_undoes_is_refused_before_anything_is_made(
+    tmp_path: Path, scene: str, way: str, says: str
+) -> None:
+    assert says in refused(tmp_path, "improve", "--scene", scene, "--reset", way, "--evaluation", 1)
+    assert not (tmp_path / "recordings").exists()
+
+
 def test_what_was_begun_can_be_asked_for_more(tmp_path: Path, base: Path, whole: dict[str, Any]) -> None:
     first = ask(tmp_path, "improve", *WORDS, "--base", base)
     assert first["stopped_by"] == "rounds"

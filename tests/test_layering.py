@@ -111,7 +111,7 @@ LAYERS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("exchange",): (*WORDS, *DATA, "goals", "exchange"),
     ("display",): ("errors", "episode", "clock", "robots.robot", "display"),
     ("learning",): (*WORDS, *DATA, "policy", "learning"),
-    ("session",): (*WORDS, *DEVICES, "recording", "policy", "session", "learning"),  # learning: see below
+    ("session",): (*WORDS, *DEVICES, "recording", "goals", "policy", "session", "learning"),  # learning: see below
 }
 
 

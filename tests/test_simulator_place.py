@@ -168,3 +168,24 @@ def test_a_wrong_thing_in_the_hand_is_put_back() -> None:
     for _ in range(120):
         robot.act(expert.act(trial.goal))
     assert robot.succeeded(trial.goal)
+
+
+def test_what_is_asked_next_clears_the_plate_first_and_leaves_what_rolled_away() -> None:
+    scene, random = Place(Shift()), np.random.default_rng(0)
+    state = {**scene.default_state(), "can": block_pose(np.array([0.0, 0.6]), 0.0)}
+    assert scene.out_of_reach(state) == ["can"]
+    for _ in range(30):
+        goal = scene.draw_next(state, random)
+        assert goal is not None
+        moved = [name for name in scene.things if goal[name] != state[name]]
+        assert len(moved) == 1
+        assert moved != ["can"]
+        on = math.dist(goal[moved[0]][:2], goal["plate"]) < 0.04
+        was_on = [name for name in scene.things if math.dist(state[name][:2], state["plate"]) < 0.085]
+        assert on == (not was_on)
+        assert moved[0] in (was_on or scene.things)
+        state = {**goal, "can": block_pose(np.array([0.0, state["can"][1] + 0.5]), 0.0)}
+        assert scene.reached(state, goal), "what rolls on is not asked for"
+    away = {**state, **{name: block_pose(np.array([0.5, 0.6 + 0.1 * i]), 0.0) for i, name in enumerate(scene.things)}}
+    assert scene.draw_next(away, random) is None
+    assert not scene.rearranged(away, state)

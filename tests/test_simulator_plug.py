@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scene_contract import SceneContract, connected
+from scene_contract import SceneContract, connected, drive_home
 
 from a2g_cli.episode import State
 from a2g_cli.errors import UnknownNameError, UsageError
@@ -68,3 +68,21 @@ def test_a_goal_that_a_person_describes() -> None:
             scene.goal_state(values)
     with pytest.raises(UnknownNameError, match="socket"):
         scene.goal_state({"sock": [0.0, 0.0]})
+
+
+def test_the_drive_home_takes_the_peg_out_of_the_socket_and_leaves_one_that_has_fallen() -> None:
+    robot = connected("plug")
+    robot.begin(GOAL)
+    drive_home(robot)
+    assert robot.task.is_held(robot.state())
+    np.testing.assert_allclose(robot.state()["peg"][:3], REST_TOOL[:3], atol=0.01)
+    robot.begin({**GOAL, "tool": [0.03, -0.05, 0.040, 0.45]})
+    action, _ = robot.homeward(None)  # type: ignore[arg-type]
+    assert (action[0], action[1]) == pytest.approx((0.0, 0.0), abs=1e-6), "in the socket it is pulled straight up"
+    assert action[2] > 0
+    fallen = [0.0, 0.08, 0.018, 0.7071, 0.7071, 0.0, 0.0]
+    robot.begin({**GOAL, "peg": fallen})
+    drive_home(robot)
+    assert robot.out_of_reach() == ["peg"]
+    assert robot.next_goal(0, 0) is None
+    np.testing.assert_allclose(robot.state()["peg"][:2], fallen[:2], atol=0.03)

@@ -23,6 +23,7 @@ from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import new_session, open_session
 from a2g_cli.robots.robot import Robot, shift_of, views_of
 from a2g_cli.safety_limits import SafetyLimits
+from a2g_cli.session.attempts import check_cycle
 from a2g_cli.session.endings import RolloutSettings, limit_for
 from a2g_cli.session.evaluate import draw_trials, evaluate
 from a2g_cli.session.improve import Improvement, ImproveSettings
@@ -173,6 +174,9 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
         for goal in goals:
             goal_store.check_goal(goal, spec, views_of(robots[0]))
         players = Players(folder, shelf, spec, ActingSettings())
+        check_cycle(robots[0], settings.reset, goals)
+        if named := settings.goals_from.partition(":")[2]:
+            open_session(workspace, named)  # there has to be one
         players.get(shelf.active())  # what cannot act is refused before anything is measured or made
         progress = begun(shelf.active())
         begin = str(progress.asked["begin"])
@@ -246,12 +250,14 @@ def _summary(workspace: Workspace, document: dict[str, Any]) -> list[Any]:
     rounds = document["rounds"]
     practised = sum(done["episodes"] + done["gate_episodes"] for done in rounds)
     rolled, adapted = (sum(done[key] for done in rounds) for key in ("rollout_seconds", "adapt_seconds"))
+    anew, lost = (sum(done[key] for done in rounds) for key in ("set_ups", "lost"))
+    care = f"; the scene was set up {anew} times" + (f", {lost} episodes lost while it was stuck" if lost else "")
     return [
         f"success on {rows[0][1]['n']} held-out starts and goals under {document['shift']}:",
         curve(
             [row["rate"] for _, row in rows], [label for label, _ in rows], [tuple(row["interval"]) for _, row in rows]
         ),
-        f"practice: {practised} episodes, {rolled:.0f} s of rollouts and {adapted:.0f} s of adaptation.",
+        f"practice: {practised} episodes, {rolled:.0f} s of rollouts and {adapted:.0f} s of adaptation{care}.",
         f"active adapter: {document['active']} · undo: {to_type(workspace, 'adapters', 'rollback')} · "
         f"watch: {to_type(workspace, 'replay', document['session'] + '/episode-0000')}",
     ]

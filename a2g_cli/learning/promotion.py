@@ -51,6 +51,7 @@ def decide(
     losses: dict[str, float],
     arrived_below: float,
     loss_tolerance: float = 1.1,
+    paired: bool = True,
 ) -> Decision:
     """Hold a candidate against its parent: the one that alone solved more of the trials acts from now on.
 
@@ -63,6 +64,7 @@ def decide(
         losses: from the adaptation; one that is not finite, or rose on held-out episodes, refuses the candidate.
         arrived_below: an episode arrived when fewer steps than this are left at its nearest frame [steps].
         loss_tolerance: how far the held-out loss may rise, relative; few episodes measure it, so it is noisy.
+        paired: whether both had the same trials; without that, each had as many of its own, and the same rule is less sharp.
     """
     before, after = losses.get("held_out_before"), losses.get("held_out_after")
     measured = {key: float(value) for key, value in losses.items()}
@@ -82,7 +84,8 @@ def decide(
     counts = [sum(left < arrived_below for left in values) for values in (parent, candidate)]
     won, lost = _apart(parent, candidate, arrived_below)
     measured |= {"parent_arrived": counts[0], "arrived": counts[1], "episodes": len(parent), "won": won, "lost": lost}
-    reason = f"arrived {counts[1]} times, its parent {counts[0]} times, on the same {len(parent)} trials"
+    on = f"on the same {len(parent)} trials" if paired else f"each on {len(parent)} trials of its own"
+    reason = f"arrived {counts[1]} times, its parent {counts[0]} times, {on}"
     if won == lost and rose:
         return Decision(promoted=False, reason=f"{reason}, and {held_out}", measured=measured)
     return Decision(promoted=won > lost or (won == lost and counts[1] > 0), reason=reason, measured=measured)

@@ -151,3 +151,21 @@ class InstrumentedRobot(Protocol):
 
     def succeeded(self, goal: Goal) -> bool:
         """Whether the goal's truth holds now. Raises GoalError for a goal that carries no truth."""
+
+
+@runtime_checkable
+class CyclingRobot(Protocol):
+    """A robot whose world can be asked for something else as it stands: practice goes on without being reset."""
+
+    @property
+    def undone_by(self) -> tuple[str, ...]:
+        """Which resets (session/reset.py) leave a world that something else can be asked of; empty: none but its own."""
+
+    def next_goal(self, seed: int, index: int) -> Goal | None:
+        """Draw goal ``index`` of ``seed`` for the world as it is, which does not satisfy it; None: there is none."""
+
+    def out_of_reach(self) -> list[str]:
+        """Return the names of things that the robot cannot fetch any more: they have fallen, or rolled away."""
+
+    def rearranged(self, before: State) -> bool:
+        """Whether anything but the robot itself is elsewhere than in ``before``, a true state of this world."""

@@ -15,7 +15,6 @@ from a2g_cli.robots.robot import Purpose, RobotSpec, Trial
 from a2g_cli.safety_limits import SafetyLimits
 from a2g_cli.simulator.disturbance import Disturbance
 from a2g_cli.simulator.scenes import scene as scene_called
-from a2g_cli.simulator.scenes.scene import REST
 from a2g_cli.simulator.shifts import Shift, parse_shift
 
 if TYPE_CHECKING:
@@ -33,12 +32,18 @@ SAFETY = SafetyLimits(
     max_speed={"x": 1.0, "y": 1.0, "z": 1.0, "opening": 20.0},
     frozen_frames=50,  # pictures without noise are equal to the last bit while the arm moves outside of the view
 )
-HOME = 0.005
-"""How near to its rest pose the tool is there [m]."""
 MIN_SIZE, MAX_SIZE = 8, 2048
 """Of the pictures [px]."""
 # First element of the spawn key of every random stream of a robot's seed: streams never meet.
-STREAMS: dict[str, int] = {"reset": 0, "demonstration": 1, "practice": 2, "evaluation": 3, "disturbance": 4, "start": 6}
+STREAMS: dict[str, int] = {
+    "reset": 0,
+    "demonstration": 1,
+    "practice": 2,
+    "evaluation": 3,
+    "disturbance": 4,
+    "start": 6,
+    "next": 7,
+}
 
 
 class SimRobot:
@@ -191,13 +196,10 @@ class SimRobot:
         return self._spec.clip(np.array([*commanded, opening], dtype=np.float32))
 
     def homeward(self, observation: Observation) -> tuple[Vector, float]:  # noqa: ARG002 - it knows where it is
-        """Return the next action (4,) on the way to where the tool waits, and about how many are left: let go, up, across."""
-        way = np.array(REST) - self.tabletop.tool()
-        if way[2] > MAX_STEP:
-            way[:2] = 0.0  # nothing is swept off the table
+        """Return the next action (4,) on the way to where the tool waits, and about how many are left: see the scene's."""
+        way, opening, there = self.task.homeward(self.state())
         left = float(np.abs(way).max()) / MAX_STEP
-        done = np.abs(np.array(REST) - self.tabletop.tool()).max() < HOME and self.tabletop.opening() > 1 - HOME
-        return self.action_for(way, 1.0), 0.0 if done else max(1.0, left)
+        return self.action_for(way, opening), 0.0 if there else max(1.0, left)
 
     def reset(self) -> None:
         """Begin at a fresh start, the next one of this robot's seed."""
@@ -222,6 +224,27 @@ class SimRobot:
         """Draw a start for ``goal``: what stands fast stands where the photo shows it. Raises GoalError, UsageError."""
         random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAMS["start"], index)))
         return self.task.draw_start(self._truth(goal), random)
+
+    @property
+    def undone_by(self) -> tuple[str, ...]:
+        """Which resets leave something else to be asked for, see the scene's."""
+        return self.task.undone_by
+
+    def next_goal(self, seed: int, index: int) -> Goal | None:
+        """Draw goal ``index`` of ``seed`` for the world as it is; None where nothing can be asked of what lies there."""
+        random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAMS["next"], index)))
+        truth = self.task.draw_next(self.state(), random)
+        if truth is None:
+            return None
+        return Goal(f"{self.task.name}-next-{seed}-{index}", self.photograph(truth), self._spec.name, truth)
+
+    def out_of_reach(self) -> list[str]:
+        """Return what the arm cannot fetch any more."""
+        return self.task.out_of_reach(self.state())
+
+    def rearranged(self, before: State) -> bool:
+        """Whether anything but the arm stands elsewhere than in ``before``."""
+        return self.task.rearranged(before, self.state())
 
     def begin(self, start: State) -> None:
         """Put the world into ``start``; what happened before leaves no trace."""

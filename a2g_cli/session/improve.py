@@ -7,10 +7,11 @@ them and writes an adapter, the next rollouts load it.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from a2g_cli.episode import Goal, Outcome, Provenance
+from a2g_cli.episode import Goal
 from a2g_cli.learning.adapt import AdaptSettings, adapt
 from a2g_cli.learning.practised import SLACK, Practised, read
 from a2g_cli.learning.promotion import Decision, decide, record_decision, settled
@@ -18,24 +19,20 @@ from a2g_cli.learning.study import prepare
 from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy import checkpoint, home
 from a2g_cli.policy.adapter import Adapter
-from a2g_cli.recording.reader import Recording
-from a2g_cli.robots.robot import Robot, Trial, shift_of
+from a2g_cli.robots.robot import Robot
+from a2g_cli.session.attempts import Attempts, Cycle, Drawn, Eyes
 from a2g_cli.session.endings import RolloutSettings
-from a2g_cli.session.evaluate import draw_trials, instrumented, jobs_of
+from a2g_cli.session.goal_choice import Curriculum, Experience, GoalChoice, sees_satisfied, source_called
 from a2g_cli.session.players import Players
+from a2g_cli.session.practice import Practice, PracticeWatcher, drives_home, set_ups
 from a2g_cli.session.progress import Progress, Round, Working
-from a2g_cli.session.recorder import Recorder
-from a2g_cli.session.rollout import roll_out
 
 COMPARED = 8
 """Trials that a candidate is rolled out on before it is asked again whether it is told apart from its parent."""
 
 
-class ImproveWatcher(TrainingWatcher, Protocol):
+class ImproveWatcher(TrainingWatcher, PracticeWatcher, Protocol):
     """Whoever shows an improvement run."""
-
-    def rolled(self, what: str, done: int, total: int, successes: int) -> None:
-        """``done`` of ``total`` episodes are over; successes as the truth sees them, for people only."""
 
     def round_over(self, number: int, total: int, line: str) -> None:
         """A round ended; ``line`` says how."""
@@ -57,6 +54,12 @@ class ImproveSettings:
     """Begin no round after so many minutes of rollouts and adaptation [min]."""
     most_episodes: int | None = None
     """Begin no round that would pass this number of episodes, the gate's among them."""
+    reset: str = "own"
+    """What happens between practice episodes: ``own``, or ``cycle`` or ``home`` without a reset (session/attempts.py)."""
+    goals_from: str = "scene"
+    """``scene``, ``recordings``, ``recordings:SESSION`` or ``imagined`` (session/goal_choice.py)."""
+    curriculum: str = "none"
+    """``none``, or ``progress``."""
     rollout: RolloutSettings = field(default_factory=RolloutSettings)
     adapt: AdaptSettings = field(default_factory=AdaptSettings)
 
@@ -80,8 +83,20 @@ class Improvement:
         self.goals, self.watcher, self.interrupted = goals, watcher, interrupted
         self.active = active
         self._base = players.base_hash()
+        self._bound = SLACK * players.arrived_below("none")
         self._encoder = checkpoint.load(players.folder)
         self._home = home.of_base(players.folder)
+        self._look = cache(lambda path: read(self._encoder, path))
+        self._practice = Practice(
+            players,
+            progress,
+            self._attempts(),
+            settings.rollout,
+            settings.seed,
+            settings.episodes,
+            watcher,
+            interrupted,
+        )
         self._buffer: list[list[Practised]] = []
         for working in progress.rounds:
             self.active = working.acting
@@ -122,13 +137,39 @@ class Improvement:
             return "episodes"
         return "rounds" if len(done) >= settings.rounds else None
 
+    def _path(self, name: str) -> Path:
+        return self.progress.session.folder / name
+
     def _read(self, name: str) -> Practised:
-        return read(self._encoder, self.progress.session.folder / name)
+        return self._look(self._path(name))
+
+    def _attempts(self) -> Attempts:
+        """Return what practice tries. Raises UsageError for a reset that this robot, scene or these goals cannot do."""
+        settings, robot = self.settings, self.robots[0]
+        bound, below = self._bound, self.players.arrived_below("none")
+        satisfied = sees_satisfied(self._encoder, below)
+        source = source_called(settings.goals_from, robot, self._encoder, satisfied, self.progress)
+        choose = GoalChoice(source, None, satisfied)
+        if settings.curriculum == "progress":
+            choose = replace(choose, curriculum=Curriculum(self._encoder, self._experiences))
+        if settings.reset == "own":
+            return Drawn(self.robots, settings.seed, settings.episodes, self.goals, choose)
+        eyes = Eyes(lambda path: self._look(path).steps_left < bound, satisfied)
+        home = drives_home(robot, self.progress, settings.rollout, self.interrupted)
+        count, note = settings.episodes, self.watcher.note
+        return Cycle(robot, settings.reset, settings.seed, count, self.goals, eyes, home, note, choose)
+
+    def _experiences(self, number: int) -> list[Experience]:
+        return [
+            Experience(one.segments.latents[0].float(), one.goal, one.steps_left < self._bound)
+            for practised in self._buffer[:number]
+            for one in practised
+        ]
 
     def _round(self, number: int, working: Working) -> Round | None:
-        trials = self._trials(number)
         begun = time.monotonic()
-        successes = self._practise(working.acting, trials, working.practice, f"round {number + 1}: practice")
+        what = f"round {number + 1}: practice"
+        successes = self._practice.roll(working.acting, number, 0, working.practice, what)
         rolled = time.monotonic() - begun
         if self.interrupted():
             return None
@@ -144,13 +185,12 @@ class Improvement:
         adapting = time.monotonic() - begun
         if self.interrupted():
             return None
-        bound = SLACK * self.players.arrived_below("none")
         if working.candidate is None:
             reason = "no episode arrived, so there is nothing to imitate"
             decision, after = Decision(promoted=False, reason=reason, measured={}), []
         else:
             begun = time.monotonic()
-            after = self._compare(number, working, working.candidate, trials, before)
+            after = self._compare(number, working, working.candidate, before)
             rolled += time.monotonic() - begun
             if self.interrupted():
                 return None
@@ -158,6 +198,7 @@ class Improvement:
             # The candidate's episodes are practice as well: the next round learns from them too.
             self._buffer[number] = before + after
         ends = [one.steps_left for one in (after if decision.promoted else before)]
+        anew, lost = set_ups([self._path(name) for name in working.recordings()])
         return Round(
             len(before),
             len(after),
@@ -167,78 +208,25 @@ class Improvement:
             working.candidate or working.acting,
             decision.reason,
             successes,
-            sum(left < bound for left in ends) / len(ends),
+            sum(left < self._bound for left in ends) / len(ends),
+            anew,
+            lost,
         )
 
-    def _compare(
-        self, number: int, working: Working, candidate: str, trials: Sequence[Trial], before: Sequence[Practised]
-    ) -> list[Practised]:
-        """Roll the candidate out on its parent's trials, a few at a time, until the two are told apart."""
-        what = f"round {number + 1}: {candidate} on the same trials"
-        bound = SLACK * self.players.arrived_below("none")
+    def _compare(self, number: int, working: Working, candidate: str, before: Sequence[Practised]) -> list[Practised]:
+        """Roll the candidate out as often as its parent, a few times at once, until the two are told apart."""
+        same = "on the same trials" if self._practice.attempts.paired else "in its turn"
+        what = f"round {number + 1}: {candidate} {same}"
         after: list[Practised] = []
-        while len(after) < len(trials) and not self.interrupted():
-            reached = min(len(after) + COMPARED, len(trials))
-            self._practise(candidate, trials[:reached], working.compared, what, len(trials))
+        while len(after) < len(before):
+            reached = min(len(after) + COMPARED, len(before))
+            self._practice.roll(candidate, number, 1, working.compared, what, reached)
             if self.interrupted():
                 break
             after += [self._read(name) for name in working.compared[len(after) : reached]]
-            if settled([one.steps_left for one in before[:reached]], [one.steps_left for one in after], bound):
+            if settled([one.steps_left for one in before[:reached]], [one.steps_left for one in after], self._bound):
                 break
         return after
-
-    def _trials(self, number: int) -> list[Trial]:
-        count = self.settings.episodes
-        trials = draw_trials(self.robots[0], "practice", self.settings.seed, count, first=number * count)
-        if not self.goals:
-            return trials
-        return [self._with(self.goals[i % len(self.goals)], trial) for i, trial in enumerate(trials)]
-
-    def _with(self, goal: Goal, trial: Trial) -> Trial:
-        """Return ``trial`` with a goal that the user named, and a start for it."""
-        if goal.truth is None:
-            return replace(trial, goal=goal)
-        start = instrumented(self.robots[0]).start_for(goal, trial.seed, trial.index)
-        return replace(trial, goal=goal, start=start)
-
-    def _practise(
-        self, name: str, trials: Sequence[Trial], names: list[str], what: str, most: int | None = None
-    ) -> int:
-        """Roll ``name`` out on those ``trials`` that have no recording among ``names`` yet; return all successes.
-
-        ``most`` is how many episodes a person is told to expect, where there may be more than these.
-        """
-        policy = self.players.get(name)
-        hashed = self.players.shelf.get(name).fingerprint if name != "none" else None
-        places = self.progress.place(names, len(trials))
-        paths = {trial.index: path for trial, (path, _) in zip(trials, places, strict=True)}
-        missing = [trial for trial, (_, complete) in zip(trials, places, strict=True) if not complete]
-        outcomes = [_outcome(path) for path, complete in places if complete]
-
-        def sink(trial: Trial, robot: Robot) -> Recorder:
-            provenance = Provenance(
-                robot=robot.spec.name,
-                policy=policy.name,
-                shift=shift_of(robot),
-                base=self._base,
-                adapter=hashed,
-                adapter_name=name,
-                seed=trial.seed,
-                settings={"purpose": trial.purpose, "index": trial.index},
-            )
-            return Recorder(paths[trial.index], robot.spec, trial.goal, provenance)
-
-        for _, outcome in roll_out(
-            self.robots,
-            jobs_of(missing, sink, self.progress.session.folder),
-            policy,
-            self.settings.rollout,
-            None,
-            self.interrupted,
-        ):
-            outcomes.append(outcome)
-            self.watcher.rolled(what, len(outcomes), most or len(trials), _successes(outcomes))
-        return _successes(outcomes)
 
     def _adapt(self, number: int, working: Working) -> dict[str, float]:
         """Make the round's candidate from what is kept of the buffer, unless it is made already; return its losses."""
@@ -247,8 +235,7 @@ class Improvement:
             return _losses(shelf.get(working.candidate))
         buffer = [one for practised in self._buffer[-self.settings.keep_rounds :] for one in practised]
         parent = shelf.get(working.acting) if working.acting != "none" else None
-        bound = SLACK * self.players.arrived_below("none")
-        study = prepare(self._encoder, self._home, parent, buffer, self.settings.adapt, bound)
+        study = prepare(self._encoder, self._home, parent, buffer, self.settings.adapt, self._bound)
         if not study.kept:
             return {}
         with shelf.making() as folder:
@@ -276,7 +263,8 @@ class Improvement:
             [one.steps_left for one in before],
             [one.steps_left for one in after],
             losses,
-            SLACK * self.players.arrived_below("none"),
+            self._bound,
+            paired=self._practice.attempts.paired,
         )
         adapter = self.players.shelf.get(name)
         if adapter.calibration:
@@ -295,12 +283,3 @@ class Improvement:
 def _losses(adapter: Adapter) -> dict[str, float]:
     """Return an adaptation's losses from its lineage: the same whether it ended just now or before the run was killed."""
     return {str(name): float(value) for name, value in dict(adapter.lineage["losses"]).items()}
-
-
-def _successes(outcomes: Sequence[Outcome]) -> int:
-    return sum(bool(outcome.success) for outcome in outcomes)
-
-
-def _outcome(path: Path) -> Outcome:
-    with Recording(path) as recording:
-        return recording.outcome

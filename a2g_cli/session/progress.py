@@ -42,6 +42,10 @@ class Round:
     """As the truth sees them, for people only."""
     arrived: float
     """Share of the round's trials on which whoever acts from now on arrived, as the steps-to-go head sees it."""
+    set_ups: int = 0
+    """How often the scene was set up anew: before every episode, or in a cycle at its beginning and where it was stuck."""
+    lost: int = 0
+    """Episodes that were lost to a cycle that was stuck."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented round object."""

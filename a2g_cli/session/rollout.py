@@ -7,7 +7,7 @@ and the plan is late, the robot goes on with what the plan before foresaw, and c
 Time is the robot's own clock, so nothing here knows what is simulated.
 """
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,13 +174,15 @@ class _Lane:
 
 def roll_out(
     robots: Sequence[Robot],
-    jobs: Sequence[Job],
+    jobs: Iterable[Job],
     policy: Policy,
     settings: RolloutSettings,
     watcher: RolloutWatcher | None = None,
     interrupted: Callable[[], bool] = _never,
 ) -> Iterator[tuple[int, Outcome]]:
     """Roll all jobs out, as many at once as there are robots, planning for all lanes in one pass.
+
+    A job is asked for when a lane is free, so that it may hang on how the one before it ended.
 
     Yields:
         (index of the job, how it ended), in the order of ending. After an interruption no further job is begun.

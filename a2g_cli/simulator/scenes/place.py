@@ -30,6 +30,9 @@ CLEAR = 0.078
 CLEAR_OF_PLATE = 0.085
 """Nothing else lies nearer to the plate's centre [m]."""
 
+BEYOND = 0.02
+"""How far out of RANGE a thing may have been pushed, and still be fetched [m]."""
+
 REACHED = 0.025
 """A thing counts as placed within this distance of where the photo shows it, horizontally [m]."""
 RESTING = 0.010
@@ -90,6 +93,7 @@ class Place(Scene):
     name = "place"
     limit = 80
     demonstration_limit = 140
+    undone_by = ("cycle", "home")
 
     def __init__(self, shift: Shift) -> None:
         super().__init__(shift)
@@ -128,8 +132,7 @@ class Place(Scene):
         while True:
             plate = random.uniform(-PLATE_RANGE, PLATE_RANGE)
             first, *others = random.permutation(list(self.kinds))
-            angle, away = random.uniform(0.0, 2 * math.pi), ON_PLATE * math.sqrt(random.uniform())
-            on = plate + away * np.array([math.cos(angle), math.sin(angle)])
+            on = _on_plate_at(plate, random)
             state: State = {"plate": plate.tolist(), str(first): _pose(on, random), "tool": rest_tool()}
             if self._add(state, [str(name) for name in others], random):
                 return self._in_order(state)
@@ -145,6 +148,30 @@ class Place(Scene):
         if not self._add(start, [chosen], random):
             raise UsageError(f"beside the plate there is no room for the {chosen}: move the others away.")
         return self._in_order(start)
+
+    def out_of_reach(self, state: State) -> list[str]:
+        """Return the things that lie beyond the mat: a can rolls far."""
+        return [name for name in self.kinds if not (np.abs(state[name][:2]) < RANGE + BEYOND).all()]
+
+    def draw_next(self, state: State, random: np.random.Generator) -> State | None:
+        """Ask for a thing on the plate where it is clear, else for what lies there, or is in the way, beside it."""
+        gone = self.out_of_reach(state)
+        held = [name for name in self.kinds if name not in gone and state[name][2] > HEIGHT + RESTING]
+        near = [name for name in self.kinds if math.dist(state[name][:2], state["plate"]) < CLEAR_OF_PLATE]
+        lifted = held[:1]  # whatever is asked for, it has to be put down
+        fixed = [name for name in near if name not in lifted]
+        for chosen in lifted or [str(name) for name in random.permutation(fixed or list(self.kinds))]:
+            if chosen in gone:
+                continue
+            goal: State = {name: list(values) for name, values in state.items() if name != chosen}
+            goal["tool"] = rest_tool()
+            if fixed:
+                placed = self._add(goal, [chosen], random)
+            else:
+                goal[chosen], placed = _pose(_on_plate_at(np.array(state["plate"]), random), random), True
+            if placed and not self.reached(state, self._in_order(goal)):
+                return self._in_order(goal)
+        return None
 
     def default_state(self) -> State:
         """Return the things in a row, the plate behind them, arm at rest."""
@@ -181,8 +208,9 @@ class Place(Scene):
         return self._in_order(state)
 
     def reached(self, state: State, goal: State) -> bool:
-        """Whether every thing rests where the goal shows it, let go of."""
-        return all(is_placed(name, state, goal) for name in self.kinds)
+        """Whether every thing rests where the goal shows it, let go of; what had rolled away before is not asked for."""
+        gone = self.out_of_reach(goal)
+        return all(name in gone or is_placed(name, state, goal) for name in self.kinds)
 
     def law(self, state: State, goal: State) -> tuple[NDArray[np.float64], float]:
         """Return the expert's wanted displacement and opening."""
@@ -247,6 +275,12 @@ def is_placed(name: str, state: State, goal: State) -> bool:
     near = math.dist(thing[:2], target[:2]) <= REACHED
     resting = abs(thing[2] - target[2]) <= RESTING
     return near and resting and let_go(thing, tool)
+
+
+def _on_plate_at(plate: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+    """Draw where a thing (2,) lies on the ``plate`` (2,) [m]."""
+    angle, away = random.uniform(0.0, 2 * math.pi), ON_PLATE * math.sqrt(random.uniform())
+    return np.asarray(plate + away * np.array([math.cos(angle), math.sin(angle)]), np.float64)
 
 
 def _pose(xy: NDArray[np.float64], random: np.random.Generator) -> list[float]:

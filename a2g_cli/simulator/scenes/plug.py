@@ -51,6 +51,7 @@ class Plug(Scene):
     demonstration_limit = 120
     disturbance = 0.4
     knocks = False  # a peg that falls lies on its side, and this gripper cannot set it upright
+    undone_by = ("home",)  # no demonstration pulls a peg out: the drive home does
 
     def __init__(self, shift: Shift) -> None:
         super().__init__(shift)
@@ -113,6 +114,21 @@ class Plug(Scene):
         """Put the peg into the gripper, somewhere over the mat's far end."""
         place = np.array(REST) + random.uniform([0.0, -START_RANGE[1], -START_RANGE[2]], START_RANGE)
         return self._in_hand(goal, place)
+
+    def out_of_reach(self, state: State) -> list[str]:
+        """Return the peg when it has fallen, or stands too far away."""
+        return [] if self.is_held(state) or plug_expert.can_be_fetched(state["peg"]) else ["peg"]
+
+    def draw_next(self, state: State, random: np.random.Generator) -> State | None:  # noqa: ARG002 - one goal a table
+        """Ask for the peg in the socket that stands there, unless it is in it, or has fallen."""
+        goal = _plugged(np.array(state["socket"]))
+        return None if is_plugged(state, goal) or self.out_of_reach(state) else goal
+
+    def homeward(self, state: State) -> tuple[NDArray[np.float64], float, bool]:
+        """Take the peg along, out of the socket too: it starts in the gripper. One that has fallen is left."""
+        if self.out_of_reach(state):
+            return super().homeward(state)
+        return plug_expert.homeward(state, self._grip)
 
     def default_state(self) -> State:
         """Return socket in the middle, peg in the gripper, arm at rest."""

@@ -1,13 +1,14 @@
 """The law of the scene ``plug``: over the socket, down through a funnel as narrow as the hole, let go, retreat."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from a2g_cli.episode import State
 from a2g_cli.simulator.scenes.motion import at_most, ramp, smooth
-from a2g_cli.simulator.scenes.scene import REST
+from a2g_cli.simulator.scenes.scene import HOME, REST
 
 SEATED = 0.040
 """Height of the handle's centre when the peg is in the socket as far as it goes [m]."""
@@ -15,6 +16,10 @@ PIN = 0.022
 """Length of the pin below the handle [m]."""
 HOVER = 0.022
 """Clearance of the pin's tip over the socket while the peg is not above the hole [m]."""
+UPRIGHT = 0.97
+"""Cosine of the most that a peg may lean and still be taken."""
+REACH = np.array([0.18, 0.16])
+"""Where it may stand then: within these of the workspace's centre, x and y [m]."""
 
 
 def law(state: State, goal: State, grip: float) -> tuple[NDArray[np.float64], float]:
@@ -62,6 +67,25 @@ def _fetch(peg: NDArray[np.float64], tool: NDArray[np.float64]) -> tuple[NDArray
     free = 1.0 - ramp(height - float(tool[2]), 0.008, 0.03)
     around = max(aside, abs(float(away[2])))
     return np.array([free * away[0], free * away[1], height - float(tool[2])]), ramp(around, 0.007, 0.014)
+
+
+def can_be_fetched(peg: Sequence[float]) -> bool:
+    """Whether a peg at x, y, z, turned by the quaternion w, x, y, z, stands upright and within reach, or is held."""
+    upright = 1.0 - 2.0 * (peg[4] ** 2 + peg[5] ** 2)  # what is left of its own vertical
+    return upright > UPRIGHT and bool((np.abs(peg[:2]) < REACH).all())
+
+
+def homeward(state: State, grip: float) -> tuple[NDArray[np.float64], float, bool]:
+    """Return displacement and opening that fetch the peg and bring it to where the tool waits, and whether it is there."""
+    peg, tool, opening = np.array(state["peg"][:3]), np.array(state["tool"][:3]), state["tool"][3]
+    if not _is_held(peg, tool, opening, grip):
+        motion, opening = _fetch(peg, tool)
+        return at_most(motion), opening, False
+    way = np.array(REST) - tool
+    there = float(np.abs(way).max()) < HOME
+    # Straight up until the pin is out of the hole, and over the socket's walls.
+    way[:2] *= ramp(float(peg[2]), SEATED + PIN, SEATED + PIN + HOVER)
+    return at_most(way), 0.0, there
 
 
 def is_home(state: State, goal: State) -> bool:

@@ -23,6 +23,12 @@ OPEN = 0.75
 """A thing counts as let go of when the gripper is open by more than this [0 to 1] ..."""
 AWAY = 0.06
 """... or the tool is farther than this from it [m]."""
+STANDING = 0.005
+"""What has moved by less than this has not been moved [m]."""
+HIGH = 0.03
+"""Less than this below its rest pose the tool passes over everything [m]."""
+HOME = 0.005
+"""How near to its rest pose the tool is there [m]."""
 
 
 class Scene(ABC):
@@ -37,6 +43,9 @@ class Scene(ABC):
     """How far this task can bear the pushes of demonstrations, relative (simulator/disturbance.py)."""
     knocks: ClassVar[bool] = True
     """Whether it bears that the fingers spring open: what they lose, they can fetch again."""
+    undone_by: ClassVar[tuple[str, ...]] = ()
+    """Which resets leave a table that something else can be asked of (session/reset.py): ``cycle`` where a policy can undo
+    what it did, ``home`` where the drive home does."""
 
     def __init__(self, shift: Shift) -> None:
         self.shift = shift
@@ -116,6 +125,22 @@ class Scene(ABC):
         Raises UsageError where there is no room for one.
         """
 
+    def draw_next(self, state: State, random: np.random.Generator) -> State | None:  # noqa: ARG002
+        """Draw a goal for the table as it stands in ``state``, which does not satisfy it; what is not asked for stays.
+
+        None where nothing can be asked of what lies there: it has fallen, or is out of reach.
+        """
+        return None
+
+    def out_of_reach(self, state: State) -> list[str]:  # noqa: ARG002
+        """Return the things that the arm cannot fetch any more: they rolled away."""
+        return []
+
+    def rearranged(self, before: State, now: State) -> bool:
+        """Whether anything but the arm stands elsewhere in ``now`` than in ``before``; what rolls on out of reach aside."""
+        gone = self.out_of_reach(before)
+        return any(math.dist(before[name][:3], now[name][:3]) > STANDING for name in self.things if name not in gone)
+
     def group(self, goal: State) -> str:  # noqa: ARG002
         """Return which kind of goal it is, for results that are told apart by kind; "" where there is one kind."""
         return ""
@@ -151,6 +176,17 @@ class Scene(ABC):
     @abstractmethod
     def done(self, state: State, goal: State) -> bool:
         """Whether the expert has nothing left to do: the goal is reached and the arm back at rest."""
+
+    def homeward(self, state: State) -> tuple[NDArray[np.float64], float, bool]:
+        """Return displacement (3,), table frame [m], and opening on the way to the rest pose, and whether it is reached.
+
+        Let go, up, across: nothing is swept off the table.
+        """
+        way = np.array(REST) - state["tool"][:3]
+        there = float(np.abs(way).max()) < HOME and state["tool"][3] > 1 - HOME
+        if way[2] > HIGH:
+            way[:2] = 0.0
+        return way, 1.0, there
 
     def diverse_start(self, start: State, goal: State, random: np.random.Generator) -> State:  # noqa: ARG002
         """Return ``start`` changed into one from the midst of the work, so that demonstrations cover recovery."""
