@@ -83,6 +83,9 @@ def adapt(
         ),
     ] = None,
     iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Training steps.")] = None,
+    method: Annotated[
+        str | None, typer.Option("--method", metavar="KIND", help="Kind of adapter: lora or dora.  [default: lora]")
+    ] = None,
     rank: Annotated[int | None, typer.Option("--rank", min=1, max=512, help="LoRA rank.")] = None,
     lr: Annotated[float | None, typer.Option("--lr", min=0.0, help="Learning rate.")] = None,
     placement: Annotated[
@@ -95,6 +98,9 @@ def adapt(
         ),
     ] = None,
     calibrate: options.Calibrate = None,
+    retain: options.Retain = None,
+    mix: options.Mix = None,
+    demonstrations: options.Demonstrations = None,
     seed: options.Seed = 0,
     promote: Annotated[bool, typer.Option(help="Make the adapter active when it passes the gate.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
@@ -112,10 +118,14 @@ def adapt(
             "keep": keep,
             "relabel": relabel,
             "iterations": iterations,
+            "method": method,
             "rank": rank,
             "lr": lr,
             "placement": placement,
             "calibrate": calibrate,
+            "retain": retain,
+            "mix": mix,
+            "demonstrations": demonstrations,
         }
         settings = settings_from(**given, patience=patience, seed=seed)
         return adapt_recordings(_place(workspace), recordings or [], name, parent, base, settings, promote, dry_run)

@@ -2,7 +2,10 @@
 
 import json
 import math
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -50,7 +53,8 @@ def finish(as_json: bool, work: Callable[[], "Report"]) -> None:
     from a2g_cli.errors import A2GError
 
     try:
-        report = work()
+        with _ended_by_signals():
+            report = work()
     except A2GError as error:
         _fail(as_json, _told(error, str(error)), error.exit_code, error)
     except BrokenPipeError:
@@ -73,6 +77,24 @@ def finish(as_json: bool, work: Callable[[], "Report"]) -> None:
             console.print(line, markup=False)
     if report.exit_code:
         raise typer.Exit(report.exit_code)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Have SIGTERM, and a terminal that closes, end the work as Ctrl-C does wherever it stands: what is open is closed.
+
+    A signal that somebody handles already, or that is ignored as under ``nohup``, stays so.
+    """
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:
+                before[number] = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _fail(as_json: bool, message: str, exit_code: int, error: Exception) -> NoReturn:

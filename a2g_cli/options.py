@@ -94,3 +94,20 @@ Calibrate = Annotated[
         "or off.  [default: apply]",
     ),
 ]
+Retain = Annotated[
+    float | None,
+    typer.Option(
+        "--retain",
+        metavar="WEIGHT",
+        min=0.0,
+        help="Hold what the world model makes of now and goal to what the base makes of them.  [default: 0]",
+    ),
+]
+Mix = Annotated[
+    float | None,
+    typer.Option("--mix", metavar="SHARE", help="Share of every batch that is of --demonstrations.  [default: 0]"),
+]
+Demonstrations = Annotated[
+    list[str] | None,
+    typer.Option("--demonstrations", metavar="SESSION", help="Sessions or recordings to mix in, repeatable."),
+]

@@ -3,9 +3,9 @@
     python benchmarks/improvement.py [--case SCENE/SHIFT ...] [--seeds 3] [--calibrate apply ...] [--rounds 2]
         [--episodes 20] [--iterations 150] [--evaluation 100] [--no-control] [--processes 1] [--work training/improvement]
 
-Success on held-out starts and goals that no practice sees, before and after; success in distribution with the adapter (where
-camera or arm were moved or motors are weak, an adapter for them is not for home: act with `--adapter none` there); random and
-still as floors. The control gets as many demonstrations as practice had episodes, as many iterations, and no calibration.
+Success on held-out starts and goals that no practice sees, before, after each round, and at the end; success in distribution
+with the adapter (motors that are weak cannot be seen: act with `--adapter none` at home); random and still as floors. The
+control gets as many demonstrations as practice may have episodes, as many iterations, and no calibration.
 What was measured is kept in --work by case, seed and settings: the same command goes on where it was stopped.
 """
 
@@ -57,6 +57,22 @@ def control(scene: str, shift: str, seed: int, given: argparse.Namespace, place:
     return a2g("evaluate", *words, "--episodes", given.evaluation, "--seed", seed, "--workspace", place)
 
 
+def curve(run: dict[str, Any], where: Sequence[object], given: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return success before practice and after each round, with the episodes and the time that it took until then."""
+    known = {run["before"]["adapter"]: run["before"], run["after"]["adapter"]: run["after"]}
+    acting, episodes, seconds = str(run["before"]["adapter"]), 0, 0.0
+    points = [{"episodes": 0, "seconds": 0.0, **run["before"]}]
+    for done in run["rounds"]:
+        acting = done["adapter"] if done["promoted"] else acting
+        if acting not in known:
+            words = ["--adapter", acting, "--episodes", given.evaluation, *where]
+            known[acting] = a2g("evaluate", *words)["results"][0]
+        episodes += done["episodes"] + done["gate_episodes"]
+        seconds += done["rollout_seconds"] + done["adapt_seconds"]
+        points.append({**known[acting], "episodes": episodes, "seconds": round(seconds, 1)})
+    return points
+
+
 def one(case: str, seed: int, calibrate: str, given: argparse.Namespace) -> dict[str, Any]:
     """Return one improvement run and, for the first way to calibrate, its control, in a workspace of their own."""
     scene, shift = case.split("/")
@@ -64,6 +80,7 @@ def one(case: str, seed: int, calibrate: str, given: argparse.Namespace) -> dict
         words = ["--scene", scene, "--shift", shift, "--rounds", given.rounds, "--episodes", given.episodes]
         words += ["--seed", seed, "--iterations", given.iterations, "--evaluation", given.evaluation]
         run = a2g("improve", *words, "--calibrate", calibrate, "--workspace", folder)
+        run["curve"] = curve(run, ["--scene", scene, "--shift", shift, "--seed", seed, "--workspace", folder], given)
         if given.control and calibrate == given.calibrate[0]:
             run["control"] = control(scene, shift, seed, given, Path(folder))
         return run
@@ -103,18 +120,20 @@ def row(case: str, calibrate: str, runs: Sequence[dict[str, Any]]) -> list[str]:
     before, after = ([run[name] for run in runs] for name in ("before", "after"))
     wrong = [sum(one["n"] - one["successes"] for one in results) for results in (before, after)]
     controls = [run["control"]["results"] for run in runs if "control" in run]
-    episodes = {sum(done["episodes"] + done["gate_episodes"] for done in run["rounds"]) for run in runs}
-    spent = [sum(done["rollout_seconds"] + done["adapt_seconds"] for done in run["rounds"]) for run in runs]
+    episodes = {run["curve"][-1]["episodes"] for run in runs}
+    spent = [run["curve"][-1]["seconds"] for run in runs]
+    climb = [pooled(list(points)).split(" ")[0] for points in zip(*(run["curve"] for run in runs), strict=True)]
     return [
         f"`{case}`",
         calibrate,
         pooled(before),
         pooled(after),
+        " ".join(climb),
         f"{wrong[0] / wrong[1]:.1f}" if wrong[1] else "all",
         pooled([results[0] for results in controls]) if controls else "-",
         " / ".join(pooled([results[i] for results in controls]).split(" [")[0] for i in (1, 2)) if controls else "-",
         pooled([run["in_distribution"]["after"] for run in runs]),
-        "/".join(map(str, sorted(episodes))),
+        " to ".join(map(str, sorted({min(episodes), max(episodes)}))),
         f"{min(spent):.0f} to {max(spent):.0f} s",
     ]
 
@@ -138,7 +157,17 @@ def main() -> None:
     asked = [(case, seed, how) for how in given.calibrate for case in cases for seed in seeds]
     with ThreadPoolExecutor(given.processes) as pool:
         done = dict(zip(asked, pool.map(lambda one: measured(*one, given), asked), strict=True))
-    header = ["shift", "calibration", "before", "after", "error divided by", "control", "random / still", "home, after"]
+    header = [
+        "shift",
+        "calibration",
+        "before",
+        "after",
+        "round by round",
+        "error divided by",
+        "control",
+        "random / still",
+        "home, after",
+    ]
     header += ["episodes", "practice"]
     print(
         f"n = {given.evaluation} a seed, seeds {', '.join(map(str, seeds))}, 95 % Wilson intervals, each seed in brackets"

@@ -1,7 +1,8 @@
 """How far the two automatic judges can be trusted: their verdicts beside the simulator's truth, scene by scene.
 
 python benchmarks/judges.py                                  # every scene that the base was trained on, n = 100 each
-python benchmarks/judges.py --scene place --shift remounted:0.6 --episodes 40
+python benchmarks/judges.py --scene place --shift remounted:0.8 --episodes 40                    # the base alone, elsewhere
+python benchmarks/judges.py --scene place --shift remounted:0.8 --workspace W --adapter adapter-002   # who practised there
 
 Episodes end as those of `a2g run` do: when the policy says that it has arrived, or at the limit. The distance's bound is
 fitted on other trials (the practice stream) and printed; the verdicts are on the evaluation stream.
@@ -55,11 +56,13 @@ def agreement(judge: str, said: list[bool], truth: list[bool]) -> Agreement:
     return Agreement(judge, len(truth), sum(truth), sum(said), sum(a and b for a, b in zip(said, truth, strict=True)))
 
 
-def episodes(players: Players, robots: list[Robot], purpose: Purpose, seed: int, count: int) -> list[Outcome]:
-    """Return how the base's episodes ended, with the truth and both judges' numbers."""
-    policy = players.get("none")
-    bound = players.arrived_below("none")
-    settings = RolloutSettings(arrived_below=bound, verdict=verdict_of("auto", policy, bound))
+def episodes(
+    players: Players, adapter: str, robots: list[Robot], purpose: Purpose, seed: int, count: int
+) -> list[Outcome]:
+    """Return how the adapter's episodes ended, with the truth and both judges' numbers."""
+    policy = players.get(adapter)
+    bound = players.arrived_below(adapter)
+    settings = RolloutSettings(arrived_below=bound, verdict=verdict_of("auto", players.judge(adapter), bound))
     jobs = jobs_of(draw_trials(robots[0], purpose, seed, count), lambda _trial, _robot: Nowhere())
     return [outcome for _, outcome in roll_out(robots, jobs, policy, settings)]
 
@@ -75,16 +78,16 @@ def fitted(outcomes: list[Outcome]) -> float:
     return float(bounds[np.argmax(scores)])
 
 
-def scene(name: str, shift: str, seed: int, count: int) -> list[dict[str, object]]:
+def scene(name: str, shift: str, shelf: Shelf, adapter: str, seed: int, count: int) -> list[dict[str, object]]:
     """Return a row for each judge."""
     robots: list[Robot] = [SimRobot(name, shift) for _ in range(LANES)]
     for robot in robots:
         robot.connect()
     try:
-        players = Players(checkpoint.SHIPPED, Shelf(Workspace(Path.cwd())), robots[0].spec)
-        bound = SLACK * players.arrived_below("none")
-        best = fitted(episodes(players, robots, "practice", seed, count))
-        ended = episodes(players, robots, "evaluation", seed, count)
+        players = Players(checkpoint.SHIPPED, shelf, robots[0].spec)
+        bound = SLACK * players.arrived_below(adapter)
+        best = fitted(episodes(players, adapter, robots, "practice", seed, count))
+        ended = episodes(players, adapter, robots, "evaluation", seed, count)
     finally:
         for robot in robots:
             robot.close()
@@ -97,9 +100,12 @@ def scene(name: str, shift: str, seed: int, count: int) -> list[dict[str, object
         f"distance, below {best:.2f} (fitted)": [value < best for value in away],
     }
     rows = []
+    where = name if shift == "none" else f"{name}/{shift}"
     for judge, said in judges.items():
         found = agreement(judge, said, truth)
-        rows.append({"scene": name, **vars(found), "precision": found.precision, "recall": found.recall})
+        rows.append(
+            {"scene": where, "adapter": adapter, **vars(found), "precision": found.precision, "recall": found.recall}
+        )
     return rows
 
 
@@ -108,17 +114,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scene", action="append")
     parser.add_argument("--shift", default="none")
+    parser.add_argument("--adapter", default="none")
+    parser.add_argument("--workspace", type=Path, default=Path(), help="where the adapter is")
     parser.add_argument("--episodes", type=int, default=100)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    shelf = Shelf(Workspace(given.workspace))
     print("| scene | judge | n | reached | said so | precision | recall |\n|---|---|---|---|---|---|---|")
     rows = []
     for name in given.scene or ["place", "plug", "write"]:
-        for row in scene(name, given.shift, given.seed, given.episodes):
+        for row in scene(name, given.shift, shelf, given.adapter, given.seed, given.episodes):
             counts = f"{row['n']} | {row['reached']} | {row['said']}"
             print(
-                f"| `{name}` | {row['judge']} | {counts} | {row['precision']:.2f} | {row['recall']:.2f} |", flush=True
+                f"| `{row['scene']}` | {row['judge']} | {counts} | {row['precision']:.2f} | {row['recall']:.2f} |",
+                flush=True,
             )
             rows.append(row)
     if given.json:

@@ -110,6 +110,19 @@ def _load_checkpoint(folder: Path) -> None:
     checkpoint.fingerprint(folder)
 
 
+def _retention(folder: Path) -> None:
+    from policy_examples import network, retention
+
+    _checkpoint(folder)
+    retention(network()).save(folder)
+
+
+def _load_retention(folder: Path) -> None:
+    from a2g_cli.policy import retention
+
+    retention.of_base(folder)
+
+
 def _adapter(folder: Path) -> None:
     import torch
     from cli_examples import shelve
@@ -171,6 +184,7 @@ TARGETS = (
     Target("lerobot", _exported(lerobot, "set"), lambda folder: _import(folder / "set")),
     Target("rerun", _exported(rerun, "set"), _rerun, isolated=True),
     Target("checkpoint", _checkpoint, _load_checkpoint, ("config.json", "model.safetensors"), torch=True),
+    Target("retention", _retention, _load_retention, ("retention.safetensors",), torch=True),
     Target("adapter", _adapter, _load_adapter, torch=True),
     Target("training state", _state, _read_state, torch=True),
 )

@@ -1,5 +1,8 @@
 """A small environment of the tests' own: a point on a table is pushed to where the goal shows it."""
 
+import os
+import time
+from pathlib import Path
 from typing import Any, ClassVar
 
 import gymnasium
@@ -54,11 +57,37 @@ class Drawn(Point):
         super().__init__(render_mode, in_observation=False)
 
 
+class Breaking(Point):
+    """A stranger's code that fails at its third step."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        self.left = 2
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        if not self.left:
+            raise ZeroDivisionError("the mass matrix\nis singular")
+        self.left -= 1
+        return super().step(action)
+
+
+class Slow(Point):
+    """Takes a minute to begin, and says in the folder ``$A2G_SLOW`` when it does and when it is closed."""
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        (Path(os.environ["A2G_SLOW"]) / "begun").touch()
+        time.sleep(60)
+        return super().reset(seed=seed, options=options)
+
+    def close(self) -> None:
+        (Path(os.environ["A2G_SLOW"]) / "closed").touch()
+
+
 class Unbounded(Point):
     def __init__(self, render_mode: str | None = None) -> None:
         super().__init__(render_mode)
         self.action_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
 
 
-for name in ("Point", "Drawn", "Unbounded"):
+for name in ("Point", "Drawn", "Breaking", "Slow", "Unbounded"):
     gymnasium.register(id=f"{name}-v0", entry_point=f"gym_examples:{name}", max_episode_steps=5)

@@ -12,6 +12,7 @@ from a2g_cli.learning.practised import Practised
 from a2g_cli.learning.segments import Segments
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.presets import Act2GoalConfig, micro
+from a2g_cli.policy.retention import Retention, join
 from a2g_cli.policy.temporal_hashing import TemporalHashing
 from a2g_cli.robots.robot import RobotSpec
 
@@ -116,6 +117,18 @@ def practised(model: Act2Goal, lengths: tuple[int, ...] = (9, 14, 6, 20), seed: 
             )
         )
     return made
+
+
+def retention(model: Act2Goal, robots: tuple[str, ...] = ("sim:example",), each: int = 6) -> Retention:
+    """Segments of each robot in turn, as ``batch`` makes them; what they show is another robot's for each."""
+    parts = []
+    for i, robot in enumerate(robots):
+        made = batch(model, each, seed=40 + i)
+        tensors = {name: made[name] for name in ("now", "goal", "proprioception", "actions", "mask", "steps_to_go")}
+        half = {name: tensors[name].half() for name in ("now", "goal")}
+        whose = {"steps_to_go": made["steps_to_go"].int(), "robot": torch.zeros(each, dtype=torch.int32)}
+        parts.append(Retention(**tensors | half | whose, robots=(robot,)))
+    return join(parts)
 
 
 def images(size: int = SIZE, cameras: int = 1, seed: int = 0) -> dict[str, np.ndarray]:

@@ -17,14 +17,14 @@ from a2g_cli.policy.act2goal import Act2Goal
 BASE = "0123456789abcdef"
 
 
-def train(model: Act2Goal, folder: Path, steps: int = 3, **lora: Any) -> Any:
+def train(model: Act2Goal, folder: Path, steps: int = 3, lr: float = 3.0, **lora: Any) -> Any:
     """Three steps of plain PEFT, saved as PEFT saves: nothing of this project takes part."""
     from peft import LoraConfig, get_peft_model
 
     names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear) and ".blocks." in name]
     torch.manual_seed(1)
     wrapped = get_peft_model(model, LoraConfig(r=4, lora_alpha=12, target_modules=names, **lora))
-    optimiser = torch.optim.SGD([p for p in wrapped.parameters() if p.requires_grad], lr=3.0)
+    optimiser = torch.optim.SGD([p for p in wrapped.parameters() if p.requires_grad], lr=lr)
     for _ in range(steps):
         optimiser.zero_grad()
         inner = wrapped.get_base_model()
@@ -36,16 +36,27 @@ def train(model: Act2Goal, folder: Path, steps: int = 3, **lora: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     """(the adapter's folder, PEFT's own model)."""
     folder = tmp_path_factory.mktemp("adapters") / "adapter-001"
     return folder, train(network(), folder)
 
 
+@pytest.fixture(scope="module")
+def dora(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    folder = tmp_path_factory.mktemp("adapters") / "adapter-001"
+    return folder, train(network(), folder, lr=0.3, use_dora=True)
+
+
+@pytest.fixture(params=["lora", "dora"])
+def trained(request: pytest.FixtureRequest, plain: tuple[Path, Any], dora: tuple[Path, Any]) -> tuple[Path, Any]:
+    return {"lora": plain, "dora": dora}[request.param]
+
+
 @pytest.fixture
-def folder(trained: tuple[Path, Any], tmp_path: Path) -> Path:
+def folder(plain: tuple[Path, Any], tmp_path: Path) -> Path:
     """A copy of the adapter that may be damaged."""
-    return Path(shutil.copytree(trained[0], tmp_path / "copy"))
+    return Path(shutil.copytree(plain[0], tmp_path / "copy"))
 
 
 def change(folder: Path, name: str, **changed: Any) -> None:
@@ -152,7 +163,7 @@ def test_json_far_too_long_is_not_read(folder: Path) -> None:
     "changed",
     [
         {"peft_type": "LOHA"},
-        {"use_dora": True},
+        {"use_dora": "yes"},
         {"use_rslora": True},
         {"alpha_pattern": {"query": 64}},
         {"rank_pattern": {"query": 8}},
@@ -221,6 +232,63 @@ def test_weights_that_belong_elsewhere_are_refused(folder: Path, key: str, value
     weights[key] = value
     save_file(weights, folder / adapter.WEIGHTS)
     refused(folder, match)
+
+
+M = A.replace("lora_A.weight", "lora_magnitude_vector")
+
+
+def test_the_lengths_of_dora_were_learned_and_take_part(dora: tuple[Path, Any], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(dora[0], tmp_path / "copy"))
+    assert adapter.read(folder).method == "dora"
+    merged, other = network(), network()
+    adapter.apply(adapter.read(folder), merged, BASE)
+    weights = load_file(folder / adapter.WEIGHTS)
+    name = M.removeprefix("base_model.model.").removesuffix(".lora_magnitude_vector")
+    lengths = merged.get_submodule(name).weight.norm(dim=1)
+    torch.testing.assert_close(lengths, weights[M], atol=1e-6, rtol=1e-6)
+    assert (lengths - other.get_submodule(name).weight.norm(dim=1)).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("value", "match"),
+    [
+        (torch.zeros(31), "other sizes"),
+        (torch.full((32,), float("inf")), "not finite"),
+        (None, "no such linear layer"),
+    ],
+    ids=range(3),
+)
+def test_lengths_that_do_not_fit_are_refused(
+    dora: tuple[Path, Any], tmp_path: Path, value: torch.Tensor | None, match: str
+) -> None:
+    folder = Path(shutil.copytree(dora[0], tmp_path / "copy"))
+    weights = load_file(folder / adapter.WEIGHTS)
+    if value is None:
+        del weights[M]
+    else:
+        weights[M] = value
+    save_file(weights, folder / adapter.WEIGHTS)
+    refused(folder, match)
+
+
+def test_a_row_without_a_direction_is_refused(dora: tuple[Path, Any], tmp_path: Path) -> None:
+    folder, model = Path(shutil.copytree(dora[0], tmp_path / "copy")), network()
+    weights = load_file(folder / adapter.WEIGHTS)
+    weights[A.replace("lora_A", "lora_B")][0] = 0
+    save_file(weights, folder / adapter.WEIGHTS)
+    with torch.no_grad():
+        model.get_submodule("expert.blocks.0.attention.query").weight[0] = 0
+    with pytest.raises(CheckpointError, match="not finite"):
+        adapter.apply(adapter.read(folder), model, BASE)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_one_kind_is_not_taken_for_the_other(
+    plain: tuple[Path, Any], dora: tuple[Path, Any], tmp_path: Path, told: bool
+) -> None:
+    folder = Path(shutil.copytree((plain if told else dora)[0], tmp_path / "copy"))
+    change(folder, adapter.CONFIG, use_dora=told)
+    refused(folder, "no such linear layer")
 
 
 def test_half_a_pair_is_refused(folder: Path) -> None:

@@ -342,7 +342,8 @@ def test_the_shipped_base_loads_and_fits_the_default_simulator() -> None:
 
 def test_the_shipped_base_is_small_and_holds_no_pickle() -> None:
     files = [path for path in checkpoint.SHIPPED.rglob("*") if not path.is_dir()]
-    assert sorted(path.name for path in files) == ["README.md", "config.json", "home.safetensors", "model.safetensors"]
+    weights = ["home.safetensors", "model.safetensors", "retention.safetensors"]
+    assert sorted(path.name for path in files) == ["README.md", "config.json", *weights]
     assert sum(path.stat().st_size for path in files) < 25_000_000
     for path in files:
         # A pickle begins with its protocol, what torch.save writes with PK.

@@ -19,7 +19,13 @@ def test_failed_practice_measures_and_the_adapter_says_what(tmp_path: Path) -> N
     shown = ask(tmp_path, "adapters", "show", document["adapter"])
     assert shown["lineage"]["calibration"] == document["calibration"]
     assert "the motors move otherwise" in a2g(tmp_path, "adapters", "show", document["adapter"]).stdout
-    ask(tmp_path, "run", "cup", "--shift", "weak-motors", "--steps", 9, "--session", "again", code=5)
+    again = ("--shift", "weak-motors", "--steps", 9, "--session", "again", "--judge", "policy")
+    (acted,) = ask(tmp_path, "run", "cup", *again, code=5)["recordings"]
+    assert acted["judge"] == "policy"
+    (told,) = ask(tmp_path, "recordings", "show", "again/episode-0000")["recordings"]
+    assert told["provenance"]["adapter_name"] == document["adapter"]
+    assert told["outcome"]["steps_to_go"] > 0
+    assert told["outcome"]["distance"] > 0, "what an adapter carries does not hide the base from its judges"
 
 
 def test_it_can_be_switched_off_and_a_typing_error_is_told(tmp_path: Path) -> None:

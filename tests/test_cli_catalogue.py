@@ -250,6 +250,7 @@ class TestRecordings:
         assert ask(tmp_path, "recordings", "verify")["sessions"] == []
         record(tmp_path, "tuesday/episode-0004")
         record(tmp_path, "monday/episode-0001")
+        assert "is the same episode as" in a2g(tmp_path, "recordings", "verify", "tuesday", "monday").stdout
         found = ask(tmp_path, "recordings", "verify", code=1)
         assert found["damaged"] == 0
         assert found["duplicates"] == [
@@ -257,6 +258,8 @@ class TestRecordings:
             ["monday/episode-0000", "tuesday/episode-0004"],
         ]
         assert [session["name"] for session in found["sessions"]] == ["monday"]
+        ask(tmp_path, "recordings", "repair")
+        assert len(ask(tmp_path, "recordings", "verify")["duplicates"]) == 2  # worth knowing, and nothing is wrong
 
     def test_repair_makes_session_files_again_and_clears_up(self, tmp_path: Path) -> None:
         path = record(tmp_path)

@@ -38,6 +38,16 @@ def test_what_is_given_is_written_and_read_again(tmp_path: Path) -> None:
     assert table == {"driver": "images", "path": str(tmp_path / "photos"), "rate": 15, "size": "96x64"}
 
 
+def test_a_dot_leads_into_any_table_of_the_robots(tmp_path: Path) -> None:
+    told = ("--set", "options.obs_type=pixels", "--set", "rate=10", "--set", "proprioception=['proprio/gripper']")
+    ask(tmp_path, "init", "--robot", "gym:Any-v0", *told, "--yes")
+    assert read(Workspace(tmp_path)).robot_settings == {
+        "options": {"obs_type": "pixels"},
+        "rate": 10,
+        "proprioception": ["proprio/gripper"],
+    }
+
+
 def test_with_nothing_but_yes_it_is_the_simulator(tmp_path: Path) -> None:
     ask(tmp_path, "init", "--yes")
     assert read(Workspace(tmp_path)).robot == "sim"

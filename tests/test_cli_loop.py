@@ -1,12 +1,19 @@
 """The whole loop as a user types it, on CPU in seconds: a base, a goal, episodes, an adapter, an evaluation, improvement."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cli_examples import a2g, ask, refused
 
+from a2g_cli.policy.retention import RETENTION
 from a2g_cli.recording.reader import Recording
+from a2g_cli.recording.sessions import Session
+from a2g_cli.recording.writer import write_episode
+from a2g_cli.robots.sim import SimRobot
+from a2g_cli.session.demonstrate import record_demonstrations
+from a2g_cli.simulator.demonstrations import demonstration_episodes
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +66,60 @@ def test_adapt_makes_an_adapter_that_runs(workspace: Path, base: Path) -> None:
     assert ask(workspace, "adapt", "first", *words, "--dry-run")["dry_run"] is True
     made = ask(workspace, "adapt", "first", *words, "--name", "mine")
     assert made["parent"] == "none"
-    assert {"first", "last"} <= made["losses"].keys()
+    assert {"first", "last", "retention_before", "retention_after"} <= made["losses"].keys()
+    assert "at home its actions err by" in a2g(workspace, "adapters", "show", "mine").stdout
     assert (workspace / "adapters/mine/adapter_model.safetensors").is_file()
     ask(workspace, "run", "cup", "--steps", 3, "--adapter", "mine", "--base", base, code=5)
     onward = ask(workspace, "adapt", "first", *words, "--parent", "mine")
     assert onward["parent"] == "mine"
     assert "exists already" in refused(workspace, "adapt", "first", *words, "--name", "mine")
+
+
+def test_adapt_mixes_demonstrations_in_and_holds_to_the_base(workspace: Path, base: Path) -> None:
+    home = Session(workspace / "recordings/sessions/home")
+    record_demonstrations(home, "place", 5, 2, processes=1)
+    words = ("first", "--iterations", 2, "--base", base, "--keep", "all", "--parent", "none")
+    mixed = ("--mix", 0.5, "--demonstrations", "home", "--retain", 2, "--method", "dora", "--rank", 4)
+    assert ask(workspace, "adapt", *words, *mixed, "--dry-run")["demonstrations"] == 2
+    made = ask(workspace, "adapt", *words, *mixed, "--name", "mixed", "--no-promote")
+    assert (made["demonstrations"], made["recordings"]) == (2, 2)
+    assert made["losses"]["drift"] >= 0
+    shown = a2g(workspace, "adapters", "show", "mixed").stdout
+    assert "0.5 of every batch, from 2 demonstrations: home/episode-00000.hdf5" in shown
+    assert "DoRA" in shown
+    ask(workspace, "run", "cup", "--steps", 3, "--adapter", "mixed", "--base", base, code=5)
+    known = list((workspace / "adapters").iterdir())
+    assert "give both" in refused(workspace, "adapt", *words, "--mix", 0.5)
+    assert "give both" in refused(workspace, "adapt", *words, "--demonstrations", "home")
+    assert "hoem" in refused(workspace, "adapt", *words, "--mix", 0.5, "--demonstrations", "hoem")
+    again = ("--mix", 0.5, "--demonstrations", "first")
+    assert "as practice and as a demonstration" in refused(workspace, "adapt", *words, *again)
+    elsewhere = Session(workspace / "recordings/sessions/elsewhere")
+    record_demonstrations(elsewhere, "plug", 5, 1, processes=1)
+    other = ("--mix", 0.5, "--demonstrations", "elsewhere")
+    assert "with the robot sim:plug, and practice with sim:place" in refused(workspace, "adapt", *words, *other, code=1)
+    robot = SimRobot(size=32)
+    robot.connect()
+    small = next(demonstration_episodes(robot, 0, 0, 1, limit=3))
+    write_episode(workspace / "recordings/sessions/small/episode-0000.hdf5", robot.spec, small)
+    robot.close()
+    other = ("--mix", 0.5, "--demonstrations", "small")
+    assert "image sizes" in refused(workspace, "adapt", *words, *other, code=1)
+    assert list((workspace / "adapters").iterdir()) == known, "what is refused leaves nothing"
+
+
+def test_a_base_that_keeps_no_retention_set_adapts_and_says_so_where_it_is_asked_for(
+    workspace: Path, base: Path, tmp_path: Path
+) -> None:
+    bare = Path(shutil.copytree(base, tmp_path / "bare"))
+    (bare / RETENTION).unlink()
+    words = ("--iterations", 1, "--base", bare, "--keep", "all", "--parent", "none", "--no-promote")
+    assert "retention_after" not in ask(workspace, "adapt", "first", *words)["losses"]
+    said = a2g(workspace, "adapt", "first", *words, "--retain", 1)
+    assert said.exit_code == 0
+    assert "keeps no retention set" in said.stderr
+    (bare / RETENTION).write_bytes(b"half")
+    assert "is damaged" in refused(workspace, "adapt", "first", *words)
 
 
 def test_adapt_says_when_there_is_nothing_to_imitate(workspace: Path, base: Path) -> None:

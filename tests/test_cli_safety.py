@@ -11,10 +11,11 @@ import pytest
 from cli_examples import a2g, ask, refused
 
 from a2g_cli.commands import safety
-from a2g_cli.errors import A2GError, UsageError
+from a2g_cli.errors import A2GError, RecordingError, UsageError
 from a2g_cli.recording.reader import Recording
 from a2g_cli.recording.verify import verify
 from a2g_cli.safety_limits import SafetyLimits
+from a2g_cli.session import recorder
 
 PATIENCE = 90.0
 """[s]"""
@@ -81,6 +82,19 @@ def test_what_makes_no_sense_is_refused_before_there_is_a_session(
     assert sorted((place / "recordings" / "sessions").glob("*")) == sessions
     os.close(write)
     sys.stdin.close()
+
+
+def test_a_session_in_which_nothing_could_be_recorded_leaves_no_folder(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sorted((place / "recordings" / "sessions").glob("*"))
+
+    def full(path: Path) -> None:
+        raise RecordingError(f"only 3 MB are free for {path}")
+
+    monkeypatch.setattr(recorder, "check_disk", full)
+    assert "only 3 MB" in refused(place, "run", "cup", "--adapter", "still", "--session", "full", code=1)
+    assert sorted((place / "recordings" / "sessions").glob("*")) == before
 
 
 def test_words_go_over_the_workspace_s_limits_name_by_name() -> None:

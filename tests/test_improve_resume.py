@@ -14,6 +14,7 @@ import pytest
 from cli_examples import a2g, ask, refused
 
 from a2g_cli.recording.reader import Recording
+from a2g_cli.session import improve
 from a2g_cli.session.progress import PROGRESS, Progress
 
 PATIENCE = 120.0
@@ -92,6 +93,35 @@ def test_it_goes_on_from_every_moment(
         a2g(tmp_path, "improve", *WORDS, "--base", base)
     monkeypatch.undo()
     check(tmp_path, whole, ask(tmp_path, "improve", "--resume", "long"))
+
+
+@pytest.mark.parametrize("saves", range(6, 10))
+def test_it_goes_on_from_within_a_comparison(
+    tmp_path: Path, base: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch, saves: int
+) -> None:
+    monkeypatch.setattr(improve, "COMPARED", 1)
+    save = Progress.save
+
+    def dying(self: Progress) -> None:
+        nonlocal saves
+        save(self)
+        saves -= 1
+        if not saves:
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Progress, "save", dying)
+        with pytest.raises(Killed):
+            a2g(tmp_path, "improve", *WORDS, "--base", base)
+    check(tmp_path, whole, ask(tmp_path, "improve", "--resume", "long"))
+
+
+def test_a_comparison_ends_where_it_is_settled(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(improve, "COMPARED", 1)
+    monkeypatch.setattr(improve, "settled", lambda parent, candidate, _: len(parent) == len(candidate) == 1)
+    document = ask(tmp_path, "improve", *WORDS, "--base", base)
+    assert [(done["episodes"], done["gate_episodes"]) for done in document["rounds"]] == [(2, 1)]
+    assert len(list((tmp_path / "recordings/sessions/long").glob("episode-*.hdf5"))) == 3
 
 
 def test_sigkill_in_the_middle_of_an_episode(tmp_path: Path, base: Path, whole: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
-"""Ctrl-C at a real `a2g run`, in the middle of an episode."""
+"""Ctrl-C at a real `a2g run`, in the middle of an episode and before there is one."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -70,3 +71,37 @@ def test_a_signal_in_the_middle_of_an_episode_saves_it(tmp_path: Path, base: Pat
         assert recording.outcome.stopped_by == "interrupted"
     verified = ask(tmp_path, "recordings", "verify", "cut")
     assert (verified["sound"], verified["damaged"], verified["unfinished"]) == (1, 0, [])
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_before_the_first_step_closes_what_is_open_and_leaves_nothing(
+    tmp_path: Path, asked: signal.Signals
+) -> None:
+    ask(tmp_path, "capture-goal", "cup", "--seed", 3)
+    words = ["run", "cup", "--robot", "gym:gym_examples:Slow-v0", "--adapter", "still", "--json"]
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "a2g_cli", *words, "--workspace", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "A2G_SLOW": str(tmp_path), "PYTHONPATH": os.pathsep.join(map(str, sys.path))},
+    )
+    signal.signal(signal.SIGHUP, before)
+    try:
+        end = time.monotonic() + PATIENCE
+        while not (tmp_path / "begun").exists():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < end, "the robot was not opened"
+            time.sleep(0.02)
+        process.send_signal(asked)
+        out, err = process.communicate(timeout=PATIENCE)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    assert process.returncode == 130, err
+    assert json.loads(out) == {"error": {"message": "interrupted", "exit_code": 130}}
+    assert "Traceback" not in err
+    assert (tmp_path / "closed").exists()
+    assert not (tmp_path / "recordings" / "sessions").exists()

@@ -14,7 +14,7 @@ from a2g_cli.commands.asking import asks_for_a_key
 from a2g_cli.episode import Goal, Observation, Outcome
 from a2g_cli.errors import UnknownNameError, UsageError
 from a2g_cli.policy import checkpoint
-from a2g_cli.policy.acting import Act2GoalPolicy
+from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.arrival import arrival
 from a2g_cli.recording.schema import outcome_from_json, outcome_to_json
 from a2g_cli.robots.robot import Trial
@@ -26,8 +26,8 @@ UNJUDGED = Outcome(None, "none", "steps", 40.0)
 
 
 @pytest.fixture(scope="module")
-def policy() -> Act2GoalPolicy:
-    return Act2GoalPolicy(checkpoint.load())
+def base() -> Act2Goal:
+    return checkpoint.load()
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +47,11 @@ def seen() -> tuple[Goal, Observation, Observation]:
 
 
 def test_the_goal_itself_is_at_no_distance_and_the_start_at_one(
-    policy: Act2GoalPolicy, seen: tuple[Goal, Observation, Observation]
+    base: Act2Goal, seen: tuple[Goal, Observation, Observation]
 ) -> None:
     goal, first, last = seen
-    there = arrival(policy.model, first.images, last.images, goal)
-    away = arrival(policy.model, first.images, first.images, goal)
+    there = arrival(base, first.images, last.images, goal)
+    away = arrival(base, first.images, first.images, goal)
     assert there.distance == pytest.approx(0.0, abs=1e-6)
     assert away.distance == pytest.approx(1.0)
     assert there.steps_to_go < away.steps_to_go
@@ -59,10 +59,10 @@ def test_the_goal_itself_is_at_no_distance_and_the_start_at_one(
 
 @pytest.mark.parametrize("judge", ["auto", "policy", "distance"])
 def test_an_automatic_judge_tells_the_goal_from_the_start(
-    judge: str, policy: Act2GoalPolicy, seen: tuple[Goal, Observation, Observation]
+    judge: str, base: Act2Goal, seen: tuple[Goal, Observation, Observation]
 ) -> None:
     goal, first, last = seen
-    verdict = verdict_of(judge, policy, checkpoint.arrived_below(checkpoint.SHIPPED))
+    verdict = verdict_of(judge, base, checkpoint.arrived_below(checkpoint.SHIPPED))
     reached, missed = verdict(UNJUDGED, goal, first, last), verdict(UNJUDGED, goal, first, first)
     assert (reached.success, missed.success) == (True, False)
     assert reached.judge == missed.judge == ("distance" if judge == "distance" else "policy")
@@ -73,10 +73,10 @@ def test_an_automatic_judge_tells_the_goal_from_the_start(
 
 
 def test_where_the_truth_is_known_it_judges_and_the_numbers_are_kept(
-    policy: Act2GoalPolicy, seen: tuple[Goal, Observation, Observation]
+    base: Act2Goal, seen: tuple[Goal, Observation, Observation]
 ) -> None:
     goal, first, last = seen
-    told = verdict_of("auto", policy, 1.0)(Outcome(False, "truth", "steps"), goal, first, last)
+    told = verdict_of("auto", base, 1.0)(Outcome(False, "truth", "steps"), goal, first, last)
     assert (told.success, told.judge) == (False, "truth")
     assert told.distance == pytest.approx(0.0, abs=1e-6)
     assert outcome_from_json(outcome_to_json(told)) == told
@@ -87,13 +87,13 @@ def test_what_older_recordings_say_is_still_read() -> None:
     assert outcome_from_json(text) == Outcome(True, "truth", "success", 1.5)
 
 
-def test_a_judge_that_cannot_judge_is_refused(policy: Act2GoalPolicy) -> None:
+def test_a_judge_that_cannot_judge_is_refused(base: Act2Goal) -> None:
     with pytest.raises(UnknownNameError, match="person"):
-        verdict_of("persom", policy, 1.0)
+        verdict_of("persom", base, 1.0)
     with pytest.raises(UsageError, match="distance"):
-        verdict_of("distance", steady(), 1.0)
+        verdict_of("distance", None, 1.0)
     with pytest.raises(UsageError, match="terminal"):
-        verdict_of("person", policy, 1.0)
+        verdict_of("person", base, 1.0)
 
 
 @pytest.mark.parametrize(("key", "answer"), [(b"y", True), (b"xN", False), (b" ", None)])
@@ -129,7 +129,7 @@ def test_only_an_episode_that_ended_by_itself_is_judged_by_looks(
         asked.append(goal)
         return True
 
-    settings = RolloutSettings(limit=3, verdict=verdict_of("person", steady(), 0.0, person))
+    settings = RolloutSettings(limit=3, verdict=verdict_of("person", None, 0.0, person))
     job = Job(trials[0].goal, 0, lambda robot: robots[0].begin(trials[0].start), lambda _: kept)
     outcomes = [
         outcome for _, outcome in roll_out(robots[:1], [job], steady(), settings, None, _after(1) if stop else _never)

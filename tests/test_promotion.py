@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from a2g_cli.learning.promotion import decide, record_decision
+from a2g_cli.learning.promotion import decide, record_decision, settled
 from a2g_cli.policy.adapter import Adapter
 
 FELL = {"first": 0.5, "last": 0.3, "held_out_before": 0.5, "held_out_after": 0.4}
@@ -21,11 +21,43 @@ def test_a_candidate_that_arrives_more_often_is_promoted_and_one_that_arrives_le
     assert "arrived 5 times, its parent 12 times, on the same 20 trials" in refused.reason
 
 
-def test_no_change_is_no_reason_to_refuse() -> None:
+def test_where_both_solve_as_many_the_held_out_loss_decides() -> None:
     rng = np.random.default_rng(0)
     parent = rng.uniform(0, 30, 20)
-    assert decide(parent, parent, FELL, 10.0).promoted
-    assert decide(parent, rng.permutation(parent), FELL, 10.0).promoted
+    for candidate in (parent, rng.permutation(parent)):
+        assert decide(list(parent), list(candidate), FELL, 10.0).promoted
+        refused = decide(list(parent), list(candidate), {**FELL, "held_out_after": 0.51}, 10.0)
+        assert not refused.promoted
+        assert "from 0.500 to 0.510" in refused.reason
+
+
+def test_where_neither_arrives_nothing_speaks_for_the_candidate() -> None:
+    assert not decide([20.0] * 20, [20.0] * 20, FELL, 10.0).promoted
+
+
+def arrivals(rng: np.random.Generator, rate: float, n: int = 20) -> list[float]:
+    """Return steps left of ``n`` episodes, of which about ``rate`` arrived below 10."""
+    return [1.0 if solved else 30.0 for solved in rng.random(n) < rate]
+
+
+@pytest.mark.parametrize(("parent", "candidate", "least", "most"), [(0.9, 0.5, 0, 2), (0.5, 0.9, 98, 100)])
+def test_stopping_early_changes_hardly_any_verdict(parent: float, candidate: float, least: int, most: int) -> None:
+    rng, promoted, needed = np.random.default_rng(0), 0, []
+    for _ in range(500):
+        trials = arrivals(rng, parent), arrivals(rng, candidate)
+        n = next((k for k in range(1, 20) if settled(*(one[:k] for one in trials), 10.0)), 20)
+        promoted += decide(*(one[:n] for one in trials), FELL, 10.0).promoted
+        needed.append(n)
+    assert least <= promoted / 5 <= most
+    assert np.mean(needed) < 12
+
+
+def test_four_trials_that_one_alone_solved_are_enough_and_three_are_not() -> None:
+    for won in (3, 4):
+        assert settled([30.0] * won, [1.0] * won, 10.0) == (won == 4)
+        assert settled([1.0] * won, [30.0] * won, 10.0) == (won == 4)
+    assert not settled([1.0, 30.0] * 10, [30.0, 1.0] * 10, 10.0)
+    assert not settled([], [], 10.0)
 
 
 def test_how_far_a_failure_ended_does_not_decide() -> None:
@@ -70,5 +102,6 @@ def test_the_decision_becomes_part_of_the_lineage(tmp_path) -> None:  # type: ig
     lineage = json.loads((tmp_path / "lineage.json").read_text())
     assert lineage["base"] == "b"
     assert lineage["promotion"]["promoted"] is True
-    assert lineage["promotion"]["measured"]["gain"] == 0.0
+    assert lineage["promotion"]["measured"]["episodes"] == 5
+    assert [lineage["promotion"]["measured"][key] for key in ("won", "lost")] == [0, 0]
     assert [path.name for path in tmp_path.iterdir()] == ["lineage.json"]

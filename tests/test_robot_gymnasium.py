@@ -1,10 +1,12 @@
 """``gym:ID`` on a small registered environment. benchmarks/gym_robots.py tries OGBench's and PushT."""
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_examples import ask
+from cli_examples import a2g, ask
 from robot_contract import InstrumentedRobotContract, RobotContract
 
 from a2g_cli.errors import GoalError, HardwareError, UsageError
@@ -105,3 +107,25 @@ def test_goals_and_success_come_from_the_environment(tmp_path: Path) -> None:
     done = ask(tmp_path, "run", "there", "--adapter", "random", "--steps", 4, robot, code=5)
     assert done["recordings"][0]["judge"] == "truth"
     assert done["recordings"][0]["success"] is False
+
+
+def test_a_strangers_error_ends_as_hardware_that_failed_and_keeps_the_episode(tmp_path: Path) -> None:
+    robot = "--robot=gym:gym_examples:Breaking-v0"
+    ask(tmp_path, "capture-goal", "there", "--state", "task=2", robot)
+    broken = a2g(tmp_path, "run", "there", "--adapter", "still", "--steps", "6", robot, "--session", "one")
+    assert broken.exit_code == 3
+    assert "Breaking-v0' failed in step: the mass matrix is singular" in " ".join(broken.stderr.split())
+    kept = ask(tmp_path, "recordings", "show", "one/episode-0000")["recordings"][0]
+    assert (kept["steps"], kept["outcome"]["stopped_by"]) == (2, "hardware")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="EGL is Linux's")
+@pytest.mark.parametrize(("said", "is_so"), [(None, "egl"), ("osmesa", "osmesa")])
+def test_environments_on_mujoco_draw_without_a_display(
+    said: str | None, is_so: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUJOCO_GL", said or "")
+    if said is None:
+        monkeypatch.delenv("MUJOCO_GL")
+    gym_robot(POINT)
+    assert os.environ["MUJOCO_GL"] == is_so

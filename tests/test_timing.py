@@ -8,6 +8,7 @@ from bench_robot import GOAL, SPEC, BenchClock, BenchRobot
 from rollout_examples import Kept, Scripted
 
 from a2g_cli.episode import Outcome, Provenance, StepTiming
+from a2g_cli.policy.floors import StillPolicy
 from a2g_cli.recording.reader import Recording
 from a2g_cli.recording.writer import RecordingWriter
 from a2g_cli.session.endings import RolloutSettings
@@ -107,7 +108,18 @@ def test_a_summary_of_episodes() -> None:
     assert told["achieved_hz"] == pytest.approx(10 / 1.2, rel=1e-3)
     json.dumps(told, allow_nan=False)
     assert "missed 2 of 10 deadlines" in in_words(told)
-    assert in_words(Tempo(10.0).to_json()).startswith("- of 10 Hz")
+    assert in_words(Tempo(10.0).to_json()) == "10 Hz, missed 0 of 0 deadlines"
+
+
+def test_a_policy_that_does_not_look_keeps_time_too() -> None:
+    robot, tempo = BenchRobot(), Tempo(10.0)
+    robot.seeing = None
+    timed = Timed(Kept(), tempo)
+    list(roll_out([robot], [Job(GOAL, 0, lambda _: None, lambda _: timed)], StillPolicy(SPEC), RolloutSettings(6)))  # type: ignore[list-item]
+    told = tempo.to_json()
+    assert told["steps"] == 6
+    assert told["achieved_hz"] == pytest.approx(10.0)
+    assert "10.00 of 10 Hz, jitter 0.0 ms" in in_words(told)
 
 
 def test_a_recording_keeps_the_times(tmp_path: Path) -> None:

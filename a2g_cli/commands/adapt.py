@@ -11,9 +11,10 @@ from a2g_cli.errors import RecordingError, UsageError
 from a2g_cli.learning.adapt import AdaptSettings, adapt
 from a2g_cli.learning.practised import SLACK, read
 from a2g_cli.learning.promotion import Decision, decide, record_decision
+from a2g_cli.learning.retention import told_at_home
 from a2g_cli.learning.study import prepare
 from a2g_cli.policy import adapter as adapters
-from a2g_cli.policy import checkpoint, home
+from a2g_cli.policy import checkpoint, home, retention
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import find_recordings
 from a2g_cli.session.players import FLOORS
@@ -36,6 +37,7 @@ def adapt_recordings(
         UnknownNameError, UsageError, CheckpointError, RecordingError: see their messages.
     """
     paths = find_recordings(workspace, names or ["latest"])
+    shown = find_recordings(workspace, settings.demonstrations) if settings.mix else []
     shelf = Shelf(workspace)
     before = shelf.active()
     parent = before if parent is None else parent
@@ -44,22 +46,24 @@ def adapt_recordings(
     onward = None if parent == "none" else shelf.get(parent)
     place = base or checkpoint.SHIPPED
     hashed = checkpoint.fingerprint(place)
-    document = {"parent": parent, "base": hashed, "recordings": len(paths)}
+    document = {"parent": parent, "base": hashed, "recordings": len(paths), "demonstrations": len(shown)}
     if dry_run:
         name = shelf.new_folder(name or shelf.fresh_name()).name
         line = f"would adapt {name} from {parent} to {len(paths)} recordings in {settings.iterations} iterations."
         return Report({"adapter": name, **document, "dry_run": True}, [line])
     if onward is not None:
         adapters.check_base(onward, hashed)  # refuses what does not fit before any work is done
+    kept = retention.of_base(place)
     with shelf.making(name) as folder, training_view(stderr_console()) as view:
         name = folder.name
         model = checkpoint.load(place)
-        view.started("encoding frames", len(paths))
-        practised = []
-        for i, path in enumerate(paths):
-            practised.append(read(model, path))
+        view.started("encoding frames", len(paths) + len(shown))
+        encoded = []
+        for i, path in enumerate([*paths, *shown]):
+            encoded.append(read(model, path))
             view.advanced(i + 1, {})
         view.finished()
+        practised, demonstrations = encoded[: len(paths)], encoded[len(paths) :]
         bound = SLACK * checkpoint.arrived_below(place)
         study = prepare(checkpoint.load(place), home.of_base(place), onward, practised, settings, bound)
         if not study.kept:
@@ -69,6 +73,8 @@ def adapt_recordings(
             )
         steps = sum(one.segments.transitions for one in study.kept)
         told = f"{len(study.kept)} of {len(paths)} recordings ({study.how}), {steps} steps"
+        if settings.retain and kept is None:
+            view.note("this base keeps no retention set: it is held to itself on the batches alone, not at home")
         view.note(f"adapting {name} from {parent}: {told}")
         done = adapt(
             model,
@@ -81,6 +87,8 @@ def adapt_recordings(
             correction=study.correction,
             calibration=study.calibration,
             train=study.train,
+            retention=kept,
+            demonstrations=demonstrations,
         )
         decision = decide([], [], done.losses, bound)
         if not study.train:  # nothing was learned that could be wrong: what was measured left less error than there was
@@ -104,6 +112,7 @@ def adapt_recordings(
         verdict = f"not promoted: another program made {active} active meanwhile; `a2g adapters promote {name}` insists"
     lines = [
         f"{name}: {verdict} ({decision.reason}); {done.seconds:.0f} s.",
+        *filter(None, [told_at_home(done.losses)]),
         f"next: {to_type(workspace, 'evaluate', '--adapter', parent, '--adapter', name)} · "
         f"undo: {to_type(workspace, 'adapters', 'rollback')}",
     ]

@@ -9,6 +9,7 @@ from a2g_cli.commands.report import Report
 from a2g_cli.display.lines import printable
 from a2g_cli.display.listing import facts, listing, size
 from a2g_cli.errors import A2GError, CheckpointError, UnknownNameError, UsageError
+from a2g_cli.learning.retention import told_at_home
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.shelf import RESERVED, Shelf
 from a2g_cli.workspace import Workspace, checked_name
@@ -50,13 +51,15 @@ def show_adapter(workspace: Workspace, name: str) -> Report:
         "fingerprint": fingerprint,
         "base": adapter.base + _base_words(document["fits_shipped_base"]),
         "parent": str(document["parent"] or "none: the base"),
-        "LoRA": f"rank {adapter.rank}, alpha {adapter.alpha:g}",
+        {"lora": "LoRA", "dora": "DoRA"}[adapter.method]: f"rank {adapter.rank}, alpha {adapter.alpha:g}",
         "calibration": str(adapter.calibration) if adapter.calibration else "",
         "recordings": f"{len(recordings)}: {', '.join(map(str, recordings[:3]))}{', …' if len(recordings) > 3 else ''}"
         if isinstance(recordings, list) and recordings
         else "",
+        "mixed in": _mixed_in(lineage),
         "gate": _gate(document["promoted"], lineage.get("promotion")),
         "losses": _numbers(lineage.get("losses")),
+        "retention": told_at_home(lineage.get("losses")) or "",
         "settings": json.dumps(lineage["settings"]) if lineage.get("settings") else "",
         "made": str(document["created_at"] or ""),
     }
@@ -155,6 +158,13 @@ def _row(entry: dict[str, Any]) -> list[str]:
         gate,
         str(entry["created_at"] or ""),
     ]
+
+
+def _mixed_in(lineage: dict[str, Any]) -> str:
+    names, settings = lineage.get("demonstrations"), lineage.get("settings")
+    if not isinstance(names, list) or not names or not isinstance(settings, dict):
+        return ""
+    return f"{settings.get('mix')} of every batch, from {len(names)} demonstrations: {names[0]}{', …' if names[1:] else ''}"
 
 
 def _gate(promoted: object, promotion: object) -> str:

@@ -94,6 +94,9 @@ class _View:
 
     def round_over(self, number: int, total: int, line: str) -> None:
         """Say how a round ended."""
+        if self._what:  # the two were told apart before the last trial
+            self._view.finished()
+            self._what = ""
         self._view.note(f"round {number}/{total}: {line}")
 
 

@@ -88,7 +88,7 @@ def _table(settings: Sequence[str]) -> dict[str, Any]:
     table: dict[str, Any] = {}
     for word in settings:
         key, equals, value = word.partition("=")
-        *above, last = key.strip().split(".", 1) if key.strip().startswith("config.") else [key.strip()]
+        *above, last = key.strip().split(".", 1)
         if not equals or not last:
             raise UsageError(f"{word!r} is not KEY=VALUE, as in rate=30 or config.port=/dev/ttyACM0.")
         inner = table.setdefault(above[0], {}) if above else table

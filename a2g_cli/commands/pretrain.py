@@ -19,14 +19,17 @@ from a2g_cli.display.training_view import training_view
 from a2g_cli.errors import UnknownNameError, UsageError
 from a2g_cli.exchange.formats import foreign
 from a2g_cli.exchange.importing import bring_in
+from a2g_cli.learning.hindsight import parse_mixture
 from a2g_cli.learning.home import measure_home
 from a2g_cli.learning.machine import Machine
 from a2g_cli.learning.pretrain import Pretraining
 from a2g_cli.learning.pretrain_settings import PretrainSettings
+from a2g_cli.learning.retention import SEGMENTS, keep_some
 from a2g_cli.learning.watcher import TrainingWatcher, Unwatched
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.home import HOME
+from a2g_cli.policy.retention import RETENTION
 from a2g_cli.recording.sessions import Session, find_recordings, list_sessions
 from a2g_cli.session.demonstrate import demonstration, record_demonstrations
 from a2g_cli.simulator.scenes import SCENES
@@ -131,7 +134,8 @@ def pretrain(
             state["hash"] = checkpoint.save(model, out / "checkpoint", _card(facts), facts)
             state["iteration"] = iteration
             if iteration < settings.joint_iterations + settings.action_iterations:
-                (out / "checkpoint" / HOME).unlink(missing_ok=True)  # of a run that was there before
+                for name in (HOME, RETENTION):  # of a run that was there before
+                    (out / "checkpoint" / name).unlink(missing_ok=True)
 
         rehearsal = Rehearsal(scenes, settings.seed, evaluation, view) if evaluate_every else None
         run = Pretraining(out, paths, settings, view, keep, groups, machine, autoencoder, rehearsal, evaluate_every)
@@ -142,6 +146,12 @@ def pretrain(
                 model, paths, groups, run.law, settings.reader_iterations, settings.seed, view.advanced
             )
             known.save(out / "checkpoint")
+            view.finished()
+        if machine.first and not (out / "checkpoint" / RETENTION).exists():
+            view.started("what is kept of home", SEGMENTS)
+            mixture = parse_mixture(settings.relabel)
+            kept = keep_some(model, paths, groups, mixture, settings.seed, advanced=lambda i: view.advanced(i, {}))
+            kept.save(out / "checkpoint")
             view.finished()
     document = {
         "checkpoint": str(out / "checkpoint"),
@@ -232,5 +242,6 @@ Act2Goal networks for one robot: autoencoder, goal-conditioned world model, acti
 - Command: `{facts["command"]}`
 {found}
 Weights are half-precision safetensors; `config.json` holds shape and settings, `home.safetensors` what practice is held
-against: median pictures of the demonstrations and a reader of the tool's place. Nothing here is pickled.
+against: median pictures of the demonstrations and a reader of the tool's place; `retention.safetensors` segments of the
+demonstrations as latents, on which adapted policies are held against this one. Nothing here is pickled.
 """

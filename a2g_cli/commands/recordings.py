@@ -113,8 +113,8 @@ def verify_recordings(workspace: Workspace, names: Sequence[str]) -> Report:
 
     The document: ``{"recordings": [{"name", "path", "problems": [text], "notes": [text]}], "sound", "damaged",
     "duplicates": [[name, name]], "sessions": [{"name", "problem"}], "unfinished": [path]}``. Notes are true and worth
-    knowing, and nothing is wrong; duplicates hold the same episode; sessions are those whose ``session.hdf5`` does not list
-    what is there.
+    knowing, and nothing is wrong; duplicates, which are worth a note, hold the same episode: a copy, or a simulator's same
+    seed again; sessions are those whose ``session.hdf5`` does not list what is there.
     """
     sessions = list_sessions(workspace)
     paths = (
@@ -138,7 +138,8 @@ def verify_recordings(workspace: Workspace, names: Sequence[str]) -> Report:
     lines = [f"{entry['name']}: {problem}" for entry in damaged for problem in entry["problems"]]
     lines += [f"note: {entry['name']}: {note}" for entry in found for note in entry["notes"]]
     lines += [
-        f"{second} is the same episode as {first}: learning would count it twice." for first, second in duplicates
+        f"note: {second} is the same episode as {first}, a copy or the same seed again: learning would count it twice."
+        for first, second in duplicates
     ]
     lines += [f"{name}/{INDEX} does not list what is there: `a2g recordings repair` makes it again." for name in stale]
     lines += [f"unfinished: {path}: `a2g recordings repair` makes a recording of it." for path in unfinished]
@@ -151,4 +152,4 @@ def verify_recordings(workspace: Workspace, names: Sequence[str]) -> Report:
         "sessions": [{"name": name, "problem": f"{INDEX} does not list what is there"} for name in stale],
         "unfinished": unfinished,
     }
-    return Report(document, [printable(line) for line in lines], int(bool(damaged or duplicates or stale)))
+    return Report(document, [printable(line) for line in lines], int(bool(damaged or stale)))

@@ -19,7 +19,7 @@ from a2g_cli.errors import A2GError, GoalNotReached, UsageError
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.shelf import Shelf
-from a2g_cli.recording.sessions import new_session
+from a2g_cli.recording.sessions import recording_session
 from a2g_cli.robots.robot import InstrumentedRobot, Robot, shift_of, views_of
 from a2g_cli.safety_limits import SafetyLimits
 from a2g_cli.session import reset as resets
@@ -95,7 +95,7 @@ def run(
         if imagine and draws_pictures(console):
             acting = replace(acting, imagine_steps=4)
         players = Players(folder, shelf, robot.spec, acting)
-        policy = players.get(name)
+        policy, judging = players.get(name), players.judge(name)
         settings = RolloutSettings(
             limit=steps, arrived_below=players.arrived_below(name), safety=care.limits, held=held
         )
@@ -107,8 +107,7 @@ def run(
             put_into_robot(robot, fault)
             policy = FaultyPolicy(policy, robot, fault)
         # Whether this judge can judge is settled before anything moves, or a session is made.
-        verdict_of(care.judge, policy, settings.arrived_below, (lambda _: None) if somebody_is_there() else None)
-        session = new_session(workspace, session_name)
+        verdict_of(care.judge, judging, settings.arrived_below, (lambda _: None) if somebody_is_there() else None)
         floor = name in FLOORS
         provenance = Provenance(
             robot=robot.spec.name,
@@ -120,9 +119,13 @@ def run(
             seed=seed,
             settings=_seen_by(robot) | ({} if fault is None else {"fault": str(care.fault)}),
         )
-        with rollout_view(console) as view, Interrupt(lambda: view.note("finishing the step, saving …")) as interrupt:
+        with (
+            recording_session(workspace, session_name) as session,
+            rollout_view(console) as view,
+            Interrupt(lambda: view.note("finishing the step, saving …")) as interrupt,
+        ):
             key = asks_for_a_key(view.note, interrupt) if care.judge == "person" else None
-            settings = replace(settings, verdict=verdict_of(care.judge, policy, settings.arrived_below, key))
+            settings = replace(settings, verdict=verdict_of(care.judge, judging, settings.arrived_below, key))
             view.note(f"{robot.spec.name} · adapter {name} · session {session.name}")
             rolled = RunUnderWay(robot, policy, settings, session, provenance, view, interrupt)
             ask = asking(care.patience, view.note, interrupt)
@@ -179,7 +182,7 @@ def _report(workspace: Workspace, rolled: RunUnderWay, adapter: str, seconds: fl
     successes = sum(bool(episode.outcome.success) for episode in judged)
     timing = rolled.tempo.to_json()
     document = {
-        "session": session.name,
+        "session": session.name if done else None,
         "adapter": adapter,
         "recordings": [episode.to_json() for episode in done],
         "episodes": len(done),
@@ -193,14 +196,14 @@ def _report(workspace: Workspace, rolled: RunUnderWay, adapter: str, seconds: fl
         if judged
         else "nobody could judge whether the goal was reached"
     )
-    lines = [
-        f"{len(done)} episodes in {session.folder}: {told}.",
-        f"timing: {in_words(timing)}.",
-        f"next: {to_type(workspace, 'replay', f'{session.name}/{done[-1].path.stem}')} · "
-        f"{to_type(workspace, 'adapt', session.name)}"
-        if done
-        else "nothing was recorded.",
-    ]
+    lines = ["nothing was recorded."]
+    if done:
+        lines = [
+            f"{len(done)} {'episode' if len(done) == 1 else 'episodes'} in {session.folder}: {told}.",
+            f"timing: {in_words(timing)}.",
+            f"next: {to_type(workspace, 'replay', f'{session.name}/{done[-1].path.stem}')} · "
+            f"{to_type(workspace, 'adapt', session.name)}",
+        ]
     if interrupted:
         return Report(document, lines, 130)
     return Report(document, lines, GoalNotReached.exit_code if judged and not successes else 0)

@@ -4,7 +4,6 @@ The learning rule is GCSL's: whatever an episode achieved is treated as its goal
 right ones. PEFT does the LoRA; what it writes is what other tools read.
 """
 
-import hashlib
 import json
 import shutil
 import time
@@ -12,64 +11,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from torch import nn
 
 from a2g_cli.durable import sync_folder, sync_tree
-from a2g_cli.errors import A2GError, RecordingError, UnknownNameError, UsageError
+from a2g_cli.errors import A2GError, RecordingError, UsageError
+from a2g_cli.learning.adapt_settings import AdaptSettings, Placement, settings_from
 from a2g_cli.learning.hindsight import parse_mixture
 from a2g_cli.learning.lessons import Correction, Imitation, Lesson
+from a2g_cli.learning.mixing import Mixed, mixed_in
 from a2g_cli.learning.optimiser import adamw
-from a2g_cli.learning.practised import Keep, Practised
-from a2g_cli.learning.segments import join
+from a2g_cli.learning.practised import Practised, split
+from a2g_cli.learning.retention import FeatureHold, error_at_home
+from a2g_cli.learning.segments import Segments, join
 from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.adapter import LINEAGE, Adapter, check_base, weights
 from a2g_cli.policy.calibration import AT_HOME, Calibration
+from a2g_cli.policy.retention import Retention
 
-Placement = Literal["all", "expert", "world-model"]
-Calibrate = Literal["apply", "teach", "off"]
-
-
-@dataclass(frozen=True)
-class AdaptSettings:
-    """How an adapter is made. The defaults are what measured best so far: docs/lab-notes.md."""
-
-    keep: Keep = "arrived"
-    """Which episodes are learned from, as the base's own steps-to-go head judges their ends; no reward, no label."""
-    relabel: str = "final:0.5,future:0.5"
-    iterations: int = 150
-    batch: int = 64
-    draws: int = 2
-    rank: int = 16
-    alpha_per_rank: float = 1.0
-    """LoRA's scale is alpha / rank: tied to the rank, so that another rank is not another learning rate."""
-    lr: float = 1e-3
-    placement: Placement = "all"
-    patience: float = 5.0
-    """tau of the weight exp(min(0, predicted - taken) / tau) of each relabelled sample [steps]: a way that took longer than
-    the steps-to-go head expected is imitated less. 0 weighs all alike, which is the naive rule."""
-    calibrate: Calibrate = "apply"
-    """What becomes of what practice measured: apply it while acting, teach it to the LoRA weights, or off."""
-    held_out: float = 0.15
-    """Share of the episodes kept back to hold the result against its parent."""
-    seed: int = 0
-
-
-def settings_from(**given: Any) -> AdaptSettings:
-    """Return the defaults with everything that is not None replaced. Raises UsageError, UnknownNameError."""
-    settings = AdaptSettings(**{key: value for key, value in given.items() if value is not None})
-    parse_mixture(settings.relabel)
-    if settings.placement not in get_args(Placement):
-        raise UnknownNameError("placement", settings.placement, get_args(Placement))
-    if settings.keep not in get_args(Keep):
-        raise UnknownNameError("choice of episodes", settings.keep, get_args(Keep))
-    if settings.calibrate not in get_args(Calibrate):
-        raise UnknownNameError("way to calibrate", settings.calibrate, get_args(Calibrate))
-    return settings
+__all__ = ["AdaptSettings", "Adaptation", "Adapted", "adapt", "settings_from", "target_modules"]
 
 
 @dataclass(frozen=True)
@@ -78,26 +42,12 @@ class Adapted:
 
     folder: Path
     losses: dict[str, float]
-    """``first`` and ``last`` training loss; ``held_out_before`` and ``held_out_after`` where episodes were kept back."""
+    """``first`` and ``last`` training loss; ``drift``, the last, where features are held; ``held_out_before`` and ``_after``
+    where episodes were kept back; ``retention_before`` and ``_after``, the parent's error at home and the adapter's, where
+    the base keeps a retention set."""
     seconds: float
     episodes: int
     mean_weight: float
-
-
-def split(recordings: Sequence[str], share: float) -> tuple[list[int], list[int]]:
-    """Return (training, held-out) episode numbers.
-
-    Decided by each recording's own hash, the last word of its name: what was once held out stays so in every later
-    round, and no parent was ever trained on what its child is judged by. All train where all would be held out.
-    """
-    held = [
-        i
-        for i, name in enumerate(recordings)
-        if int.from_bytes(hashlib.sha256(name.split()[-1].encode()).digest()[:4]) < share * 2**32
-    ]
-    if len(held) == len(recordings):
-        held = []
-    return [i for i in range(len(recordings)) if i not in held], held
 
 
 def target_modules(model: Act2Goal, placement: Placement) -> list[str]:
@@ -111,19 +61,24 @@ def target_modules(model: Act2Goal, placement: Placement) -> list[str]:
 
 
 class Adaptation:
-    """One LoRA adapter in the making, on a copy of the base that only this object holds."""
+    """One adapter in the making, on a copy of the base that only this object holds."""
 
     def __init__(self, model: Act2Goal, base: str, parent: Adapter | None, settings: AdaptSettings) -> None:
         from peft import LoraConfig, get_peft_model  # takes seconds to import
 
         if parent is not None:
             check_base(parent, base)
-            # The parent's weights go on learning: same rank, same scale, same places.
+            # The parent's weights go on learning: same kind, same rank, same scale, same places.
             if settings.rank not in {parent.rank, AdaptSettings.rank}:
                 raise UsageError(
                     f"adapter {parent.name!r} has rank {parent.rank}: go on with it, or start with --parent none."
                 )
-            settings = replace(settings, rank=parent.rank, alpha_per_rank=parent.alpha / parent.rank)
+            if settings.method not in {parent.method, AdaptSettings.method}:
+                raise UsageError(
+                    f"adapter {parent.name!r} is of the kind {parent.method}: go on with it, or start with --parent none."
+                )
+            alpha = parent.alpha / parent.rank
+            settings = replace(settings, rank=parent.rank, alpha_per_rank=alpha, method=parent.method)
         self.base, self.parent, self.settings = base, parent, settings
         self.mixture = parse_mixture(settings.relabel)
         torch.manual_seed(settings.seed)
@@ -133,6 +88,7 @@ class Adaptation:
             target_modules=target_modules(model, settings.placement),
             lora_dropout=0.0,
             bias="none",
+            use_dora=settings.method == "dora",
         )
         self.peft = get_peft_model(model, config)
         if parent is not None:
@@ -155,39 +111,62 @@ class Adaptation:
         recordings: Sequence[str],
         watcher: TrainingWatcher,
         interrupted: Callable[[], bool] = lambda: False,
+        home: Retention | None = None,
+        demonstrations: Segments | None = None,
     ) -> tuple[dict[str, float], float]:
-        """Minimise the weighted action loss on what the lesson draws; return losses and the mean weight."""
+        """Minimise the weighted action loss on what the lesson draws; return losses and the mean weight.
+
+        Args:
+            lesson: of all ``recordings``.
+            recordings: their names: which of them are held out.
+            watcher: shown the progress.
+            interrupted: asked after every iteration.
+            home: what the result is held against before and after.
+            demonstrations: what is mixed into every batch.
+        """
         settings = self.settings
         kept, held = split(recordings, settings.held_out)
         training = lesson.subset(kept)
+        if demonstrations is not None:
+            training = Mixed(training, demonstrations, settings.mix, self.model.config.hashing)
+        hold = FeatureHold(self.peft, home, settings.seed) if settings.retain else None
         losses: dict[str, float] = {}
         if held:
             losses["held_out_before"] = self.held_out_loss(lesson.subset(held))
+        if home is not None:
+            losses["retention_before"] = error_at_home(self.model, home)
         parameters = [p for p in self.peft.parameters() if p.requires_grad]
         optimiser = adamw(parameters, settings.lr, weight_decay=0.0)
         generator = torch.Generator().manual_seed(settings.seed)
         torch.manual_seed(settings.seed)
-        mean_weight, shown = 0.0, 0.0
+        mean_weight, told = 0.0, {"action": 0.0}
         watcher.started("adapting", settings.iterations)
         for i in range(settings.iterations):
             batch = training.batch(settings.batch, self.mixture, generator)
             mean_weight += (batch["weight"].mean().item() if "weight" in batch else 1.0) / settings.iterations
-            loss = self.model.losses(batch, self.model.draw_chance(settings.batch, 0.0, settings.draws))["action"]
+            chance = self.model.draw_chance(settings.batch, 0.0, settings.draws)
+            loss = self.model.losses(batch, chance)["action"]
+            value = loss.item()
+            if hold is not None:
+                drift = hold.drift(batch, chance["frame_noise"])
+                loss, told["drift"] = loss + settings.retain * drift, drift.item()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             # A short linear warm-up, then down to a tenth: a hundred iterations leave no time for more.
             optimiser.step(min(1.0, (i + 1) / 10) * (1 - 0.9 * i / settings.iterations))
-            value = loss.item()
-            shown = value if i == 0 else 0.9 * shown + 0.1 * value
+            told["action"] = value if i == 0 else 0.9 * told["action"] + 0.1 * value
             if i == 0:
                 losses["first"] = value
-            watcher.advanced(i + 1, {"action": shown})
+            watcher.advanced(i + 1, dict(told))
             if interrupted():
                 raise KeyboardInterrupt
         watcher.finished()
-        losses["last"] = shown
+        losses["last"] = told.pop("action")
+        losses |= told
         if held:
             losses["held_out_after"] = self.held_out_loss(lesson.subset(held))
+        if home is not None:
+            losses["retention_after"] = error_at_home(self.model, home)
         return losses, mean_weight
 
     @torch.no_grad()
@@ -231,8 +210,10 @@ def adapt(
     correction: Correction | None = None,
     calibration: Calibration = AT_HOME,
     train: bool = True,
+    retention: Retention | None = None,
+    demonstrations: Sequence[Practised] = (),
 ) -> Adapted:
-    """Fine-tune a LoRA adapter on relabelled recordings and write it to ``folder``.
+    """Fine-tune an adapter on relabelled recordings and write it to ``folder``.
 
     Args:
         model: the base's networks; they are wrapped, so give a copy that nobody else acts with.
@@ -246,20 +227,25 @@ def adapt(
         correction: what to teach instead of imitating ``practised``, of whose episodes it is.
         calibration: what the adapter carries, and by which ``practised`` was read.
         train: whether there is anything to learn beside the calibration; if not, the weights stay the parent's.
+        retention: what the base keeps of its demonstrations: the result is held against those of the robot that practised.
+        demonstrations: what ``settings.mix`` mixes in.
 
     Raises:
-        RecordingError: nothing to learn from.
+        RecordingError: nothing to learn from, or demonstrations by another robot.
+        UsageError: a parent of another kind, or a share of demonstrations and none of them.
         KeyboardInterrupt: interrupted; nothing is written.
     """
     if not practised:
         raise RecordingError("there is no recording to adapt to.")
     names = [one.name for one in practised]
+    shown = mixed_in(practised, demonstrations, settings.mix, settings.held_out)
     begun = time.monotonic()
     work = Adaptation(model, base, parent, settings)
     lesson: Lesson = correction or Imitation(
         join([one.segments for one in practised]), work.model, work.settings.patience
     )
-    losses, weight = work.train(lesson, names, watcher, interrupted) if train else ({}, 1.0)
+    home = None if retention is None else retention.of(practised[0].robot)
+    losses, weight = work.train(lesson, names, watcher, interrupted, home, shown) if train else ({}, 1.0)
     seconds = time.monotonic() - begun
     lineage = {
         "a2g_adapter": 1,
@@ -267,6 +253,7 @@ def adapt(
         "parent": parent.name if parent else None,
         "parent_fingerprint": parent.fingerprint if parent else None,
         "recordings": names,
+        "demonstrations": [one.name for one in demonstrations],
         "settings": asdict(work.settings),
         "calibration": calibration.to_json() if calibration else None,
         "taught": None if correction is None else correction.calibration.to_json(),

@@ -1,5 +1,6 @@
 """What was practised, as the learner sees it: latents, and how near to its goal each episode ended, without any reward."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,3 +79,19 @@ def select(practised: Sequence[Practised], keep: Keep, arrived_below: float) -> 
     if keep == "all":
         return list(practised)
     return [one for one in practised if (one.steps_left < arrived_below) == (keep == "arrived")]
+
+
+def split(recordings: Sequence[str], share: float) -> tuple[list[int], list[int]]:
+    """Return (training, held-out) episode numbers.
+
+    Decided by each recording's own hash, the last word of its name: what was once held out stays so in every later
+    round, and no parent was ever trained on what its child is judged by. All train where all would be held out.
+    """
+    held = [
+        i
+        for i, name in enumerate(recordings)
+        if int.from_bytes(hashlib.sha256(name.split()[-1].encode()).digest()[:4]) < share * 2**32
+    ]
+    if len(held) == len(recordings):
+        held = []
+    return [i for i in range(len(recordings)) if i not in held], held

@@ -1,7 +1,8 @@
 """The promotion gate: a new adapter is held against its parent, and promoted only where it does not measure worse.
 
 Nothing here knows a reward. An episode's score is the steps-to-go that the base's own, never adapted head sees between its
-last frame and its goal; parent and candidate are compared on the same starts and goals.
+nearest frame and its goal; parent and candidate are compared on the same starts and goals, one after the other, until they
+are told apart. Whether an episode arrived says more than how far it ended: one that did not has dithered until the limit.
 """
 
 import json
@@ -10,11 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from a2g_cli.durable import replace_file
 from a2g_cli.errors import A2GError
 from a2g_cli.policy.adapter import LINEAGE, Adapter
+
+BETTER = 0.7
+"""Of the trials that only one of the two solves, this share is the better one's, or more."""
+MISTAKEN = 0.05
+"""How often the comparison may end early in favour of the worse one."""
 
 
 @dataclass(frozen=True)
@@ -26,54 +30,71 @@ class Decision:
     measured: dict[str, float]
 
 
+def settled(parent: Sequence[float], candidate: Sequence[float], arrived_below: float) -> bool:
+    """Return whether the trials compared so far tell the two apart, so that no more of them are needed.
+
+    Wald's sequential probability ratio test (1945) on the trials that only one of the two solved. With ``BETTER`` and
+    ``MISTAKEN`` as they are, a lead of four such trials ends it.
+
+    Args:
+        parent: steps left at the nearest frame of each trial's episode [steps].
+        candidate: the same for the candidate, on the same trials.
+        arrived_below: an episode arrived when fewer steps than this are left [steps].
+    """
+    won, lost = _apart(parent, candidate, arrived_below)
+    return abs(won - lost) * math.log(BETTER / (1 - BETTER)) >= math.log((1 - MISTAKEN) / MISTAKEN)
+
+
 def decide(
     parent: Sequence[float],
     candidate: Sequence[float],
     losses: dict[str, float],
     arrived_below: float,
     loss_tolerance: float = 1.1,
-    margin: float = -0.5,
     paired: bool = True,
 ) -> Decision:
-    """Hold a candidate against its parent.
+    """Hold a candidate against its parent: the one that alone solved more of the trials acts from now on.
+
+    Where they solved as many, the loss on held-out episodes says which; where neither solved any, nothing speaks for the
+    candidate.
 
     Args:
-        parent: steps left at the end of each gate episode, in the order of the trials.
+        parent: steps left at the nearest frame of each gate episode, in the order of the trials.
         candidate: the same for the candidate, on the same trials.
         losses: from the adaptation; one that is not finite, or rose on held-out episodes, refuses the candidate.
-        arrived_below: an episode arrived when fewer steps than this are left at its end [steps].
+        arrived_below: an episode arrived when fewer steps than this are left at its nearest frame [steps].
         loss_tolerance: how far the held-out loss may rise, relative; few episodes measure it, so it is noisy.
-        margin: gain in the share of arrivals that is asked for, in standard errors. A little below zero: with twenty
-            trials a real gain often measures as none, and refusing it costs a round; a collapse is many of them.
-        paired: whether both had the same trials; without that the error of the difference is that of two samples, to which
-            the same formula comes.
+        paired: whether both had the same trials; without that, each had as many of its own, and the same rule is less sharp.
     """
     before, after = losses.get("held_out_before"), losses.get("held_out_after")
     measured = {key: float(value) for key, value in losses.items()}
     if not all(math.isfinite(value) for value in losses.values()):
         return Decision(promoted=False, reason="its loss is not finite", measured=measured)
-    held_out = (
-        None
-        if before is None or after is None
-        else f"its loss on held-out episodes went from {before:.3f} to {after:.3f}"
-    )
-    if before is not None and after is not None and after > loss_tolerance * before:
-        return Decision(promoted=False, reason=f"{held_out}", measured=measured)
+    held_out, rose = None, False
+    if before is not None and after is not None:
+        held_out = f"its loss on held-out episodes went from {before:.3f} to {after:.3f}"
+        if after > loss_tolerance * before:
+            return Decision(promoted=False, reason=held_out, measured=measured)
+        rose = after > before
     if not len(parent):
         if held_out is None:
             reason = "neither rollouts nor held-out episodes to judge it by"
             return Decision(promoted=False, reason=reason, measured=measured)
         return Decision(promoted=True, reason=f"{held_out}, no rollouts compared", measured=measured)
-    # Whether an episode arrived says more than how far it ended: one that did not has dithered until the limit.
-    arrived = [np.asarray(values, np.float64) < arrived_below for values in (parent, candidate)]
-    gain = arrived[1].astype(np.float64) - arrived[0]
-    error = float(gain.std(ddof=1) / math.sqrt(len(gain))) if len(gain) > 1 else 0.0
-    counts = [int(values.sum()) for values in arrived]
-    measured |= {"parent_arrived": counts[0], "arrived": counts[1], "episodes": len(gain)}
-    measured |= {"gain": float(gain.mean()), "gain_error": error}
-    on = f"on the same {len(gain)} trials" if paired else f"each on {len(gain)} trials of its own"
+    counts = [sum(left < arrived_below for left in values) for values in (parent, candidate)]
+    won, lost = _apart(parent, candidate, arrived_below)
+    measured |= {"parent_arrived": counts[0], "arrived": counts[1], "episodes": len(parent), "won": won, "lost": lost}
+    on = f"on the same {len(parent)} trials" if paired else f"each on {len(parent)} trials of its own"
     reason = f"arrived {counts[1]} times, its parent {counts[0]} times, {on}"
-    return Decision(promoted=bool(gain.mean() >= margin * error), reason=reason, measured=measured)
+    if won == lost and rose:
+        return Decision(promoted=False, reason=f"{reason}, and {held_out}", measured=measured)
+    return Decision(promoted=won > lost or (won == lost and counts[1] > 0), reason=reason, measured=measured)
+
+
+def _apart(parent: Sequence[float], candidate: Sequence[float], arrived_below: float) -> tuple[int, int]:
+    """Return how many trials the candidate alone, and its parent alone, arrived on."""
+    pairs = [(a < arrived_below, b < arrived_below) for a, b in zip(parent, candidate, strict=True)]
+    return pairs.count((False, True)), pairs.count((True, False))
 
 
 def record_decision(adapter: Adapter, decision: Decision) -> None:

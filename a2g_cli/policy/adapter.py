@@ -1,7 +1,7 @@
-"""LoRA adapters on disk and in a model: PEFT's file format plus lineage, read without PEFT.
+"""LoRA and DoRA adapters on disk and in a model: PEFT's file format plus lineage, read without PEFT.
 
-Importing PEFT takes seconds; acting needs only W + (alpha / r) * B A, so a robot starts at once. A test holds this against
-PEFT's own arithmetic.
+Importing PEFT takes seconds; acting needs only V = W + (alpha / r) * B A, and for DoRA (arXiv 2402.09353) the learned length
+m of each of its rows, m * V / |V|: so a robot starts at once. A test holds this against PEFT's own arithmetic.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -21,11 +21,11 @@ from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.calibration import AT_HOME, Calibration
 
 WEIGHTS, CONFIG, LINEAGE = "adapter_model.safetensors", "adapter_config.json", "lineage.json"
-_KEY = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
+Method = Literal["lora", "dora"]
+_KEY = re.compile(r"base_model\.model\.(.+)\.lora_(A\.weight|B\.weight|magnitude_vector)")
 _MAX_JSON_BYTES = 10_000_000
-# What PEFT can add to LoRA, each of which would make W + (alpha / r) * B A wrong.
+# What PEFT can add to LoRA beside DoRA, each of which would make the arithmetic above wrong.
 _VARIANTS = [
-    "use_dora",
     "use_rslora",
     "use_qalora",
     "use_bdlora",
@@ -52,6 +52,7 @@ class Adapter:
     rank: int
     alpha: float
     lineage: dict[str, Any]
+    method: Method = "lora"
 
     @property
     def base(self) -> str:
@@ -102,14 +103,15 @@ def read(folder: Path) -> Adapter:
     config, lineage = _read_json(folder / CONFIG), _read_json(folder / LINEAGE)
     rank, alpha = config.get("r"), config.get("lora_alpha")
     beginning, bias = config.get("init_lora_weights"), config.get("bias")
+    dora = config.get("use_dora")
     plain = config.get("peft_type") == "LORA" and bias in (None, "none") and beginning in _BEGINNINGS
-    if not plain or any(config.get(variant) for variant in _VARIANTS):
-        raise CheckpointError(f"{folder} is not a plain LoRA adapter.")
+    if not plain or any(config.get(variant) for variant in _VARIANTS) or not isinstance(dora, bool | None):
+        raise CheckpointError(f"{folder} is not a plain LoRA adapter, nor a DoRA one.")
     if not isinstance(rank, int) or not 0 < rank <= 4096 or not isinstance(alpha, (int, float)) or not abs(alpha) < 1e6:
         raise CheckpointError(f"{folder / CONFIG} has no usable rank and alpha: r={rank!r}, lora_alpha={alpha!r}.")
     if not isinstance(lineage.get("base"), str):
         raise CheckpointError(f"{folder / LINEAGE} does not say which base the adapter belongs to.")
-    return Adapter(folder.name, folder, rank, float(alpha), lineage)
+    return Adapter(folder.name, folder, rank, float(alpha), lineage, "dora" if dora else "lora")
 
 
 def check_base(adapter: Adapter, base: str) -> None:
@@ -139,31 +141,38 @@ def weights(adapter: Adapter) -> dict[str, Tensor]:
 
 
 def _updates(adapter: Adapter) -> dict[str, dict[str, Tensor]]:
-    """Return module name -> {"A": (r, in), "B": (out, r)}."""
-    pairs: dict[str, dict[str, Tensor]] = {}
+    """Return module name -> {"A": (r, in), "B": (out, r)}, and for DoRA {"m": (out,)} with them."""
+    parts: dict[str, dict[str, Tensor]] = {}
     for key, value in weights(adapter).items():
         name, _, part = key.removeprefix("base_model.model.").rpartition(".lora_")
-        pairs.setdefault(name, {})[part[0]] = value.float()
-    return pairs
+        parts.setdefault(name, {})[part[0]] = value.float()
+    return parts
 
 
 def apply(adapter: Adapter, model: Act2Goal, base: str) -> None:
-    """Add an adapter to a model's weights, in place: W <- W + (alpha / r) * B A.
+    """Merge an adapter into a model's weights, in place: W <- V = W + (alpha / r) * B A, for DoRA m * V / |V| by rows.
 
     Raises:
         CheckpointError: the adapter is damaged or belongs to another base.
     """
     check_base(adapter, base)
     modules = dict(model.named_modules())
-    updates = []
-    for name, pair in _updates(adapter).items():
+    expected = {"A", "B", "m"} if adapter.method == "dora" else {"A", "B"}
+    merged = []
+    for name, part in _updates(adapter).items():
         layer = modules.get(name)
-        if not isinstance(layer, nn.Linear) or pair.keys() != {"A", "B"}:
+        if not isinstance(layer, nn.Linear) or part.keys() != expected:
             raise CheckpointError(f"adapter {adapter.name!r} does not fit the base: {name} has no such linear layer.")
         out, inner = layer.weight.shape
-        if pair["A"].shape != (adapter.rank, inner) or pair["B"].shape != (out, adapter.rank):
+        sizes = {"A": (adapter.rank, inner), "B": (out, adapter.rank), "m": (out,)}
+        if any(part[key].shape != sizes[key] for key in expected):
             raise CheckpointError(f"adapter {adapter.name!r} does not fit the base: {name} has other sizes.")
-        updates.append((layer, pair["B"] @ pair["A"]))
+        weight = torch.add(layer.weight.detach(), part["B"] @ part["A"], alpha=adapter.alpha / adapter.rank)
+        if adapter.method == "dora":
+            weight = (part["m"] / torch.linalg.norm(weight, dim=1)).unsqueeze(1) * weight
+        if not weight.isfinite().all():
+            raise CheckpointError(f"adapter {adapter.name!r} does not fit the base: merged, {name} is not finite.")
+        merged.append((layer, weight))
     with torch.no_grad():
-        for layer, update in updates:
-            layer.weight.add_(update, alpha=adapter.alpha / adapter.rank)
+        for layer, weight in merged:
+            layer.weight.copy_(weight)

@@ -1,4 +1,7 @@
-"""The floor that every result stands on: a policy that does nothing and one that does anything."""
+"""The floor that every result stands on: a policy that does nothing and one that does anything.
+
+Neither looks, so its next action is asked for while the present one is carried out: a robot never waits for it.
+"""
 
 from collections.abc import Sequence
 
@@ -19,7 +22,7 @@ class StillPolicy:
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         """Return one still action each."""
-        return [Plan(self._action[None], float("nan")) for _ in requests]
+        return [Plan(self._action[None], float("nan"), ahead=1.0) for _ in requests]
 
 
 class RandomPolicy:
@@ -35,5 +38,6 @@ class RandomPolicy:
         plans = []
         for request in requests:
             rng = np.random.default_rng([request.seed, request.index])
-            plans.append(Plan(rng.uniform(self._low, self._high).astype(np.float32)[None], float("nan")))
+            action = rng.uniform(self._low, self._high).astype(np.float32)
+            plans.append(Plan(action[None], float("nan"), ahead=1.0))
         return plans

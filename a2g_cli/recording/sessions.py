@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -146,6 +147,18 @@ def new_session(workspace: Workspace, name: str | None = None) -> Session:
             sync_folder(workspace.sessions)
             return Session(workspace.sessions / candidate)
     raise UsageError(f"the session {name!r} exists: choose another name, or leave it to the time of day.")
+
+
+@contextmanager
+def recording_session(workspace: Workspace, name: str | None = None) -> Iterator[Session]:
+    """Make a session as ``new_session`` does; where nothing was recorded, its folder is removed at the end."""
+    session = new_session(workspace, name)
+    try:
+        yield session
+    finally:
+        with storage.writing(session.folder):
+            if session.folder.is_dir() and not any(session.folder.iterdir()):
+                session.folder.rmdir()
 
 
 def open_session(workspace: Workspace, name: str) -> Session:

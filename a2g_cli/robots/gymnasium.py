@@ -1,6 +1,9 @@
 """Any Gymnasium environment with pictures and a Box action as a robot. Gymnasium is imported when one is made."""
 
-from collections.abc import Mapping, Sequence
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -8,7 +11,7 @@ import numpy as np
 from a2g_cli.cameras.view import Framing
 from a2g_cli.clock import SteppedClock
 from a2g_cli.episode import Description, Goal, Image, Observation, State, Vector
-from a2g_cli.errors import GoalError, HardwareError, SafetyStop, UsageError
+from a2g_cli.errors import A2GError, GoalError, HardwareError, SafetyStop, UsageError
 from a2g_cli.robots.robot import Purpose, RobotSpec, Trial
 
 RATE = 10.0
@@ -126,7 +129,8 @@ class GymRobot:
         sent = self._spec.clip(action)
         if not self._over:
             space = self._env.action_space
-            told = self._env.step(sent.reshape(space.shape).astype(space.dtype))
+            with strangers_code(self._id, "step"):
+                told = self._env.step(sent.reshape(space.shape).astype(space.dtype))
             self._seen, _, terminated, truncated, self._info = told
             self._over = bool(terminated or truncated)
             self._done = any(bool(self._info.get(name)) for name in SUCCESS)
@@ -146,7 +150,8 @@ class GymRobot:
 
     def _restart(self, start: State) -> None:
         self._start = start
-        self._seen, self._info = self._env.reset(seed=int(start["seed"][0]), options=self._told(start))
+        with strangers_code(self._id, "reset"):
+            self._seen, self._info = self._env.reset(seed=int(start["seed"][0]), options=self._told(start))
         self._over = self._done = False
 
     def _told(self, _start: State) -> dict[str, Any] | None:
@@ -156,7 +161,8 @@ class GymRobot:
     def _pictures(self) -> dict[str, Image]:
         found = pictures(self._seen)
         if not found:
-            drawn = self._env.render()
+            with strangers_code(self._id, "render"):
+                drawn = self._env.render()
             if not _is_picture(drawn):
                 raise UsageError(
                     f"gym:{self._id} shows no pictures: neither its observation nor render() is HxWx3 bytes."
@@ -209,7 +215,8 @@ class GoalGymRobot(GymRobot):
         self._check_connected()
         studio = make(self._id, self._options)
         try:
-            _, info = studio.reset(seed=int(state["seed"][0]), options=self._told(state))
+            with strangers_code(self._id, "reset"):
+                _, info = studio.reset(seed=int(state["seed"][0]), options=self._told(state))
         finally:
             studio.close()
         return {name: self._framing.apply(image) for name, image in goal_in(info).items()}
@@ -260,9 +267,10 @@ def gym_robot(
     """
     env = make(id, dict(options or {}))
     try:
-        goals = hasattr(env.unwrapped, "num_tasks") and bool(
-            goal_in(env.reset(seed=0, options={"task_id": 1, "render_goal": True})[1])
-        )
+        with strangers_code(id, "reset"):
+            goals = hasattr(env.unwrapped, "num_tasks") and bool(
+                goal_in(env.reset(seed=0, options={"task_id": 1, "render_goal": True})[1])
+            )
     finally:
         env.close()
     return (GoalGymRobot if goals else GymRobot)(id, options, rate, size, proprioception, seed)
@@ -274,13 +282,24 @@ def make(id: str, options: Mapping[str, Any]) -> Any:  # noqa: A002 - Gymnasium'
         import gymnasium
     except ImportError as error:
         raise HardwareError(f"robot 'gym:{id}' needs Gymnasium: pip install 'a2g[gym]' ({error}).") from error
-    try:
+    if sys.platform.startswith("linux"):
+        # For environments on MuJoCo: EGL needs no display, and what they take if nothing is said does.
+        os.environ.setdefault("MUJOCO_GL", "egl")
+    with strangers_code(id, "make"):
         # How long an episode may take is a2g's to say, and the checker wraps what a2g has to see as it is.
         return gymnasium.make(id, render_mode="rgb_array", disable_env_checker=True, max_episode_steps=-1, **options)
-    except Exception as error:  # an environment is a stranger's code
-        raise HardwareError(
-            f"Gymnasium cannot make {id!r}: {' '.join(str(error).split()) or type(error).__name__}"
-        ) from error
+
+
+@contextmanager
+def strangers_code(id: str, call: str) -> Iterator[None]:  # noqa: A002 - Gymnasium's own word for it
+    """Say of an environment's own errors, which may be any, whose they are and in which call. Raises HardwareError."""
+    try:
+        yield
+    except A2GError:
+        raise
+    except Exception as error:
+        told = " ".join(str(error).split()) or type(error).__name__
+        raise HardwareError(f"Gymnasium's {id!r} failed in {call}: {told}") from error
 
 
 def pictures(seen: Any) -> dict[str, Image]:

@@ -14,7 +14,7 @@ from typing import Protocol
 from a2g_cli.episode import Goal
 from a2g_cli.learning.adapt import AdaptSettings, adapt
 from a2g_cli.learning.practised import SLACK, Practised, read
-from a2g_cli.learning.promotion import Decision, decide, record_decision
+from a2g_cli.learning.promotion import Decision, decide, record_decision, settled
 from a2g_cli.learning.study import prepare
 from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy import checkpoint, home
@@ -26,6 +26,9 @@ from a2g_cli.session.goal_choice import Curriculum, Experience, GoalChoice, sees
 from a2g_cli.session.players import Players
 from a2g_cli.session.practice import Practice, PracticeWatcher, drives_home, set_ups
 from a2g_cli.session.progress import Progress, Round, Working
+
+COMPARED = 8
+"""Trials that a candidate is rolled out on before it is asked again whether it is told apart from its parent."""
 
 
 class ImproveWatcher(TrainingWatcher, PracticeWatcher, Protocol):
@@ -187,14 +190,11 @@ class Improvement:
             decision, after = Decision(promoted=False, reason=reason, measured={}), []
         else:
             begun = time.monotonic()
-            same = "on the same trials" if self._practice.attempts.paired else "in its turn"
-            what = f"round {number + 1}: {working.candidate} {same}"
-            self._practice.roll(working.candidate, number, 1, working.compared, what)
+            after = self._compare(number, working, working.candidate, before)
             rolled += time.monotonic() - begun
             if self.interrupted():
                 return None
-            after = [self._read(name) for name in working.compared]
-            decision = self._decide(working.candidate, working.acting, before, after, losses)
+            decision = self._decide(working.candidate, working.acting, before[: len(after)], after, losses)
             # The candidate's episodes are practice as well: the next round learns from them too.
             self._buffer[number] = before + after
         ends = [one.steps_left for one in (after if decision.promoted else before)]
@@ -212,6 +212,21 @@ class Improvement:
             anew,
             lost,
         )
+
+    def _compare(self, number: int, working: Working, candidate: str, before: Sequence[Practised]) -> list[Practised]:
+        """Roll the candidate out as often as its parent, a few times at once, until the two are told apart."""
+        same = "on the same trials" if self._practice.attempts.paired else "in its turn"
+        what = f"round {number + 1}: {candidate} {same}"
+        after: list[Practised] = []
+        while len(after) < len(before):
+            reached = min(len(after) + COMPARED, len(before))
+            self._practice.roll(candidate, number, 1, working.compared, what, reached)
+            if self.interrupted():
+                break
+            after += [self._read(name) for name in working.compared[len(after) : reached]]
+            if settled([one.steps_left for one in before[:reached]], [one.steps_left for one in after], self._bound):
+                break
+        return after
 
     def _adapt(self, number: int, working: Working) -> dict[str, float]:
         """Make the round's candidate from what is kept of the buffer, unless it is made already; return its losses."""

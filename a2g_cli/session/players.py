@@ -5,6 +5,7 @@ from pathlib import Path
 
 from a2g_cli.policy import adapter as adapters
 from a2g_cli.policy import checkpoint, home
+from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.acting import Act2GoalPolicy, ActingSettings
 from a2g_cli.policy.calibrated import CalibratedPolicy
 from a2g_cli.policy.floors import RandomPolicy, StillPolicy
@@ -30,6 +31,14 @@ class Players:
     def arrived_below(self, name: str) -> float:
         """Return the steps-to-go below which ``name`` counts as arrived [steps]; 0, never, for the floors."""
         return 0.0 if name in FLOORS else checkpoint.arrived_below(self.folder)
+
+    def judge(self, name: str) -> Act2Goal | None:
+        """Return the base, whose heads judge the episodes of ``name`` whatever it wraps; None for the floors.
+
+        Raises:
+            CheckpointError: the base is missing or damaged.
+        """
+        return None if name in FLOORS else checkpoint.load(self.folder)
 
     def get(self, name: str) -> Policy:
         """Return the policy called ``name``: ``none``, ``random``, ``still``, or an adapter.

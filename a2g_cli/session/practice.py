@@ -38,8 +38,11 @@ class Practice:
     watcher: PracticeWatcher
     interrupted: Callable[[], bool]
 
-    def roll(self, name: str, number: int, stage: int, names: list[str], what: str) -> int:
-        """Roll ``name`` out on those attempts that have no recording among ``names`` yet; return all successes."""
+    def roll(self, name: str, number: int, stage: int, names: list[str], what: str, first: int | None = None) -> int:
+        """Roll ``name`` out on those attempts that have no recording among ``names`` yet; return all successes.
+
+        ``first``: only so many of the stage's attempts, where it may end with them.
+        """
         policy = self.players.get(name)
         acting = Provenance(
             robot=self.attempts.robots[0].spec.name,
@@ -49,7 +52,7 @@ class Practice:
             adapter_name=name,
             seed=self.seed,
         )
-        places = self.progress.place(names, self.count)
+        places = self.progress.place(names, self.count if first is None else first)
         missing = [slot for slot, (_, complete) in enumerate(places) if not complete]
         outcomes = [_outcome(path) for path, complete in places if complete]
         begun: list[Path] = []

@@ -118,7 +118,7 @@ class Progress:
             os.replace(temporary, path)  # noqa: PTH105 - replace, whatever is there
 
     def place(self, names: list[str], count: int) -> list[tuple[Path, bool]]:
-        """Return ``count`` paths of recordings and whether each is complete, for ``names`` of them so far; save them.
+        """Return ``count`` paths of recordings and whether each is complete, the first of ``names``; save them.
 
         A name whose recording was cut off is given up, so that what is left of that episode can be salvaged; its trial
         gets the next free number.
@@ -134,7 +134,7 @@ class Progress:
             elif names[i] not in complete and not _untouched(self.session.folder / names[i]):
                 names[i] = next(free)
         self.save()
-        return [(self.session.folder / name, name in complete) for name in names]
+        return [(self.session.folder / name, name in complete) for name in names[:count]]
 
 
 def _untouched(path: Path) -> bool:

@@ -117,14 +117,10 @@ def _spread(seconds: Sequence[float]) -> dict[str, float] | None:
 
 
 def in_words(timing: dict[str, Any]) -> str:
-    """Return a timing object (``Tempo.to_json``) on one line."""
-
-    def of(name: str) -> str:
-        found = timing[f"{name}_ms"]
-        return "-" if found is None else f"{found['median']:.1f} ms (99 %: {found['p99']:.1f})"
-
-    rate = "-" if timing["achieved_hz"] is None else f"{timing['achieved_hz']:.2f}"
-    return (
-        f"{rate} of {timing['rate_hz']:g} Hz, jitter {of('jitter')}, frame age {of('frame_age')}, plan {of('planning')}, "
-        f"missed {timing['missed']} of {timing['steps']} deadlines"
-    )
+    """Return what was measured of a timing object (``Tempo.to_json``) on one line."""
+    rate = "" if timing["achieved_hz"] is None else f"{timing['achieved_hz']:.2f} of "
+    parts = [f"{rate}{timing['rate_hz']:g} Hz"]
+    for word, name in {"jitter": "jitter_ms", "frame age": "frame_age_ms", "plan": "planning_ms"}.items():
+        if (found := timing[name]) is not None:
+            parts.append(f"{word} {found['median']:.1f} ms (99 %: {found['p99']:.1f})")
+    return ", ".join([*parts, f"missed {timing['missed']} of {timing['steps']} deadlines"])

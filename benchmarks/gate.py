@@ -1,0 +1,243 @@
+"""The promotion gate's record: honest adaptations and sabotaged ones, each held against the same parent.
+
+    python benchmarks/gate.py [--case SCENE/SHIFT/CALIBRATE ...] [--seeds 3] [--episodes 20] [--iterations 150]
+        [--evaluation 100] [--work DIR]
+
+A parent practises 20 episodes; from these, adapters are made as `a2g improve` makes them, and as nobody should: from failures
+alone, at ten times the learning rate, with each episode's recorded actions turned round or shuffled. The gate sees what it
+always sees. Beside its verdict stands the truth, success on held-out starts and goals, which it never sees.
+Every result is kept in --work as soon as it is there: the same command goes on where it was stopped.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from a2g_cli.episode import Provenance
+from a2g_cli.learning.adapt import adapt, settings_from
+from a2g_cli.learning.practised import SLACK, Practised, read
+from a2g_cli.learning.promotion import decide, settled
+from a2g_cli.learning.study import prepare
+from a2g_cli.learning.watcher import Unwatched
+from a2g_cli.policy import checkpoint, home
+from a2g_cli.policy.shelf import Shelf
+from a2g_cli.robots.robot import Robot, Trial
+from a2g_cli.robots.sim import SimRobot
+from a2g_cli.session.endings import RolloutSettings, limit_for
+from a2g_cli.session.evaluate import Result, draw_trials, evaluate, jobs_of
+from a2g_cli.session.improve import COMPARED
+from a2g_cli.session.players import Players
+from a2g_cli.session.recorder import Recorder
+from a2g_cli.session.rollout import roll_out
+from a2g_cli.workspace import Workspace
+
+CASES = ("place/remounted:0.8/apply", "plug/camera-bump:0.5/apply", "place/remounted:0.5/off")
+"""A shift that practice measures first, so that the parent is good, and one where the base itself is the parent."""
+FIRST_SEED = 7
+LANES = 8
+
+
+@dataclass(frozen=True)
+class Way:
+    """How an adapter is made."""
+
+    settings: dict[str, Any]
+    spoil: Callable[[Practised, torch.Generator], Practised] = lambda one, _: one
+    """Falsifies a recording before it is learned from."""
+
+
+def turned_round(one: Practised, _: torch.Generator) -> Practised:
+    """Return a recording whose every action is the opposite of what was done."""
+    return replace(one, segments=replace(one.segments, actions=-one.segments.actions))
+
+
+def shuffled(one: Practised, chance: torch.Generator) -> Practised:
+    """Return a recording whose actions are another step's."""
+    actions = one.segments.actions
+    return replace(one, segments=replace(one.segments, actions=actions[torch.randperm(len(actions), generator=chance)]))
+
+
+WAYS = {
+    "as it is done": Way({}),
+    "failures alone": Way({"keep": "failed"}),
+    "learning rate x 10": Way({"lr": 1e-2}),
+    "actions turned round": Way({"keep": "all"}, turned_round),
+    "actions shuffled": Way({"keep": "all"}, shuffled),
+}
+
+
+class Bench:
+    """One case and seed: robots, players, and the practice of one parent."""
+
+    def __init__(self, case: str, seed: int, given: argparse.Namespace, folder: Path) -> None:
+        self.scene, self.shift, self.calibrate = case.split("/")
+        self.seed, self.given, self.workspace = seed, given, Workspace(folder)
+        self.robots: list[Robot] = [SimRobot(self.scene, self.shift) for _ in range(LANES)]
+        for robot in self.robots:
+            robot.connect()
+        self.shelf = Shelf(self.workspace)
+        self.players = Players(checkpoint.SHIPPED, self.shelf, self.robots[0].spec)
+        self.bound = SLACK * self.players.arrived_below("none")
+        # As in `a2g improve`: what has not arrived by then arrives by detours.
+        limit = limit_for(self.robots[0], RolloutSettings()) * 3 // 4
+        self.rollout = RolloutSettings(limit=limit, arrived_below=self.players.arrived_below("none"))
+
+    def parent(self) -> str:
+        """Return who is to be improved: what one round of calibration made, or the base."""
+        if self.calibrate == "off":
+            return "none"
+        words = ["--scene", self.scene, "--shift", self.shift, "--rounds", 1, "--evaluation", 1, "--seed", self.seed]
+        command = [
+            sys.executable,
+            "-m",
+            "a2g_cli",
+            "improve",
+            *map(str, words),
+            "--workspace",
+            str(self.workspace.root),
+        ]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return self.shelf.active()
+
+    def practise(self, name: str, trials: Sequence[Trial], folder: Path) -> list[Practised]:
+        """Roll ``name`` out on ``trials`` and read back what was recorded, in their order."""
+        folder.mkdir(parents=True, exist_ok=True)
+        encoder = checkpoint.load(checkpoint.SHIPPED)
+        paths = {trial.index: folder / f"episode-{trial.index:04d}.hdf5" for trial in trials}
+
+        def sink(trial: Trial, robot: Robot) -> Recorder:
+            provenance = Provenance(robot=robot.spec.name, policy=name, shift=self.shift)
+            return Recorder(paths[trial.index], robot.spec, trial.goal, provenance)
+
+        for _ in roll_out(self.robots, jobs_of(trials, sink, folder), self.players.get(name), self.rollout):
+            pass
+        return [read(encoder, paths[trial.index]) for trial in trials]
+
+    def truth(self, name: str) -> Result:
+        """Return success on held-out starts and goals."""
+        trials = draw_trials(self.robots[0], "evaluation", self.seed, self.given.evaluation)
+        judged = RolloutSettings(stop_on_truth=True)
+        return evaluate(name, self.players.get(name), self.robots, trials, judged)
+
+    def record(self) -> list[dict[str, Any]]:
+        """Return a row for every way to make an adapter."""
+        parent = self.parent()
+        trials = draw_trials(self.robots[0], "practice", self.seed, self.given.episodes, first=1000)
+        before = self.practise(parent, trials, self.workspace.sessions / "gate-parent")
+        was = self.truth(parent)
+        return [self.row(number, parent, trials, before, was) for number in range(len(WAYS))]
+
+    def row(
+        self, number: int, parent: str, trials: Sequence[Trial], before: list[Practised], was: Result
+    ) -> dict[str, Any]:
+        """Make an adapter in one way, let the gate decide, and look at the truth."""
+        name, way = list(WAYS.items())[number]
+        chance = torch.Generator().manual_seed(self.seed)
+        settings = settings_from(
+            seed=self.seed, calibrate=self.calibrate, iterations=self.given.iterations, **way.settings
+        )
+        onward = None if parent == "none" else self.shelf.get(parent)
+        encoder = checkpoint.load(checkpoint.SHIPPED)
+        study = prepare(encoder, home.of_base(checkpoint.SHIPPED), onward, before, settings, self.bound)
+        told: dict[str, Any] = {"way": name, "learned_from": len(study.kept), "before": was.rate}
+        if not study.kept:
+            return told
+        kept = [way.spoil(one, chance) for one in study.kept]
+        adapter = f"way-{number}"
+        made = adapt(
+            checkpoint.load(checkpoint.SHIPPED),
+            self.players.base_hash(),
+            onward,
+            kept,
+            self.shelf.new_folder(adapter),
+            settings,
+            Unwatched(),
+            calibration=study.calibration,
+        )
+        after: list[Practised] = []
+        lefts: tuple[list[float], list[float]] = ([], [])
+        while len(after) < len(trials) and not (after and settled(*lefts, self.bound)):
+            some = trials[len(after) : len(after) + COMPARED]
+            after += self.practise(adapter, some, self.workspace.sessions / adapter)
+            lefts = ([one.steps_left for one in before[: len(after)]], [one.steps_left for one in after])
+        decision = decide(*lefts, made.losses, self.bound)
+        return told | {
+            "promoted": decision.promoted,
+            "reason": decision.reason,
+            "compared": len(after),
+            "losses": made.losses,
+            "after": self.truth(adapter).rate,
+        }
+
+
+def measured(case: str, seed: int, given: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return what is kept in --work, made first where it is missing; each in a process of its own."""
+    base = checkpoint.fingerprint(checkpoint.SHIPPED)
+    size = f"{given.episodes}-{given.iterations}-n{given.evaluation}"
+    name = f"{case.replace('/', '-').replace(':', '-')}-seed{seed}-{size}-{base}.json"
+    path: Path = given.work / name
+    if not path.exists():
+        words = ["--one", "--case", case, "--seed", seed, "--episodes", given.episodes]
+        words += ["--iterations", given.iterations, "--evaluation", given.evaluation]
+        begun = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, __file__, *map(str, words)], check=True, stdout=subprocess.PIPE, text=True
+        )
+        print(f"{case}, seed {seed}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".tmp").write_text(done.stdout, encoding="utf-8")
+        path.with_suffix(".tmp").replace(path)
+    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return rows
+
+
+def verdict(row: dict[str, Any]) -> str:
+    """Return a seed's cell: what the gate said after how many trials, and the truth."""
+    if "promoted" not in row:
+        return "nothing to learn from"
+    said = "promoted" if row["promoted"] else "refused"
+    return f"{said} after {row['compared']}: {row['before']:.2f} -> {row['after']:.2f}"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--case", action="append", help=f"repeatable; otherwise {', '.join(CASES)}")
+    parser.add_argument("--seeds", type=int, default=3, help=f"number of seeds, {FIRST_SEED} upwards")
+    parser.add_argument("--seed", type=int, default=FIRST_SEED, help=argparse.SUPPRESS)
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--episodes", type=int, default=20)
+    parser.add_argument("--iterations", type=int, default=150)
+    parser.add_argument("--evaluation", type=int, default=100)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--work", type=Path, default=Path("training/gate"))
+    given = parser.parse_args()
+    cases = given.case or list(CASES)
+    if given.one:
+        with tempfile.TemporaryDirectory() as folder:
+            print(json.dumps(Bench(cases[0], given.seed, given, Path(folder)).record(), indent=1))
+        return
+    asked = [(case, FIRST_SEED + i) for case in cases for i in range(given.seeds)]
+    with ThreadPoolExecutor(given.processes) as pool:
+        done = dict(zip(asked, pool.map(lambda one: measured(one[0], one[1], given), asked), strict=True))
+    seeds = range(FIRST_SEED, FIRST_SEED + given.seeds)
+    print(f"n = {given.evaluation} held-out trials behind each pair of rates, parent -> candidate\n")
+    print(f"| case | adapter made | {' | '.join(f'seed {seed}' for seed in seeds)} |\n|{'---|' * (2 + len(seeds))}")
+    for case in cases:
+        for number, name in enumerate(WAYS):
+            cells = [verdict(done[case, seed][number]) for seed in seeds]
+            print(f"| `{case}` | {name} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()

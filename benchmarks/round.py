@@ -1,0 +1,183 @@
+"""A round's time: 20 practice episodes and 100 LoRA iterations, beside the same work as a plain PEFT training loop.
+
+    python benchmarks/round.py [--shift remounted:0.8] [--episodes 20] [--iterations 100] [--threads N]
+
+The plain loop is what a user of PEFT would write: one robot, episode after episode; a data set that reads the frames of a
+sample from its recording, the autoencoder in the loop, torch's AdamW, batches of the same size. Both learn from the same
+recordings, all of them, and plan the same chunks. The last line holds a LoRA step's arithmetic against the matrix rate.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, get_peft_model
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.flop_counter import FlopCounterMode
+from training import matrix_rate
+
+from a2g_cli.episode import Provenance
+from a2g_cli.learning.adapt import Adaptation, AdaptSettings, target_modules
+from a2g_cli.learning.hindsight import parse_mixture, relabel
+from a2g_cli.learning.lessons import Imitation
+from a2g_cli.learning.practised import read
+from a2g_cli.learning.segments import join
+from a2g_cli.learning.watcher import Unwatched
+from a2g_cli.policy import checkpoint
+from a2g_cli.policy.autoencoder import to_tensor
+from a2g_cli.policy.shelf import Shelf
+from a2g_cli.recording.reader import Recording
+from a2g_cli.robots.robot import Robot, Trial
+from a2g_cli.robots.sim import SimRobot
+from a2g_cli.session.endings import RolloutSettings
+from a2g_cli.session.evaluate import draw_trials, jobs_of
+from a2g_cli.session.players import Players
+from a2g_cli.session.recorder import Recorder
+from a2g_cli.session.rollout import roll_out
+from a2g_cli.workspace import Workspace
+
+LANES = 8
+SETTINGS = AdaptSettings(keep="all", patience=0.0, held_out=0.0)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return how long ``work`` takes [s]."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def practise(robots: Sequence[Robot], trials: Sequence[Trial], folder: Path) -> list[Path]:
+    """Record the base's episodes on ``trials``, in as many lanes as there are robots."""
+    folder.mkdir()
+    players = Players(checkpoint.SHIPPED, Shelf(Workspace(folder)), robots[0].spec)
+    paths = {trial.index: folder / f"episode-{trial.index:04d}.hdf5" for trial in trials}
+
+    def sink(trial: Trial, robot: Robot) -> Recorder:
+        return Recorder(paths[trial.index], robot.spec, trial.goal, Provenance(robot=robot.spec.name, policy="none"))
+
+    limit = RolloutSettings(limit=60, arrived_below=players.arrived_below("none"))
+    for _ in roll_out(robots, jobs_of(trials, sink, folder), players.get("none"), limit):
+        pass
+    return list(paths.values())
+
+
+class Samples(Dataset[dict[str, torch.Tensor]]):
+    """Relabelled samples as pictures, read from their recordings one by one."""
+
+    def __init__(self, paths: Sequence[Path], size: int) -> None:
+        self._recordings = [Recording(path) for path in paths]
+        self._size, self._chance = size, torch.Generator().manual_seed(0)
+        self._hashing = checkpoint.load(checkpoint.SHIPPED).config.hashing
+        self._mixture = parse_mixture(SETTINGS.relabel)
+        self._lengths = torch.tensor([len(recording) for recording in self._recordings])
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, _: int) -> dict[str, torch.Tensor]:
+        """Return one sample: a step as likely as any other, its goal by the relabelling rule."""
+        number = int(torch.multinomial(self._lengths.double(), 1, generator=self._chance))
+        recording, length = self._recordings[number], self._lengths[number : number + 1]
+        step = torch.randint(int(length), (1,), generator=self._chance)
+        goal = relabel(self._mixture, length, step, self._chance)
+        offsets, mask = self._hashing.action_offsets(goal - step)
+        shown = [int(step), int(goal), *(step + self._hashing.frame_offsets(goal - step)[0]).tolist()]
+        cameras = recording.cameras
+        frames = [torch.stack([torch.from_numpy(recording.frame(name, i)) for name in cameras]) for i in shown]
+        return {
+            "frames": torch.stack(frames),
+            "actions": torch.from_numpy(recording.actions)[step + offsets[0] - 1],
+            "mask": mask[0],
+            "proprioception": torch.from_numpy(recording.proprioception)[int(step)],
+            "steps_to_go": (goal - step)[0],
+        }
+
+
+def plain(paths: Sequence[Path], iterations: int) -> None:
+    """Fine-tune with PEFT as its own examples do."""
+    model = checkpoint.load(checkpoint.SHIPPED)
+    rank = SETTINGS.rank
+    config = LoraConfig(r=rank, lora_alpha=rank, target_modules=target_modules(model, SETTINGS.placement))
+    tuned = get_peft_model(model, config)
+    optimiser = torch.optim.AdamW([p for p in tuned.parameters() if p.requires_grad], lr=SETTINGS.lr, weight_decay=0.0)
+    for read_in in DataLoader(Samples(paths, iterations * SETTINGS.batch), batch_size=SETTINGS.batch):
+        pictures = read_in.pop("frames")
+        with torch.no_grad():
+            latents = model.autoencoder.encode(to_tensor(pictures.flatten(0, 2)))
+        latents = latents.view(*pictures.shape[:3], *latents.shape[1:])
+        batch = {**read_in, "now": latents[:, 0], "goal": latents[:, 1], "frames": latents[:, 2:]}
+        optimiser.zero_grad()
+        loss = model.losses(batch, model.draw_chance(SETTINGS.batch, 0.0, SETTINGS.draws))["action"]
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+
+
+def ours(paths: Sequence[Path], iterations: int) -> Adaptation:
+    """Read the recordings and adapt, as ``a2g adapt`` does."""
+    model = checkpoint.load(checkpoint.SHIPPED)
+    practised = [read(model, path) for path in paths]
+    settings = AdaptSettings(**{**vars(SETTINGS), "iterations": iterations})
+    work = Adaptation(model, "base", None, settings)
+    lesson = Imitation(join([one.segments for one in practised]), work.model, settings.patience)
+    work.train(lesson, [one.name for one in practised], Unwatched())
+    return work
+
+
+def of_matrix_rate(work: Adaptation, paths: Sequence[Path]) -> tuple[float, float]:
+    """Return a LoRA step's counted arithmetic as a share of the matrix rate, and that rate [FLOP/s]."""
+    model, size = work.model, SETTINGS.batch
+    lesson = Imitation(join([read(checkpoint.load(checkpoint.SHIPPED), path).segments for path in paths]), model, 0.0)
+    batch = lesson.batch(size, work.mixture, torch.Generator().manual_seed(0))
+
+    def step() -> None:
+        model.losses(batch, model.draw_chance(size, 0.0, SETTINGS.draws))["action"].backward()  # type: ignore[no-untyped-call]
+
+    counter = FlopCounterMode(display=False)
+    with counter:
+        step()
+    took = min(seconds(step) for _ in range(10))
+    matrices = matrix_rate(6.0)
+    return counter.get_total_flops() / took / matrices, matrices
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shift", default="remounted:0.8")
+    parser.add_argument("--episodes", type=int, default=20)
+    parser.add_argument("--iterations", type=int, default=100)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    robots: list[Robot] = [SimRobot("place", given.shift) for _ in range(LANES)]
+    for robot in robots:
+        robot.connect()
+    trials = draw_trials(robots[0], "practice", 7, given.episodes)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        alone = seconds(lambda: practise(robots[:1], trials, folder / "alone"))
+        lanes = seconds(lambda: practise(robots, trials, folder / "lanes"))
+        paths = sorted((folder / "lanes").glob("*.hdf5"))
+        tuned = seconds(lambda: plain(paths, given.iterations))
+        begun = time.perf_counter()
+        work = ours(paths, given.iterations)
+        adapted = time.perf_counter() - begun
+        share, matrices = of_matrix_rate(work, paths)
+    for robot in robots:
+        robot.close()
+    print(
+        f"{given.episodes} episodes, {given.iterations} iterations of batch {SETTINGS.batch}, {given.threads} threads\n"
+    )
+    print("| part of a round [s] | a2g | plain | ratio |\n|---|---|---|---|")
+    rows = {"rollouts": (lanes, alone), "adaptation": (adapted, tuned), "round": (lanes + adapted, alone + tuned)}
+    for what, (mine, other) in rows.items():
+        print(f"| {what} | {mine:.1f} | {other:.1f} | {other / mine:.1f} |")
+    print(f"\na LoRA step reaches {share:.0%} of the matrix rate, {matrices / 1e9:.0f} GFLOP/s")
+
+
+if __name__ == "__main__":
+    main()
