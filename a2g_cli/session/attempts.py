@@ -68,8 +68,9 @@ class Drawn:
         for slot in slots:
             index = number * self._count + slot
             tried = self._named(slot, index) if self._goals else self._choose(self._draw, number, self._seed, index)
-            if tried is not None and tried.start is not None:
-                yield Attempt(slot, index, tried.goal, "drawn", _begin(tried.start))
+            if tried is None:
+                raise UsageError(f"{self.robots[0].spec.name} draws no goal: name one.")
+            yield Attempt(slot, index, tried.goal, "drawn", _begin(tried.start))
 
     def ended(self, path: Path) -> None:
         """Nothing depends on it."""
@@ -249,8 +250,9 @@ def check_cycle(robot: Robot, way: str, goals: Sequence[Goal]) -> None:
         )
 
 
-def _begin(start: State) -> Callable[[Robot], None]:
-    return lambda robot: instrumented(robot).begin(start)
+def _begin(start: State | None) -> Callable[[Robot], None]:
+    """Return the way to ``start``; None: where things are."""
+    return _stay if start is None else lambda robot: instrumented(robot).begin(start)
 
 
 def _stay(robot: Robot) -> None:
