@@ -25,6 +25,9 @@ def improve(
     episodes: Annotated[int, typer.Option("--episodes", min=1, help="Practice episodes a round.")] = 20,
     iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Training steps a round.")] = None,
     calibrate: options.Calibrate = None,
+    retain: options.Retain = None,
+    mix: options.Mix = None,
+    demonstrations: options.Demonstrations = None,
     reset: Annotated[
         str,
         typer.Option(
@@ -125,7 +128,9 @@ def improve(
             goals_from=goals_from,
             curriculum=curriculum,
             rollout=RolloutSettings(limit=steps, safety=limits_from(deployment.safety, safety or [], hold)),
-            adapt=settings_from(iterations=iterations, calibrate=calibrate),
+            adapt=settings_from(
+                iterations=iterations, calibrate=calibrate, retain=retain, mix=mix, demonstrations=demonstrations
+            ),
             **given,  # type: ignore[arg-type]
         )
         asked = command.Asked(deployment, tuple(goals or []), base, settings, evaluation)

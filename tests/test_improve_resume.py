@@ -124,6 +124,17 @@ def test_a_comparison_ends_where_it_is_settled(tmp_path: Path, base: Path, monke
     assert len(list((tmp_path / "recordings/sessions/long").glob("episode-*.hdf5"))) == 3
 
 
+def test_it_mixes_demonstrations_in_and_says_what_it_costs_at_home(tmp_path: Path, base: Path) -> None:
+    ask(tmp_path, "improve", *WORDS, "--base", base)
+    words = ("--session", "mixed", "--mix", 0.5, "--demonstrations", "long", "--retain", 1)
+    made = ask(tmp_path, "improve", *WORDS, "--base", base, *words)["rounds"][0]["adapter"]
+    lineage = json.loads((tmp_path / "adapters" / made / "lineage.json").read_text())
+    assert len(lineage["demonstrations"]) == 4
+    assert (lineage["settings"]["mix"], lineage["settings"]["retain"]) == (0.5, 1)
+    assert lineage["losses"]["retention_after"] > 0
+    assert "give both" in refused(tmp_path, "improve", *SETTINGS, "--mix", 0.5)
+
+
 def test_sigkill_in_the_middle_of_an_episode(tmp_path: Path, base: Path, whole: dict[str, Any]) -> None:
     words = [*map(str, WORDS), "--base", str(base), "--workspace", str(tmp_path)]
     folder = tmp_path / "recordings/sessions/long"

@@ -20,7 +20,7 @@ from a2g_cli.learning.adapt import AdaptSettings
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.shelf import Shelf
-from a2g_cli.recording.sessions import new_session, open_session
+from a2g_cli.recording.sessions import find_recordings, new_session, open_session
 from a2g_cli.robots.robot import Robot, shift_of, views_of
 from a2g_cli.safety_limits import SafetyLimits
 from a2g_cli.session.attempts import check_cycle
@@ -154,6 +154,7 @@ def _fresh(workspace: Workspace, asked: Asked, session_name: str | None, begin: 
 def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -> Report:
     settings, deployment = asked.settings, asked.deployment
     goals = [goal_store.load_goal(workspace, name) for name in asked.goals]
+    shown = find_recordings(workspace, settings.adapt.demonstrations) if settings.adapt.mix else []
     shelf, folder = Shelf(workspace), asked.base or checkpoint.SHIPPED
     arrived_below = checkpoint.arrived_below(folder)
     lanes = min(LANES, max(asked.evaluation, settings.episodes))
@@ -194,7 +195,7 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
             return found
 
         improvement = Improvement(
-            players, robots, progress, replace(settings, rollout=practice), goals, view, interrupt, begin
+            players, robots, progress, replace(settings, rollout=practice), goals, view, interrupt, begin, shown
         )
         document: dict[str, Any] = {"robot": spec.name, "shift": shift, "seed": settings.seed}
         try:

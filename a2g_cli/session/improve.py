@@ -17,7 +17,7 @@ from a2g_cli.learning.practised import SLACK, Practised, read
 from a2g_cli.learning.promotion import Decision, decide, record_decision, settled
 from a2g_cli.learning.study import prepare
 from a2g_cli.learning.watcher import TrainingWatcher
-from a2g_cli.policy import checkpoint, home
+from a2g_cli.policy import checkpoint, home, retention
 from a2g_cli.policy.adapter import Adapter
 from a2g_cli.robots.robot import Robot
 from a2g_cli.session.attempts import Attempts, Cycle, Drawn, Eyes
@@ -77,15 +77,17 @@ class Improvement:
         watcher: ImproveWatcher,
         interrupted: Callable[[], bool],
         active: str = "none",
+        shown: Sequence[Path] = (),
     ) -> None:
-        """Begin, or go on from ``progress``; ``active`` is the adapter that practises first."""
+        """Begin, or go on from ``progress``; ``active`` practises first, ``shown`` are demonstrations to mix in."""
         self.players, self.robots, self.progress, self.settings = players, robots, progress, settings
         self.goals, self.watcher, self.interrupted = goals, watcher, interrupted
         self.active = active
         self._base = players.base_hash()
         self._bound = SLACK * players.arrived_below("none")
         self._encoder = checkpoint.load(players.folder)
-        self._home = home.of_base(players.folder)
+        self._home, self._retention = home.of_base(players.folder), retention.of_base(players.folder)
+        self._shown = shown
         self._look = cache(lambda path: read(self._encoder, path))
         self._practice = Practice(
             players,
@@ -253,6 +255,8 @@ class Improvement:
                 study.correction,
                 study.calibration,
                 study.train,
+                self._retention,
+                [self._look(path) for path in self._shown],
             )
         return _losses(shelf.get(working.candidate))
 
