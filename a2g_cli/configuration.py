@@ -5,7 +5,8 @@
     [safety]           a2g_cli/safety_limits.py: the guards' limits
     [goals]            names = [...]: what ``a2g run`` goes for when no goal is typed
 
-A driver's own settings are checked against its constructor when it is made; what several share (``rate``) here.
+A driver's own settings are held against what its constructor says of each, and what several share (``rate``) against its
+range; what a value means, the driver says when it is made.
 """
 
 import difflib
@@ -168,7 +169,12 @@ class _Checked:
             raise self._unknown((*path, "driver"), f"{kind} driver", driver, drivers.known(kind)) from error
         if "rate" in table and table["rate"] is not None:
             self._number((*path, "rate"), table["rate"], RATE)
-        self._known(path, table, ("driver", *(("size", "crop") if kind == "camera" else ()), *settings))
+        pictures = ("size", "crop") if kind == "camera" else ()
+        self._known(path, table, ("driver", *pictures, *settings))
+        for key, value in table.items():
+            own = key in settings and key not in ("driver", *pictures)
+            if own and (words := drivers.expected(settings[key], value)) is not None:
+                raise self._refusal((*path, key), "expected", words)
 
     def _camera(self, name: str, table: object) -> None:
         path = ("cameras", name)

@@ -4,11 +4,20 @@ import importlib
 import inspect
 from collections.abc import Mapping
 from importlib.metadata import entry_points
-from typing import Any, Literal
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args
 
 from a2g_cli.errors import HardwareError, UnknownNameError, UsageError
 
 Kind = Literal["robot", "camera"]
+
+_SIMPLE: dict[Any, tuple[tuple[type, ...], str]] = {
+    bool: ((bool,), "true or false"),
+    int: ((int,), "a whole number"),
+    float: ((int, float), "a number"),
+    str: ((str,), "text in quotes"),
+}
+"""What a constructor says of a setting -> what a file may hold there, and that in words."""
 
 
 def known(kind: Kind) -> list[str]:
@@ -70,6 +79,21 @@ def first(kind: Kind, name: str) -> str:
     return next(iter(settings))
 
 
+def expected(about: inspect.Parameter, value: object) -> str | None:
+    """Return what a setting must be, in words, where the driver's constructor says so and ``value`` is something else.
+
+    None where it may be that, or the constructor does not say, or says more than a word can.
+    """
+    said = get_args(about.annotation) if isinstance(about.annotation, UnionType) else (about.annotation,)
+    kinds = [kind for kind in said if kind is not NoneType]
+    if not kinds or not all(kind in _SIMPLE for kind in kinds):
+        return None
+    held = [_SIMPLE[kind] for kind in kinds]
+    if any(isinstance(value, types) and (bool in types or not isinstance(value, bool)) for types, _ in held):
+        return None
+    return " or ".join(words for _, words in held)
+
+
 def make(kind: Kind, name: str, settings: Mapping[str, Any], section: str) -> Any:
     """Return a driver object made with ``settings``; nothing is opened and nothing moves.
 
@@ -91,23 +115,14 @@ def make(kind: Kind, name: str, settings: Mapping[str, Any], section: str) -> An
         setting for setting, about in known_settings.items() if about.default is about.empty and setting not in settings
     ]:
         raise UsageError(f"{kind} {name!r} needs {', '.join(missing)}: set it under [{section}] in a2g.toml.")
+    for setting, value in settings.items():
+        if value is not None and (words := expected(known_settings[setting], value)) is not None:
+            raise UsageError(f"{kind} {name!r}: {setting} = {value!r}: expected {words}.")
     try:
         return driver(**settings)
     except (TypeError, ValueError, AttributeError) as error:
         if not settings:
             raise  # nobody set anything: a defect of the driver, which its trace explains
-        told = ", ".join(f"{setting} = {settings[setting]!r}" for setting in _suspects(settings, known_settings))
+        told = ", ".join(f"{setting} = {value!r}" for setting, value in settings.items())
         why = " ".join(str(error).split()) or type(error).__name__
         raise UsageError(f"{kind} {name!r} cannot work with the setting {told}: {why}.") from error
-
-
-def _suspects(settings: Mapping[str, Any], known_settings: Mapping[str, inspect.Parameter]) -> list[str]:
-    """Return the settings of another kind than the driver's own defaults, or all of them when no such one stands out."""
-    odd = [
-        name
-        for name, value in settings.items()
-        if isinstance(default := known_settings[name].default, str | int | float)
-        and not isinstance(value, type(default))
-        and not (isinstance(default, float) and isinstance(value, int))
-    ]
-    return odd or list(settings)

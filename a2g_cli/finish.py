@@ -66,6 +66,9 @@ def finish(as_json: bool, work: Callable[[], "Report"]) -> None:
         if as_json:
             typer.echo(_document({"error": {"message": _told(stop, "interrupted"), "exit_code": 130}}))
         typer.echo(_told(stop, "interrupted."), err=True)
+        # CPython remembers an exec() that was interrupted, as of a dataclass in an import, until the next one, and would
+        # end by SIGINT instead of the exit code.
+        exec("")  # noqa: S102
         raise typer.Exit(130) from stop
     if as_json:
         typer.echo(_document(report.document))

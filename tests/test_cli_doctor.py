@@ -114,6 +114,23 @@ def test_settings_that_are_not_toml(tmp_path: Path) -> None:
     assert found(ask(tmp_path, "doctor", code=3))["a2g.toml"]["state"] == "fail"
 
 
+@pytest.mark.parametrize(
+    ("text", "failing", "says"),
+    [
+        ("[safety]\nframe_age = 200\n", "a2g.toml", "line 2: [safety] frame_age = 200: expected seconds, 0.02 to 10"),
+        ("[robot]\nsize = 32.5\n", "a2g.toml", "line 2: [robot] size = 32.5: expected a whole number"),
+        ("[safety]\nworkspace_low = { q = 0.1 }\n", "robot", "known: dx, dy, dz, opening, x, y, z"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_told_where_they_stand(
+    tmp_path: Path, text: str, failing: str, says: str
+) -> None:
+    (tmp_path / "a2g.toml").write_text(text)
+    check = found(ask(tmp_path, "doctor", code=3))[failing]
+    assert check["state"] == "fail"
+    assert says in check["detail"]
+
+
 def test_a_driver_whose_package_is_missing_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(kind: str, name: str) -> type[Any]:
         if name == "sim":

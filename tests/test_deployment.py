@@ -105,11 +105,15 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path, toml: str) -> None:
 @pytest.mark.parametrize(
     ("robot", "settings", "part"),
     [
-        ("arm", {"port": 3}, "the setting port = 3: "),  # AttributeError
-        ("arm", {"joints": "six"}, "the setting joints = 'six': "),  # TypeError
+        ("arm", {"port": 3}, "port = 3: expected text in quotes."),
+        ("arm", {"joints": "six"}, "joints = 'six': expected a whole number."),
         ("arm", {"joints": 0}, "the setting joints = 0: 0 joints are no arm."),  # ValueError
-        ("arm", {"speed": 2, "joints": "six"}, "the setting joints = 'six': "),  # speed = 2 is a number as good as 2.0
-        ("arm", {"port": "/dev/y", "joints": -1}, "port = '/dev/y', joints = -1"),  # neither stands out
+        (
+            "arm",
+            {"speed": 2, "joints": "six"},
+            "joints = 'six': expected a whole number.",
+        ),  # speed = 2 is a number as good as 2.0
+        ("arm", {"port": "/dev/y", "joints": -1}, "setting port = '/dev/y', joints = -1: -1 joints are no arm."),
         ("sim", {"size": "large"}, "size = 'large'"),
         ("sim", {"shift": 3}, "shift = 3"),
         ("arm", {"prot": "/dev/x"}, "has no setting prot; it has: port, speed, joints"),

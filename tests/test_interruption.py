@@ -105,3 +105,18 @@ def test_a_signal_before_the_first_step_closes_what_is_open_and_leaves_nothing(
     assert "Traceback" not in err
     assert (tmp_path / "closed").exists()
     assert not (tmp_path / "recordings" / "sessions").exists()
+
+
+def test_an_import_that_was_interrupted_ends_with_the_exit_code_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "interrupted.py").write_text("""
+import typer
+from a2g_cli.finish import finish
+app = typer.Typer()
+@app.command()
+def go(): finish(False, lambda: exec("raise KeyboardInterrupt"))
+app()
+""")
+    command = [sys.executable, "-m", "interrupted"]  # as `python -m a2g_cli`: a string given by -c ends otherwise
+    path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    ended = subprocess.run(command, env=path, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "interrupted.\n")

@@ -109,6 +109,16 @@ def test_goals_and_success_come_from_the_environment(tmp_path: Path) -> None:
     assert done["recordings"][0]["success"] is False
 
 
+def test_what_its_observation_space_bounds_is_guarded(tmp_path: Path) -> None:
+    robot = gym_robot(POINT, proprioception=["place", "battery"])
+    assert robot.safety.workspace_low == {"place.0": 0.0, "place.1": 0.0}
+    assert robot.safety.workspace_high == {"place.0": 1.0, "place.1": 1.0}
+    asked = f"--robot=gym:{POINT}"
+    ask(tmp_path, "capture-goal", "there", "--state", "task=2", asked)
+    stopped = ask(tmp_path, "run", "there", "--adapter", "still", "--fault", "stray@1", "--steps", "4", asked, code=4)
+    assert stopped["recordings"][0]["stopped_by"] == "workspace"
+
+
 def test_a_strangers_error_ends_as_hardware_that_failed_and_keeps_the_episode(tmp_path: Path) -> None:
     robot = "--robot=gym:gym_examples:Breaking-v0"
     ask(tmp_path, "capture-goal", "there", "--state", "task=2", robot)

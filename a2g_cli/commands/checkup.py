@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
+from a2g_cli import configuration
 from a2g_cli.commands import checkup_hardware as hardware
 from a2g_cli.commands import checkup_usb as usb
 from a2g_cli.commands.check import Check, State
@@ -188,8 +189,9 @@ def _disk(workspace: Workspace) -> Check:
 def _settings(workspace: Workspace) -> Check:
     try:
         settings = workspace.settings()
+        configuration.read(workspace)
     except A2GError as error:
-        return Check("a2g.toml", "fail", str(error), "correct or remove the file.")
+        return Check("a2g.toml", "fail", str(error), "correct it: docs/hardware.md has every key; or remove it.")
     detail = f"sets {', '.join(settings)}" if settings else "none: the simulator is the robot"
     return Check("a2g.toml", "ok", detail)
 

@@ -17,8 +17,9 @@ from a2g_cli.cameras.reader import CameraReader
 from a2g_cli.commands.check import Check, State
 from a2g_cli.commands.deployment import Deployment
 from a2g_cli.display.listing import size
-from a2g_cli.errors import A2GError, HardwareError
+from a2g_cli.errors import A2GError, HardwareError, UsageError
 from a2g_cli.robots.robot import RobotSpec
+from a2g_cli.session.safety.guards import Guards
 from a2g_cli.workspace import Workspace
 
 WATCH = 2.0
@@ -121,18 +122,21 @@ def robot(deployment: Deployment, asked: bool) -> Check:
     """Look at the robot; one that was asked for by name is connected and observed, which moves nothing."""
     try:
         if not asked:
-            spec = deployment.make().spec
+            outside = deployment.make()
+            spec = outside.spec
+            Guards(outside, deployment.safety)
             how = "" if deployment.robot == "sim" else f"; a2g doctor --robot {deployment.robot} connects to it"
             return Check("robot", "ok", f"{_about(spec)}{how}")
         with deployment.connected() as (found,):
             begun = time.monotonic()
             found.observe()
+            Guards(found, deployment.safety)
             took = 1000 * (time.monotonic() - begun)
             return Check("robot", "ok", f"{_about(found.spec)}; connected, an observation takes {took:.0f} ms")
+    except UsageError as error:
+        return Check("robot", "fail", f"{deployment.robot}: {error}", "correct `[robot]` or `[safety]` in a2g.toml.")
     except A2GError as error:
-        advice = (
-            "see that it is plugged in and switched on, and the line on serial ports; `[robot]` in a2g.toml sets it."
-        )
+        advice = "see that it is plugged in and switched on, and the line on serial ports."
         return Check("robot", "fail", f"{deployment.robot}: {error}", advice)
 
 

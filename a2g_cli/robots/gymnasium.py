@@ -13,6 +13,7 @@ from a2g_cli.clock import SteppedClock
 from a2g_cli.episode import Description, Goal, Image, Observation, State, Vector
 from a2g_cli.errors import A2GError, GoalError, HardwareError, SafetyStop, UsageError
 from a2g_cli.robots.robot import Purpose, RobotSpec, Trial
+from a2g_cli.safety_limits import SafetyLimits
 
 RATE = 10.0
 """Of an environment that does not say its own, as ``render_fps`` of its metadata [Hz]."""
@@ -69,6 +70,7 @@ class GymRobot:
         if not 0 < rate <= 1000:
             raise UsageError(f"a control rate of {rate:g} Hz makes no sense: expected more than 0, at most 1000.")
         names = [name for name, values in self._measured().items() for name in _numbered(name, values)]
+        self._safety = self._declared()
         self._spec = RobotSpec(
             name=f"gym:{id}",
             action_names=tuple(f"action.{i}" for i in range(low.size)),
@@ -85,6 +87,11 @@ class GymRobot:
     def spec(self) -> RobotSpec:
         """The robot's names, units, limits and rate."""
         return self._spec
+
+    @property
+    def safety(self) -> SafetyLimits:
+        """What its observation space says of the values that it measures, where that is bounded."""
+        return self._safety
 
     @property
     def clock(self) -> SteppedClock:
@@ -181,6 +188,19 @@ class GymRobot:
                 f"gym:{self._id} measures no {', '.join(missing)}; it has: {', '.join(sorted(known)) or 'nothing'}."
             )
         return {name: known[name] for name in self._names}
+
+    def _declared(self) -> SafetyLimits:
+        spaces = getattr(self._env.observation_space, "spaces", {})
+        low: dict[str, float] = {}
+        high: dict[str, float] = {}
+        for name, value in self._measured().items():
+            box = spaces.get(name)
+            bounds = (np.ravel(getattr(box, "low", [])), np.ravel(getattr(box, "high", [])))
+            if all(np.size(bound) == np.size(value) for bound in bounds):
+                for one, least, most in zip(_numbered(name, value), *bounds, strict=True):
+                    if np.isfinite([least, most]).all() and least < most:
+                        low[one], high[one] = float(least), float(most)
+        return SafetyLimits(workspace_low=low, workspace_high=high)
 
     def _check_connected(self) -> None:
         if not self._connected:
