@@ -24,9 +24,10 @@ from typing import Any
 import torch
 
 from a2g_cli.episode import Provenance
+from a2g_cli.errors import SafetyStop
 from a2g_cli.learning.adapt import adapt, settings_from
 from a2g_cli.learning.practised import SLACK, Practised, read
-from a2g_cli.learning.promotion import decide, settled
+from a2g_cli.learning.promotion import Decision, decide, refused_unseen, settled
 from a2g_cli.learning.study import prepare
 from a2g_cli.learning.watcher import Unwatched
 from a2g_cli.policy import checkpoint, home
@@ -35,7 +36,7 @@ from a2g_cli.robots.robot import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.session.endings import RolloutSettings, limit_for
 from a2g_cli.session.evaluate import Result, draw_trials, evaluate, jobs_of
-from a2g_cli.session.improve import COMPARED
+from a2g_cli.session.improve import COMPARED, OF_POLICY
 from a2g_cli.session.players import Players
 from a2g_cli.session.recorder import Recorder
 from a2g_cli.session.rollout import roll_out
@@ -164,20 +165,32 @@ class Bench:
             Unwatched(),
             calibration=study.calibration,
         )
-        after: list[Practised] = []
-        lefts: tuple[list[float], list[float]] = ([], [])
-        while len(after) < len(trials) and not (after and settled(*lefts, self.bound)):
-            some = trials[len(after) : len(after) + COMPARED]
-            after += self.practise(adapter, some, self.workspace.sessions / adapter)
-            lefts = ([one.steps_left for one in before[: len(after)]], [one.steps_left for one in after])
-        decision = decide(*lefts, made.losses, self.bound)
+        decision, compared = self.decide(adapter, trials, before, made.losses)
         return told | {
             "promoted": decision.promoted,
             "reason": decision.reason,
-            "compared": len(after),
+            "compared": compared,
             "losses": made.losses,
             "after": self.truth(adapter).rate,
         }
+
+    def decide(
+        self, adapter: str, trials: Sequence[Trial], before: list[Practised], losses: dict[str, float]
+    ) -> tuple[Decision, int]:
+        """Return the gate's decision as `a2g improve` comes to it, and the number of trials that it took."""
+        if (refused := refused_unseen(losses)) is not None:
+            return refused, 0
+        after: list[float] = []
+        parent = [one.steps_left for one in before]
+        while len(after) < len(trials) and not settled(parent[: len(after)], after, self.bound):
+            some = trials[len(after) : len(after) + COMPARED]
+            try:
+                after += [one.steps_left for one in self.practise(adapter, some, self.workspace.sessions / adapter)]
+            except SafetyStop as stop:
+                if stop.cause not in OF_POLICY:
+                    raise
+                return Decision(promoted=False, reason=f"a guard stopped it: {stop}", measured=losses), len(after) + 1
+        return decide(parent[: len(after)], after, losses, self.bound), len(after)
 
 
 def measured(case: str, seed: int, given: argparse.Namespace) -> list[dict[str, Any]]:
@@ -206,6 +219,8 @@ def verdict(row: dict[str, Any]) -> str:
     if "promoted" not in row:
         return "nothing to learn from"
     said = "promoted" if row["promoted"] else "refused"
+    if "guard" in row["reason"]:
+        said = "stopped by a guard, refused"
     return f"{said} after {row['compared']}: {row['before']:.2f} -> {row['after']:.2f}"
 
 

@@ -1,6 +1,7 @@
 """An improvement run is durable: it dies at any of its moments, and goes on to the end that it would have had."""
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -13,8 +14,12 @@ from typing import Any
 import pytest
 from cli_examples import a2g, ask, refused
 
+from a2g_cli.policy.policy import Policy
 from a2g_cli.recording.reader import Recording
+from a2g_cli.robots.sim import SimRobot
 from a2g_cli.session import improve
+from a2g_cli.session.faults import FaultyPolicy, parse_fault
+from a2g_cli.session.players import Players
 from a2g_cli.session.progress import PROGRESS, Progress
 
 PATIENCE = 120.0
@@ -122,6 +127,52 @@ def test_a_comparison_ends_where_it_is_settled(tmp_path: Path, base: Path, monke
     document = ask(tmp_path, "improve", *WORDS, "--base", base)
     assert [(done["episodes"], done["gate_episodes"]) for done in document["rounds"]] == [(2, 1)]
     assert len(list((tmp_path / "recordings/sessions/long").glob("episode-*.hdf5"))) == 3
+
+
+class Wild(Players):
+    """Players whose adapters ask for ten times what the robot can do."""
+
+    def get(self, name: str) -> Policy:
+        policy = super().get(name)
+        return (
+            policy
+            if name in {"none", "still"}
+            else FaultyPolicy(policy, SimRobot("place"), parse_fault("wild-action@0"))
+        )
+
+
+def test_a_candidate_that_a_guard_stops_is_refused_and_practice_goes_on(
+    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("a2g_cli.commands.improve.Players", Wild)
+    document = ask(tmp_path, "improve", *WORDS, "--base", base, "--rounds", 2)
+    assert len(document["rounds"]) == 2
+    for done in document["rounds"]:
+        assert not done["promoted"]
+        assert "a guard stopped it" in done["reason"]
+        assert (done["episodes"], done["gate_episodes"]) == (2, 0)
+    assert told(ask(tmp_path, "improve", "--resume", "long")) == told(document)
+
+
+def test_a_robot_that_was_stopped_stays_so(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("a2g_cli.commands.improve.Players", Wild)
+    monkeypatch.setattr(improve, "goes_on", lambda _: True)
+    words = ("improve", *WORDS, "--base", base, "--rounds", 2)
+    assert "far beyond" in refused(tmp_path, *words, code=4)
+    document = json.loads((tmp_path / "recordings/sessions/long" / PROGRESS).read_text())
+    assert [done["done"]["promoted"] for done in document["rounds"]] == [False], "what was decided is kept"
+    assert document["rounds"][0]["compared"] == []
+
+
+@pytest.mark.parametrize("losses", [{"last": math.nan}, {"held_out_before": 0.5, "held_out_after": 0.9}])
+def test_what_its_losses_refuse_never_moves_the_robot(
+    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch, losses: dict[str, float]
+) -> None:
+    monkeypatch.setattr(improve, "_losses", lambda _: losses)
+    monkeypatch.setattr("a2g_cli.commands.improve.Players", Wild)
+    done = ask(tmp_path, "improve", *WORDS, "--base", base)["rounds"][0]
+    assert (done["promoted"], done["gate_episodes"]) == (False, 0)
+    assert "loss" in done["reason"]
 
 
 def test_it_mixes_demonstrations_in_and_says_what_it_costs_at_home(tmp_path: Path, base: Path) -> None:

@@ -45,12 +45,31 @@ def settled(parent: Sequence[float], candidate: Sequence[float], arrived_below: 
     return abs(won - lost) * math.log(BETTER / (1 - BETTER)) >= math.log((1 - MISTAKEN) / MISTAKEN)
 
 
+def refused_unseen(losses: dict[str, float], loss_tolerance: float = 1.1) -> Decision | None:
+    """Return why a candidate is not worth a rollout, or may not move a robot at all; None where nothing speaks against it.
+
+    Args:
+        losses: from the adaptation; one that is not finite, or rose on held-out episodes, refuses the candidate.
+        loss_tolerance: how far the held-out loss may rise, relative; few episodes measure it, so it is noisy.
+    """
+    measured = {key: float(value) for key, value in losses.items()}
+    if not all(math.isfinite(value) for value in losses.values()):
+        return Decision(promoted=False, reason="its loss is not finite", measured=measured)
+    before, after = losses.get("held_out_before"), losses.get("held_out_after")
+    if before is not None and after is not None and after > loss_tolerance * before:
+        return Decision(promoted=False, reason=_told(before, after), measured=measured)
+    return None
+
+
+def _told(before: float, after: float) -> str:
+    return f"its loss on held-out episodes went from {before:.3f} to {after:.3f}"
+
+
 def decide(
     parent: Sequence[float],
     candidate: Sequence[float],
     losses: dict[str, float],
     arrived_below: float,
-    loss_tolerance: float = 1.1,
     paired: bool = True,
 ) -> Decision:
     """Hold a candidate against its parent: the one that alone solved more of the trials acts from now on.
@@ -61,21 +80,16 @@ def decide(
     Args:
         parent: steps left at the nearest frame of each gate episode, in the order of the trials.
         candidate: the same for the candidate, on the same trials.
-        losses: from the adaptation; one that is not finite, or rose on held-out episodes, refuses the candidate.
+        losses: from the adaptation; what ``refused_unseen`` refuses is refused, whatever the rollouts say.
         arrived_below: an episode arrived when fewer steps than this are left at its nearest frame [steps].
-        loss_tolerance: how far the held-out loss may rise, relative; few episodes measure it, so it is noisy.
         paired: whether both had the same trials; without that, each had as many of its own, and the same rule is less sharp.
     """
+    if (refused := refused_unseen(losses)) is not None:
+        return refused
     before, after = losses.get("held_out_before"), losses.get("held_out_after")
     measured = {key: float(value) for key, value in losses.items()}
-    if not all(math.isfinite(value) for value in losses.values()):
-        return Decision(promoted=False, reason="its loss is not finite", measured=measured)
-    held_out, rose = None, False
-    if before is not None and after is not None:
-        held_out = f"its loss on held-out episodes went from {before:.3f} to {after:.3f}"
-        if after > loss_tolerance * before:
-            return Decision(promoted=False, reason=held_out, measured=measured)
-        rose = after > before
+    held_out = None if before is None or after is None else _told(before, after)
+    rose = before is not None and after is not None and after > before
     if not len(parent):
         if held_out is None:
             reason = "neither rollouts nor held-out episodes to judge it by"

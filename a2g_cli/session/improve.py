@@ -11,10 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
+from a2g_cli.clock import goes_on
 from a2g_cli.episode import Goal
+from a2g_cli.errors import SafetyStop
 from a2g_cli.learning.adapt import AdaptSettings, adapt
 from a2g_cli.learning.practised import SLACK, Practised, read
-from a2g_cli.learning.promotion import Decision, decide, record_decision, settled
+from a2g_cli.learning.promotion import Decision, decide, record_decision, refused_unseen, settled
 from a2g_cli.learning.study import prepare
 from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy import checkpoint, home, retention
@@ -27,6 +29,8 @@ from a2g_cli.session.players import Players
 from a2g_cli.session.practice import Practice, PracticeWatcher, drives_home, set_ups
 from a2g_cli.session.progress import Progress, Round, Working
 
+OF_POLICY = ("action-not-finite", "action-range", "action-jump")
+"""Guards that stop what a policy asks for: a candidate that they stop is refused by the gate."""
 COMPARED = 8
 """Trials that a candidate is rolled out on before it is asked again whether it is told apart from its parent."""
 
@@ -88,6 +92,7 @@ class Improvement:
         self._encoder = checkpoint.load(players.folder)
         self._home, self._retention = home.of_base(players.folder), retention.of_base(players.folder)
         self._shown = shown
+        self._stopped: SafetyStop | None = None
         self._look = cache(lambda path: read(self._encoder, path))
         self._practice = Practice(
             players,
@@ -124,6 +129,9 @@ class Improvement:
             )
             self.watcher.round_over(len(rounds), self.settings.rounds, line)
             yield done
+            if self._stopped is not None and goes_on(self.robots[0].clock):
+                raise self._stopped  # a robot that was stopped stays so until a person has looked
+            self._stopped = None
 
     def stopped_by(self) -> str | None:
         """Return which limit ends the run: ``until``, ``minutes``, ``episodes``, ``rounds``; None while none does."""
@@ -192,11 +200,19 @@ class Improvement:
             decision, after = Decision(promoted=False, reason=reason, measured={}), []
         else:
             begun = time.monotonic()
-            after = self._compare(number, working, working.candidate, before)
+            refused = refused_unseen(losses)
+            try:
+                after = [] if refused else self._compare(number, working, working.candidate, before)
+            except SafetyStop as stop:
+                if stop.cause not in OF_POLICY:
+                    raise
+                refused, after, self._stopped = Decision(False, f"a guard stopped it: {stop}", losses), [], stop
+                del working.compared[:]  # what it did until then stays on the disk, and is no practice
             rolled += time.monotonic() - begun
             if self.interrupted():
                 return None
-            decision = self._decide(working.candidate, working.acting, before[: len(after)], after, losses)
+            decision = refused or self._decide(before[: len(after)], after, losses)
+            decision = self._settle(working.candidate, working.acting, decision)
             # The candidate's episodes are practice as well: the next round learns from them too.
             self._buffer[number] = before + after
         ends = [one.steps_left for one in (after if decision.promoted else before)]
@@ -260,16 +276,12 @@ class Improvement:
             )
         return _losses(shelf.get(working.candidate))
 
-    def _decide(
-        self, name: str, acting: str, before: list[Practised], after: list[Practised], losses: dict[str, float]
-    ) -> Decision:
-        decision = decide(
-            [one.steps_left for one in before],
-            [one.steps_left for one in after],
-            losses,
-            self._bound,
-            paired=self._practice.attempts.paired,
-        )
+    def _decide(self, before: list[Practised], after: list[Practised], losses: dict[str, float]) -> Decision:
+        parent, candidate = [one.steps_left for one in before], [one.steps_left for one in after]
+        return decide(parent, candidate, losses, self._bound, self._practice.attempts.paired)
+
+    def _settle(self, name: str, acting: str, decision: Decision) -> Decision:
+        """Write the decision into the adapter's lineage and make it active where it was promoted; return what to say."""
         adapter = self.players.shelf.get(name)
         if adapter.calibration:
             decision = replace(decision, reason=f"{decision.reason}; {adapter.calibration}")
