@@ -210,6 +210,30 @@ def test_cameras_are_taken_by_name_not_by_order(model: Act2Goal) -> None:
     assert np.array_equal(policy.plan([asked])[0].chunk, policy.plan([turned])[0].chunk)
 
 
+def test_still_holds_what_was_measured_when_the_episode_began() -> None:
+    names = ("lift.pos", "dx", "grip.pos")
+    robot = replace(
+        ROBOT,
+        action_names=names,
+        action_units=("deg", "m", "%"),
+        action_low=(-90.0, -1.0, 0.0),
+        action_high=(90.0, 1.0, 100.0),
+        proprioception_names=("grip.pos", "lift.pos"),
+        proprioception_units=("%", "deg"),
+    )
+    policy = StillPolicy(robot)
+
+    def asked(seed: int, index: int, grip: float, lift: float) -> list[float]:
+        seen = replace(observation(ROBOT, 0), proprioception=np.array([grip, lift], np.float32))
+        chunk: list[float] = policy.plan([PlanRequest(seen, goal(ROBOT, 99), seed, index)])[0].chunk[0].tolist()
+        return chunk
+
+    assert asked(0, 0, 30.0, 40.0) == [40.0, 0.0, 30.0]
+    assert asked(1, 0, 101.0, -95.0) == [-90.0, 0.0, 100.0], "an overshoot is no target"
+    assert asked(0, 1, 31.0, 38.0) == [40.0, 0.0, 30.0], "what sags a little must not sink step by step"
+    assert asked(0, 0, 5.0, 6.0) == [6.0, 0.0, 5.0], "another episode begins where that one ended"
+
+
 def test_still_asks_for_nothing_and_random_for_anything_within_the_limits() -> None:
     robot = replace(ROBOT, action_low=(-0.5, 0.0, -2.0, 1.0), action_high=(0.5, 1.0, 1.0, 3.0))
     still = StillPolicy(robot).plan([request()])[0]

@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from cli_examples import a2g
-from feetech_servos import GOAL, servos
+from feetech_servos import GOAL, PRESENT, servos
 from lerobot_examples import calibration, lerobot
 
 GUIDE = (Path(__file__).parents[1] / "docs" / "hardware.md").read_text(encoding="utf-8")
@@ -42,6 +42,9 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
         PIL.Image.fromarray(image).save(photos / f"{i}.png")
     monkeypatch.chdir(tmp_path)
     with servos() as plugged:
+        for number, servo in plugged.servos.items():
+            for address in (GOAL, PRESENT):  # an arm is seldom in the middle of its range
+                servo.put(address, servo.get(address) + 60 * number)
         goals = [servo.get(GOAL) for servo in plugged.servos.values()]
         yield {
             "config.port=/dev/ttyACM0": f"config.port={plugged.port}",

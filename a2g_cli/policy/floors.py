@@ -1,28 +1,45 @@
 """The floor that every result stands on: a policy that does nothing and one that does anything.
 
-Neither looks, so its next action is asked for while the present one is carried out: a robot never waits for it.
+What either wants next does not depend on what happens, so it is asked for while the present action is carried out: a robot
+never waits for it.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from a2g_cli.policy.policy import Plan, PlanRequest
 from a2g_cli.robots.robot import RobotSpec
 
 
 class StillPolicy:
-    """Asks for no change: zero where the limits lie on both sides of zero, else the middle of the range."""
+    """Asks for no change: where an action is a target for a measured value, for what was measured when the episode began.
+
+    Held from then on, since an arm that sags a little under its weight would sink if each new measurement were its target.
+    Of other actions, zero where the limits lie on both sides of zero, else the middle of the range.
+    """
 
     name = "still"
 
     def __init__(self, spec: RobotSpec) -> None:
-        low, high = np.float32(np.array(spec.action_low)), np.float32(np.array(spec.action_high))
-        self._action = np.where((low < 0) & (high > 0), 0, (low + high) / 2).astype(np.float32)
+        self._low, self._high = np.float32(np.array(spec.action_low)), np.float32(np.array(spec.action_high))
+        self._idle = np.where((self._low < 0) & (self._high > 0), 0, (self._low + self._high) / 2).astype(np.float32)
+        measured = spec.proprioception_names
+        self._targets = [(i, measured.index(name)) for i, name in enumerate(spec.action_names) if name in measured]
+        self._held: dict[int, NDArray[np.float32]] = {}
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
-        """Return one still action each."""
-        return [Plan(self._action[None], float("nan"), ahead=1.0) for _ in requests]
+        """Return one still action each, the same throughout an episode."""
+        return [Plan(self._action(request)[None], float("nan"), ahead=1.0) for request in requests]
+
+    def _action(self, request: PlanRequest) -> NDArray[np.float32]:
+        if request.index == 0 or request.seed not in self._held:
+            action = self._idle.copy()
+            for target, value in self._targets:
+                action[target] = request.observation.proprioception[value]
+            self._held[request.seed] = np.clip(action, self._low, self._high)
+        return self._held[request.seed]
 
 
 class RandomPolicy:
