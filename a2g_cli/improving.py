@@ -79,6 +79,7 @@ def improve(
     shift: options.Shift = None,
     scene: options.Scene = None,
     robot: options.Robot = None,
+    camera: options.Camera = None,
     base: options.Base = None,
     steps: options.Steps = None,
     seed: options.Seed = 0,
@@ -118,7 +119,7 @@ def improve(
                     f"{told}: a run that goes on keeps what it was begun with; only its limits can change."
                 )
             return command.resume(where, resume, limits)
-        deployment = Deployment.choose(where, robot, scene=scene, shift=shift)
+        deployment = Deployment.choose(where, robot, camera or [], scene=scene, shift=shift)
         check_source(goals_from, curriculum, goals or [])
         given = {name: value for name, value in limits.items() if value is not None}
         settings = ImproveSettings(

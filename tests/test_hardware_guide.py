@@ -21,6 +21,7 @@ NOT_HERE = {
     "lerobot-calibrate --robot.type=so101_follower --robot.port=/dev/ttyACM0 --robot.id=bench": "a file is written",
     "a2g pretrain SESSION... --out training/mine": "test_own_robot.py trains a base for another arm",
     "a2g run cup --base training/mine/checkpoint --judge person": "needs that base; test_judging.py asks the person",
+    "a2g improve cup plate --base training/mine/checkpoint --reset cycle": "as above; test_improve_arm.py practises so",
     "pip install ogbench gym-pusht 'pymunk<7'": "benchmarks/gym_robots.py is where they are tried",
     "a2g init --robot gym:ogbench:visual-cube-single-v0 --set rate=20 --set 'proprioception=[\"proprio/effector_pos\"]' "
     "--set options.terminate_at_goal=false --goal lift --yes": "as above; test_cli_init.py writes such a file",

@@ -1,6 +1,7 @@
 """``a2g improve``: run and adapt, round after round, measured before and after on held-out starts and goals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ from a2g_cli.cameras.choice import CameraChoice
 from a2g_cli.commands.asking import to_type
 from a2g_cli.commands.deployment import Deployment
 from a2g_cli.commands.evaluate import LANES
+from a2g_cli.commands.improve_report import summary
 from a2g_cli.commands.report import Report
 from a2g_cli.commands.safety import holding
 from a2g_cli.display.console import stderr_console
-from a2g_cli.display.tables import curve
 from a2g_cli.display.training_view import TrainingView, training_view
 from a2g_cli.errors import RecordingError, UsageError
 from a2g_cli.learning.adapt import AdaptSettings
@@ -21,7 +22,7 @@ from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import find_recordings, new_session, open_session
-from a2g_cli.robots.robot import Robot, shift_of, views_of
+from a2g_cli.robots.robot import InstrumentedRobot, Robot, shift_of, views_of
 from a2g_cli.safety_limits import SafetyLimits
 from a2g_cli.session.attempts import check_cycle
 from a2g_cli.session.endings import RolloutSettings, limit_for
@@ -100,6 +101,34 @@ class _View:
         self._view.note(f"round {number}/{total}: {line}")
 
 
+@dataclass(frozen=True)
+class _HeldOut:
+    """Success on starts and goals that nothing learns from, measured once for each moment of a run."""
+
+    players: Players
+    progress: Progress
+    rollout: RolloutSettings
+    seed: int
+    count: int
+    view: _View
+    interrupted: Callable[[], bool]
+
+    def measure(self, moment: str, name: str, robots: Sequence[Robot], homes: Sequence[Robot]) -> None:
+        """Measure ``name`` here and at home; nothing of a robot that has no such home, as it cannot tell what is true."""
+        if homes:
+            self._measure(moment, name, robots, f"under {shift_of(robots[0])}")
+            self._measure(f"home {moment}", name, homes, "in distribution")
+
+    def _measure(self, moment: str, name: str, robots: Sequence[Robot], where: str) -> None:
+        if moment not in self.progress.measured:
+            trials = draw_trials(robots[0], "evaluation", self.seed, self.count)
+            told = self.view.counting(f"evaluating {name} {where}", self.count)
+            policy = self.players.get(name)
+            result = evaluate(name, policy, robots, trials, self.rollout, told, self.interrupted)
+            self.progress.measured[moment] = result.to_json()
+            self.progress.save()
+
+
 def improve(workspace: Workspace, asked: Asked, session_name: str | None = None) -> Report:
     """Improve on a deployment and report success before and after, there and in distribution.
 
@@ -163,7 +192,7 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
         Interrupt(lambda: plain.note("finishing the step, saving …")) as interrupt,
         holding(settings.rollout.safety) as (held, wait),
         deployment.connected(lanes=lanes) as robots,
-        _unshifted(deployment).connected(lanes=lanes) as homes,
+        _at_home(deployment, robots[0], lanes) as homes,
     ):
         view = _View(plain)
         spec, shift = robots[0].spec, shift_of(robots[0])
@@ -184,31 +213,20 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
 
         wait(interrupt)
 
-        def measure(moment: str, name: str, robots: Sequence[Robot], where: str) -> dict[str, Any]:
-            if moment not in progress.measured:
-                trials = draw_trials(robots[0], "evaluation", settings.seed, asked.evaluation)
-                told = view.counting(f"evaluating {name} {where}", asked.evaluation)
-                result = evaluate(name, players.get(name), robots, trials, judged, told, interrupt)
-                progress.measured[moment] = result.to_json()
-                progress.save()
-            found: dict[str, Any] = progress.measured[moment]
-            return found
-
+        held_out = _HeldOut(players, progress, judged, settings.seed, asked.evaluation, view, interrupt)
         improvement = Improvement(
             players, robots, progress, replace(settings, rollout=practice), goals, view, interrupt, begin, shown
         )
         document: dict[str, Any] = {"robot": spec.name, "shift": shift, "seed": settings.seed}
         try:
-            measure("before", begin, robots, f"under {shift}")
-            measure("home before", begin, homes, "in distribution")
+            held_out.measure("before", begin, robots, homes)
             for _ in improvement.run():
                 pass
             if progress.session.recordings():
                 progress.session.link()
             if interrupt():
                 raise KeyboardInterrupt
-            measure("after", improvement.active, robots, f"under {shift}")
-            measure("home after", improvement.active, homes, "in distribution")
+            held_out.measure("after", improvement.active, robots, homes)
         except KeyboardInterrupt:
             if not interrupt.requested:
                 raise
@@ -219,7 +237,7 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
             )
             return Report(document, [line], 130)
         document |= _document(progress, improvement)
-    return Report(document, _summary(workspace, document))
+    return Report(document, summary(workspace, document))
 
 
 def _document(progress: Progress, improvement: Improvement) -> dict[str, Any]:
@@ -235,30 +253,12 @@ def _document(progress: Progress, improvement: Improvement) -> dict[str, Any]:
     }
 
 
-def _unshifted(deployment: Deployment) -> Deployment:
+@contextmanager
+def _at_home(deployment: Deployment, robot: Robot, lanes: int) -> Iterator[list[Robot]]:
+    """Connect the same robots in a world that is not shifted; none, where ``robot`` is hardware: there is one world."""
+    if not isinstance(robot, InstrumentedRobot):
+        yield []
+        return
     settings = {key: value for key, value in deployment.settings.items() if key != "shift"}
-    return Deployment(deployment.robot, settings)
-
-
-def _summary(workspace: Workspace, document: dict[str, Any]) -> list[Any]:
-    home = document["in_distribution"]
-    rows = [
-        ("before", document["before"]),
-        ("after", document["after"]),
-        ("in distribution, before", home["before"]),
-        ("in distribution, after", home["after"]),
-    ]
-    rounds = document["rounds"]
-    practised = sum(done["episodes"] + done["gate_episodes"] for done in rounds)
-    rolled, adapted = (sum(done[key] for done in rounds) for key in ("rollout_seconds", "adapt_seconds"))
-    anew, lost = (sum(done[key] for done in rounds) for key in ("set_ups", "lost"))
-    care = f"; the scene was set up {anew} times" + (f", {lost} episodes lost while it was stuck" if lost else "")
-    return [
-        f"success on {rows[0][1]['n']} held-out starts and goals under {document['shift']}:",
-        curve(
-            [row["rate"] for _, row in rows], [label for label, _ in rows], [tuple(row["interval"]) for _, row in rows]
-        ),
-        f"practice: {practised} episodes, {rolled:.0f} s of rollouts and {adapted:.0f} s of adaptation{care}.",
-        f"active adapter: {document['active']} · undo: {to_type(workspace, 'adapters', 'rollback')} · "
-        f"watch: {to_type(workspace, 'replay', document['session'] + '/episode-0000')}",
-    ]
+    with Deployment(deployment.robot, settings).connected(lanes=lanes) as homes:
+        yield homes

@@ -52,21 +52,31 @@ class Attempts(Protocol):
 
 
 class Drawn:
-    """Starts and goals drawn for each episode, the same for parent and candidate: the robot's own reset before each."""
+    """The robot's own reset before each episode: starts are drawn, and goals that were not named.
 
-    paired = True
+    Parent and candidate have the same, where the robot can be put into a chosen start; else its driver's reset comes first,
+    and only named goals can be practised.
+    """
 
     def __init__(
         self, robots: Sequence[Robot], seed: int, count: int, goals: Sequence[Goal], choose: GoalChoice | None = None
     ) -> None:
         """``count`` episodes a stage, towards ``goals`` in turn or, without any, towards goals that are chosen."""
         self.robots, self._seed, self._count, self._goals = robots, seed, count, goals
+        self.paired = isinstance(robots[0], InstrumentedRobot)
+        if not self.paired and not goals:
+            raise UsageError(
+                f"{robots[0].spec.name} cannot draw goals: name those that it is to practise (`a2g capture-goal` takes them)."
+            )
         self._choose = choose or GoalChoice()
 
     def of(self, number: int, stage: int, slots: Sequence[int]) -> Iterable[Attempt]:  # noqa: ARG002 - both are alike
         """Return the attempts in ``slots`` of a round."""
         for slot in slots:
             index = number * self._count + slot
+            if not self.paired:
+                yield Attempt(slot, index, self._goals[slot % len(self._goals)], "fresh", _reset)
+                continue
             tried = self._named(slot, index) if self._goals else self._choose(self._draw, number, self._seed, index)
             if tried is None:
                 raise UsageError(f"{self.robots[0].spec.name} draws no goal: name one.")
@@ -224,7 +234,7 @@ class Cycle:
         for _ in self._goals:  # a goal that undoes another may have no start of its own
             goal = self._named()
             if not isinstance(robot, InstrumentedRobot) or goal.truth is None:
-                return goal, lambda robot: robot.reset()
+                return goal, _reset
             try:
                 return goal, _begin(robot.start_for(goal, self._seed, index))
             except UsageError as error:
@@ -253,6 +263,10 @@ def check_cycle(robot: Robot, way: str, goals: Sequence[Goal]) -> None:
 def _begin(start: State | None) -> Callable[[Robot], None]:
     """Return the way to ``start``; None: where things are."""
     return _stay if start is None else lambda robot: instrumented(robot).begin(start)
+
+
+def _reset(robot: Robot) -> None:
+    robot.reset()
 
 
 def _stay(robot: Robot) -> None:

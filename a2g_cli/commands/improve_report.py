@@ -1,0 +1,48 @@
+"""What an improvement run brought, in lines: success before and after, what practice cost, and how to undo it."""
+
+from typing import Any
+
+from a2g_cli.commands.asking import to_type
+from a2g_cli.display.tables import curve
+from a2g_cli.workspace import Workspace
+
+
+def summary(workspace: Workspace, document: dict[str, Any]) -> list[Any]:
+    """Return a finished run's lines; of a robot that knows no truth, what its policy saw of each round."""
+    rounds = document["rounds"]
+    if document["before"] is None:
+        shares = [(f"round {number}", done["arrived"]) for number, done in enumerate(rounds, 1)]
+        lines: list[Any] = ["arrived in practice, as the policy's own steps-to-go sees it:"] if shares else []
+        lines += [curve([share for _, share in shares], [label for label, _ in shares])] if shares else []
+    else:
+        lines = _measured(document)
+    return [*lines, *_practised(workspace, document)]
+
+
+def _measured(document: dict[str, Any]) -> list[Any]:
+    home = document["in_distribution"]
+    rows = [
+        ("before", document["before"]),
+        ("after", document["after"]),
+        ("in distribution, before", home["before"]),
+        ("in distribution, after", home["after"]),
+    ]
+    return [
+        f"success on {rows[0][1]['n']} held-out starts and goals under {document['shift']}:",
+        curve(
+            [row["rate"] for _, row in rows], [label for label, _ in rows], [tuple(row["interval"]) for _, row in rows]
+        ),
+    ]
+
+
+def _practised(workspace: Workspace, document: dict[str, Any]) -> list[str]:
+    rounds = document["rounds"]
+    practised = sum(done["episodes"] + done["gate_episodes"] for done in rounds)
+    rolled, adapted = (sum(done[key] for done in rounds) for key in ("rollout_seconds", "adapt_seconds"))
+    anew, lost = (sum(done[key] for done in rounds) for key in ("set_ups", "lost"))
+    care = f"; the scene was set up {anew} times" + (f", {lost} episodes lost while it was stuck" if lost else "")
+    return [
+        f"practice: {practised} episodes, {rolled:.0f} s of rollouts and {adapted:.0f} s of adaptation{care}.",
+        f"active adapter: {document['active']} · undo: {to_type(workspace, 'adapters', 'rollback')} · "
+        f"watch: {to_type(workspace, 'replay', document['session'] + '/episode-0000')}",
+    ]

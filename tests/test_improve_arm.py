@@ -1,0 +1,127 @@
+"""An arm that nobody can put into a chosen start, and that cannot tell what is true, practises all the same."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_examples import a2g, ask, refused
+
+from a2g_cli import drivers
+from a2g_cli.episode import Observation, Vector
+from a2g_cli.recording.reader import Recording
+from a2g_cli.robots.robot import HomingRobot, InstrumentedRobot, Robot
+from a2g_cli.robots.sim import SimRobot
+
+SETTINGS = ("--rounds", 1, "--episodes", 3, "--steps", 4, "--iterations", 1, "--session", "long")
+CONNECTED: list[str] = []
+
+
+class Arm:
+    """The simulator as hardware is: to be connected once, looked through, and moved; nothing else."""
+
+    def __init__(self) -> None:
+        self._sim = SimRobot("place")
+        self.spec, self.clock, self.safety = self._sim.spec, self._sim.clock, self._sim.safety
+
+    def connect(self) -> None:
+        assert not CONNECTED, "an arm answers to one program at a time"
+        CONNECTED.append("arm")
+        self._sim.connect()
+
+    def observe(self) -> Observation:
+        return self._sim.observe()
+
+    def act(self, action: Vector) -> Vector:
+        return self._sim.act(action)
+
+    def reset(self) -> None:
+        CONNECTED.append("reset")
+        self._sim.reset()
+
+    def rest(self) -> None:
+        self._sim.rest()
+
+    def close(self) -> None:
+        CONNECTED.clear()
+        self._sim.close()
+
+
+@pytest.fixture(scope="module")
+def unskilled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base without skill, to which no episode ever arrives."""
+    folder = tmp_path_factory.mktemp("base")
+    words = ("--scene", "place", "--demonstrations", 3, "--preset", "micro", "--iterations", 4, "--batch", 2)
+    made = ask(folder, "pretrain", *words, "--autoencoder-iterations", 2, "--evaluation", 1, "--out", folder / "run")
+    return arriving(Path(made["checkpoint"]), 1e-9)
+
+
+@pytest.fixture(scope="module")
+def base(unskilled: Path) -> Path:
+    """The same, but to it every episode has arrived."""
+    return arriving(Path(shutil.copytree(unskilled, unskilled.parent / "arriving")), 1e3)
+
+
+def arriving(base: Path, below: float) -> Path:
+    """Return the base, to which whatever is fewer steps than ``below`` away has arrived."""
+    told = json.loads((base / "config.json").read_text())
+    told["facts"]["arrived_below"] = below
+    (base / "config.json").write_text(json.dumps(told))
+    return base
+
+
+@pytest.fixture
+def arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace with two goals and an arm in it."""
+    for name, seed in (("here", 1), ("there", 2)):
+        a2g(tmp_path, "capture-goal", name, "--robot", "sim:place", "--seed", seed)
+    load = drivers.load
+    monkeypatch.setattr(drivers, "load", lambda kind, name: Arm if name == "arm" else load(kind, name))
+    return tmp_path
+
+
+def names(of: list[dict[str, Any]], key: str) -> list[Any]:
+    return [one[key] for one in of]
+
+
+def test_it_is_no_simulator() -> None:
+    arm: Robot = Arm()
+    assert not isinstance(arm, InstrumentedRobot | HomingRobot)
+
+
+def test_it_practises_named_goals_with_its_own_resets(arm: Path, base: Path) -> None:
+    document = ask(arm, "improve", "here", "there", "--robot", "arm", "--base", base, *SETTINGS)
+    assert (document["before"], document["after"]) == (None, None)
+    assert document["in_distribution"] == {"before": None, "after": None}
+    done = document["rounds"][0]
+    assert done["episodes"] == 3
+    assert done["set_ups"] == 3 + done["gate_episodes"]
+    asked = []
+    for path in sorted((arm / "recordings/sessions/long").glob("episode-*.hdf5")):
+        with Recording(path) as recording:
+            asked.append(recording.goal.name)
+            assert recording.outcome.success is None, "nobody told"
+    assert asked[:3] == ["here", "there", "here"]
+    assert CONNECTED == []
+
+
+def test_it_practises_in_a_cycle(arm: Path, unskilled: Path) -> None:
+    words = ("--robot", "arm", "--reset", "cycle", "--base", unskilled, *SETTINGS)
+    done = ask(arm, "improve", "here", "there", *words)["rounds"][0]
+    assert done["set_ups"] < done["episodes"] + done["gate_episodes"]
+
+
+def test_it_says_what_its_policy_saw(arm: Path, base: Path) -> None:
+    result = a2g(arm, "improve", "here", "there", "--robot", "arm", "--base", base, *SETTINGS)
+    assert "steps-to-go sees it" in result.stdout
+    assert "round 1" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [((), "name those"), (("here", "--reset", "cycle"), "two goals"), (("here", "--reset", "home"), "rest pose")],
+)
+def test_what_it_cannot_do_is_one_line(arm: Path, base: Path, words: tuple[str, ...], part: str) -> None:
+    assert part in refused(arm, "improve", *words, "--robot", "arm", "--base", base, *SETTINGS)
+    assert CONNECTED == []
