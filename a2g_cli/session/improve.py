@@ -156,15 +156,13 @@ class Improvement:
     def _attempts(self) -> Attempts:
         """Return what practice tries. Raises UsageError for a reset that this robot, scene or these goals cannot do."""
         settings, robot = self.settings, self.robots[0]
-        bound, below = self._bound, self.players.arrived_below("none")
-        satisfied = sees_satisfied(self._encoder, below)
+        satisfied = sees_satisfied(self._encoder, self.players.arrived_below("none"))
         source = source_called(settings.goals_from, robot, self._encoder, satisfied, self.progress)
-        choose = GoalChoice(source, None, satisfied)
-        if settings.curriculum == "progress":
-            choose = replace(choose, curriculum=Curriculum(self._encoder, self._experiences))
+        curriculum = Curriculum(self._encoder, self._experiences) if settings.curriculum == "progress" else None
+        choose = GoalChoice(source, curriculum, satisfied)
         if settings.reset == "own":
             return Drawn(self.robots, settings.seed, settings.episodes, self.goals, choose)
-        eyes = Eyes(lambda path: self._look(path).steps_left < bound, satisfied)
+        eyes = Eyes(lambda path: self._look(path).steps_left < self._bound, satisfied)
         home = drives_home(robot, self.progress, settings.rollout, self.interrupted)
         count, note = settings.episodes, self.watcher.note
         return Cycle(robot, settings.reset, settings.seed, count, self.goals, eyes, home, note, choose)
