@@ -34,7 +34,8 @@ def improve(
             "--reset",
             metavar="WAY",
             help="Between practice episodes: own (the simulator draws a start), cycle (none: things stay where they are, and "
-            "the next goal is one that can be asked of them), home (as cycle, but the robot drives to its rest pose).",
+            "the next goal is one that can be asked of them), home (as cycle, but the robot drives to its rest pose), "
+            "prompt (a person puts the scene back).",
         ),
     ] = "own",
     goals_from: Annotated[
@@ -108,7 +109,7 @@ def improve(
         from a2g_cli.session.endings import RolloutSettings
         from a2g_cli.session.goal_choice import check_source
         from a2g_cli.session.improve import ImproveSettings
-        from a2g_cli.session.reset import PRACTICE_WAYS, check_way
+        from a2g_cli.session.reset import check_way
 
         limits = {"rounds": rounds, "until": until, "minutes": max_minutes, "most_episodes": max_episodes}
         where = place(workspace)
@@ -125,7 +126,7 @@ def improve(
         settings = ImproveSettings(
             episodes=episodes,
             seed=seed,
-            reset=check_way(reset, PRACTICE_WAYS),
+            reset=check_way(reset),
             goals_from=goals_from,
             curriculum=curriculum,
             rollout=RolloutSettings(limit=steps, safety=limits_from(deployment.safety, safety or [], hold)),

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,20 @@ def test_it_practises_in_a_cycle(arm: Path, unskilled: Path) -> None:
     assert done["set_ups"] < done["episodes"] + done["gate_episodes"]
 
 
+def test_a_person_puts_the_scene_back(arm: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def asking(_seconds: float, _told: object, _interrupted: object) -> Callable[[str], bool]:
+        return lambda goal: asked.append(goal) is None
+
+    monkeypatch.setattr("a2g_cli.commands.improve.asking", asking)
+    words = ("--robot", "arm", "--reset", "prompt", "--base", base, *SETTINGS)
+    done = ask(arm, "improve", "here", *words)["rounds"][0]
+    assert asked == ["here"] * (3 + done["gate_episodes"])
+    assert done["set_ups"] == len(asked)
+    assert "reset" not in CONNECTED
+
+
 def test_it_says_what_its_policy_saw(arm: Path, base: Path) -> None:
     result = a2g(arm, "improve", "here", "there", "--robot", "arm", "--base", base, *SETTINGS)
     assert "steps-to-go sees it" in result.stdout
@@ -120,8 +135,18 @@ def test_it_says_what_its_policy_saw(arm: Path, base: Path) -> None:
 
 @pytest.mark.parametrize(
     ("words", "part"),
-    [((), "name those"), (("here", "--reset", "cycle"), "two goals"), (("here", "--reset", "home"), "rest pose")],
+    [
+        ((), "name those"),
+        (("here", "--reset", "cycle"), "two goals"),
+        (("here", "--reset", "home"), "rest pose"),
+        (("--reset", "prompt"), "name those"),
+    ],
 )
 def test_what_it_cannot_do_is_one_line(arm: Path, base: Path, words: tuple[str, ...], part: str) -> None:
     assert part in refused(arm, "improve", *words, "--robot", "arm", "--base", base, *SETTINGS)
     assert CONNECTED == []
+
+
+def test_nobody_can_put_a_simulator_s_scene_back(arm: Path, base: Path) -> None:
+    words = ("--robot", "sim:place", "--reset", "prompt", "--base", base, *SETTINGS)
+    assert "a person can put back" in refused(arm, "improve", "here", *words)

@@ -13,7 +13,7 @@ from a2g_cli.commands.deployment import Deployment
 from a2g_cli.commands.evaluate import LANES
 from a2g_cli.commands.improve_report import summary
 from a2g_cli.commands.report import Report
-from a2g_cli.commands.safety import holding
+from a2g_cli.commands.safety import PATIENCE, asking, holding
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import TrainingView, training_view
 from a2g_cli.errors import RecordingError, UsageError
@@ -214,8 +214,11 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
         wait(interrupt)
 
         held_out = _HeldOut(players, progress, judged, settings.seed, asked.evaluation, view, interrupt)
+        # Whoever holds a key says by it that the robot may move.
+        keyed = settings.rollout.safety.hold_key is not None
+        ask = (lambda _: wait(interrupt)) if keyed else asking(PATIENCE, view.note, interrupt)
         improvement = Improvement(
-            players, robots, progress, replace(settings, rollout=practice), goals, view, interrupt, begin, shown
+            players, robots, progress, replace(settings, rollout=practice), goals, view, interrupt, begin, shown, ask
         )
         document: dict[str, Any] = {"robot": spec.name, "shift": shift, "seed": settings.seed}
         try:

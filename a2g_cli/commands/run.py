@@ -11,7 +11,7 @@ from a2g_cli.commands.asking import asks_for_a_key, somebody_is_there, to_type
 from a2g_cli.commands.deployment import Deployment
 from a2g_cli.commands.report import Report
 from a2g_cli.commands.run_episodes import RunUnderWay
-from a2g_cli.commands.safety import asking, holding
+from a2g_cli.commands.safety import PATIENCE, asking, holding
 from a2g_cli.display.console import draws_pictures, stderr_console
 from a2g_cli.display.rollout_view import rollout_view
 from a2g_cli.episode import Provenance
@@ -40,7 +40,7 @@ class Care:
     limits: SafetyLimits = field(default_factory=SafetyLimits)
     reset: str = "own"
     """What happens between episodes, see session/reset.py."""
-    patience: float = 300.0
+    patience: float = PATIENCE
     """How long a person may take to answer [s]."""
     fault: str | None = None
     """What is to go wrong on purpose, see session/faults.py."""

@@ -81,6 +81,10 @@ def holding(limits: SafetyLimits) -> Iterator[tuple[Held, Callable[[Callable[[],
         yield key, wait
 
 
+PATIENCE = 300.0
+"""For a person to put the scene back [s]."""
+
+
 def asking(seconds: float, told: Callable[[str], None], interrupted: Callable[[], bool]) -> Callable[[str], bool]:
     """Return a question: told to a person, who answers with Enter within ``seconds`` [s]; False when interrupted meanwhile.
 

@@ -180,7 +180,7 @@ class Cycle:
                 self._note(
                     f"the cycle is stuck before episode {slot + 1}: {why}; episodes lost: {self._failed}; a fresh start."
                 )
-            begin: Callable[[Robot], None] = _stay
+            begin: Callable[[Robot], None] = stay
             if goal is None:
                 goal, begin = self._fresh(index)
             failed, self._failed = self._failed, self._failed if start == "left" else 0
@@ -243,11 +243,19 @@ class Cycle:
 
 
 def check_cycle(robot: Robot, way: str, goals: Sequence[Goal]) -> None:
-    """Raise UsageError where ``robot`` cannot practise so: it has no way home, or nothing undoes what was done."""
+    """Raise UsageError where ``robot`` cannot practise so: no way home, and nothing and nobody undoes what was done."""
     if way == "own":
         return
     if way == "home":
         homing_robot(robot)
+    if way == "prompt":
+        if isinstance(robot, InstrumentedRobot) or not goals:
+            raise UsageError(
+                "--reset prompt is for named goals on a robot whose scene a person can put back: here the robot does it."
+                if goals
+                else "--reset prompt asks a person to put the scene back for a goal: name those that are to be practised."
+            )
+        return
     if goals:
         in_cycles(goals, 1, "cycle")
         return
@@ -262,12 +270,12 @@ def check_cycle(robot: Robot, way: str, goals: Sequence[Goal]) -> None:
 
 def _begin(start: State | None) -> Callable[[Robot], None]:
     """Return the way to ``start``; None: where things are."""
-    return _stay if start is None else lambda robot: instrumented(robot).begin(start)
+    return stay if start is None else lambda robot: instrumented(robot).begin(start)
 
 
 def _reset(robot: Robot) -> None:
     robot.reset()
 
 
-def _stay(robot: Robot) -> None:
+def stay(robot: Robot) -> None:
     """Leave everything where it is."""

@@ -28,6 +28,7 @@ from a2g_cli.session.goal_choice import Curriculum, Experience, GoalChoice, sees
 from a2g_cli.session.players import Players
 from a2g_cli.session.practice import Practice, PracticeWatcher, drives_home, set_ups
 from a2g_cli.session.progress import Progress, Round, Working
+from a2g_cli.session.prompted import Prompted
 
 OF_POLICY = ("action-not-finite", "action-range", "action-jump")
 """Guards that stop what a policy asks for: a candidate that they stop is refused by the gate."""
@@ -82,8 +83,12 @@ class Improvement:
         interrupted: Callable[[], bool],
         active: str = "none",
         shown: Sequence[Path] = (),
+        ask: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """Begin, or go on from ``progress``; ``active`` practises first, ``shown`` are demonstrations to mix in."""
+        """Begin, or go on from ``progress``.
+
+        ``active`` practises first, ``shown`` are demonstrations to mix in, ``ask`` asks a person to put the scene back.
+        """
         self.players, self.robots, self.progress, self.settings = players, robots, progress, settings
         self.goals, self.watcher, self.interrupted = goals, watcher, interrupted
         self.active = active
@@ -91,7 +96,7 @@ class Improvement:
         self._bound = SLACK * players.arrived_below("none")
         self._encoder = checkpoint.load(players.folder)
         self._home, self._retention = home.of_base(players.folder), retention.of_base(players.folder)
-        self._shown = shown
+        self._shown, self._ask = shown, ask
         self._stopped: SafetyStop | None = None
         self._look = cache(lambda path: read(self._encoder, path))
         self._practice = Practice(
@@ -162,6 +167,8 @@ class Improvement:
         choose = GoalChoice(source, curriculum, satisfied)
         if settings.reset == "own":
             return Drawn(self.robots, settings.seed, settings.episodes, self.goals, choose)
+        if settings.reset == "prompt":
+            return Prompted(robot, settings.episodes, self.goals, self._ask)
         eyes = Eyes(lambda path: self._look(path).steps_left < self._bound, satisfied)
         home = drives_home(robot, self.progress, settings.rollout, self.interrupted)
         count, note = settings.episodes, self.watcher.note

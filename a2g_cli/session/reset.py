@@ -14,8 +14,6 @@ from a2g_cli.session.endings import RolloutSettings
 from a2g_cli.session.rollout import Job, roll_out
 
 WAYS = ("own", "home", "cycle", "prompt")
-PRACTICE_WAYS = ("own", "home", "cycle")
-"""Those of practice, which nobody attends to."""
 
 HOME_SECONDS = 30.0
 """Longest that a robot may take to its rest pose [s]."""
@@ -178,8 +176,8 @@ def homing_robot(robot: Robot) -> HomingRobot:
     return robot
 
 
-def check_way(way: str, known: Sequence[str] = WAYS) -> str:
-    """Return ``way`` if it is one of the ``known`` resets. Raises UnknownNameError."""
-    if way not in known:
-        raise UnknownNameError("reset", way, known)
+def check_way(way: str) -> str:
+    """Return ``way`` if there is such a reset. Raises UnknownNameError."""
+    if way not in WAYS:
+        raise UnknownNameError("reset", way, WAYS)
     return way
