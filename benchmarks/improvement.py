@@ -1,7 +1,7 @@
 """Improvement under shifts, seed by seed, beside its control: LoRA on expert demonstrations of the same shifted world.
 
     python benchmarks/improvement.py [--case SCENE/SHIFT ...] [--seeds 3] [--calibrate apply ...] [--rounds 2]
-        [--episodes 20] [--iterations 150] [--evaluation 100] [--no-control] [--processes 1] [--work training/improvement]
+        [--episodes 20] [--iterations 150] [--evaluation 100] [--control N] [--processes 1] [--work training/improvement]
 
 Success on held-out starts and goals that no practice sees, before, after each round, and at the end; success in distribution
 with the adapter (motors that are weak cannot be seen: act with `--adapter none` at home); random and still as floors. The
@@ -34,6 +34,7 @@ CASES = (
     "plug/camera-bump:0.5",
 )
 FIRST_SEED = 7
+CONTROL = "control"
 
 
 def a2g(*words: object) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def a2g(*words: object) -> dict[str, Any]:
 
 
 def control(scene: str, shift: str, seed: int, given: argparse.Namespace, place: Path) -> dict[str, Any]:
-    """Adapt to expert demonstrations under the shift and evaluate on the same held-out trials."""
+    """Adapt to expert demonstrations under the shift and evaluate on the same held-out trials, the floors as well."""
     session = Session(place / "recordings" / "sessions" / "expert")
     count = 2 * given.rounds * given.episodes
     record_demonstrations(session, scene, 1000 + seed, count, disturbance=0.0, shift=shift, processes=1)
@@ -73,28 +74,28 @@ def curve(run: dict[str, Any], where: Sequence[object], given: argparse.Namespac
     return points
 
 
-def one(case: str, seed: int, calibrate: str, given: argparse.Namespace) -> dict[str, Any]:
-    """Return one improvement run and, for the first way to calibrate, its control, in a workspace of their own."""
+def one(case: str, seed: int, how: str, given: argparse.Namespace) -> dict[str, Any]:
+    """Return one improvement run, calibrated as ``how`` says, or its control; in a workspace of its own."""
     scene, shift = case.split("/")
     with tempfile.TemporaryDirectory() as folder:
+        if how == CONTROL:
+            return control(scene, shift, seed, given, Path(folder))
         words = ["--scene", scene, "--shift", shift, "--rounds", given.rounds, "--episodes", given.episodes]
         words += ["--seed", seed, "--iterations", given.iterations, "--evaluation", given.evaluation]
-        run = a2g("improve", *words, "--calibrate", calibrate, "--workspace", folder)
+        run = a2g("improve", *words, "--calibrate", how, "--workspace", folder)
         run["curve"] = curve(run, ["--scene", scene, "--shift", shift, "--seed", seed, "--workspace", folder], given)
-        if given.control and calibrate == given.calibrate[0]:
-            run["control"] = control(scene, shift, seed, given, Path(folder))
         return run
 
 
-def measured(case: str, seed: int, calibrate: str, given: argparse.Namespace) -> dict[str, Any]:
+def measured(case: str, seed: int, how: str, given: argparse.Namespace) -> dict[str, Any]:
     """Return what is kept in --work, made first where it is missing."""
     base = checkpoint.fingerprint(checkpoint.SHIPPED)
     settings = f"{given.rounds}x{given.episodes}-{given.iterations}-n{given.evaluation}-{base}"
-    name = f"{case.replace('/', '-').replace(':', '-')}-seed{seed}-{calibrate}-{settings}.json"
+    name = f"{case.replace('/', '-').replace(':', '-')}-seed{seed}-{how}-{settings}.json"
     path: Path = given.work / name
     if not path.exists():
-        print(f"{case}, seed {seed}, {calibrate}", file=sys.stderr, flush=True)
-        document = one(case, seed, calibrate, given)
+        print(f"{case}, seed {seed}, {how}", file=sys.stderr, flush=True)
+        document = one(case, seed, how, given)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_suffix(".tmp").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         path.with_suffix(".tmp").replace(path)
@@ -115,11 +116,11 @@ def pooled(results: Sequence[dict[str, Any]]) -> str:
     return f"{good / n:.2f} [{low:.2f}, {high:.2f}] ({each})"
 
 
-def row(case: str, calibrate: str, runs: Sequence[dict[str, Any]]) -> list[str]:
+def row(case: str, calibrate: str, runs: Sequence[dict[str, Any]], controls: Sequence[dict[str, Any]]) -> list[str]:
     """Return a case's cells."""
     before, after = ([run[name] for run in runs] for name in ("before", "after"))
     wrong = [sum(one["n"] - one["successes"] for one in results) for results in (before, after)]
-    controls = [run["control"]["results"] for run in runs if "control" in run]
+    against = [one["results"] for one in controls]
     episodes = {run["curve"][-1]["episodes"] for run in runs}
     spent = [run["curve"][-1]["seconds"] for run in runs]
     climb = [pooled(list(points)).split(" ")[0] for points in zip(*(run["curve"] for run in runs), strict=True)]
@@ -130,8 +131,8 @@ def row(case: str, calibrate: str, runs: Sequence[dict[str, Any]]) -> list[str]:
         pooled(after),
         " ".join(climb),
         f"{wrong[0] / wrong[1]:.1f}" if wrong[1] else "all",
-        pooled([results[0] for results in controls]) if controls else "-",
-        " / ".join(pooled([results[i] for results in controls]).split(" [")[0] for i in (1, 2)) if controls else "-",
+        pooled([results[0] for results in against]) if against else "-",
+        " / ".join(pooled([results[i] for results in against]).split(" [")[0] for i in (1, 2)) if against else "-",
         pooled([run["in_distribution"]["after"] for run in runs]),
         " to ".join(map(str, sorted({min(episodes), max(episodes)}))),
         f"{min(spent):.0f} to {max(spent):.0f} s",
@@ -148,13 +149,15 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=20)
     parser.add_argument("--iterations", type=int, default=150)
     parser.add_argument("--evaluation", type=int, default=100)
-    parser.add_argument("--control", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--control", type=int, metavar="N", help="of so many seeds; of all, if not given")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--work", type=Path, default=Path("training/improvement"))
     given = parser.parse_args()
     given.calibrate = given.calibrate or ["apply"]
     cases, seeds = given.case or list(CASES), range(FIRST_SEED, FIRST_SEED + given.seeds)
+    compared = seeds[: given.control]
     asked = [(case, seed, how) for how in given.calibrate for case in cases for seed in seeds]
+    asked += [(case, seed, CONTROL) for case in cases for seed in compared]
     with ThreadPoolExecutor(given.processes) as pool:
         done = dict(zip(asked, pool.map(lambda one: measured(*one, given), asked), strict=True))
     header = [
@@ -175,7 +178,8 @@ def main() -> None:
     print(f"\n| {' | '.join(header)} |\n|{'---|' * len(header)}")
     for how in given.calibrate:
         for case in cases:
-            print(f"| {' | '.join(row(case, how, [done[case, seed, how] for seed in seeds]))} |")
+            runs = [done[case, seed, how] for seed in seeds]
+            print(f"| {' | '.join(row(case, how, runs, [done[case, seed, CONTROL] for seed in compared]))} |")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ def test_a_candidate_that_arrives_more_often_is_promoted_and_one_that_arrives_le
 def test_a_draw_keeps_the_parent_unless_nothing_was_trained(ends: list[float]) -> None:
     refused = decide(ends, ends[::-1], FELL, 10.0)
     assert not refused.promoted
-    assert "a draw" in refused.reason
     assert decide(ends, ends[::-1], {}, 10.0).promoted, "what was measured is not held against luck"
     assert not decide([1.0] * 20, [20.0] + [1.0] * 19, {}, 10.0).promoted
 
@@ -35,7 +34,10 @@ def arrivals(rng: np.random.Generator, rate: float, n: int = 20) -> list[float]:
     return [1.0 if solved else 30.0 for solved in rng.random(n) < rate]
 
 
-@pytest.mark.parametrize(("parent", "candidate", "least", "most"), [(0.9, 0.5, 0, 2), (0.5, 0.9, 98, 100)])
+@pytest.mark.parametrize(
+    ("parent", "candidate", "least", "most"),
+    [(0.9, 0.5, 0, 0), (0.9, 0.8, 0, 5), (0.9, 0.9, 0, 12), (0.5, 0.9, 85, 100)],
+)
 def test_stopping_early_changes_hardly_any_verdict(parent: float, candidate: float, least: int, most: int) -> None:
     rng, promoted, needed = np.random.default_rng(0), 0, []
     for _ in range(500):
@@ -44,7 +46,14 @@ def test_stopping_early_changes_hardly_any_verdict(parent: float, candidate: flo
         promoted += decide(*(one[:n] for one in trials), FELL, 10.0).promoted
         needed.append(n)
     assert least <= promoted / 5 <= most
-    assert np.mean(needed) < 12
+    assert np.mean(needed) < (12 if abs(parent - candidate) > 0.3 else 20)
+
+
+def test_a_lead_that_chance_makes_of_equals_keeps_the_parent() -> None:
+    for lead in (1, 2, 3):
+        parent, candidate = [1.0] * 10 + [30.0] * 10, [1.0] * (10 + lead) + [30.0] * (10 - lead)
+        assert decide(parent, candidate, FELL, 10.0).promoted == (lead == 3)
+        assert decide(parent, candidate, {}, 10.0).promoted, "a calibration has to be no worse"
 
 
 def test_four_trials_that_one_alone_solved_are_enough_and_three_are_not() -> None:
@@ -56,7 +65,7 @@ def test_four_trials_that_one_alone_solved_are_enough_and_three_are_not() -> Non
 
 
 def test_how_far_a_failure_ended_does_not_decide() -> None:
-    parent, candidate = [1.0] * 10 + [12.0] * 10, [1.0] * 11 + [5000.0] * 9
+    parent, candidate = [1.0] * 10 + [12.0] * 10, [1.0] * 13 + [5000.0] * 7
     assert decide(parent, candidate, FELL, 10.0).promoted
 
 

@@ -18,7 +18,9 @@ from a2g_cli.policy.adapter import LINEAGE, Adapter
 BETTER = 0.7
 """Of the trials that only one of the two solves, this share is the better one's, or more."""
 MISTAKEN = 0.05
-"""How often the comparison may end early in favour of the worse one."""
+"""How often the comparison may end early in favour of the worse one ..."""
+DOUBTED = 0.1
+"""... and how often one that went to its end may promote it."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ def settled(parent: Sequence[float], candidate: Sequence[float], arrived_below: 
     """Return whether the trials compared so far tell the two apart, so that no more of them are needed.
 
     Wald's sequential probability ratio test (1945) on the trials that only one of the two solved. With ``BETTER`` and
-    ``MISTAKEN`` as they are, a lead of four such trials ends it.
+    ``MISTAKEN`` as they are, a lead of four such trials ends it; a lead of three is enough once all trials are over.
 
     Args:
         parent: steps left at the nearest frame of each trial's episode [steps].
@@ -42,7 +44,11 @@ def settled(parent: Sequence[float], candidate: Sequence[float], arrived_below: 
         arrived_below: an episode arrived when fewer steps than this are left [steps].
     """
     won, lost = _apart(parent, candidate, arrived_below)
-    return abs(won - lost) * math.log(BETTER / (1 - BETTER)) >= math.log((1 - MISTAKEN) / MISTAKEN)
+    return _told_apart(abs(won - lost), MISTAKEN)
+
+
+def _told_apart(lead: int, mistaken: float) -> bool:
+    return lead * math.log(BETTER / (1 - BETTER)) >= math.log((1 - mistaken) / mistaken)
 
 
 def refused_unseen(losses: dict[str, float], loss_tolerance: float = 1.1) -> Decision | None:
@@ -72,10 +78,11 @@ def decide(
     arrived_below: float,
     paired: bool = True,
 ) -> Decision:
-    """Hold a candidate against its parent: the one that alone solved more of the trials acts from now on.
+    """Hold a candidate against its parent: it acts from now on if it has shown that it is the better one.
 
-    A draw keeps the parent, for trained weights have to show what they are good for: a loss on held-out episodes falls with
-    every imitation. Where nothing was trained but a calibration measured, that left less error than there was, and is enough.
+    A parent that stays costs a round, and the next one learns from more; a candidate that is a little worse would be built
+    on, and twenty trials do not see a little. So trained weights have to lead by more than chance makes of equals. Where
+    nothing was trained but a calibration measured, that left less error than there was: it has to be no worse.
 
     Args:
         parent: steps left at the nearest frame of each gate episode, in the order of the trials.
@@ -99,9 +106,9 @@ def decide(
     measured |= {"parent_arrived": counts[0], "arrived": counts[1], "episodes": len(parent), "won": won, "lost": lost}
     on = f"on the same {len(parent)} trials" if paired else f"each on {len(parent)} trials of its own"
     reason = f"arrived {counts[1]} times, its parent {counts[0]} times, {on}"
-    if won == lost and losses:
-        return Decision(promoted=False, reason=f"{reason}: a draw", measured=measured)
-    return Decision(promoted=won >= lost, reason=reason, measured=measured)
+    if losses and won > lost and not _told_apart(won - lost, DOUBTED):
+        return Decision(promoted=False, reason=f"{reason}: not enough to tell them apart", measured=measured)
+    return Decision(promoted=won > lost or (won == lost and not losses), reason=reason, measured=measured)
 
 
 def _apart(parent: Sequence[float], candidate: Sequence[float], arrived_below: float) -> tuple[int, int]:
