@@ -30,7 +30,7 @@ from a2g_cli.learning.practised import SLACK, Practised, read
 from a2g_cli.learning.promotion import Decision, decide, refused_unseen, settled
 from a2g_cli.learning.study import prepare
 from a2g_cli.learning.watcher import Unwatched
-from a2g_cli.policy import checkpoint, home
+from a2g_cli.policy import checkpoint, home, retention
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.robots.robot import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
@@ -164,6 +164,7 @@ class Bench:
             settings,
             Unwatched(),
             calibration=study.calibration,
+            retention=retention.of_base(checkpoint.SHIPPED),
         )
         decision, compared = self.decide(adapter, trials, before, made.losses)
         return told | {
