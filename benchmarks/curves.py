@@ -1,4 +1,4 @@
-"""Draw what `benchmarks/improvement.py` measured: success against episodes and against minutes of practice, shift by shift.
+"""Draw what `benchmarks/improvement.py` measured: success against episodes and against the time of practice, shift by shift.
 
     python benchmarks/curves.py [--work training/improvement] [--out docs/images/improvement.svg]
 
@@ -19,7 +19,7 @@ WIDE, HIGH, GAP, LEFT, TOP = 190.0, 120.0, 34.0, 46.0, 40.0
 INK, SEED, MEAN = "#57606a", "#a8b8d8", "#0b5fff"
 ROWS: dict[str, Callable[[dict[str, Any]], float]] = {
     "episodes": lambda point: float(point["episodes"]),
-    "minutes of practice": lambda point: point["seconds"] / 60,
+    "seconds of practice": lambda point: float(point["seconds"]),
 }
 Curve = list[dict[str, Any]]
 
@@ -61,7 +61,7 @@ class Panel:
             parts.append(f'<path d="M{self.x:.1f} {y:.1f}h{WIDE:.1f}" stroke="{INK}" stroke-opacity=".25"/>')
             parts.append(text(self.x - 6, y + 4, f"{rate:.1f}", anchor="end"))
         for share in (0.0, 0.5, 1.0):
-            number = f"{share * self.most:.3g}"
+            number = f"{share * self.most:.0f}"
             parts.append(text(self.x + WIDE * share, self.y + HIGH + 14, number, anchor="middle"))
         return [*parts, text(self.x + WIDE / 2, self.y + HIGH + 27, below, anchor="middle")]
 
@@ -72,7 +72,7 @@ def text(x: float, y: float, words: str, anchor: str = "start", weight: str = "4
 
 
 def drawing(found: dict[str, list[Curve]], across: int = 4) -> str:
-    """Return the whole picture: panels by case, one above the other for episodes and minutes."""
+    """Return the whole picture: panels by case, one above the other for episodes and time."""
     parts, cases = [], list(found)
     for number, case in enumerate(cases):
         for row, (name, along) in enumerate(ROWS.items()):

@@ -1,7 +1,7 @@
 """Improvement under shifts, seed by seed, beside its control: LoRA on expert demonstrations of the same shifted world.
 
     python benchmarks/improvement.py [--case SCENE/SHIFT ...] [--seeds 3] [--calibrate apply ...] [--rounds 2]
-        [--episodes 20] [--iterations 150] [--evaluation 100] [--control N] [--processes 1] [--work training/improvement]
+        [--episodes 20] [--iterations 100] [--evaluation 100] [--control N] [--processes 1] [--work training/improvement]
 
 Success on held-out starts and goals that no practice sees, before, after each round, and at the end; success in distribution
 with the adapter (motors that are weak cannot be seen: act with `--adapter none` at home); random and still as floors. The
@@ -62,7 +62,7 @@ def curve(run: dict[str, Any], where: Sequence[object], given: argparse.Namespac
     """Return success before practice and after each round, with the episodes and the time that it took until then."""
     known = {run["before"]["adapter"]: run["before"], run["after"]["adapter"]: run["after"]}
     acting, episodes, seconds = str(run["before"]["adapter"]), 0, 0.0
-    points = [{"episodes": 0, "seconds": 0.0, **run["before"]}]
+    points = [{**run["before"], "episodes": 0, "seconds": 0.0}]
     for done in run["rounds"]:
         acting = done["adapter"] if done["promoted"] else acting
         if acting not in known:
@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--calibrate", action="append", help="apply, teach or off; repeatable; apply otherwise")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--episodes", type=int, default=20)
-    parser.add_argument("--iterations", type=int, default=150)
+    parser.add_argument("--iterations", type=int, default=100)
     parser.add_argument("--evaluation", type=int, default=100)
     parser.add_argument("--control", type=int, metavar="N", help="of so many seeds; of all, if not given")
     parser.add_argument("--processes", type=int, default=1)
