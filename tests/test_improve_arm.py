@@ -139,7 +139,7 @@ def test_it_says_what_its_policy_saw(arm: Path, base: Path) -> None:
         ((), "name those"),
         (("here", "--reset", "cycle"), "two goals"),
         (("here", "--reset", "home"), "rest pose"),
-        (("--reset", "prompt"), "name those"),
+        (("--reset", "prompt"), "name those to be"),
     ],
 )
 def test_what_it_cannot_do_is_one_line(arm: Path, base: Path, words: tuple[str, ...], part: str) -> None:
@@ -149,4 +149,4 @@ def test_what_it_cannot_do_is_one_line(arm: Path, base: Path, words: tuple[str, 
 
 def test_nobody_can_put_a_simulator_s_scene_back(arm: Path, base: Path) -> None:
     words = ("--robot", "sim:place", "--reset", "prompt", "--base", base, *SETTINGS)
-    assert "a person can put back" in refused(arm, "improve", "here", *words)
+    assert "use --reset own" in refused(arm, "improve", "here", *words)

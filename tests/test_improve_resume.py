@@ -290,7 +290,7 @@ def test_goals_that_were_achieved_are_practised_again_and_a_kill_changes_no_choi
     [
         ("write", "cycle", "use --reset own"),
         ("plug", "cycle", "use --reset home or --reset own"),
-        ("place", "prompt", "own"),
+        ("place", "prompt", "use --reset own"),
     ],
 )
 def test_a_scene_that_nothing_undoes_is_refused_before_anything_is_made(

@@ -249,11 +249,13 @@ def check_cycle(robot: Robot, way: str, goals: Sequence[Goal]) -> None:
     if way == "home":
         homing_robot(robot)
     if way == "prompt":
-        if isinstance(robot, InstrumentedRobot) or not goals:
+        if isinstance(robot, InstrumentedRobot):
             raise UsageError(
-                "--reset prompt is for named goals on a robot whose scene a person can put back: here the robot does it."
-                if goals
-                else "--reset prompt asks a person to put the scene back for a goal: name those that are to be practised."
+                f"nobody can put the scene of {robot.spec.name} back, and it does so itself: use --reset own."
+            )
+        if not goals:
+            raise UsageError(
+                "--reset prompt asks a person to put the scene back for a goal: name those to be practised."
             )
         return
     if goals:
