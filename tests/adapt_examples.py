@@ -1,0 +1,35 @@
+"""A small network adapted to made-up practice, for tests of adapting."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from policy_examples import Quiet, network, practised
+
+from a2g_cli.learning.adapt import Adapted, AdaptSettings, adapt
+from a2g_cli.learning.practised import Practised
+from a2g_cli.policy import adapter
+from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.policy.retention import Retention
+
+BASE = "0123456789abcdef"
+SETTINGS = AdaptSettings(iterations=12, batch=16, draws=2, rank=4, lr=5e-3, relabel="future", held_out=0.4, seed=3)
+
+
+def make(
+    folder: Path,
+    parent: adapter.Adapter | None = None,
+    settings: AdaptSettings = SETTINGS,
+    watcher: Quiet | None = None,
+    model: Act2Goal | None = None,
+    kept: Retention | None = None,
+    shown: Sequence[Practised] = (),
+) -> Adapted:
+    base = network() if model is None else model
+    given = (practised(base), folder, settings, watcher or Quiet())
+    return adapt(base, BASE, parent, *given, retention=kept, demonstrations=shown)
+
+
+def applied(folder: Path) -> Act2Goal:
+    model = network()
+    adapter.apply(adapter.read(folder), model, BASE)
+    return model

@@ -1,0 +1,164 @@
+"""What adapting forgets: measured, held, and shown again by demonstrations that are mixed in."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from adapt_examples import SETTINGS, applied, make
+from policy_examples import frames, network, practised, retention, segments
+from safetensors.torch import load_file
+
+from a2g_cli.errors import A2GError
+from a2g_cli.learning.adapt import settings_from
+from a2g_cli.learning.lessons import Imitation
+from a2g_cli.learning.mixing import Mixed
+from a2g_cli.learning.practised import Practised, split
+from a2g_cli.learning.retention import error_at_home
+from a2g_cli.policy import adapter
+from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.policy.retention import Retention
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("adapters") / "one").folder
+
+
+def test_what_adapting_cost_is_measured_on_what_the_practised_robot_was_shown(made: Path, tmp_path: Path) -> None:
+    kept = retention(network(), ("sim:other", "sim:example"))
+    result = make(tmp_path / "one", kept=kept)
+    own = kept.of("sim:example")
+    expected = {"retention_before": network(), "retention_after": applied(result.folder)}
+    for name, model in expected.items():
+        assert result.losses[name] == pytest.approx(error_at_home(model, own), rel=1e-4)
+    assert result.losses["retention_before"] != result.losses["retention_after"]
+    lineage = json.loads((result.folder / adapter.LINEAGE).read_text())
+    assert lineage["losses"]["retention_after"] == round(result.losses["retention_after"], 5)
+    # It is information: nothing is learned from it.
+    assert (result.folder / adapter.WEIGHTS).read_bytes() == (made / adapter.WEIGHTS).read_bytes()
+    child = make(tmp_path / "two", parent=adapter.read(result.folder), kept=kept)
+    assert child.losses["retention_before"] == pytest.approx(result.losses["retention_after"], rel=1e-4)
+
+
+def test_holding_the_features_keeps_them_near_the_base_s(made: Path, tmp_path: Path) -> None:
+    kept = retention(network(), each=32)
+    settings = replace(SETTINGS, iterations=40, lr=1e-2, held_out=0.0)
+    free, held = (
+        make(tmp_path / name, settings=replace(settings, retain=weight), kept=kept)
+        for name, weight in (("free", 0.0), ("held", 100.0))
+    )
+    assert held.losses["drift"] > 0
+    drifts = [drift(applied(one.folder), kept) for one in (free, held)]
+    assert drifts[1] < 0.2 * drifts[0]
+    assert held.losses["retention_after"] != free.losses["retention_after"]
+    # Nothing of it is there where it was not asked for: what a base keeps is then looked at, not learned from.
+    assert "drift" not in free.losses
+
+
+@torch.no_grad()
+def drift(model: Act2Goal, kept: Retention) -> float:
+    """1 - cosine between the hidden states of ``model`` and of the base, from the outside."""
+    inputs = (
+        kept.now.float(),
+        kept.goal.float(),
+        frames(model, len(kept), model.config.frames),
+        torch.zeros(len(kept)),
+    )
+    both = zip(model.world_model(*inputs)[1], network().world_model(*inputs)[1], strict=True)
+    return float(torch.stack([1 - torch.cosine_similarity(a, b, dim=-1).mean() for a, b in both]).mean())
+
+
+def test_a_base_that_keeps_nothing_is_held_to_itself_on_the_batches(tmp_path: Path) -> None:
+    result = make(tmp_path / "one", settings=replace(SETTINGS, retain=10.0))
+    assert result.losses["drift"] > 0
+
+
+# -- demonstrations beside practice ------------------------------------------------------------------------------------------
+
+
+def demonstrated(count: int = 3, **changed: Any) -> list[Practised]:
+    """Episodes of other bytes than practice."""
+    made = practised(network(), (7,) * count, seed=5)
+    return [replace(one, name=f"home/{i}.hdf5 {1000 + i:016x}", **changed) for i, one in enumerate(made)]
+
+
+@pytest.mark.parametrize(("share", "shown"), [(0.5, 8), (0.3, 5), (0.01, 0), (0.99, 15)])
+def test_the_share_of_a_batch_is_demonstrations_and_of_its_loss_as_well(share: float, shown: int) -> None:
+    model = network()
+    practice, other = segments(model), segments(model, (30,) * 3, seed=6)
+    lesson = Mixed(Imitation(practice, model, 5.0), other, share, model.config.hashing)
+    made = lesson.batch(16, {"final": 1.0}, torch.Generator().manual_seed(0))
+    known = {tuple(row) for row in other.proprioception.tolist()}
+    is_shown = torch.tensor([tuple(row) in known for row in made["proprioception"].tolist()])
+    assert int(is_shown.sum()) == shown
+    assert {len(value) for value in made.values()} == {16}
+    weight = made["weight"]
+    assert shown == 15 or float(weight[~is_shown].std()) > 0
+    assert float(weight[is_shown].sum() / weight.sum()) == pytest.approx(shown / 16, rel=1e-4)
+
+
+def test_demonstrations_are_learned_from_and_named_and_judge_nothing(made: Path, tmp_path: Path) -> None:
+    shown = demonstrated()
+    settings = replace(SETTINGS, mix=0.5, demonstrations=["home"])
+    result = make(tmp_path / "one", settings=settings, shown=shown)
+    lineage = json.loads((result.folder / adapter.LINEAGE).read_text())
+    assert lineage["demonstrations"] == [one.name for one in shown]
+    assert (lineage["settings"]["mix"], lineage["settings"]["demonstrations"]) == (0.5, ["home"])
+    before = json.loads((made / adapter.LINEAGE).read_text())
+    assert lineage["recordings"] == before["recordings"]
+    assert before["demonstrations"] == []
+    # What is held out is practice, as without them.
+    assert lineage["losses"]["held_out_before"] == before["losses"]["held_out_before"]
+    assert lineage["losses"]["held_out_after"] != before["losses"]["held_out_after"]
+    assert (result.folder / adapter.WEIGHTS).read_bytes() != (made / adapter.WEIGHTS).read_bytes()
+
+
+def test_a_demonstration_that_is_held_out_is_not_trained_on(tmp_path: Path) -> None:
+    shown = demonstrated(8)
+    _, held = split([one.name for one in shown], 0.4)
+    assert held
+    for i in held:
+        shown[i].whole.actions[:] = float("nan")
+    result = make(tmp_path / "one", settings=replace(SETTINGS, mix=0.5, demonstrations=["home"]), shown=shown)
+    assert all(value.isfinite().all() for value in load_file(result.folder / adapter.WEIGHTS).values())
+
+
+@pytest.mark.parametrize(
+    ("mix", "shown", "match"),
+    [
+        (0.5, [], "give both, or neither"),
+        (0.0, demonstrated(), "give both, or neither"),
+        (0.5, demonstrated(robot="sim:other"), "recorded with the robot sim:other, and practice with sim:example"),
+        (0.5, practised(network())[:1], "named as practice and as a demonstration"),
+    ],
+    ids=range(4),
+)
+def test_demonstrations_that_cannot_be_mixed_in_are_refused(
+    tmp_path: Path, mix: float, shown: list[Practised], match: str
+) -> None:
+    with pytest.raises(A2GError, match=match):
+        make(tmp_path / "one", settings=replace(SETTINGS, mix=mix), shown=shown)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"mix": 0.5}, "give both"),
+        ({"demonstrations": ["home"]}, "give both"),
+        ({"mix": 1.0, "demonstrations": ["home"]}, "below 1"),
+        ({"mix": -0.1, "demonstrations": ["home"]}, "below 1"),
+        ({"mix": float("nan"), "demonstrations": ["home"]}, "below 1"),
+        ({"retain": float("inf")}, "--retain is a weight"),
+        ({"retain": -1.0}, "--retain is a weight"),
+        ({"retain": 1.0, "placement": "expert"}, "adapts none of it"),
+        ({"method": "dorra"}, "did you mean dora"),
+    ],
+    ids=str,
+)
+def test_settings_that_contradict_themselves_are_refused(given: dict[str, Any], match: str) -> None:
+    with pytest.raises(A2GError, match=match):
+        settings_from(**given)
