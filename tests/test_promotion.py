@@ -100,6 +100,16 @@ def test_without_rollouts_the_held_out_loss_decides_and_without_both_nothing_is_
     assert "neither" in nothing.reason
 
 
+def test_without_rollouts_an_adapter_that_is_lost_at_home_is_not_trusted() -> None:
+    astray = {**FELL, "retention_before": 0.4, "retention_after": 2.2}
+    refused = decide([], [], astray, 10.0)
+    assert not refused.promoted
+    assert "err by 2.20" in refused.reason
+    assert decide([], [], {**astray, "retention_after": 0.5}, 10.0).promoted
+    assert decide([], [], {**astray, "retention_before": 2.5}, 10.0).promoted, "its parent is for another world already"
+    assert decide([30.0] * 8, [1.0] * 8, astray, 10.0).promoted, "rollouts say more: motors may be wired the other way"
+
+
 def test_the_decision_becomes_part_of_the_lineage(tmp_path) -> None:  # type: ignore[no-untyped-def]
     adapter = Adapter("mine", tmp_path, 4, 4.0, {"base": "b", "promotion": None})
     record_decision(adapter, decide([9.0] * 5, [2.0] * 5, FELL, 10.0))

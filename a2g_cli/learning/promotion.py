@@ -23,6 +23,11 @@ DOUBTED = 0.1
 """... and how often one that went to its end may promote it."""
 
 
+ASTRAY = 1.0
+"""Error at home from which on an adapter that nobody has rolled out is not trusted [deviations of the demonstrations'
+actions]: the mean action errs as much."""
+
+
 @dataclass(frozen=True)
 class Decision:
     """What the gate decided, and from what."""
@@ -99,6 +104,10 @@ def decide(
     if not len(parent):
         if held_out is None:
             reason = "neither rollouts nor held-out episodes to judge it by"
+            return Decision(promoted=False, reason=reason, measured=measured)
+        # What is falsified in every recording is falsified in those held out as well.
+        if losses.get("retention_after", 0.0) > max(ASTRAY, losses.get("retention_before", 0.0)):
+            reason = f"no rollouts compared, and at home its actions err by {losses['retention_after']:.2f} deviations"
             return Decision(promoted=False, reason=reason, measured=measured)
         return Decision(promoted=True, reason=f"{held_out}, no rollouts compared", measured=measured)
     counts = [sum(left < arrived_below for left in values) for values in (parent, candidate)]
