@@ -35,7 +35,7 @@ from a2g_cli.policy.shelf import Shelf
 from a2g_cli.robots.robot import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.session.endings import RolloutSettings, limit_for
-from a2g_cli.session.evaluate import Result, draw_trials, evaluate, jobs_of
+from a2g_cli.session.evaluate import draw_trials, evaluate, jobs_of
 from a2g_cli.session.improve import COMPARED, OF_POLICY
 from a2g_cli.session.players import Players
 from a2g_cli.session.recorder import Recorder
@@ -124,11 +124,14 @@ class Bench:
             pass
         return [read(encoder, paths[trial.index]) for trial in trials]
 
-    def truth(self, name: str) -> Result:
-        """Return success on held-out starts and goals."""
+    def truth(self, name: str) -> float | None:
+        """Return the rate of success on held-out starts and goals; None where a guard stops the robot."""
         trials = draw_trials(self.robots[0], "evaluation", self.seed, self.given.evaluation)
         judged = RolloutSettings(stop_on_truth=True)
-        return evaluate(name, self.players.get(name), self.robots, trials, judged)
+        try:
+            return evaluate(name, self.players.get(name), self.robots, trials, judged).rate
+        except SafetyStop:
+            return None
 
     def record(self) -> list[dict[str, Any]]:
         """Return a row for every way to make an adapter."""
@@ -139,7 +142,7 @@ class Bench:
         return [self.row(number, parent, trials, before, was) for number in range(len(WAYS))]
 
     def row(
-        self, number: int, parent: str, trials: Sequence[Trial], before: list[Practised], was: Result
+        self, number: int, parent: str, trials: Sequence[Trial], before: list[Practised], was: float | None
     ) -> dict[str, Any]:
         """Make an adapter in one way, let the gate decide, and look at the truth."""
         name, way = list(WAYS.items())[number]
@@ -150,7 +153,7 @@ class Bench:
         onward = None if parent == "none" else self.shelf.get(parent)
         encoder = checkpoint.load(checkpoint.SHIPPED)
         study = prepare(encoder, home.of_base(checkpoint.SHIPPED), onward, before, settings, self.bound)
-        told: dict[str, Any] = {"way": name, "learned_from": len(study.kept), "before": was.rate}
+        told: dict[str, Any] = {"way": name, "learned_from": len(study.kept), "before": was}
         if not study.kept:
             return told
         kept = [way.spoil(one, chance) for one in study.kept]
@@ -172,7 +175,7 @@ class Bench:
             "reason": decision.reason,
             "compared": compared,
             "losses": made.losses,
-            "after": self.truth(adapter).rate,
+            "after": self.truth(adapter),
         }
 
     def decide(
@@ -222,7 +225,8 @@ def verdict(row: dict[str, Any]) -> str:
     said = "promoted" if row["promoted"] else "refused"
     if "guard" in row["reason"]:
         said = "stopped by a guard, refused"
-    return f"{said} after {row['compared']}: {row['before']:.2f} -> {row['after']:.2f}"
+    before, after = ("stopped" if rate is None else f"{rate:.2f}" for rate in (row["before"], row["after"]))
+    return f"{said} after {row['compared']}: {before} -> {after}"
 
 
 def main() -> None:
