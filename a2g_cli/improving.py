@@ -22,7 +22,14 @@ def improve(
     rounds: Annotated[
         int | None, typer.Option("--rounds", min=1, help="Most rounds of practice and adaptation.  [default: 5]")
     ] = None,
-    episodes: Annotated[int, typer.Option("--episodes", min=1, help="Practice episodes a round.")] = 20,
+    episodes: Annotated[
+        int,
+        typer.Option(
+            "--episodes",
+            min=1,
+            help="Practice episodes a round. Trained weights are promoted by a lead of three, so fewer promote none.",
+        ),
+    ] = 20,
     iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Training steps a round.")] = None,
     calibrate: options.Calibrate = None,
     retain: options.Retain = None,

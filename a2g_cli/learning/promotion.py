@@ -21,8 +21,6 @@ MISTAKEN = 0.05
 """How often the comparison may end early in favour of the worse one ..."""
 DOUBTED = 0.1
 """... and how often one that went to its end may promote it."""
-
-
 ASTRAY = 1.0
 """Error at home from which on an adapter that nobody has rolled out is not trusted [deviations of the demonstrations'
 actions]: the mean action errs as much."""
@@ -89,8 +87,10 @@ def decide(
     on, and twenty trials do not see a little. So trained weights have to lead by more than chance makes of equals. Where
     nothing was trained but a calibration measured, that left less error than there was: it has to be no worse.
 
+    Without any rollouts the loss on held-out episodes decides, unless the adapter is astray at home.
+
     Args:
-        parent: steps left at the nearest frame of each gate episode, in the order of the trials.
+        parent: steps left at the nearest frame of each gate episode, in the order of the trials; empty: none was rolled out.
         candidate: the same for the candidate, on the same trials.
         losses: from the adaptation; what ``refused_unseen`` refuses is refused, whatever the rollouts say.
         arrived_below: an episode arrived when fewer steps than this are left at its nearest frame [steps].
