@@ -109,6 +109,12 @@ def pretrain(
     precision: Annotated[
         str, typer.Option("--precision", metavar="NAME", help="fp32, bf16, or auto: bf16 on a GPU.")
     ] = "auto",
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            "--compile", help="Compile the networks first: a minute, won back in long trainings; needs a C++ compiler."
+        ),
+    ] = False,
     resize: Annotated[
         str | None,
         typer.Option("--resize", metavar="WxH", help="Crop and resize the frames of other programs' data, e.g. 64x64."),
@@ -138,7 +144,7 @@ def pretrain(
             shares=shares(share or []),
         )
         scenes = counts(scene or [], demonstrations or [])
-        joined = machine(device, precision, accumulate)
+        joined = machine(device, precision, accumulate, compiled=compiled)
         report = train(
             place(workspace), data or [], out, scenes, settings, joined, autoencoder, evaluate_every, evaluation, resize
         )

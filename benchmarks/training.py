@@ -1,10 +1,10 @@
 """What a training step costs: its arithmetic as a share of what the machine's matrix multiplication reaches, side by side.
 
-    python benchmarks/training.py [--preset tiny] [--batch 64] [--seconds 10] [--threads N]
+    python benchmarks/training.py [--preset tiny] [--batch 64] [--seconds 10] [--threads N] [--precision bf16] [--compile]
 
-The matrix rate is the best of square products in fp32, with as many threads. The step's arithmetic is counted by torch
-(matrix products and attention, forward and backward); norms, activations, the optimiser and drawing the batch cost time and
-count as none.
+The matrix rate is the best of square products in fp32, with as many threads, whatever the step is computed in. The step's
+arithmetic is counted by torch (matrix products and attention, forward and backward); norms, activations, the optimiser and
+drawing the batch cost time and count as none.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from a2g_cli.learning.hindsight import parse_mixture
+from a2g_cli.learning.machine import machine
 from a2g_cli.learning.optimiser import muon_adamw
 from a2g_cli.learning.segments import Segments
 from a2g_cli.learning.training_state import Average
@@ -64,7 +65,10 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    parser.add_argument("--compile", action="store_true")
     given = parser.parse_args()
+    on = machine("cpu", given.precision, compiled=given.compile)
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
     model = Act2Goal(preset(given.preset, SimRobot().spec))
@@ -76,10 +80,14 @@ def main() -> None:
     def batch() -> dict[str, torch.Tensor]:
         return segments.batch(given.batch, mixture, model.config.hashing, torch.default_generator)
 
-    def gradients(of: dict[str, torch.Tensor]) -> None:
+    def minimised(of: dict[str, torch.Tensor], _: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         losses = model.losses(of, model.draw_chance(given.batch, 0.5, 2))
-        steps = model.steps_to_go.loss(of["now"], of["goal"], of["steps_to_go"])
-        (losses["action"] + 0.5 * losses["video"] + steps).backward()  # type: ignore[no-untyped-call]
+        with torch.autocast("cpu", enabled=False):
+            steps = model.steps_to_go.loss(of["now"], of["goal"], of["steps_to_go"])
+        return {"total": losses["action"] + 0.5 * losses["video"] + steps}
+
+    def gradients(of: dict[str, torch.Tensor]) -> None:
+        on.backward(of, minimised, list(trained.parameters()))
 
     def update() -> None:
         optimiser.step(1e-6)
@@ -91,6 +99,10 @@ def main() -> None:
         gradients(drawn)
     flops = counter.get_total_flops()
     matrices = matrix_rate(given.seconds)
+    on.prepare(model.world_model, model.expert)
+    begun = time.perf_counter()
+    gradients(drawn)
+    compiling = f", compiled in {time.perf_counter() - begun:.0f} s" if given.compile else ""
     parts = {
         "drawing the batch": 1 / rate(batch, given.seconds / 3),
         "losses and gradients": 1 / rate(lambda: gradients(drawn), given.seconds),
@@ -105,7 +117,7 @@ def main() -> None:
 
     parts["optimiser and average"] = 1 / rate(step, given.seconds / 3)
     total = sum(parts.values())
-    print(f"preset {given.preset}, batch {given.batch}, {given.threads} threads")
+    print(f"preset {given.preset}, batch {given.batch}, {given.threads} threads, {given.precision}{compiling}")
     print(f"matrix products {matrices / 1e9:.0f} GFLOP/s; a step counts {flops / 1e9:.1f} GFLOP")
     print("| part of a step | ms | share |\n|---|---|---|")
     for name, seconds in parts.items():

@@ -1,9 +1,13 @@
 """Slices, precision and processes: whatever a training is computed on, it is the same training."""
 
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,7 +111,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_a_machine_alone_is_what_was_asked_for(alone: pytest.MonkeyPatch) -> None:
     on = machine("cpu", accumulate=3)
-    assert on.to_json() == {"device": "cpu", "precision": "fp32", "accumulate": 3, "processes": 1}
+    assert on.to_json() == {"device": "cpu", "precision": "fp32", "accumulate": 3, "compiled": False, "processes": 1}
     assert on.first
     assert "accelerate" not in str(type(on.accelerator))
     assert machine("cpu", "bf16").bf16
@@ -154,10 +158,31 @@ def test_bf16_rounds_products_and_keeps_weights(demonstrations: list[Path], tmp_
     assert (ours - theirs).abs().mean() < 0.5 * theirs.abs().mean()
 
 
+@pytest.mark.filterwarnings("default")  # torch's compiler warns of torch itself
+def test_compiled_networks_learn_the_same(demonstrations: list[Path], tmp_path: Path) -> None:
+    if shutil.which("g++") is None:
+        pytest.skip("no C++ compiler")
+    watched = Quiet(), Quiet()
+    on = machine("cpu", compiled=True)
+    ours = Pretraining(tmp_path / "a", demonstrations, SETTINGS, watched[0], lambda *_: None, machine=on).run()
+    theirs = Pretraining(tmp_path / "b", demonstrations, SETTINGS, watched[1], lambda *_: None).run()
+    for one, other in zip(watched[0].losses, watched[1].losses, strict=True):
+        assert one == pytest.approx(other, rel=1e-3)
+    # Nobody who acts waits for a compiler, and the checkpoint is any checkpoint.
+    assert ours.world_model._compiled_call_impl is None
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+
+
+def test_compiling_without_a_compiler_is_refused(alone: pytest.MonkeyPatch) -> None:
+    alone.setenv("CXX", "no-such-compiler")
+    with pytest.raises(UsageError, match="needs a C\\+\\+ compiler, and there is no no-such-compiler"):
+        machine("cpu", compiled=True)
+
+
 # -- two processes --------------------------------------------------------------------------------------------------------
 
 PROCESS = """
-import json, sys
+import os, signal, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
@@ -167,25 +192,33 @@ from test_machine import SETTINGS, Quiet
 from a2g_cli.learning.machine import machine
 from a2g_cli.learning.pretrain import Pretraining
 
-folder = Path(sys.argv[2])
-recordings = [Path(name) for name in sys.argv[3:]]
-on, watcher, kept = machine("cpu", accumulate=2), Quiet(), []
-model = Pretraining(folder / "run", recordings, SETTINGS, watcher, lambda *_: kept.append(1), machine=on).run()
+folder, dies = Path(sys.argv[2]), int(sys.argv[3])
+recordings = [Path(name) for name in sys.argv[4:]]
+
+def kept(iteration, *_):
+    checkpoints.append(iteration)
+    if iteration == dies:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+on, watcher, checkpoints = machine("cpu", accumulate=2), Quiet(), []
+model = Pretraining(folder / "run", recordings, SETTINGS, watcher, kept, machine=on).run()
 assert on.processes == 2
-assert bool(kept) == on.first
+assert bool(checkpoints) == on.first
 losses = torch.tensor([found["total"] for found in watcher.losses if "total" in found], dtype=torch.float64)
 save_file({**model.state_dict(), "losses": losses}, folder / f"{on.rank}.safetensors")
 """
 
 
-def test_two_processes_train_what_one_does(demonstrations: list[Path], tmp_path: Path) -> None:
+@contextmanager
+def two(tmp_path: Path, demonstrations: list[Path], dies: int = 0) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Start two processes of one training; the first kills itself once the checkpoint of iteration ``dies`` is written."""
     script = tmp_path / "process.py"
     script.write_text(PROCESS)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    words = [sys.executable, str(script), __file__, str(tmp_path), *map(str, demonstrations)]
+    words = [sys.executable, str(script), __file__, str(tmp_path), str(dies), *map(str, demonstrations)]
     processes = [
         subprocess.Popen(
             words, env={**os.environ, **world, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE
@@ -193,14 +226,24 @@ def test_two_processes_train_what_one_does(demonstrations: list[Path], tmp_path:
         for rank in range(2)
     ]
     try:
-        watcher = Quiet()
-        alone = Pretraining(tmp_path / "alone", demonstrations, SETTINGS, watcher, lambda *_: None).run()
-        for process in processes:
-            _, said = process.communicate(timeout=120)
-            assert process.returncode == 0, said.decode()
+        yield processes
     finally:
         for process in processes:
             process.kill()
+            process.communicate()
+
+
+def both_end(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 0, said.decode()
+
+
+def test_two_processes_train_what_one_does(demonstrations: list[Path], tmp_path: Path) -> None:
+    watcher = Quiet()
+    with two(tmp_path, demonstrations) as processes:
+        alone = Pretraining(tmp_path / "alone", demonstrations, SETTINGS, watcher, lambda *_: None).run()
+        both_end(processes)
     losses = [found["total"] for found in watcher.losses if "total" in found]
     ranks = [load_file(tmp_path / f"{rank}.safetensors") for rank in range(2)]
     for rank in ranks:
@@ -208,3 +251,26 @@ def test_two_processes_train_what_one_does(demonstrations: list[Path], tmp_path:
     for name, value in alone.state_dict().items():
         assert torch.equal(ranks[0][name], ranks[1][name]), name  # every process holds the same weights
         torch.testing.assert_close(ranks[0][name], value, rtol=1e-2, atol=1e-3, msg=name)
+
+
+def test_two_processes_that_were_killed_go_on_as_if_they_had_not_been(
+    demonstrations: list[Path], tmp_path: Path
+) -> None:
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    killed.mkdir()
+    whole.mkdir()
+    with two(whole, demonstrations) as undisturbed:
+        both_end(undisturbed)
+    with two(killed, demonstrations, dies=SETTINGS.save_every) as (first, other):
+        assert first.wait(timeout=120) == -signal.SIGKILL
+        # Whoever waits for a process that is gone is told so, and does not hang or write.
+        _, said = other.communicate(timeout=120)
+        assert other.returncode > 0, said.decode()
+    assert not list(killed.glob("?.safetensors"))
+    with two(killed, demonstrations) as again:
+        both_end(again)
+    for rank in range(2):
+        ours, theirs = (load_file(folder / f"{rank}.safetensors") for folder in (killed, whole))
+        assert len(ours.pop("losses")) < len(theirs.pop("losses"))
+        for name, value in theirs.items():
+            assert torch.equal(ours[name], value), name

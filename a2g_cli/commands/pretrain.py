@@ -229,6 +229,7 @@ def _card(facts: dict[str, Any]) -> str:
     scenes = ", ".join(f"`{scene}`" for scene in facts["scenes"])
     how = facts["computed"]
     computed = f"{how['processes']} process(es) on {how['device']}, {how['precision']}"
+    computed += ", compiled" if how["compiled"] else ""
     reached = ["", "Reached, on starts and goals drawn as the demonstrations' were but not among them:", ""]
     evaluations = table(facts["evaluations"])
     found = "\n".join([*reached, *evaluations, ""]) if evaluations else ""

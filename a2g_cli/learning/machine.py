@@ -5,6 +5,7 @@ and gets the sum of everybody's gradients: what one process would have computed 
 """
 
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class Machine:
     """Whether matrix products are rounded to bfloat16 (autocast); weights and sums stay in single precision."""
     accumulate: int = 1
     """Slices that a process's share of a batch is computed in, one after the other: less memory, the same gradients."""
+    compiled: bool = False
+    """Whether torch.compile makes one program of each network: a minute's wait that a long training on a CPU wins back."""
     rank: int = 0
     processes: int = 1
     accelerator: Any = None
@@ -59,8 +62,15 @@ class Machine:
             "device": self.device.type,
             "precision": "bf16" if self.bf16 else "fp32",
             "accumulate": self.accumulate,
+            "compiled": self.compiled,
             "processes": self.processes,
         }
+
+    def prepare(self, *networks: nn.Module) -> None:
+        """Have the forward passes of ``networks`` compiled when they first run, where that is wanted; weights stay theirs."""
+        if self.compiled:
+            for network in networks:
+                network.compile(dynamic=False)
 
     def slices(self, whole: Mapping[str, Tensor]) -> list[Batch]:
         """Return this process's slices of a batch, on its device; those of all processes make up the whole."""
@@ -119,17 +129,18 @@ class Machine:
         return values
 
 
-def machine(device: str = "auto", precision: str = "auto", accumulate: int = 1) -> Machine:
+def machine(device: str = "auto", precision: str = "auto", accumulate: int = 1, *, compiled: bool = False) -> Machine:
     """Return what to compute on, joined to the other processes where ``accelerate launch`` or ``torchrun`` started several.
 
     Args:
         device: auto is the GPU where there is one.
         precision: auto is bf16 on a GPU and fp32 on a CPU.
         accumulate: slices of a process's share of a batch.
+        compiled: whether networks are compiled.
 
     Raises:
         UnknownNameError: no such device or precision.
-        UsageError: there is no GPU, or a launcher was asked for several processes and started one.
+        UsageError: there is no GPU or no C++ compiler, or a launcher was asked for several processes and started one.
         A2GError: several processes, and no accelerate installed.
     """
     if device not in get_args(Device):
@@ -140,6 +151,10 @@ def machine(device: str = "auto", precision: str = "auto", accumulate: int = 1) 
     if on_gpu and not torch.cuda.is_available():
         raise UsageError("there is no GPU that this torch can use: leave --device out, or install torch for CUDA.")
     bf16 = on_gpu if precision == "auto" else precision == "bf16"
+    if compiled and not shutil.which(compiler := os.environ.get("CXX", "g++")):
+        raise UsageError(
+            f"--compile needs a C++ compiler, and there is no {compiler}: install g++, or leave --compile out."
+        )
     count = max(int(os.environ.get(name) or 1) for name in WORLD)
     if count == 1 and _cpu_is_wanted() and "MASTER_PORT" in os.environ and not WORLD & os.environ.keys():
         raise UsageError(
@@ -147,7 +162,7 @@ def machine(device: str = "auto", precision: str = "auto", accumulate: int = 1) 
             "place, and --device cpu behind pretrain; or start them with torchrun."
         )
     if count == 1:
-        return Machine(torch.device("cuda" if on_gpu else "cpu"), bf16, accumulate)
+        return Machine(torch.device("cuda" if on_gpu else "cpu"), bf16, accumulate, compiled)
     try:
         from accelerate import Accelerator, InitProcessGroupKwargs
     except ImportError as error:
@@ -155,7 +170,7 @@ def machine(device: str = "auto", precision: str = "auto", accumulate: int = 1) 
     joined = Accelerator(
         cpu=not on_gpu, mixed_precision="no", kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)]
     )
-    return Machine(joined.device, bf16, accumulate, joined.process_index, joined.num_processes, joined)
+    return Machine(joined.device, bf16, accumulate, compiled, joined.process_index, joined.num_processes, joined)
 
 
 def _cpu_is_wanted() -> bool:

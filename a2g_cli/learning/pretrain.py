@@ -107,9 +107,9 @@ class Pretraining:
         if state is None:
             model.set_scales(segments.actions, segments.proprioception)
         policy = PolicyStage(model, segments, self.settings)
+        self.machine.prepare(model.world_model, model.expert)
         self._loop(policy, model, state, facts)
-        model.load_state_dict(policy.average.weights)
-        return model.cpu()
+        return _averaged(policy, model)
 
     def _identity(self) -> str:
         self.watcher.started("reading recordings", len(self.recordings))
@@ -225,7 +225,7 @@ class Pretraining:
 
 
 def _averaged(stage: Stage, model: Act2Goal) -> Act2Goal:
-    """Return what is evaluated and shipped, on the CPU."""
+    """Return what is evaluated and shipped, on the CPU, and never compiled: it acts in other shapes than it learned in."""
     averaged = Act2Goal(model.config)
     averaged.load_state_dict(model.state_dict() if stage.average is None else stage.average.weights)
     return averaged.requires_grad_(requires_grad=False).eval()
