@@ -139,7 +139,7 @@ def synchronous(robot: Bench, trial: Trial, steps: int, folder: Path) -> Row:
 def lerobot(robot: Bench, trial: Trial, steps: int) -> Row | None:
     """Return a row of LeRobot's own loop, None where it is not installed."""
     try:
-        from lerobot_loop import record  # type: ignore[import-not-found]
+        from lerobot_loop import record
     except ImportError as error:
         print(f"lerobot: left out, {error}")
         return None
@@ -180,7 +180,7 @@ def main() -> None:
             *(
                 lambda ahead=ahead: ours(robot, trial, given.steps, ahead, folder)
                 for ahead in given.ahead or [0.5, 0.0]
-            ),  # type: ignore[misc]
+            ),
             lambda: synchronous(robot, trial, given.steps, folder),
             lambda: lerobot(robot, trial, given.steps),
         ]

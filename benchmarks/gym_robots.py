@@ -6,13 +6,14 @@ python benchmarks/gym_robots.py
 
 import argparse
 import time
+from typing import Any
 
 import numpy as np
 
 from a2g_cli.robots.gymnasium import gym_robot
 from a2g_cli.robots.robot import InstrumentedRobot, Robot
 
-ROBOTS = {
+ROBOTS: dict[str, dict[str, Any]] = {
     "ogbench:visual-cube-single-v0": {
         "rate": 20.0,
         "proprioception": ["proprio/effector_pos", "proprio/effector_yaw", "proprio/gripper_opening"],

@@ -159,7 +159,7 @@ def main() -> None:
     asked = [(case, seed, how) for how in given.calibrate for case in cases for seed in seeds]
     asked += [(case, seed, CONTROL) for case in cases for seed in compared]
     with ThreadPoolExecutor(given.processes) as pool:
-        done = dict(zip(asked, pool.map(lambda one: measured(*one, given), asked), strict=True))
+        done = dict(zip(asked, pool.map(lambda one: measured(one[0], one[1], one[2], given), asked), strict=True))
     header = [
         "shift",
         "calibration",

@@ -20,10 +20,11 @@ from a2g_cli.policy import checkpoint
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.robots.robot import Purpose, Robot
 from a2g_cli.robots.sim import SimRobot
+from a2g_cli.session.endings import RolloutSettings
 from a2g_cli.session.evaluate import draw_trials, jobs_of
 from a2g_cli.session.judging import NEAR, SLACK, verdict_of
 from a2g_cli.session.players import Players
-from a2g_cli.session.rollout import RolloutSettings, roll_out
+from a2g_cli.session.rollout import roll_out
 from a2g_cli.session.sink import Nowhere
 from a2g_cli.workspace import Workspace
 

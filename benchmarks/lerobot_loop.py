@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from lerobot.scripts.lerobot_record import record_loop  # type: ignore[import-not-found]
+from lerobot.scripts.lerobot_record import record_loop
 
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import Act2GoalPolicy, ActingSettings

@@ -88,7 +88,7 @@ class Block:
     def identity(self) -> dict[str, Any]:
         """Return everything that the outcome depends on, but for the code that acts: see ``acting_code``."""
         rest = {name: value for name, value in vars(self).items() if name != "player"}
-        rollout = asdict(replace(rollout_settings(self.scene), held=None))  # a hand on a key: no setting
+        rollout = {**asdict(rollout_settings(self.scene)), "held": None}  # a hand on a key: no setting
         return {**rest, **self.player.identity(), "rollout": rollout, "version": scene_version(self.scene)}
 
 

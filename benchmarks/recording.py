@@ -130,7 +130,15 @@ def main() -> None:
         print(json.dumps({"seconds": options.seconds, "noise": options.noise, "writers": rows}, indent=2))
         return
     heads = ("frames/s", "CPU", "held p50", "p99", "max ms", "end s", "CPU all", "MB/min", "open ms", "16 frames ms")
-    keys = ("frames_per_s", "cpu_recording", "held_p50_ms", "held_p99_ms", "held_max_ms", "end_s", "cpu_whole")
+    keys: tuple[str, ...] = (
+        "frames_per_s",
+        "cpu_recording",
+        "held_p50_ms",
+        "held_p99_ms",
+        "held_max_ms",
+        "end_s",
+        "cpu_whole",
+    )
     keys += ("mb_per_minute", "open_ms", "segment_ms")
     print(f"2 x 640x480 at 30 Hz, {options.seconds:g} s, noise {options.noise:g}\n")
     print("| writer | " + " | ".join(heads) + " | lossless |")

@@ -50,13 +50,13 @@ class Own:
 
     lossless = True
 
-    def __init__(self, folder: Path, sizes: dict[str, tuple[int, int]], deflate: Callable[[Image], bytes]) -> None:
+    def __init__(self, folder: Path, sizes: dict[str, tuple[int, int]], deflate: Callable[[Any], bytes]) -> None:
         names = tuple(f"j{index}" for index in range(JOINTS))
         limits = (-1e9,) * JOINTS, (1e9,) * JOINTS
         self._spec = RobotSpec("bench", names, ("rad",) * JOINTS, *limits, RATE, names, ("rad",) * JOINTS, sizes)
         self._path = folder / "episode-0000.hdf5"
         self._writer: RecordingWriter | None = None
-        self._before, journal.deflate = journal.deflate, deflate
+        self._before, journal.deflate = journal.deflate, deflate  # type: ignore[assignment]  # another function in its place
 
     def append(self, step: int, frames: Frames) -> None:
         """Append; the first step opens the file."""

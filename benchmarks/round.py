@@ -112,7 +112,7 @@ def plain(paths: Sequence[Path], iterations: int) -> None:
         batch = {**read_in, "now": latents[:, 0], "goal": latents[:, 1], "frames": latents[:, 2:]}
         optimiser.zero_grad()
         loss = model.losses(batch, model.draw_chance(SETTINGS.batch, 0.0, SETTINGS.draws))["action"]
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
 
 
@@ -134,7 +134,7 @@ def of_matrix_rate(work: Adaptation, paths: Sequence[Path]) -> tuple[float, floa
     batch = lesson.batch(size, work.mixture, torch.Generator().manual_seed(0))
 
     def step() -> None:
-        model.losses(batch, model.draw_chance(size, 0.0, SETTINGS.draws))["action"].backward()  # type: ignore[no-untyped-call]
+        model.losses(batch, model.draw_chance(size, 0.0, SETTINGS.draws))["action"].backward()
 
     counter = FlopCounterMode(display=False)
     with counter:

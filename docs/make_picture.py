@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from a2g_cli.episode import Episode, Observation, Outcome, Vector
+from a2g_cli.episode import Episode, Observation, Outcome, StepTiming, Vector
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import Act2GoalPolicy, ActingSettings
 from a2g_cli.policy.policy import PlanRequest
 from a2g_cli.robots.sim import SimRobot
+from a2g_cli.session.endings import RolloutSettings
 from a2g_cli.session.evaluate import draw_trials, jobs_of
-from a2g_cli.session.rollout import RolloutSettings, roll_out
+from a2g_cli.session.rollout import roll_out
 
 SCALE = 2
 INDEX = 4
@@ -30,7 +31,7 @@ class Memory:
         """Keep the first observation."""
         self.episode.observations.append(first)
 
-    def append(self, requested: Vector, sent: Vector, observation: Observation) -> None:
+    def append(self, requested: Vector, sent: Vector, observation: Observation, timing: StepTiming) -> None:  # noqa: ARG002
         """Keep a step."""
         self.episode.append(requested, sent, observation)
 
