@@ -16,7 +16,7 @@ from a2g_cli.episode import Image, Outcome, Provenance
 from a2g_cli.exchange import hdf5, pictures
 from a2g_cli.exchange.incoming import Frames, Incoming, OwnWords, last_frame_as_goal, numbered, spec_for
 from a2g_cli.exchange.outgoing import building_folder, frames, one_robot, timing, words
-from a2g_cli.recording import schema, storage
+from a2g_cli.recording import schema, storage, untrusted
 from a2g_cli.recording.journal import deflate
 from a2g_cli.recording.reader import Recording
 
@@ -31,8 +31,8 @@ def recognises(source: Path) -> bool:
     for path in _episodes(source)[:1]:
         if not h5py.is_hdf5(path):
             return False
-        with storage.reading(path, "ALOHA episode"), storage.open_untrusted(path) as file:
-            return storage.holds(file, "action") and storage.holds(file, "observations")
+        with storage.reading(path, "ALOHA episode"), untrusted.opened(path) as file:
+            return untrusted.holds(file, "action") and untrusted.holds(file, "observations")
     return False
 
 
@@ -104,8 +104,8 @@ def read(source: Path, rate: float | None = None) -> Iterator[Incoming]:
         RecordingError: one is damaged, or describes what no recording can hold.
     """
     for path in _episodes(source):
-        with storage.reading(path, "ALOHA episode"), storage.open_untrusted(path) as file:
-            own = storage.holds(file, _OWN)
+        with storage.reading(path, "ALOHA episode"), untrusted.opened(path) as file:
+            own = untrusted.holds(file, _OWN)
             yield _own(file) if own else _foreign(file, path, rate)
 
 
@@ -113,7 +113,7 @@ def _own(file: Any) -> Incoming:
     own = hdf5.group(file, _OWN)
     goal, last = _stills(own, "goal"), _stills(own, "final")
     texts = {
-        name: storage.text_attribute(own, name) for name in ("spec", "goal", "provenance", "outcome", "created_at")
+        name: untrusted.text_attribute(own, name) for name in ("spec", "goal", "provenance", "outcome", "created_at")
     }
     told = OwnWords.parse(texts, goal)
     times = hdf5.numbers(own, "times")
@@ -177,8 +177,8 @@ def _foreign(file: Any, path: Path, rate: float | None) -> Incoming:
 
 def _stills(own: Any, name: str) -> dict[str, Image]:
     found = {}
-    for camera in storage.members(own, name):
-        dataset = storage.stored(own, f"{name}/{camera}", (None, None, 3), "u1")
+    for camera in untrusted.members(own, name):
+        dataset = untrusted.stored(own, f"{name}/{camera}", (None, None, 3), "u1")
         if max(dataset.shape) > schema.MAX_SIDE:
             raise ValueError(f"{name}/{camera} has shape {dataset.shape}")
         found[camera] = dataset[()]
@@ -189,7 +189,7 @@ def _films(file: Any, steps: int) -> dict[str, tuple[tuple[int, int], Any]]:
     """Return camera -> its size and its dataset: pictures, or, where ``compress`` is set, padded JPEGs."""
     found = {}
     for camera in hdf5.group(file, "observations/images"):
-        dataset = storage.plain(file, f"observations/images/{camera}")
+        dataset = untrusted.plain(file, f"observations/images/{camera}")
         if len(dataset) < steps:
             raise ValueError(f"{camera} has {len(dataset)} pictures for {steps} actions")
         size = hdf5.picture_size(dataset)

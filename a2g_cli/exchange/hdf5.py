@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from a2g_cli.episode import Image
 from a2g_cli.exchange.incoming import MAX_ELEMENTS
-from a2g_cli.recording import schema, storage
+from a2g_cli.recording import schema, storage, untrusted
 
 _BLOCK_BYTES = 64 * 2**20
 
 
 def numbers(file: Any, name: str, rows: int | None = None) -> NDArray[np.float64]:
     """Return the dataset ``name`` as (T, …) float64. Raises KeyError, or ValueError for what is none."""
-    dataset = storage.plain(file, name)
+    dataset = untrusted.plain(file, name)
     if dataset.dtype.kind not in "iufb" or dataset.ndim < 1 or dataset.size > MAX_ELEMENTS // 8:
         raise ValueError(f"{name} has shape {dataset.shape} of {dataset.dtype}: numbers are needed, a row a step")
     if rows is not None and dataset.shape[0] != rows:
@@ -34,9 +34,9 @@ def matrix(file: Any, name: str, rows: int | None = None) -> NDArray[np.float32]
 
 def timing(own: Any, rows: int) -> NDArray[np.float64] | None:
     """Return (T, 3) when actions went out, as a recording holds it; None where there is none. Raises KeyError, ValueError."""
-    if not storage.holds(own, "timing"):
+    if not untrusted.holds(own, "timing"):
         return None
-    columns = [storage.stored(own, f"timing/{name}", (rows,), "f8")[()] for name in schema.TIMING]
+    columns = [untrusted.stored(own, f"timing/{name}", (rows,), "f8")[()] for name in schema.TIMING]
     return np.stack(columns, axis=1)
 
 
@@ -59,14 +59,14 @@ def pictures(dataset: Any, count: int) -> Iterator[Image]:
 
 def optional_text(node: Any, name: str) -> str | None:
     """Return a string attribute, None where there is none. Raises ValueError for something else."""
-    return storage.text_attribute(node, name) if name in node.attrs else None
+    return untrusted.text_attribute(node, name) if name in node.attrs else None
 
 
 def group(file: Any, name: str) -> Any:
     """Return the group ``name``, reached without links. Raises KeyError, ValueError."""
     node = file
     for part in name.split("/"):
-        if not storage.holds(node, part):
+        if not untrusted.holds(node, part):
             raise KeyError(f"{name} is missing")
         node = node[part]
         if not isinstance(node, h5py.Group):

@@ -16,7 +16,7 @@ from a2g_cli.episode import Outcome, Provenance, Vector
 from a2g_cli.exchange import hdf5
 from a2g_cli.exchange.incoming import Frames, Incoming, OwnWords, last_frame_as_goal, numbered, spec_for
 from a2g_cli.exchange.outgoing import check_free, one_robot, without_depth, words
-from a2g_cli.recording import schema, storage
+from a2g_cli.recording import schema, storage, untrusted
 from a2g_cli.recording.assemble import add_judgement, add_views
 from a2g_cli.recording.reader import Recording
 
@@ -33,8 +33,8 @@ def recognises(source: Path) -> bool:
     """Whether ``source`` is a robomimic data set, or a folder of them. A single recording is one too, and needs no import."""
     for path in _files(source)[:1]:
         if h5py.is_hdf5(path):
-            with storage.reading(path, "data set"), storage.open_untrusted(path) as file:
-                return schema.MARK not in file.attrs and storage.holds(file, "data")
+            with storage.reading(path, "data set"), untrusted.opened(path) as file:
+                return schema.MARK not in file.attrs and untrusted.holds(file, "data")
     return False
 
 
@@ -56,7 +56,7 @@ def write(paths: Sequence[Path], target: Path, lossless: bool = True) -> list[st
     total, successes = 0, []
     with storage.creating(target) as file:
         for number, path in enumerate(paths):
-            with Recording(path) as recording, storage.open_untrusted(path) as source:
+            with Recording(path) as recording, untrusted.opened(path) as source:
                 demo = file.create_group(f"data/demo_{number}")
                 for name in ("frames", "captured_at", "goal", "proprioception", "times", "timing"):
                     if name in source:
@@ -88,7 +88,7 @@ def read(source: Path, rate: float | None = None) -> Iterator[Incoming]:
         RecordingError: one is damaged, or describes what no recording can hold.
     """
     for path in _files(source):
-        with storage.reading(path, "robomimic data set"), storage.open_untrusted(path) as file:
+        with storage.reading(path, "robomimic data set"), untrusted.opened(path) as file:
             data = hdf5.group(file, "data")
             environment = _environment(data)
             names = [name for name in data if name.startswith("demo_") and name[5:].isdecimal()]
@@ -96,7 +96,7 @@ def read(source: Path, rate: float | None = None) -> Iterator[Incoming]:
                 raise KeyError("it has no demo")
             for name in sorted(names, key=lambda name: int(name[5:])):
                 demo = hdf5.group(data, name)
-                own = storage.holds(demo, _OWN)
+                own = untrusted.holds(demo, _OWN)
                 yield _own(demo) if own else _foreign(demo, name, path, environment, rate)
 
 
@@ -109,19 +109,19 @@ def _own(demo: Any) -> Incoming:
     """Return a demo that ``write`` wrote, all of it."""
     own = hdf5.group(demo, _OWN)
     images = {}
-    for camera in storage.members(own, "goal"):
-        dataset = storage.stored(own, f"goal/{camera}", (None, None, 3), "u1")
+    for camera in untrusted.members(own, "goal"):
+        dataset = untrusted.stored(own, f"goal/{camera}", (None, None, 3), "u1")
         if max(dataset.shape) > schema.MAX_SIDE:
             raise ValueError(f"a goal of shape {dataset.shape}")
         images[camera] = dataset[()]
     texts = {
-        name: storage.text_attribute(demo, name) for name in ("spec", "goal", "provenance", "outcome", "created_at")
+        name: untrusted.text_attribute(demo, name) for name in ("spec", "goal", "provenance", "outcome", "created_at")
     }
     told = OwnWords.parse(texts, images)
     times = hdf5.numbers(own, "times")
     rows = len(times)
     films = {
-        camera: storage.stored(own, f"frames/{camera}", (rows, *size, 3), "u1")
+        camera: untrusted.stored(own, f"frames/{camera}", (rows, *size, 3), "u1")
         for camera, size in told.spec.cameras.items()
     }
     joints = len(told.spec.proprioception_names)
@@ -156,7 +156,7 @@ def _observed(demo: Any, group: str, steps: int) -> _Observed:
     films, columns, left_out = {}, {}, []
     node = hdf5.group(demo, group)
     for key in sorted(node):
-        dataset = storage.plain(node, key)
+        dataset = untrusted.plain(node, key)
         if hdf5.picture_size(dataset) is not None:
             if len(dataset) != steps:
                 raise ValueError(f"{group}/{key} has {len(dataset)} pictures for {steps} actions")
@@ -191,7 +191,7 @@ def _foreign(demo: Any, name: str, source: Path, environment: dict[str, Any], ra
     sizes = {camera: (int(film.shape[1]), int(film.shape[2])) for camera, film in seen.films.items()}
     last: Frames = {}
     joints = np.concatenate([*seen.numbers.values(), np.zeros((steps, 0), np.float32)], axis=1)
-    if storage.holds(demo, "next_obs"):
+    if untrusted.holds(demo, "next_obs"):
         after = _observed(demo, "next_obs", steps)
         last = {camera: np.asarray(after.films[camera][-1], np.uint8) for camera in seen.films}
         ends = [after.numbers[key][-1:] for key in seen.numbers]
@@ -215,7 +215,7 @@ def _foreign(demo: Any, name: str, source: Path, environment: dict[str, Any], ra
         if last:
             yield last
 
-    reached = bool(hdf5.numbers(demo, "rewards", steps).flat[-1] > 0) if storage.holds(demo, "rewards") else None
+    reached = bool(hdf5.numbers(demo, "rewards", steps).flat[-1] > 0) if untrusted.holds(demo, "rewards") else None
     times = np.arange(len(joints)) / hertz
     return Incoming(
         spec,

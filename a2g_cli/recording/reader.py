@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from a2g_cli.episode import Depth, Episode, Goal, Image, Observation, Outcome, Provenance, StepTiming, Vector
 from a2g_cli.errors import RecordingError
-from a2g_cli.recording import schema, storage
+from a2g_cli.recording import schema, storage, untrusted
 from a2g_cli.recording.journal import MAGIC
 from a2g_cli.robots.robot import RobotSpec
 
@@ -36,7 +36,7 @@ class Recording:
         if self._opened is None:
             _check_kind(self.path)
             with storage.reading(self.path):
-                file = storage.open_untrusted(self.path)
+                file = untrusted.opened(self.path)
                 try:
                     self._read(file)
                 except BaseException:
@@ -50,37 +50,37 @@ class Recording:
         version = _version(file)
         if version > schema.FORMAT:
             raise ValueError(f"it is format {version}, this a2g knows {schema.FORMAT}: a newer a2g is needed")
-        self._spec = spec = schema.spec_from_json(storage.text_attribute(file, "spec"))
-        self._provenance = schema.provenance_from_json(storage.text_attribute(file, "provenance"))
-        self._outcome = schema.outcome_from_json(storage.text_attribute(file, "outcome"))
-        self._created_at = storage.text_attribute(file, "created_at")
+        self._spec = spec = schema.spec_from_json(untrusted.text_attribute(file, "spec"))
+        self._provenance = schema.provenance_from_json(untrusted.text_attribute(file, "provenance"))
+        self._outcome = schema.outcome_from_json(untrusted.text_attribute(file, "outcome"))
+        self._created_at = untrusted.text_attribute(file, "created_at")
         width = len(spec.action_names)
-        actions = storage.stored(file, f"{schema.DEMO}/actions", (None, width), "f4")
+        actions = untrusted.stored(file, f"{schema.DEMO}/actions", (None, width), "f4")
         self._length = steps = int(actions.shape[0])
         if not 1 <= steps <= schema.MAX_STEPS:
             raise ValueError(f"it has {steps} actions")
-        storage.stored(file, f"{schema.DEMO}/actions_requested", (steps, width), "f4")
-        storage.stored(file, "proprioception", (steps + 1, len(spec.proprioception_names)), "f4")
-        storage.stored(file, "times", (steps + 1,), "f8")
+        untrusted.stored(file, f"{schema.DEMO}/actions_requested", (steps, width), "f4")
+        untrusted.stored(file, "proprioception", (steps + 1, len(spec.proprioception_names)), "f4")
+        untrusted.stored(file, "times", (steps + 1,), "f8")
         for camera, (height, breadth) in spec.cameras.items():
-            frames = storage.stored(file, f"frames/{camera}", (steps + 1, height, breadth, 3), "u1")
+            frames = untrusted.stored(file, f"frames/{camera}", (steps + 1, height, breadth, 3), "u1")
             if frames.chunks not in {None, (1, height, breadth, 3)}:
                 raise ValueError(f"frames/{camera} is not stored frame by frame")
-            storage.stored(file, f"captured_at/{camera}", (steps + 1,), "f8")
+            untrusted.stored(file, f"captured_at/{camera}", (steps + 1,), "f8")
         for camera in spec.depth:
-            depth = storage.stored(file, f"depth/{camera}", (steps + 1, *spec.cameras[camera]), "<u2")
+            depth = untrusted.stored(file, f"depth/{camera}", (steps + 1, *spec.cameras[camera]), "<u2")
             if depth.chunks not in {None, (1, *spec.cameras[camera])}:
                 raise ValueError(f"depth/{camera} is not stored frame by frame")
         self._timed = "timing" in file
         for name in schema.TIMING * self._timed:
-            storage.stored(file, f"timing/{name}", (steps,), "f8")
+            untrusted.stored(file, f"timing/{name}", (steps,), "f8")
         images: dict[str, Image] = {}
-        for camera in storage.members(file, "goal"):
-            dataset = storage.stored(file, f"goal/{camera}", (None, None, 3), "u1")
+        for camera in untrusted.members(file, "goal"):
+            dataset = untrusted.stored(file, f"goal/{camera}", (None, None, 3), "u1")
             if max(dataset.shape) > schema.MAX_SIDE or min(dataset.shape) < 1:
                 raise ValueError(f"goal/{camera} has shape {dataset.shape}")
             images[camera] = dataset[()]
-        self._goal = schema.goal_from_json(storage.text_attribute(file, "goal"), images)
+        self._goal = schema.goal_from_json(untrusted.text_attribute(file, "goal"), images)
 
     def close(self) -> None:
         """Close the file; harmless when called twice. The next use opens it again."""
@@ -247,7 +247,7 @@ def _check_kind(path: Path) -> None:
 
 def _version(file: Any) -> int:
     if schema.MARK in file.attrs:
-        return storage.integer_attribute(file, schema.MARK)
+        return untrusted.integer_attribute(file, schema.MARK)
     if "data" in list(file):
         raise ValueError("it is not one episode of a2g's (a session's index, or another program's data set)")
     raise ValueError(f"it is an HDF5 file of another kind, without the attribute {schema.MARK!r}")

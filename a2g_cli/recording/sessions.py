@@ -13,7 +13,7 @@ import h5py
 
 from a2g_cli.durable import make_folder, sync_folder
 from a2g_cli.errors import RecordingError, UnknownNameError, UsageError
-from a2g_cli.recording import index, schema, storage
+from a2g_cli.recording import index, schema, storage, untrusted
 from a2g_cli.workspace import Workspace, checked_name
 
 INDEX = "session.hdf5"
@@ -109,7 +109,7 @@ class Session:
     def linked(self) -> bool:
         """Whether ``session.hdf5`` lists the recordings that are there, each by its link."""
         try:
-            with storage.open_untrusted(self.index) as file:
+            with untrusted.opened(self.index) as file:
                 links = [file["data"].get(f"demo_{number}", getlink=True) for number in range(len(file["data"]))]
                 return [(link.filename, link.path) for link in links] == [
                     (path.name, schema.DEMO) for path in self.recordings()

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2g_cli.errors import RecordingError
-from a2g_cli.recording import schema, storage
+from a2g_cli.recording import schema, storage, untrusted
 from a2g_cli.recording.reader import Recording
 
 MAX_AGE = 1.0
@@ -70,7 +70,7 @@ def verify_all(paths: Iterable[Path], max_age: float = MAX_AGE) -> Iterator[Verd
 
 def _verdict(recording: Recording, max_age: float, views: "_Views") -> Verdict:
     problems = [*_numbers(recording), *_order(recording, max_age), *_goal(recording)]
-    with storage.reading(recording.path), storage.open_untrusted(recording.path) as file:
+    with storage.reading(recording.path), untrusted.opened(recording.path) as file:
         problems += _robomimic(recording, file)
     problems += views.problems(recording.path)
     notes = list(_rhythm(recording))
@@ -178,16 +178,16 @@ def _robomimic(recording: Recording, file: Any) -> Iterator[str]:
     """What another program reads must be what this one reads."""
     steps, demo = recording.length, file[schema.DEMO]
     for node, name in ((demo, "num_samples"), (file["data"], "total")):
-        if (value := storage.integer_attribute(node, name)) != steps:
+        if (value := untrusted.integer_attribute(node, name)) != steps:
             yield f"{name} is {value}, there are {steps} actions"
-    schema.from_json(storage.text_attribute(file["data"], "env_args"))
-    rewards = storage.stored(file, f"{schema.DEMO}/rewards", (steps,), "f4")[()]
+    schema.from_json(untrusted.text_attribute(file["data"], "env_args"))
+    rewards = untrusted.stored(file, f"{schema.DEMO}/rewards", (steps,), "f4")[()]
     if bool(rewards.any()) != bool(recording.outcome.success):
         yield f"rewards sum to {rewards.sum():g}, the outcome's success is {recording.outcome.success}"
-    dones = storage.stored(file, f"{schema.DEMO}/dones", (steps,), "i8")[()]
+    dones = untrusted.stored(file, f"{schema.DEMO}/dones", (steps,), "i8")[()]
     if dones[:-1].any() or dones[-1] != 1:
         yield "dones: not the last step alone"
-    if schema.from_json(storage.text_attribute(file, "goal")).get("fingerprint") != recording.goal.fingerprint:
+    if schema.from_json(untrusted.text_attribute(file, "goal")).get("fingerprint") != recording.goal.fingerprint:
         yield "goal: the images are not those that were recorded: the fingerprint differs"
 
 

@@ -14,14 +14,14 @@ import h5py
 import numpy as np
 
 from a2g_cli.errors import RecordingError
-from a2g_cli.recording import schema, storage
+from a2g_cli.recording import schema, storage, untrusted
 from a2g_cli.recording.reader import Recording
 
 
 def problems(path: Path) -> list[str]:
     """Return what is wrong with the views in the recording ``path``, which opens as a Recording."""
     try:
-        with Recording(path) as recording, storage.reading(path), storage.open_untrusted(path) as file:
+        with Recording(path) as recording, storage.reading(path), untrusted.opened(path) as file:
             return [
                 problem
                 for group, begin in (("obs", 0), ("next_obs", 1))
@@ -36,7 +36,7 @@ def _view(file: Any, name: str, target: str, begin: int, steps: int) -> Iterator
     """``name`` must show rows ``[begin : begin + steps]`` of ``target``, in this file."""
     node = file
     for part in name.split("/"):  # step by step: a link would lead out of the file
-        if not isinstance(node, h5py.Group) or not storage.holds(node, part):
+        if not isinstance(node, h5py.Group) or not untrusted.holds(node, part):
             yield f"{name} is missing"
             return
         node = node[part]
