@@ -48,7 +48,8 @@ def pretrain(
         typer.Option(
             "--preset",
             metavar="NAME",
-            help="Policy: tiny, small (for a GPU), micro (for tests), flat (no world model), cloning (no flow either).",
+            help="Policy: tiny, small (for a GPU), micro (for tests), flat (no world model), cloning (no flow either), "
+            "regressing (no flow alone).",
         ),
     ] = "tiny",
     proximal: Annotated[

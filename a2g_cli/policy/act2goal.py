@@ -68,9 +68,10 @@ class Act2Goal(nn.Module):
             video_share: the share of the batch, its first samples, whose frames get a random flow time and carry the
                 video loss; the others get pure noise, just as when acting.
             draws: noises and times per sample for the action loss: the world model's pass is by far the dearest, so it
-                is used several times.
+                is used several times. A policy that regresses actions has no noise, and one draw.
         """
         config = self.config
+        draws = draws if config.generative else 1
         time = torch.rand(size)
         shown = torch.arange(size) < (round(video_share * size) if config.imagines else 0)
         return {

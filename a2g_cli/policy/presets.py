@@ -109,7 +109,7 @@ def _of(spec: RobotSpec, **sizes: Any) -> Act2GoalConfig:
 
 
 def tiny(spec: RobotSpec) -> Act2GoalConfig:
-    """The shipped size: trains on two CPU cores in about an hour."""
+    """The shipped size: trains on two CPU cores in about two hours."""
     return _of(spec)
 
 
@@ -143,12 +143,18 @@ def cloning(spec: RobotSpec) -> Act2GoalConfig:
     return replace(flat(spec), generative=False)
 
 
+def regressing(spec: RobotSpec) -> Act2GoalConfig:
+    """The world model of tiny, and actions by regression: tells what flow matching is worth from what imagining is."""
+    return replace(tiny(spec), generative=False)
+
+
 PRESETS: dict[str, Callable[[RobotSpec], Act2GoalConfig]] = {
     "tiny": tiny,
     "small": small,
     "micro": micro,
     "flat": flat,
     "cloning": cloning,
+    "regressing": regressing,
 }
 
 
