@@ -16,16 +16,17 @@ from typing import Any
 
 import torch
 
+from a2g_cli.errors import SafetyStop
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import Act2GoalPolicy, ActingSettings
 from a2g_cli.policy.floors import RandomPolicy, StillPolicy
 from a2g_cli.policy.nearest import Memory, NearestPolicy, NearestSettings
 from a2g_cli.policy.policy import Policy
-from a2g_cli.robots.robot import Purpose, RobotSpec
+from a2g_cli.robots.robot import Purpose, Robot, RobotSpec
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.session.endings import RolloutSettings
 from a2g_cli.session.evaluate import draw_trials, jobs_of
-from a2g_cli.session.rollout import roll_out
+from a2g_cli.session.rollout import Job, roll_out
 from a2g_cli.session.sink import Nowhere
 from a2g_cli.simulator.scenes import SCENES
 
@@ -219,6 +220,21 @@ class _Worker:
 _worker = _Worker()
 
 
+def _successes(robots: Sequence[Robot], jobs: Sequence[Job], policy: Policy, settings: RolloutSettings) -> list[bool]:
+    good = [False] * len(jobs)
+    for index, outcome in roll_out(robots, jobs, policy, settings):
+        good[index] = bool(outcome.success)
+    return good
+
+
+def _arrives(robot: Robot, job: Job, policy: Policy, settings: RolloutSettings) -> bool:
+    """Whether one trial succeeds; one that a guard stops does not."""
+    try:
+        return _successes([robot], [job], policy, settings)[0]
+    except SafetyStop:
+        return False
+
+
 def roll(block: Block) -> dict[str, Any]:
     """Return successes and groups of a block's trials, in order.
 
@@ -233,9 +249,11 @@ def roll(block: Block) -> dict[str, Any]:
         assert not robots[0].succeeded(trial.goal), f"{trial.goal.name} is solved before it begins"
     group = getattr(robots[0].task, "group", lambda _truth: "")
     jobs = jobs_of(trials, lambda _trial, _robot: Nowhere())
-    good = [False] * len(jobs)
-    for index, outcome in roll_out(robots, jobs, policy, rollout_settings(block.scene)):
-        good[index] = bool(outcome.success)
+    settings = rollout_settings(block.scene)
+    try:
+        good = _successes(robots, jobs, policy, settings)
+    except SafetyStop:  # it ends all lanes: one by one, so that only the trial that a guard stopped is lost
+        good = [_arrives(robots[0], job, policy, settings) for job in jobs]
     groups = [str(group(trial.goal.truth)) for trial in trials]
     return {"success": good, "groups": groups, "code": acting_code()}
 
