@@ -93,6 +93,15 @@ def pretrain(
             "--stage1-video-weight", min=0.0, help="Of the video loss in stage 1; Act2Goal gives 1. [default: 0.5]"
         ),
     ] = None,
+    copies: Annotated[
+        int | None,
+        typer.Option(
+            "--copies",
+            metavar="N",
+            min=0,
+            help="Learn from each demonstration N times more, each time in other colours, light and framing. [default: 0]",
+        ),
+    ] = None,
     batch: Annotated[int | None, typer.Option("--batch", min=2, help="Segments in a training step.")] = None,
     accumulate: Annotated[
         int, typer.Option("--accumulate", metavar="N", min=1, help="Compute a batch in N slices: less memory.")
@@ -140,6 +149,7 @@ def pretrain(
             autoencoder_iterations=autoencoder_iterations,
             action_weight=stage1_action_weight,
             video_weight=stage1_video_weight,
+            copies=copies,
             batch=batch,
             seed=seed,
             shares=shares(share or []),

@@ -1,5 +1,6 @@
 """Small workspaces for tests of the command line, and a way to call it without starting a process."""
 
+import atexit
 import json
 import shutil
 import tempfile
@@ -63,6 +64,7 @@ def _episode() -> tuple[RobotSpec, Episode]:
 @cache
 def _recording() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="a2g-recording-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     spec, episode = _episode()
     return write_episode(folder / "episode-0000.hdf5", spec, episode)
 

@@ -13,6 +13,8 @@ from a2g_cli.robots.robot import Trial
 from a2g_cli.robots.sim import SimRobot
 
 if TYPE_CHECKING:
+    from pretrain_examples import Whole
+
     from a2g_cli.learning.practised import Practised
 
 
@@ -32,6 +34,14 @@ def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         ]
     finally:
         robot.close()
+
+
+@pytest.fixture(scope="session")
+def whole(demonstrations: list[Path], tmp_path_factory: pytest.TempPathFactory) -> "Whole":
+    """A training run that nobody disturbed."""
+    from pretrain_examples import undisturbed
+
+    return undisturbed(tmp_path_factory.mktemp("run"), demonstrations)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from a2g_cli.learning.autoencoding import augment, psnr, reconstruction_loss, salience
+from a2g_cli.learning.augmentation import augment
+from a2g_cli.learning.autoencoding import psnr, reconstruction_loss, salience
 from a2g_cli.policy.autoencoder import Autoencoder
 
 

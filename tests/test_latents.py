@@ -9,6 +9,7 @@ import torch
 
 from a2g_cli.episode import Image
 from a2g_cli.errors import RecordingError
+from a2g_cli.learning.augmentation import KNOCKED, draw_looks
 from a2g_cli.learning.latents import (
     encode_frames,
     encode_recording,
@@ -109,6 +110,40 @@ def test_latents_are_read_back_by_their_key_alone(model: Act2Goal, demonstration
     assert read_latents(tmp_path / "nowhere", "these") is None
     path.write_bytes(path.read_bytes()[:-100])
     assert read_latents(path, "these") is None
+
+
+# -- copies that look otherwise -------------------------------------------------------------------------------------------
+
+
+def test_copies_do_the_same_and_look_otherwise_each_all_along(model: Act2Goal, demonstrations: list[Path]) -> None:
+    plain = encode_recordings(model, demonstrations[:2])
+    copied = encode_recordings(model, demonstrations[:2], copies=2)
+    assert copied.length.tolist() == plain.length.repeat_interleave(3).tolist()
+    for episode in range(2):
+        length = int(plain.length[episode])
+        own = slice(int(plain.first[episode]), int(plain.first[episode]) + length + 1)
+        rows = [slice(first, first + length + 1) for first in copied.first[3 * episode : 3 * episode + 3].tolist()]
+        assert torch.equal(copied.latents[rows[0]], plain.latents[own])
+        for row in rows:
+            assert torch.equal(copied.actions[row], plain.actions[own])
+            assert torch.equal(copied.proprioception[row], plain.proprioception[own])
+        assert len({copied.latents[row].float().sum().item() for row in rows}) == 3
+    # One look for the whole episode: pictures that are alike stay alike, now and goal above all.
+    with Recording(demonstrations[0]) as recording:
+        frame = recording.frames("front")[:1]
+    look = draw_looks(1, KNOCKED, torch.Generator().manual_seed(5))
+    still = encode_frames(model, np.repeat(frame, 4, 0), look)
+    torch.testing.assert_close(still, still[:1].expand_as(still), atol=1e-3, rtol=1e-3)
+    assert not torch.allclose(still[0], encode_frames(model, frame)[0], atol=1e-3, rtol=1e-3)
+
+
+def test_looks_are_the_seed_s_and_no_two_recordings_have_the_same(model: Act2Goal, demonstrations: list[Path]) -> None:
+    twice = [demonstrations[0]] * 2
+    one, same, other = (encode_recordings(model, twice, copies=1, seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(one.latents, same.latents)
+    first, second = (one.latents[one.first[i] :][: one.length[0] + 1] for i in (1, 3))
+    assert not torch.equal(first, second)
+    assert not torch.equal(first, other.latents[other.first[1] :][: other.length[1] + 1])
 
 
 # -- refusals -------------------------------------------------------------------------------------------------------------

@@ -7,33 +7,10 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from a2g_cli.errors import CheckpointError
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.autoencoder import Autoencoder
-
-
-def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Return images (B, 3, H, W) in [-1, 1] with random framing (turn, zoom, shift), swapped and shifted colours, light."""
-    size = images.shape[0]
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(size, *shape, generator=generator)
-
-    angle, zoom = uniform(-0.35, 0.35), uniform(0.8, 1.15)
-    cos, sin = zoom * angle.cos(), zoom * angle.sin()
-    shift = uniform(-0.2, 0.2, 2)
-    affine = torch.stack([torch.stack([cos, -sin, shift[:, 0]], -1), torch.stack([sin, cos, shift[:, 1]], -1)], -2)
-    grid = functional.affine_grid(affine, list(images.shape), align_corners=False)
-    framed = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    # Demonstrations may hold one red thing only; a blue one should not be invisible.
-    order = torch.rand(size, 3, generator=generator).argsort(dim=1)
-    swapped = framed.gather(1, order[:, :, None, None].expand_as(framed))
-    framed = torch.where(uniform(0, 1, 1, 1, 1) < 0.5, swapped, framed)
-    gain, offset = uniform(0.6, 1.3, 3, 1, 1), uniform(-0.15, 0.15, 1, 1, 1)
-    light = uniform(0.7, 1.2, 1, 1, 1)
-    return (((framed + 1) * gain * light - 1) + offset).clamp(-1, 1)
 
 
 def salience(images: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from a2g_cli.errors import RecordingError
+from a2g_cli.learning.augmentation import KNOCKED, Look, draw_looks, seen
 from a2g_cli.learning.segments import Segments
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.autoencoder import to_tensor
@@ -46,62 +47,84 @@ def check_recording(recording: Recording, config: Act2GoalConfig) -> None:
 
 
 @torch.no_grad()
-def encode_frames(model: Act2Goal, frames: np.ndarray) -> Tensor:
-    """Return half-precision latents (N, C, h, w) of frames (N, H, W, 3) uint8."""
+def encode_frames(model: Act2Goal, frames: np.ndarray, look: Look | None = None) -> Tensor:
+    """Return half-precision latents (N, C, h, w) of frames (N, H, W, 3) uint8, all seen in the one ``look``."""
     device = model.action_mean.device
-    parts = [
-        model.autoencoder.encode(to_tensor(torch.from_numpy(frames[i : i + 256]).to(device))).half().cpu()
-        for i in range(0, len(frames), 256)
-    ]
+    parts = []
+    for i in range(0, len(frames), 256):
+        images = to_tensor(torch.from_numpy(frames[i : i + 256]).to(device))
+        parts.append(model.autoencoder.encode(images if look is None else seen(images, look)).half().cpu())
     return torch.cat(parts)
 
 
-def encode_recording(model: Act2Goal, path: Path, calibration: Calibration = AT_HOME) -> Segments:
-    """Return one recording as segments, as it would have been at home by ``calibration``. Raises RecordingError."""
+def encode_recording(
+    model: Act2Goal, path: Path, calibration: Calibration = AT_HOME, looks: Sequence[Look] = ()
+) -> Segments:
+    """Return one recording as segments, as it would have been at home by ``calibration``; then again in each of ``looks``.
+
+    Raises:
+        RecordingError: it cannot be read, or does not fit the policy.
+    """
     with Recording(path) as recording:
         check_recording(recording, model.config)
         if not (np.isfinite(recording.actions).all() and np.isfinite(recording.proprioception).all()):
             raise RecordingError(
                 f"{path} holds actions or proprioception that are not finite: it cannot be learned from."
             )
-        views = [
-            encode_frames(model, calibration.frames(camera, torch.from_numpy(recording.frames(camera))).numpy())
+        videos = [
+            calibration.frames(camera, torch.from_numpy(recording.frames(camera))).numpy()
             for camera in model.config.cameras
         ]
+        views = [torch.cat([encode_frames(model, video, look) for look in (None, *looks)]) for video in videos]
         actions = torch.from_numpy(np.concatenate([recording.actions, recording.actions[-1:]]).astype(np.float32))
         measured = torch.from_numpy(np.asarray(recording.proprioception, np.float32))
         names = model.config.action_names, model.config.proprioception_names
+        times = 1 + len(looks)
         return Segments(
             torch.stack(views, dim=1),
-            calibration.measured(names[1], measured),
-            calibration.as_home(actions, *names),
-            torch.tensor([0]),
-            torch.tensor([recording.length]),
+            calibration.measured(names[1], measured).repeat(times, 1),
+            calibration.as_home(actions, *names).repeat(times, 1),
+            (recording.length + 1) * torch.arange(times),
+            torch.tensor([recording.length] * times),
         )
 
 
 def encode_recordings(
-    model: Act2Goal, paths: Sequence[Path], advanced: Callable[[int], None] | None = None
+    model: Act2Goal,
+    paths: Sequence[Path],
+    advanced: Callable[[int], None] | None = None,
+    copies: int = 0,
+    seed: int = 0,
 ) -> Segments:
     """Return all recordings as segments, in the order given; ``advanced(i)`` is called after each.
 
     What is returned is held in memory once: the place for it is made before anything is encoded.
+
+    Args:
+        model: whose autoencoder encodes.
+        paths: E recordings.
+        advanced: called with how many are done.
+        copies: how often each follows once more, in a look of its own: the result has (1 + copies) * E episodes.
+        seed: of the looks, beside a recording's place among the others.
     """
     lengths = [_length(path) for path in paths]
-    frames = sum(lengths) + len(lengths)
+    frames = (1 + copies) * (sum(lengths) + len(lengths))
     latents = torch.empty(frames, *model.frame_shape, dtype=torch.float16)
     proprioception = torch.empty(frames, len(model.config.proprioception_names))
     actions = torch.empty(frames, len(model.config.action_names))
     starts, at = [], 0
-    for i, (path, length) in enumerate(zip(paths, lengths, strict=True)):
-        part = encode_recording(model, path)
-        rows = slice(at, at + length + 1)
+    for i, path in enumerate(paths):
+        generator = torch.Generator().manual_seed((seed * 1_000_003 + i) % (2**63))
+        looks = [draw_looks(1, KNOCKED, generator) for _ in range(copies)]
+        part = encode_recording(model, path, looks=looks)
+        rows = slice(at, at + len(part.latents))
         latents[rows], proprioception[rows], actions[rows] = part.latents, part.proprioception, part.actions
-        starts.append(at)
+        starts += (at + part.first).tolist()
         at = rows.stop
         if advanced is not None:
             advanced(i + 1)
-    return Segments(latents, proprioception, actions, torch.tensor(starts), torch.tensor(lengths))
+    each = torch.tensor(lengths).repeat_interleave(1 + copies)
+    return Segments(latents, proprioception, actions, torch.tensor(starts), each)
 
 
 def _length(path: Path) -> int:

@@ -98,8 +98,11 @@ class Pretraining:
             self._autoencoder(model, state, facts)
             state = None
         model.autoencoder.requires_grad_(requires_grad=False)
-        segments = balance(self._segments(model, data), groups, self.settings.shares)
-        some = torch.linspace(0, len(segments) - 1, min(512, len(segments))).long()  # of every scene
+        times = 1 + self.settings.copies
+        all_groups = [group for group in groups for _ in range(times)]
+        segments = balance(self._segments(model, data), all_groups, self.settings.shares)
+        # As they were demonstrated, of every scene.
+        some = times * torch.linspace(0, len(groups) - 1, min(512, len(groups))).long()
         ends = (segments.first + segments.length)[some]
         near = torch.maximum(ends - 2, segments.first[some])  # an episode may have a single action
         self._arrivals = segments.latents[near].float(), segments.latents[ends].float()
@@ -130,7 +133,9 @@ class Pretraining:
 
     def _segments(self, model: Act2Goal, data: str) -> Segments:
         """Return the demonstrations as latents, from a cache when one holds these recordings by this autoencoder."""
-        key = f"{data} {weights_hash(model.autoencoder)}"
+        settings, key = self.settings, f"{data} {weights_hash(model.autoencoder)}"
+        if settings.copies:
+            key += f" copies {settings.copies} seed {settings.seed}"
         if not self.machine.first:
             self.machine.wait()  # for the cache
         for folder in filter(None, (self.folder, self.autoencoder)):
@@ -138,7 +143,9 @@ class Pretraining:
                 break
         else:
             self.watcher.started("encoding frames", len(self.recordings))
-            segments = encode_recordings(model, self.recordings, lambda i: self.watcher.advanced(i, {}))
+            segments = encode_recordings(
+                model, self.recordings, lambda i: self.watcher.advanced(i, {}), settings.copies, settings.seed
+            )
             self.watcher.finished()
             if self.machine.first:
                 write_latents(segments, self.folder / LATENTS, key)

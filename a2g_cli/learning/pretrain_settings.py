@@ -32,6 +32,8 @@ class PretrainSettings:
     relabel: str = "final:0.6,future:0.4"
     shares: Mapping[str, float] = field(default_factory=dict)
     """Relative share of a batch that a scene or session has; 1 for those that are not named."""
+    copies: int = 0
+    """Of each demonstration, in other colours, light and framing (augmentation.py); as often drawn as the original."""
     reader_iterations: int = 2_500
     """Of what finds the tool in a picture (learning/home.py), once the policy is trained."""
     matrix_lr: float = 0.02

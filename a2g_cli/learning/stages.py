@@ -10,7 +10,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from a2g_cli.learning.autoencoding import augment, reconstruction_loss, salience
+from a2g_cli.learning.augmentation import augment
+from a2g_cli.learning.autoencoding import reconstruction_loss, salience
 from a2g_cli.learning.hindsight import parse_mixture
 from a2g_cli.learning.machine import Batch
 from a2g_cli.learning.optimiser import Optimiser, adamw, muon_adamw

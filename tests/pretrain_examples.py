@@ -1,0 +1,83 @@
+"""A base that is trained in two seconds: what the tests of training share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from policy_examples import Quiet
+from torch import Tensor
+
+from a2g_cli.learning.pretrain import Pretraining
+from a2g_cli.learning.pretrain_settings import PretrainSettings
+from a2g_cli.learning.training_state import TrainingState
+from a2g_cli.policy.act2goal import Act2Goal
+
+SETTINGS = PretrainSettings(
+    preset="micro",
+    autoencoder_iterations=40,
+    autoencoder_frames=300,
+    joint_iterations=30,
+    action_iterations=30,
+    batch=16,
+    warm_up=5,
+    save_every=10,
+)
+
+
+class Killed(BaseException):
+    """Stands for a SIGKILL: nothing may catch it."""
+
+
+class Watcher(Quiet):
+    """Kills the run when ``stage`` has come to ``step``."""
+
+    def __init__(self, stage: str = "", step: int = -1) -> None:
+        super().__init__()
+        self.at = (stage, step)
+
+    def advanced(self, step: int, losses: dict[str, float], rate: float | None = None) -> None:
+        super().advanced(step, losses, rate)
+        if (self.stages[-1][0], step) == self.at:
+            raise Killed
+
+
+def nothing(iteration: int, model: Act2Goal, facts: dict[str, Any]) -> None:
+    pass
+
+
+def run(
+    folder: Path,
+    recordings: list[Path],
+    watcher: Quiet | None = None,
+    settings: PretrainSettings = SETTINGS,
+    on_checkpoint: Callable[[int, Act2Goal, dict[str, Any]], None] = nothing,
+) -> Act2Goal:
+    return Pretraining(folder, recordings, settings, watcher or Quiet(), on_checkpoint).run()
+
+
+Whole = tuple[Path, Act2Goal, Quiet, list[tuple[int, dict[str, Tensor], dict[str, Any]]]]
+"""A run that nobody disturbed: (folder, model, watcher, checkpoints)."""
+
+
+def undisturbed(folder: Path, recordings: list[Path], settings: PretrainSettings = SETTINGS) -> Whole:
+    """Train in ``folder``."""
+    watcher = Quiet()
+    checkpoints: list[tuple[int, dict[str, Tensor], dict[str, Any]]] = []
+
+    def keep(iteration: int, model: Act2Goal, facts: dict[str, Any]) -> None:
+        checkpoints.append((iteration, {name: value.clone() for name, value in model.state_dict().items()}, facts))
+
+    return folder, run(folder, recordings, watcher, settings, keep), watcher, checkpoints
+
+
+def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
+    assert one.keys() == other.keys()
+    different = [name for name in one if not torch.equal(one[name], other[name])]
+    assert not different
+
+
+def state_of(folder: Path) -> TrainingState:
+    state = TrainingState.read(folder / "state.safetensors")
+    assert state is not None
+    return state
