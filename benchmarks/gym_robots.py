@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from a2g_cli.robots.gymnasium import gym_robot
+from a2g_cli.robots.gymnasium_goals import gym_robot
 from a2g_cli.robots.robot import InstrumentedRobot, Robot
 
 ROBOTS: dict[str, dict[str, Any]] = {

@@ -10,7 +10,8 @@ from cli_examples import a2g, ask
 from robot_contract import InstrumentedRobotContract, RobotContract
 
 from a2g_cli.errors import GoalError, HardwareError, UsageError
-from a2g_cli.robots.gymnasium import GoalGymRobot, GymRobot, gym_robot
+from a2g_cli.robots.gymnasium import GymRobot
+from a2g_cli.robots.gymnasium_goals import GoalGymRobot, gym_robot
 from a2g_cli.robots.robot import InstrumentedRobot
 
 POINT = "gym_examples:Point-v0"

@@ -1,24 +1,20 @@
 """Any Gymnasium environment with pictures and a Box action as a robot. Gymnasium is imported when one is made."""
 
-import os
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from a2g_cli.cameras.view import Framing
 from a2g_cli.clock import SteppedClock
-from a2g_cli.episode import Description, Goal, Image, Observation, State, Vector
-from a2g_cli.errors import A2GError, GoalError, HardwareError, SafetyStop, UsageError
-from a2g_cli.robots.robot import Purpose, RobotSpec, Trial
+from a2g_cli.episode import Image, Observation, State, Vector
+from a2g_cli.errors import HardwareError, SafetyStop, UsageError
+from a2g_cli.robots.gymnasium_calls import CAMERA, is_picture, make, pictures, strangers_code
+from a2g_cli.robots.robot import RobotSpec
 from a2g_cli.safety_limits import SafetyLimits
 
 RATE = 10.0
 """Of an environment that does not say its own, as ``render_fps`` of its metadata [Hz]."""
-CAMERA = "front"
-"""What the picture is called where the environment has no name for it."""
 SUCCESS = ("success", "is_success")
 """How environments report in ``info`` that the task is done."""
 _MAX_SEED = 2**31
@@ -170,7 +166,7 @@ class GymRobot:
         if not found:
             with strangers_code(self._id, "render"):
                 drawn = self._env.render()
-            if not _is_picture(drawn):
+            if not is_picture(drawn):
                 raise UsageError(
                     f"gym:{self._id} shows no pictures: neither its observation nor render() is HxWx3 bytes."
                 )
@@ -180,7 +176,7 @@ class GymRobot:
     def _measured(self) -> dict[str, Any]:
         seen = self._seen if isinstance(self._seen, dict) else {}
         if self._names is None:
-            return {name: value for name, value in seen.items() if not _is_picture(value)}
+            return {name: value for name, value in seen.items() if not is_picture(value)}
         known = {**self._info, **seen}
         missing = [name for name in self._names if name not in known]
         if missing:
@@ -205,138 +201,6 @@ class GymRobot:
     def _check_connected(self) -> None:
         if not self._connected:
             raise HardwareError(f"{self._spec.name} is not connected; call connect() first")
-
-
-class GoalGymRobot(GymRobot):
-    """An environment that draws its goals and judges them, as OGBench's do: ``options={"task_id", "render_goal"}``.
-
-    A state is what the environment was begun with, seed and task: that makes the same start again. Its end cannot be set.
-    """
-
-    def trial(self, purpose: Purpose, seed: int, index: int) -> Trial:
-        """Draw start and goal ``index`` of ``seed``; each purpose has its own stream."""
-        stream = ("demonstration", "practice", "evaluation").index(purpose)
-        start = self._draw(np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream, index))))
-        name = f"{self._id.rpartition(':')[2].rpartition('/')[2]}-{purpose}-{seed}-{index}"
-        return Trial(purpose, seed, index, start, Goal(name, self.photograph(start), self._spec.name, truth=start))
-
-    def start_for(self, goal: Goal, seed: int, index: int) -> State:
-        """Return another start of the goal's task. Raises GoalError."""
-        random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(3, index)))
-        return {**self._draw(random), "task": self._truth(goal)["task"]}
-
-    def begin(self, start: State) -> None:
-        """Begin at ``start``."""
-        self._check_connected()
-        self._restart(start)
-
-    def photograph(self, state: State) -> dict[str, Image]:
-        """Return the goal that the environment draws of the task of ``state``; the present state is left as it was."""
-        self._check_connected()
-        studio = make(self._id, self._options)
-        try:
-            with strangers_code(self._id, "reset"):
-                _, info = studio.reset(seed=int(state["seed"][0]), options=self._told(state))
-        finally:
-            studio.close()
-        return {name: self._framing.apply(image) for name, image in goal_in(info).items()}
-
-    def state_from(self, values: Description) -> State:
-        """Return the state of a task by its number: ``--state task=2``. Raises UsageError."""
-        task = values.get("task", [])
-        tasks = self._tasks()
-        if set(values) != {"task"} or isinstance(task, str) or len(task) != 1 or task[0] not in range(1, tasks + 1):
-            raise UsageError(f"{self._spec.name} has tasks 1 to {tasks}: --state task=1.")
-        return {**self._draw(np.random.default_rng(0)), "task": [float(task[0])]}
-
-    def state(self) -> State:
-        """Return what the environment was begun with."""
-        self._check_connected()
-        return {name: list(values) for name, values in self._start.items()}
-
-    def succeeded(self, goal: Goal) -> bool:
-        """Whether the environment says so of the task that ``goal`` shows. Raises GoalError for a goal without truth."""
-        return self._truth(goal)["task"] == self._start["task"] and self._done
-
-    def _truth(self, goal: Goal) -> State:
-        if goal.truth is None or set(goal.truth) != {"seed", "task"}:
-            raise GoalError(f"goal {goal.name!r} is none of {self._spec.name}'s tasks: expected one that it has drawn.")
-        return goal.truth
-
-    def _tasks(self) -> int:
-        return int(getattr(self._env.unwrapped, "num_tasks", 1))
-
-    def _draw(self, random: np.random.Generator) -> State:
-        return {**super()._draw(random), "task": [float(random.integers(1, self._tasks() + 1))]}
-
-    def _told(self, start: State) -> dict[str, Any]:
-        return {"task_id": int(start.get("task", [1])[0]), "render_goal": True}
-
-
-def gym_robot(
-    id: str,  # noqa: A002 - Gymnasium's own word for it
-    options: Mapping[str, Any] | None = None,
-    rate: float | None = None,
-    size: tuple[int, int] | None = None,
-    proprioception: Sequence[str] | None = None,
-    seed: int = 0,
-) -> GymRobot:
-    """Return the robot of an environment, one that is instrumented where the environment draws and judges its goals.
-
-    Takes and raises what GymRobot does.
-    """
-    env = make(id, dict(options or {}))
-    try:
-        with strangers_code(id, "reset"):
-            goals = hasattr(env.unwrapped, "num_tasks") and bool(
-                goal_in(env.reset(seed=0, options={"task_id": 1, "render_goal": True})[1])
-            )
-    finally:
-        env.close()
-    return (GoalGymRobot if goals else GymRobot)(id, options, rate, size, proprioception, seed)
-
-
-def make(id: str, options: Mapping[str, Any]) -> Any:  # noqa: A002 - Gymnasium's own word for it
-    """Return the environment, without Gymnasium's own limit of steps. Raises HardwareError."""
-    try:
-        import gymnasium
-    except ImportError as error:
-        raise HardwareError(f"robot 'gym:{id}' needs Gymnasium: pip install 'a2g[gym]' ({error}).") from error
-    if sys.platform.startswith("linux"):
-        # For environments on MuJoCo: EGL needs no display, and what they take if nothing is said does.
-        os.environ.setdefault("MUJOCO_GL", "egl")
-    with strangers_code(id, "make"):
-        # How long an episode may take is a2g's to say, and the checker wraps what a2g has to see as it is.
-        return gymnasium.make(id, render_mode="rgb_array", disable_env_checker=True, max_episode_steps=-1, **options)
-
-
-@contextmanager
-def strangers_code(id: str, call: str) -> Iterator[None]:  # noqa: A002 - Gymnasium's own word for it
-    """Say of an environment's own errors, which may be any, whose they are and in which call. Raises HardwareError."""
-    try:
-        yield
-    except A2GError:
-        raise
-    except Exception as error:
-        told = " ".join(str(error).split()) or type(error).__name__
-        raise HardwareError(f"Gymnasium's {id!r} failed in {call}: {told}") from error
-
-
-def pictures(seen: Any) -> dict[str, Image]:
-    """Return camera -> picture of an observation, alone or among others; no camera's name holds a slash."""
-    if _is_picture(seen):
-        return {CAMERA: np.asarray(seen)}
-    entries = seen.items() if isinstance(seen, dict) else ()
-    return {str(name).replace("/", "."): np.asarray(value) for name, value in entries if _is_picture(value)}
-
-
-def goal_in(info: Mapping[str, Any]) -> dict[str, Image]:
-    """Return camera -> goal picture of a reset's ``info``: the goal observation, else the goal that was drawn."""
-    return pictures(info.get("goal")) or pictures(info.get("goal_rendered"))
-
-
-def _is_picture(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim == 3 and value.shape[2] == 3
 
 
 def _numbered(name: str, values: Any) -> list[str]:

@@ -1,0 +1,101 @@
+"""Gymnasium environments that draw their goals and judge them: instrumented robots, like the simulator."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from a2g_cli.episode import Description, Goal, Image, State
+from a2g_cli.errors import GoalError, UsageError
+from a2g_cli.robots.gymnasium import GymRobot
+from a2g_cli.robots.gymnasium_calls import goal_in, make, strangers_code
+from a2g_cli.robots.robot import Purpose, Trial
+
+
+class GoalGymRobot(GymRobot):
+    """An environment that draws its goals and judges them, as OGBench's do: ``options={"task_id", "render_goal"}``.
+
+    A state is what the environment was begun with, seed and task: that makes the same start again. Its end cannot be set.
+    """
+
+    def trial(self, purpose: Purpose, seed: int, index: int) -> Trial:
+        """Draw start and goal ``index`` of ``seed``; each purpose has its own stream."""
+        stream = ("demonstration", "practice", "evaluation").index(purpose)
+        start = self._draw(np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream, index))))
+        name = f"{self._id.rpartition(':')[2].rpartition('/')[2]}-{purpose}-{seed}-{index}"
+        return Trial(purpose, seed, index, start, Goal(name, self.photograph(start), self._spec.name, truth=start))
+
+    def start_for(self, goal: Goal, seed: int, index: int) -> State:
+        """Return another start of the goal's task. Raises GoalError."""
+        random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(3, index)))
+        return {**self._draw(random), "task": self._truth(goal)["task"]}
+
+    def begin(self, start: State) -> None:
+        """Begin at ``start``."""
+        self._check_connected()
+        self._restart(start)
+
+    def photograph(self, state: State) -> dict[str, Image]:
+        """Return the goal that the environment draws of the task of ``state``; the present state is left as it was."""
+        self._check_connected()
+        studio = make(self._id, self._options)
+        try:
+            with strangers_code(self._id, "reset"):
+                _, info = studio.reset(seed=int(state["seed"][0]), options=self._told(state))
+        finally:
+            studio.close()
+        return {name: self._framing.apply(image) for name, image in goal_in(info).items()}
+
+    def state_from(self, values: Description) -> State:
+        """Return the state of a task by its number: ``--state task=2``. Raises UsageError."""
+        task = values.get("task", [])
+        tasks = self._tasks()
+        if set(values) != {"task"} or isinstance(task, str) or len(task) != 1 or task[0] not in range(1, tasks + 1):
+            raise UsageError(f"{self._spec.name} has tasks 1 to {tasks}: --state task=1.")
+        return {**self._draw(np.random.default_rng(0)), "task": [float(task[0])]}
+
+    def state(self) -> State:
+        """Return what the environment was begun with."""
+        self._check_connected()
+        return {name: list(values) for name, values in self._start.items()}
+
+    def succeeded(self, goal: Goal) -> bool:
+        """Whether the environment says so of the task that ``goal`` shows. Raises GoalError for a goal without truth."""
+        return self._truth(goal)["task"] == self._start["task"] and self._done
+
+    def _truth(self, goal: Goal) -> State:
+        if goal.truth is None or set(goal.truth) != {"seed", "task"}:
+            raise GoalError(f"goal {goal.name!r} is none of {self._spec.name}'s tasks: expected one that it has drawn.")
+        return goal.truth
+
+    def _tasks(self) -> int:
+        return int(getattr(self._env.unwrapped, "num_tasks", 1))
+
+    def _draw(self, random: np.random.Generator) -> State:
+        return {**super()._draw(random), "task": [float(random.integers(1, self._tasks() + 1))]}
+
+    def _told(self, start: State) -> dict[str, Any]:
+        return {"task_id": int(start.get("task", [1])[0]), "render_goal": True}
+
+
+def gym_robot(
+    id: str,  # noqa: A002 - Gymnasium's own word for it
+    options: Mapping[str, Any] | None = None,
+    rate: float | None = None,
+    size: tuple[int, int] | None = None,
+    proprioception: Sequence[str] | None = None,
+    seed: int = 0,
+) -> GymRobot:
+    """Return the robot of an environment, one that is instrumented where the environment draws and judges its goals.
+
+    Takes and raises what GymRobot does.
+    """
+    env = make(id, dict(options or {}))
+    try:
+        with strangers_code(id, "reset"):
+            goals = hasattr(env.unwrapped, "num_tasks") and bool(
+                goal_in(env.reset(seed=0, options={"task_id": 1, "render_goal": True})[1])
+            )
+    finally:
+        env.close()
+    return (GoalGymRobot if goals else GymRobot)(id, options, rate, size, proprioception, seed)
