@@ -227,6 +227,8 @@ def _card(facts: dict[str, Any]) -> str:
     losses = ", ".join(f"{name} {value:.3f}" for name, value in facts["losses"].items())
     data = ", ".join(f"{count} of `{name}`" for name, count in facts["data"].items())
     scenes = ", ".join(f"`{scene}`" for scene in facts["scenes"])
+    copies = facts["settings"]["copies"]
+    data += f"; of each {copies} more in other colours, light and framing" if copies else ""
     how = facts["computed"]
     computed = f"{how['processes']} process(es) on {how['device']}, {how['precision']}"
     computed += ", compiled" if how["compiled"] else ""
