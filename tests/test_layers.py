@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from a2g_cli.policy.layers import Block, Norm, _UnitRms
+from a2g_cli.policy.layers import Block, Norm, _attend, _UnitRms
 
 
 def test_the_norm_s_derivative_is_the_true_one() -> None:
@@ -26,6 +26,21 @@ def test_the_norm_keeps_small_signals_in_bfloat16() -> None:
     y = Norm(64, elementwise_affine=False)(x)
     assert y.dtype == torch.bfloat16
     torch.testing.assert_close(y.float().square().mean(-1), torch.ones(8), atol=0.02, rtol=0)
+
+
+def test_attention_in_bfloat16_is_torch_s_but_for_rounding() -> None:
+    torch.manual_seed(0)
+    exact = [torch.randn(2, 3, 5, 8), torch.randn(2, 3, 7, 8), torch.randn(2, 3, 7, 8)]
+    rough = [x.bfloat16().requires_grad_() for x in exact]
+    wanted = [x.requires_grad_() for x in exact]
+    ours, theirs = _attend(*rough), functional.scaled_dot_product_attention(*wanted)
+    assert ours.dtype == torch.bfloat16
+    torch.testing.assert_close(ours.float(), theirs, atol=0.03, rtol=0.03)
+    aim = torch.randn_like(theirs)
+    for one, other in zip(
+        torch.autograd.grad(ours, rough, aim.bfloat16()), torch.autograd.grad(theirs, wanted, aim), strict=True
+    ):
+        torch.testing.assert_close(one.float(), other, atol=0.06, rtol=0.06)
 
 
 def test_a_block_s_modulation_is_that_of_each_run_of_tokens() -> None:

@@ -4,6 +4,8 @@ As many blocks as the world model, narrower. Block i attends to the hidden state
 and values are made once per plan and serve every denoising step.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -29,6 +31,11 @@ class ActionExpert(nn.Module):
         self.context_norm = Norm(config.model_width)
         self.out_norm = Norm(width)
         self.out = zero_linear(width, actions)
+
+    def compile(self, *words: Any, **options: Any) -> None:
+        """Compile both of its passes, as ``nn.Module.compile`` does the one."""
+        super().compile(*words, **options)
+        self.read = torch.compile(self.read, *words, **options)  # type: ignore[method-assign]
 
     def read(self, hidden: list[Tensor]) -> KeysValues:
         """Return each block's keys and values of the world model's hidden states: once per plan."""
