@@ -25,13 +25,13 @@ from a2g_cli.session.demonstrate import record_demonstrations
 from a2g_cli.session.evaluate import wilson
 
 CASES = (
-    "place/weak-motors",
     "place/remounted:0.8",
-    "place/camera-bump:0.5",
-    "place/relit:2",
-    "plug/weak-motors",
+    "place/camera-bump:1.7",
+    "place/weak-motors",
     "plug/remounted:0.5",
-    "plug/camera-bump:0.5",
+    "plug/camera-bump:1",
+    "plug/weak-motors",
+    "write/camera-bump:1",
 )
 FIRST_SEED = 7
 CONTROL = "control"

@@ -129,7 +129,7 @@ def pretrain(
 
         def keep(iteration: int, model: Act2Goal, facts: dict[str, Any]) -> None:
             data = dict(Counter(groups))
-            facts |= {"demonstrations": len(paths), "data": data, "machine": _machine(), "command": _command()}
+            facts |= {"demonstrations": len(paths), "data": data, "machine": _machine(machine), "command": _command()}
             facts["scenes"] = list(scenes)
             state["hash"] = checkpoint.save(model, out / "checkpoint", _card(facts), facts)
             state["iteration"] = iteration
@@ -214,8 +214,9 @@ def _demonstrated(
     return [path for path in session.recordings() if path.name in wanted]
 
 
-def _machine() -> str:
-    return f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+def _machine(machine: Machine) -> str:
+    gpu = f"{torch.cuda.get_device_name(machine.device)}, " if machine.device.type == "cuda" else ""
+    return f"{gpu}{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
 
 def _command() -> str:

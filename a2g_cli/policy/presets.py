@@ -109,7 +109,7 @@ def _of(spec: RobotSpec, **sizes: Any) -> Act2GoalConfig:
 
 
 def tiny(spec: RobotSpec) -> Act2GoalConfig:
-    """The shipped size: trains on two CPU cores in about two hours."""
+    """The shipped size: small enough that a laptop acts with it and adapts it in minutes."""
     return _of(spec)
 
 

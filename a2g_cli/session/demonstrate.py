@@ -72,6 +72,11 @@ def demonstration(session: Session, index: int) -> Path:
     return _path(session.folder, index)
 
 
+def _cores() -> int:
+    """Return how many processes have a core of their own here; a container or ``taskset`` may leave fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _path(folder: Path, index: int) -> Path:
     return folder / f"episode-{index:05d}{schema.SUFFIX}"
 
@@ -105,7 +110,7 @@ def record_demonstrations(
     seed: int,
     count: int,
     disturbance: float = 1.0,
-    processes: int = 2,
+    processes: int | None = None,
     shift: str = "none",
     advanced: Callable[[int], None] | None = None,
 ) -> int:
@@ -113,7 +118,8 @@ def record_demonstrations(
 
     A base is never trained on shifted ones: they serve the control that says what an adapter could learn from an expert.
 
-    Demonstration i depends on (scene, seed, i) alone, so an interrupted recording goes on where it stopped.
+    Demonstration i depends on (scene, seed, i) alone, so an interrupted recording goes on where it stopped, and as many
+    processes as there are cores, where no number is given, make the same demonstrations as one.
 
     Returns:
         How many demonstrations failed; they are not recorded.
@@ -138,7 +144,7 @@ def record_demonstrations(
     # "spawn": a forked child would share the parent's graphics context.
     context = get_context("spawn")
     stop = context.RawValue("b", 0)
-    pool = ProcessPoolExecutor(processes, context, _begin_worker, (stop,))
+    pool = ProcessPoolExecutor(processes or _cores(), context, _begin_worker, (stop,))
     try:
         # Workers are started here, and inherit that Ctrl-C is blocked: none dies of it before it can ignore it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
