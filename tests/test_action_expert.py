@@ -129,3 +129,21 @@ def test_a_context_of_too_few_blocks_is_refused(model: Act2Goal) -> None:
         model.expert.read(hidden(model, 2)[:1])
     with pytest.raises(ValueError, match="shorter"):
         model.expert(*inputs(model, 2), model.expert.read(hidden(model, 2))[:1])
+
+
+@pytest.mark.filterwarnings("ignore")  # what torch warns itself of while it traces
+def test_compiling_it_compiles_what_reads_the_context_as_well() -> None:
+    model = network().requires_grad_(requires_grad=False)
+    graphs: list[torch.fx.GraphModule] = []
+
+    def backend(graph: torch.fx.GraphModule, _: list[torch.Tensor]) -> torch.fx.GraphModule:
+        graphs.append(graph)
+        return graph
+
+    plain = model.expert.read(hidden(model, 2))
+    model.expert.compile(backend=backend)
+    context = model.expert.read(hidden(model, 2))
+    assert len(graphs) == 1
+    torch.testing.assert_close(context, plain)
+    model.expert(*inputs(model, 2), context)
+    assert len(graphs) == 2
