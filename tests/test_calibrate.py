@@ -154,6 +154,21 @@ def test_what_is_wrong_is_put_right_before_anything_is_imitated(practice: Practi
     )
 
 
+def test_what_was_refused_a_moment_ago_is_left_aside(practice: Practice) -> None:
+    practised = practice("place", "weak-motors")
+    model, at_home = base()
+    first = studied(practised)
+    settings, bound = settings_from(), 2 * checkpoint.arrived_below(checkpoint.SHIPPED)
+    second = prepare(model, at_home, None, practised, settings, bound, first.calibration)
+    assert second.train
+    assert not second.calibration
+    # Something else that is measured is no less worth a trial.
+    other = replace(first.calibration, motors=None, mount=Mount(0.5, (0.0, 0.0, 0.0)))
+    third = prepare(model, at_home, None, practised, settings, bound, other)
+    assert not third.train
+    assert third.calibration.to_json() == first.calibration.to_json()
+
+
 def test_it_can_be_taught_or_left(practice: Practice) -> None:
     practised = practice("place", "weak-motors")
     taught = studied(practised, calibrate="teach")

@@ -40,6 +40,7 @@ def prepare(
     practised: Sequence[Practised],
     settings: AdaptSettings,
     arrived_below: float,
+    refused: Calibration = AT_HOME,
 ) -> Study:
     """Return what to learn from episodes of one deployment.
 
@@ -50,6 +51,8 @@ def prepare(
         practised: all episodes, as they were recorded.
         settings: how.
         arrived_below: an episode arrived when fewer steps than this are left at its nearest frame [steps].
+        refused: what was measured and did not prove itself a moment ago. Measured again, it is left aside, so that
+            practice is imitated as it is.
     """
     known = AT_HOME if parent is None else parent.calibration
     found = known if settings.calibrate == "off" else calibrate(base, home, practised, known)
@@ -57,7 +60,10 @@ def prepare(
         return Study(
             list(practised), f"teaching what practice measured: {found}", correction=_taught(base, practised, found)
         )
-    if found.differs(known, _commands(base, practised)):
+    commands = _commands(base, practised)
+    if refused and not found.differs(refused, commands):
+        found = known
+    if found.differs(known, commands):
         return Study(list(practised), f"measured: {found}", found, train=False)
     again = [read(base, one.path, found) for one in practised] if found else list(practised)
     how = f"{settings.keep}; {found}" if found else settings.keep

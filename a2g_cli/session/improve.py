@@ -21,6 +21,7 @@ from a2g_cli.learning.study import prepare
 from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy import checkpoint, home, retention
 from a2g_cli.policy.adapter import Adapter
+from a2g_cli.policy.calibration import AT_HOME, Calibration
 from a2g_cli.robots.robot import Robot
 from a2g_cli.session.attempts import Attempts, Cycle, Drawn, Eyes
 from a2g_cli.session.endings import RolloutSettings
@@ -258,7 +259,8 @@ class Improvement:
             return _losses(shelf.get(working.candidate))
         buffer = [one for practised in self._buffer[-self.settings.keep_rounds :] for one in practised]
         parent = shelf.get(working.acting) if working.acting != "none" else None
-        study = prepare(self._encoder, self._home, parent, buffer, self.settings.adapt, self._bound)
+        refused = self._refused(number)
+        study = prepare(self._encoder, self._home, parent, buffer, self.settings.adapt, self._bound, refused)
         if not study.kept:
             return {}
         with shelf.making() as folder:
@@ -280,6 +282,17 @@ class Improvement:
                 [self._look(path) for path in self._shown],
             )
         return _losses(shelf.get(working.candidate))
+
+    def _refused(self, number: int) -> Calibration:
+        """Return the calibration of the round before, where the gate refused its adapter.
+
+        What practice measures it measures again, and the same would be refused again: in between, practice is imitated.
+        """
+        before = self.progress.rounds[number - 1] if number else None
+        if before is None or before.done is None or before.done.promoted:
+            return AT_HOME
+        shelf, name = self.players.shelf, before.candidate
+        return shelf.get(name).calibration if name is not None and name in shelf.names() else AT_HOME
 
     def _decide(self, before: list[Practised], after: list[Practised], losses: dict[str, float]) -> Decision:
         parent, candidate = [one.steps_left for one in before], [one.steps_left for one in after]

@@ -1,0 +1,29 @@
+"""What the gate refused is not proposed again at once: what practice measures stays measured, and it would never imitate."""
+
+from pathlib import Path
+
+import pytest
+from cli_examples import ask
+
+from a2g_cli.learning import study
+from a2g_cli.learning.promotion import Decision
+from a2g_cli.policy.shelf import Shelf
+from a2g_cli.session import improve
+from a2g_cli.workspace import Workspace
+
+WORDS = ("--scene", "place", "--shift", "weak-motors", "--episodes", 6, "--steps", 30, "--seed", 7)
+
+
+def carried(workspace: Path, names: list[str]) -> list[bool]:
+    shelf = Shelf(Workspace(workspace))
+    return [bool(shelf.get(name).calibration) for name in names]
+
+
+def test_after_a_refused_measurement_practice_is_imitated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(improve, "decide", lambda *_: Decision(promoted=False, reason="refused", measured={}))
+    monkeypatch.setattr(study, "select", lambda practised, *_: list(practised))  # so short an episode arrives nowhere
+    words = ("--rounds", 1, "--evaluation", 1, "--iterations", 1, "--session", "long")
+    ask(tmp_path, "improve", *WORDS, *words)
+    # The run goes on in another process: what was refused is read from the disk.
+    rounds = ask(tmp_path, "improve", "--resume", "long", "--rounds", 2)["rounds"]
+    assert carried(tmp_path, [one["adapter"] for one in rounds]) == [True, False]
