@@ -68,13 +68,16 @@ def episodes(
     return [outcome for _, outcome in roll_out(robots, jobs, policy, settings)]
 
 
-def fitted(outcomes: list[Outcome]) -> float:
-    """Return the bound on the distance that is right about the most successes and failures, each weighed as a whole."""
+def fitted(outcomes: list[Outcome]) -> float | None:
+    """Return the bound on the distance that is right about the most successes and failures, each weighed as a whole.
+
+    None where all episodes ended alike: one kind alone fits nothing.
+    """
     distances = np.array([outcome.distance for outcome in outcomes])
     truth = np.array([bool(outcome.success) for outcome in outcomes])
     bounds = np.concatenate([[0.0], np.sort(distances) + 1e-6])
     if truth.all() or not truth.any():
-        return float("nan")  # one kind alone fits nothing
+        return None
     scores = [np.mean(distances[truth] < bound) + np.mean(distances[~truth] >= bound) for bound in bounds]
     return float(bounds[np.argmax(scores)])
 
@@ -98,8 +101,9 @@ def scene(name: str, shift: str, shelf: Shelf, adapter: str, seed: int, count: i
     judges = {
         f"policy, below {bound:.1f} steps": [value < bound for value in left],
         f"distance, below {NEAR:g} (as shipped)": [value < NEAR for value in away],
-        f"distance, below {best:.2f} (fitted)": [value < best for value in away],
     }
+    if best is not None:
+        judges[f"distance, below {best:.2f} (fitted)"] = [value < best for value in away]
     rows = []
     where = name if shift == "none" else f"{name}/{shift}"
     for judge, said in judges.items():
