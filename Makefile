@@ -24,8 +24,8 @@ $(STAMP): pyproject.toml
 demo: install
 	$(BIN)/a2g demo
 
-# The shipped base, made again: a quarter of an hour on a GPU, hours on two cores; stopped at any moment,
-# the same command goes on. PRECISION=bf16 is faster on CPUs that have it (AMX); auto is bf16 on a GPU alone.
+# The shipped base, made again: a quarter of an hour on a GPU, some two hours on two cores with PRECISION=bf16;
+# stopped at any moment, the same command goes on. auto is bf16 on a GPU alone; CPUs without AMX emulate it.
 PRECISION ?= auto
 base: install
 	$(BIN)/a2g pretrain --scene place --scene write --scene plug --demonstrations place=2500 \
