@@ -31,6 +31,7 @@ CASES = (
     "plug/remounted:0.5",
     "plug/camera-bump:1",
     "plug/weak-motors",
+    "write/remounted:0.25",
     "write/camera-bump:1",
 )
 FIRST_SEED = 7
