@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml
 demo: install
 	$(BIN)/a2g demo
 
-# The shipped base, made again: a quarter of an hour on a GPU, two and a half hours on two cores with PRECISION=bf16;
+# The shipped base, made again: a quarter of an hour on a GPU, on two cores with PRECISION=bf16 some 2.5 hours;
 # stopped at any moment, the same command goes on. auto is bf16 on a GPU alone; CPUs without AMX emulate it.
 PRECISION ?= auto
 base: install

@@ -24,6 +24,6 @@ def test_after_a_refused_measurement_practice_is_imitated(tmp_path: Path, monkey
     monkeypatch.setattr(study, "select", lambda practised, *_: list(practised))  # so short an episode arrives nowhere
     words = ("--rounds", 1, "--evaluation", 1, "--iterations", 1, "--session", "long")
     ask(tmp_path, "improve", *WORDS, *words)
-    # The run goes on in another process: what was refused is read from the disk.
+    # The run goes on from the disk alone, where it says what was refused.
     rounds = ask(tmp_path, "improve", "--resume", "long", "--rounds", 2)["rounds"]
     assert carried(tmp_path, [one["adapter"] for one in rounds]) == [True, False]
