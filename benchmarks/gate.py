@@ -26,8 +26,8 @@ import torch
 from a2g_cli.episode import Provenance
 from a2g_cli.errors import SafetyStop
 from a2g_cli.learning.adapt import adapt, settings_from
-from a2g_cli.learning.practised import SLACK, Practised, read
-from a2g_cli.learning.promotion import Decision, decide, refused_unseen, settled
+from a2g_cli.learning.practised import Practised
+from a2g_cli.learning.promotion import Decision, decide, refused_unseen, settled, unless_worse
 from a2g_cli.learning.study import prepare
 from a2g_cli.learning.watcher import Unwatched
 from a2g_cli.policy import checkpoint, home, retention
@@ -40,6 +40,7 @@ from a2g_cli.session.improve import COMPARED, OF_POLICY
 from a2g_cli.session.players import Players
 from a2g_cli.session.recorder import Recorder
 from a2g_cli.session.rollout import roll_out
+from a2g_cli.session.seeing import Seeing
 from a2g_cli.workspace import Workspace
 
 CASES = ("place/remounted:0.8/apply", "plug/camera-bump:0.5/apply", "place/remounted:0.5/off")
@@ -88,7 +89,7 @@ class Bench:
             robot.connect()
         self.shelf = Shelf(self.workspace)
         self.players = Players(checkpoint.SHIPPED, self.shelf, self.robots[0].spec)
-        self.bound = SLACK * self.players.arrived_below("none")
+        self.seeing = Seeing(self.players)
         # As in `a2g improve`: what has not arrived by then arrives by detours.
         limit = limit_for(self.robots[0], RolloutSettings()) * 3 // 4
         self.rollout = RolloutSettings(limit=limit, arrived_below=self.players.arrived_below("none"))
@@ -113,7 +114,6 @@ class Bench:
     def practise(self, name: str, trials: Sequence[Trial], folder: Path) -> list[Practised]:
         """Roll ``name`` out on ``trials`` and read back what was recorded, in their order."""
         folder.mkdir(parents=True, exist_ok=True)
-        encoder = checkpoint.load(checkpoint.SHIPPED)
         paths = {trial.index: folder / f"episode-{trial.index:04d}.hdf5" for trial in trials}
 
         def sink(trial: Trial, robot: Robot) -> Recorder:
@@ -122,7 +122,7 @@ class Bench:
 
         for _ in roll_out(self.robots, jobs_of(trials, sink, folder), self.players.get(name), self.rollout):
             pass
-        return [read(encoder, paths[trial.index]) for trial in trials]
+        return [self.seeing.read(paths[trial.index]) for trial in trials]
 
     def truth(self, name: str) -> float | None:
         """Return the rate of success on held-out starts and goals; None where a guard stops the robot."""
@@ -151,8 +151,8 @@ class Bench:
             seed=self.seed, calibrate=self.calibrate, iterations=self.given.iterations, **way.settings
         )
         onward = None if parent == "none" else self.shelf.get(parent)
-        encoder = checkpoint.load(checkpoint.SHIPPED)
-        study = prepare(encoder, home.of_base(checkpoint.SHIPPED), onward, before, settings, self.bound)
+        seeing, known = self.seeing, home.of_base(checkpoint.SHIPPED)
+        study = prepare(seeing.model, known, onward, before, settings, seeing.bound)
         told: dict[str, Any] = {"way": name, "learned_from": len(study.kept), "before": was}
         if not study.kept:
             return told
@@ -184,17 +184,21 @@ class Bench:
         """Return the gate's decision as `a2g improve` comes to it, and the number of trials that it took."""
         if (refused := refused_unseen(losses)) is not None:
             return refused, 0
-        after: list[float] = []
-        parent = [one.steps_left for one in before]
-        while len(after) < len(trials) and not settled(parent[: len(after)], after, self.bound):
+        after: list[Practised] = []
+        seeing = self.seeing
+        while len(after) < len(trials) and not settled(
+            *seeing.sides(adapter, before[: len(after)], after), seeing.bound
+        ):
             some = trials[len(after) : len(after) + COMPARED]
             try:
-                after += [one.steps_left for one in self.practise(adapter, some, self.workspace.sessions / adapter)]
+                after += self.practise(adapter, some, self.workspace.sessions / adapter)
             except SafetyStop as stop:
                 if stop.cause not in OF_POLICY:
                     raise
                 return Decision(promoted=False, reason=f"a guard stopped it: {stop}", measured=losses), len(after) + 1
-        return decide(parent[: len(after)], after, losses, self.bound), len(after)
+        before = before[: len(after)]
+        decision = decide(*seeing.sides(adapter, before, after), losses, seeing.bound)
+        return unless_worse(decision, *seeing.sides("none", before, after), seeing.bound), len(after)
 
 
 def measured(case: str, seed: int, given: argparse.Namespace) -> list[dict[str, Any]]:

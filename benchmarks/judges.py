@@ -63,7 +63,7 @@ def episodes(
     """Return how the adapter's episodes ended, with the truth and both judges' numbers."""
     policy = players.get(adapter)
     bound = players.arrived_below(adapter)
-    settings = RolloutSettings(arrived_below=bound, verdict=verdict_of("auto", players.judge(adapter), bound))
+    settings = RolloutSettings(arrived_below=bound, verdict=verdict_of("auto", players.onlooker(adapter), bound))
     jobs = jobs_of(draw_trials(robots[0], purpose, seed, count), lambda _trial, _robot: Nowhere())
     return [outcome for _, outcome in roll_out(robots, jobs, policy, settings)]
 

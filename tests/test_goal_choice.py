@@ -28,7 +28,6 @@ from a2g_cli.session.goal_choice import (
     Imagined,
     arrival_rate,
     check_source,
-    sees_satisfied,
 )
 
 
@@ -161,7 +160,7 @@ def test_what_is_imagined_is_a_picture_near_the_drawn_goal_and_judged_by_nobody(
     for index in range(3):
         trial = robot.trial("practice", 1, index)
         drawn = Candidate(trial.goal, trial.start, lambda state=trial.start: robot.photograph(state))  # type: ignore[misc]
-        found = Imagined(model, sees_satisfied(model, 0.0))(drawn, 0, (1, index))
+        found = Imagined(model, lambda _, __: False)(drawn, 0, (1, index))
         assert found.start == drawn.start
         assert (found.goal.truth, found.goal.source) == (None, "imagined")
         assert {camera: image.shape for camera, image in found.goal.images.items()} == {"front": (64, 64, 3)}

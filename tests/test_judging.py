@@ -15,7 +15,7 @@ from a2g_cli.episode import Goal, Observation, Outcome
 from a2g_cli.errors import UnknownNameError, UsageError
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.arrival import arrival
+from a2g_cli.policy.arrival import Onlooker, arrival
 from a2g_cli.recording.schema import outcome_from_json, outcome_to_json
 from a2g_cli.robots.robot import Trial
 from a2g_cli.robots.sim import SimRobot
@@ -62,7 +62,7 @@ def test_an_automatic_judge_tells_the_goal_from_the_start(
     judge: str, base: Act2Goal, seen: tuple[Goal, Observation, Observation]
 ) -> None:
     goal, first, last = seen
-    verdict = verdict_of(judge, base, checkpoint.arrived_below(checkpoint.SHIPPED))
+    verdict = verdict_of(judge, Onlooker(base), checkpoint.arrived_below(checkpoint.SHIPPED))
     reached, missed = verdict(UNJUDGED, goal, first, last), verdict(UNJUDGED, goal, first, first)
     assert (reached.success, missed.success) == (True, False)
     assert reached.judge == missed.judge == ("distance" if judge == "distance" else "policy")
@@ -76,7 +76,7 @@ def test_where_the_truth_is_known_it_judges_and_the_numbers_are_kept(
     base: Act2Goal, seen: tuple[Goal, Observation, Observation]
 ) -> None:
     goal, first, last = seen
-    told = verdict_of("auto", base, 1.0)(Outcome(False, "truth", "steps"), goal, first, last)
+    told = verdict_of("auto", Onlooker(base), 1.0)(Outcome(False, "truth", "steps"), goal, first, last)
     assert (told.success, told.judge) == (False, "truth")
     assert told.distance == pytest.approx(0.0, abs=1e-6)
     assert outcome_from_json(outcome_to_json(told)) == told
@@ -89,11 +89,11 @@ def test_what_older_recordings_say_is_still_read() -> None:
 
 def test_a_judge_that_cannot_judge_is_refused(base: Act2Goal) -> None:
     with pytest.raises(UnknownNameError, match="person"):
-        verdict_of("persom", base, 1.0)
+        verdict_of("persom", Onlooker(base), 1.0)
     with pytest.raises(UsageError, match="distance"):
         verdict_of("distance", None, 1.0)
     with pytest.raises(UsageError, match="terminal"):
-        verdict_of("person", base, 1.0)
+        verdict_of("person", Onlooker(base), 1.0)
 
 
 @pytest.mark.parametrize(("key", "answer"), [(b"y", True), (b"xN", False), (b" ", None)])

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from a2g_cli.learning.promotion import decide, record_decision, settled
+from a2g_cli.learning.promotion import decide, record_decision, settled, unless_worse
 from a2g_cli.policy.adapter import Adapter
 
 FELL = {"first": 0.5, "last": 0.3, "held_out_before": 0.5, "held_out_after": 0.4}
@@ -27,6 +27,18 @@ def test_a_draw_keeps_the_parent_unless_nothing_was_trained(ends: list[float]) -
     assert not refused.promoted
     assert decide(ends, ends[::-1], {}, 10.0).promoted, "what was measured is not held against luck"
     assert not decide([1.0] * 20, [20.0] + [1.0] * 19, {}, 10.0).promoted
+
+
+def test_a_view_that_sees_arrivals_everywhere_does_not_judge_itself_alone() -> None:
+    many, few, none = [1.0] * 8, [1.0] * 5 + [30.0] * 3, [30.0] * 8
+    promoted = decide(many, many, {}, 10.0)
+    refused = unless_worse(promoted, many, few, 10.0)
+    assert not refused.promoted
+    assert "by the pictures as they are 5 times, its parent 8 times" in refused.reason
+    assert unless_worse(promoted, none, none, 10.0) == promoted, "who sees nothing says nothing"
+    assert unless_worse(promoted, many, [1.0] * 6 + [30.0] * 2, 10.0) == promoted, "two of eight are chance"
+    kept = decide(many, none, {}, 10.0)
+    assert unless_worse(kept, none, many, 10.0) == kept
 
 
 def arrivals(rng: np.random.Generator, rate: float, n: int = 20) -> list[float]:

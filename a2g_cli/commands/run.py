@@ -95,7 +95,7 @@ def run(
         if imagine and draws_pictures(console):
             acting = replace(acting, imagine_steps=4)
         players = Players(folder, shelf, robot.spec, acting)
-        policy, judging = players.get(name), players.judge(name)
+        policy, judging = players.get(name), players.onlooker(name)
         settings = RolloutSettings(
             limit=steps, arrived_below=players.arrived_below(name), safety=care.limits, held=held
         )

@@ -120,6 +120,27 @@ def decide(
     return Decision(promoted=won > lost or (won == lost and not losses), reason=reason, measured=measured)
 
 
+def unless_worse(
+    decision: Decision, parent: Sequence[float], candidate: Sequence[float], arrived_below: float
+) -> Decision:
+    """Return ``decision``, or a refusal where pictures as they are tell the candidate for worse than its parent.
+
+    Both sides were judged through the candidate's view: a wrong one might see arrivals everywhere, or nowhere.
+
+    Args:
+        decision: what was decided through that view.
+        parent: steps left at the nearest frame of each gate episode, pictures as they are.
+        candidate: the same for the candidate, on the same trials.
+        arrived_below: an episode arrived when fewer steps than this are left [steps].
+    """
+    won, lost = _apart(parent, candidate, arrived_below)
+    if not decision.promoted or not _told_apart(lost - won, DOUBTED):
+        return decision
+    counts = [sum(left < arrived_below for left in values) for values in (candidate, parent)]
+    reason = f"{decision.reason}; by the pictures as they are {counts[0]} times, its parent {counts[1]} times"
+    return Decision(False, reason, decision.measured | {"as_they_are_won": won, "as_they_are_lost": lost})
+
+
 def _apart(parent: Sequence[float], candidate: Sequence[float], arrived_below: float) -> tuple[int, int]:
     """Return how many trials the candidate alone, and its parent alone, arrived on."""
     pairs = [(a < arrived_below, b < arrived_below) for a, b in zip(parent, candidate, strict=True)]

@@ -1,13 +1,13 @@
 """A policy that acts here as it would at home: what it sees and measures is brought home, what it plans is brought here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from a2g_cli.episode import Goal, Image, Observation
+from a2g_cli.episode import Goal, Observation
 from a2g_cli.policy.calibration import Calibration
 from a2g_cli.policy.motion_law import columns, driven
 from a2g_cli.policy.policy import Plan, PlanRequest, Policy
@@ -41,22 +41,16 @@ class CalibratedPolicy:
         measured = torch.from_numpy(np.asarray(observation.proprioception, np.float32))
         return replace(
             observation,
-            images=self._images(observation.images),
+            images=self.calibration.pictures(observation.images),
             proprioception=self.calibration.measured(self._spec.proprioception_names, measured).numpy(),
         )
-
-    def _images(self, images: Mapping[str, Image]) -> dict[str, Image]:
-        return {
-            camera: self.calibration.frames(camera, torch.from_numpy(np.ascontiguousarray(image))[None])[0].numpy()
-            for camera, image in images.items()
-        }
 
     def _goal(self, goal: Goal) -> Goal:
         if not self.calibration.views:
             return goal
         key = goal.fingerprint
         if key not in self._goals:
-            self._goals[key] = replace(goal, images=self._images(goal.images))
+            self._goals[key] = replace(goal, images=self.calibration.pictures(goal.images))
         return self._goals[key]
 
     def _actions(self, actions: NDArray[np.float32]) -> NDArray[np.float32]:

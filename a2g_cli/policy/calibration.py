@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from a2g_cli.episode import Image
 from a2g_cli.errors import CheckpointError
 from a2g_cli.policy.motion_law import MotionLaw, columns, driven
 from a2g_cli.policy.view import View
@@ -80,6 +82,13 @@ class Calibration:
         """Return uint8 pictures (B, H, W, 3) of a camera as they would have been at home."""
         view = self.views.get(camera)
         return pixels if view is None else view.pixels_as_home(pixels)
+
+    def pictures(self, images: Mapping[str, Image]) -> dict[str, Image]:
+        """Return one picture a camera, (H, W, 3) uint8, as they would have been at home."""
+        return {
+            camera: self.frames(camera, torch.from_numpy(np.ascontiguousarray(image))[None])[0].numpy()
+            for camera, image in images.items()
+        }
 
     def measured(self, names: Sequence[str], proprioception: Tensor) -> Tensor:
         """Return proprioception (..., P) as it would have been at home."""

@@ -19,7 +19,6 @@ from a2g_cli.errors import UnknownNameError, UsageError
 from a2g_cli.goals import goal_from_recording
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.acting import Act2GoalPolicy, ActingSettings
-from a2g_cli.policy.arrival import arrival
 from a2g_cli.policy.autoencoder import to_tensor
 from a2g_cli.policy.policy import PlanRequest
 from a2g_cli.recording.reader import Recording
@@ -204,11 +203,6 @@ def source_called(
         case "imagined":
             return Imagined(model, satisfied)
     return from_scene
-
-
-def sees_satisfied(model: Act2Goal, arrived_below: float) -> Callable[[Mapping[str, Image], Goal], bool]:
-    """Return the test of whether pictures show a goal already: fewer than ``arrived_below`` steps are left [steps]."""
-    return lambda seen, goal: arrival(model, seen, seen, goal).steps_to_go < arrived_below
 
 
 def check_source(source: str, curriculum: str, goals: Sequence[object]) -> None:

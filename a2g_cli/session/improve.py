@@ -7,7 +7,6 @@ them and writes an adapter, the next rollouts load it.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -15,8 +14,8 @@ from a2g_cli.clock import goes_on
 from a2g_cli.episode import Goal
 from a2g_cli.errors import SafetyStop
 from a2g_cli.learning.adapt import AdaptSettings, adapt
-from a2g_cli.learning.practised import SLACK, Practised, read
-from a2g_cli.learning.promotion import Decision, decide, record_decision, refused_unseen, settled
+from a2g_cli.learning.practised import Practised
+from a2g_cli.learning.promotion import Decision, decide, record_decision, refused_unseen, settled, unless_worse
 from a2g_cli.learning.study import prepare
 from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy import checkpoint, home, retention
@@ -25,11 +24,12 @@ from a2g_cli.policy.calibration import AT_HOME, Calibration
 from a2g_cli.robots.robot import Robot
 from a2g_cli.session.attempts import Attempts, Cycle, Drawn, Eyes
 from a2g_cli.session.endings import RolloutSettings
-from a2g_cli.session.goal_choice import Curriculum, Experience, GoalChoice, sees_satisfied, source_called
+from a2g_cli.session.goal_choice import Curriculum, Experience, GoalChoice, source_called
 from a2g_cli.session.players import Players
 from a2g_cli.session.practice import Practice, PracticeWatcher, drives_home, set_ups
 from a2g_cli.session.progress import Progress, Round, Working
 from a2g_cli.session.prompted import Prompted
+from a2g_cli.session.seeing import Seeing
 
 OF_POLICY = ("action-not-finite", "action-range", "action-jump")
 """Guards that stop what a policy asks for: a candidate that they stop is refused by the gate."""
@@ -94,12 +94,10 @@ class Improvement:
         self.goals, self.watcher, self.interrupted = goals, watcher, interrupted
         self.active = active
         self._base = players.base_hash()
-        self._bound = SLACK * players.arrived_below("none")
-        self._encoder = checkpoint.load(players.folder)
+        self._seeing = Seeing(players)
         self._home, self._retention = home.of_base(players.folder), retention.of_base(players.folder)
         self._shown, self._ask = shown, ask
         self._stopped: SafetyStop | None = None
-        self._look = cache(lambda path: read(self._encoder, path))
         self._practice = Practice(
             players,
             progress,
@@ -157,27 +155,27 @@ class Improvement:
         return self.progress.session.folder / name
 
     def _read(self, name: str) -> Practised:
-        return self._look(self._path(name))
+        return self._seeing.read(self._path(name))
 
     def _attempts(self) -> Attempts:
         """Return what practice tries. Raises UsageError for a reset that this robot, scene or these goals cannot do."""
-        settings, robot = self.settings, self.robots[0]
-        satisfied = sees_satisfied(self._encoder, self.players.arrived_below("none"))
-        source = source_called(settings.goals_from, robot, self._encoder, satisfied, self.progress)
-        curriculum = Curriculum(self._encoder, self._experiences) if settings.curriculum == "progress" else None
+        settings, robot, model = self.settings, self.robots[0], self._seeing.model
+        satisfied = self._seeing.satisfied(lambda: self.active)
+        source = source_called(settings.goals_from, robot, model, satisfied, self.progress)
+        curriculum = Curriculum(model, self._experiences) if settings.curriculum == "progress" else None
         choose = GoalChoice(source, curriculum, satisfied)
         if settings.reset == "own":
             return Drawn(self.robots, settings.seed, settings.episodes, self.goals, choose)
         if settings.reset == "prompt":
             return Prompted(robot, settings.episodes, self.goals, self._ask)
-        eyes = Eyes(lambda path: self._look(path).steps_left < self._bound, satisfied)
+        eyes = Eyes(lambda path: self._seeing.arrived(path, self.active), satisfied)
         home = drives_home(robot, self.progress, settings.rollout, self.interrupted)
         count, note = settings.episodes, self.watcher.note
         return Cycle(robot, settings.reset, settings.seed, count, self.goals, eyes, home, note, choose)
 
     def _experiences(self, number: int) -> list[Experience]:
         return [
-            Experience(one.segments.latents[0].float(), one.goal, one.steps_left < self._bound)
+            Experience(one.segments.latents[0].float(), one.goal, self._seeing.arrived(one.path, self.active))
             for practised in self._buffer[:number]
             for one in practised
         ]
@@ -217,11 +215,11 @@ class Improvement:
             rolled += time.monotonic() - begun
             if self.interrupted():
                 return None
-            decision = refused or self._decide(before[: len(after)], after, losses)
+            decision = refused or self._decide(working.candidate, before[: len(after)], after, losses)
             decision = self._settle(working.candidate, working.acting, decision)
             # The candidate's episodes are practice as well: the next round learns from them too.
             self._buffer[number] = before + after
-        ends = [one.steps_left for one in (after if decision.promoted else before)]
+        ends = after if decision.promoted else before
         anew, lost = set_ups([self._path(name) for name in working.recordings()])
         return Round(
             len(before),
@@ -232,7 +230,7 @@ class Improvement:
             working.candidate or working.acting,
             decision.reason,
             successes,
-            sum(left < self._bound for left in ends) / len(ends),
+            sum(self._seeing.arrived(one.path, self.active) for one in ends) / len(ends),
             anew,
             lost,
         )
@@ -248,7 +246,7 @@ class Improvement:
             if self.interrupted():
                 break
             after += [self._read(name) for name in working.compared[len(after) : reached]]
-            if settled([one.steps_left for one in before[:reached]], [one.steps_left for one in after], self._bound):
+            if settled(*self._seeing.sides(candidate, before[:reached], after), self._seeing.bound):
                 break
         return after
 
@@ -260,7 +258,8 @@ class Improvement:
         buffer = [one for practised in self._buffer[-self.settings.keep_rounds :] for one in practised]
         parent = shelf.get(working.acting) if working.acting != "none" else None
         refused = self._refused(number)
-        study = prepare(self._encoder, self._home, parent, buffer, self.settings.adapt, self._bound, refused)
+        seeing, settings = self._seeing, self.settings.adapt
+        study = prepare(seeing.model, self._home, parent, buffer, settings, seeing.bound, refused)
         if not study.kept:
             return {}
         with shelf.making() as folder:
@@ -272,14 +271,14 @@ class Improvement:
                 parent,
                 study.kept,
                 folder,
-                replace(self.settings.adapt, seed=self.settings.seed * 1000 + number),
+                replace(settings, seed=self.settings.seed * 1000 + number),
                 self.watcher,
                 self.interrupted,
                 study.correction,
                 study.calibration,
                 study.train,
                 self._retention,
-                [self._look(path) for path in self._shown],
+                [seeing.read(path) for path in self._shown],
             )
         return _losses(shelf.get(working.candidate))
 
@@ -294,9 +293,13 @@ class Improvement:
         shelf, name = self.players.shelf, before.candidate
         return shelf.get(name).calibration if name is not None and name in shelf.names() else AT_HOME
 
-    def _decide(self, before: list[Practised], after: list[Practised], losses: dict[str, float]) -> Decision:
-        parent, candidate = [one.steps_left for one in before], [one.steps_left for one in after]
-        return decide(parent, candidate, losses, self._bound, self._practice.attempts.paired)
+    def _decide(
+        self, candidate: str, before: list[Practised], after: list[Practised], losses: dict[str, float]
+    ) -> Decision:
+        """Hold both sides against each other through the candidate's view, and as they are: no view judges itself alone."""
+        seeing, paired = self._seeing, self._practice.attempts.paired
+        decision = decide(*seeing.sides(candidate, before, after), losses, seeing.bound, paired)
+        return unless_worse(decision, *seeing.sides("none", before, after), seeing.bound)
 
     def _settle(self, name: str, acting: str, decision: Decision) -> Decision:
         """Write the decision into the adapter's lineage and make it active where it was promoted; return what to say."""

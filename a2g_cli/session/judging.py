@@ -6,8 +6,7 @@ from typing import get_args
 
 from a2g_cli.episode import Goal, Judge, Observation, Outcome
 from a2g_cli.errors import UnknownNameError, UsageError
-from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.arrival import arrival
+from a2g_cli.policy.arrival import Onlooker
 from a2g_cli.session.verdict import Verdict
 
 SLACK = 2.0
@@ -27,33 +26,33 @@ def check_judge(name: str) -> str:
     return name
 
 
-def verdict_of(judge: str, base: Act2Goal | None, arrived_below: float, ask: Ask | None = None) -> Verdict:
+def verdict_of(judge: str, onlooker: Onlooker | None, arrived_below: float, ask: Ask | None = None) -> Verdict:
     """Return who judges episodes.
 
     Both automatic judges' numbers are kept with every episode of a policy that has a base, whoever judged it.
 
     Args:
         judge: ``auto``, or one of ``Judge``.
-        base: of the policy whose episodes they are; None where it has none, as the floors.
+        onlooker: who looks on at the policy whose episodes they are; None where it sees no goals, as the floors.
         arrived_below: steps-to-go below which the base has arrived [steps].
         ask: for ``person``.
 
     Raises:
         UnknownNameError: no such judge.
-        UsageError: one that needs a base, or nobody is there to be asked.
+        UsageError: one that needs to see goals, or nobody is there to be asked.
     """
     check_judge(judge)
-    if judge in {"policy", "distance"} and base is None:
+    if judge in {"policy", "distance"} and onlooker is None:
         raise UsageError(f"who acts sees no goals, so the judge {judge} has nothing to go by: truth, person or none.")
     if judge == "person" and ask is None:
         raise UsageError("the judge is a person, and there is no terminal to ask one: truth, policy, distance or none.")
 
     def verdict(outcome: Outcome, goal: Goal, first: Observation, last: Observation) -> Outcome:
-        if base is not None:
-            seen = arrival(base, first.images, last.images, goal)
+        if onlooker is not None:
+            seen = onlooker.arrival(first, last, goal)
             outcome = replace(outcome, steps_to_go=seen.steps_to_go, distance=seen.distance)
         match judge:
-            case "auto" if outcome.judge == "truth" or base is None:
+            case "auto" if outcome.judge == "truth" or onlooker is None:
                 return outcome
             case "auto" | "policy":
                 left = outcome.steps_to_go

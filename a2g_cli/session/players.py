@@ -7,7 +7,9 @@ from a2g_cli.policy import adapter as adapters
 from a2g_cli.policy import checkpoint, home
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.acting import Act2GoalPolicy, ActingSettings
+from a2g_cli.policy.arrival import Onlooker
 from a2g_cli.policy.calibrated import CalibratedPolicy
+from a2g_cli.policy.calibration import AT_HOME, Calibration
 from a2g_cli.policy.floors import RandomPolicy, StillPolicy
 from a2g_cli.policy.policy import Policy
 from a2g_cli.policy.shelf import Shelf
@@ -32,13 +34,27 @@ class Players:
         """Return the steps-to-go below which ``name`` counts as arrived [steps]; 0, never, for the floors."""
         return 0.0 if name in FLOORS else checkpoint.arrived_below(self.folder)
 
-    def judge(self, name: str) -> Act2Goal | None:
-        """Return the base, whose heads judge the episodes of ``name`` whatever it wraps; None for the floors.
+    def calibration(self, name: str) -> Calibration:
+        """Return the calibration that ``name`` acts through. Raises UnknownNameError or CheckpointError."""
+        return AT_HOME if name == "none" or name in FLOORS else self.shelf.get(name).calibration
+
+    def onlooker(self, name: str) -> Onlooker | None:
+        """Return who judges the episodes of ``name``: the base's heads, through its views; None for the floors.
 
         Raises:
-            CheckpointError: the base is missing or damaged.
+            UnknownNameError: no such adapter.
+            CheckpointError: base or adapter is missing or damaged.
         """
-        return None if name in FLOORS else checkpoint.load(self.folder)
+        if name in FLOORS:
+            return None
+        model, calibration = checkpoint.load(self.folder), self.calibration(name)
+        return Onlooker(model, calibration, self._whereabouts(model, calibration))
+
+    def _whereabouts(self, plain: Act2Goal, calibration: Calibration) -> Whereabouts | None:
+        """Return who tells here from home, by what the base ``plain`` sees; None where nobody can, or need."""
+        at_home = home.of_base(self.folder) if calibration else None
+        whereabouts = None if at_home is None else Whereabouts(plain, at_home, calibration)
+        return whereabouts if whereabouts is not None and whereabouts.visible else None
 
     def get(self, name: str) -> Policy:
         """Return the policy called ``name``: ``none``, ``random``, ``still``, or an adapter.
@@ -59,7 +75,7 @@ class Players:
         if adapter is None or not (calibration := adapter.calibration):
             return policy
         here = CalibratedPolicy(policy, calibration, self.spec)
-        at_home, plain = home.of_base(self.folder), checkpoint.load(self.folder)
-        if at_home is None or not (whereabouts := Whereabouts(plain, at_home, calibration)).visible:
+        plain = checkpoint.load(self.folder)
+        if (whereabouts := self._whereabouts(plain, calibration)) is None:
             return here
         return HereOrHome(here, Act2GoalPolicy(plain, self.settings), whereabouts)

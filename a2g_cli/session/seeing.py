@@ -1,0 +1,57 @@
+"""How near practice came to its goals, as the base's heads see it through the view of whoever acts, or is to act."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from a2g_cli.episode import Goal, Image
+from a2g_cli.learning.practised import SLACK, Practised, read
+from a2g_cli.policy import checkpoint
+from a2g_cli.policy.arrival import arrival
+from a2g_cli.policy.calibration import Calibration
+from a2g_cli.session.players import Players
+
+Satisfied = Callable[[Mapping[str, Image], Goal], bool]
+"""Whether pictures, camera -> picture, show a goal already."""
+
+
+class Seeing:
+    """Reads recordings once, and judges them by steps-to-go alone."""
+
+    def __init__(self, players: Players) -> None:
+        """Load the base. Raises CheckpointError."""
+        self.model = checkpoint.load(players.folder)
+        self._players = players
+        self._near = players.arrived_below("none")
+        self.bound = SLACK * self._near
+        """An episode arrived when fewer steps than this are left at its nearest frame [steps]."""
+        self.read: Callable[[Path], Practised] = cache(lambda path: read(self.model, path))
+        """Reads a recording, its pictures as they are. Raises RecordingError."""
+        self._brought: Callable[[Path, str], float] = cache(self._through)
+
+    def left(self, path: Path, name: str = "none") -> float:
+        """Return the steps left at a recording's nearest frame, seen through the view of ``name`` [steps]."""
+        return self._brought(path, name) if self._players.calibration(name).views else self.read(path).steps_left
+
+    def sides(
+        self, name: str, before: Sequence[Practised], after: Sequence[Practised]
+    ) -> tuple[list[float], list[float]]:
+        """Return the steps left of a parent's and of a candidate's episodes, both seen through the view of ``name``."""
+        return [self.left(one.path, name) for one in before], [self.left(one.path, name) for one in after]
+
+    def arrived(self, path: Path, name: str) -> bool:
+        """Whether a recorded episode reached its goal, seen through the view of ``name``."""
+        return self.left(path, name) < self.bound
+
+    def satisfied(self, acting: Callable[[], str]) -> Satisfied:
+        """Return the test of whether pictures show a goal already, seen through the view of whoever is ``acting`` then."""
+
+        def test(seen: Mapping[str, Image], goal: Goal) -> bool:
+            through = self._players.calibration(acting())
+            return arrival(self.model, seen, seen, goal, through).steps_to_go < self._near
+
+        return test
+
+    def _through(self, path: Path, name: str) -> float:
+        views = Calibration(self._players.calibration(name).views)
+        return read(self.model, path, views).steps_left

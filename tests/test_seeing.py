@@ -1,0 +1,106 @@
+"""Whoever looks on looks through the view of whoever acts: through a moved camera the heads see what they know."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from a2g_cli.episode import Goal, Observation
+from a2g_cli.learning.calibrate import calibrate
+from a2g_cli.learning.practised import Practised
+from a2g_cli.policy import checkpoint, home
+from a2g_cli.policy.arrival import Onlooker, arrival
+from a2g_cli.policy.calibration import AT_HOME, Calibration
+from a2g_cli.policy.shelf import Shelf
+from a2g_cli.policy.whereabouts import Whereabouts
+from a2g_cli.robots.sim import SimRobot
+from a2g_cli.session.players import Players
+from a2g_cli.session.seeing import Seeing
+from a2g_cli.workspace import Workspace
+
+SCENE, SHIFT = "plug", "camera-bump:1"
+
+
+@pytest.fixture(scope="module")
+def practised(practice: Callable[[str, str], list[Practised]]) -> list[Practised]:
+    return practice(SCENE, SHIFT)
+
+
+@pytest.fixture(scope="module")
+def measured(practised: list[Practised]) -> Calibration:
+    known = home.of_base(checkpoint.SHIPPED)
+    assert known is not None
+    found = calibrate(checkpoint.load(), known, practised)
+    assert found.views
+    return found
+
+
+@pytest.fixture
+def seeing(measured: Calibration, monkeypatch: pytest.MonkeyPatch) -> Seeing:
+    """What sees a workspace whose one adapter, ``moved``, carries what was measured."""
+
+    def calibration(_: Players, name: str) -> Calibration:
+        return measured if name == "moved" else AT_HOME
+
+    monkeypatch.setattr(Players, "calibration", calibration)
+    players = Players.__new__(Players)
+    players.folder = checkpoint.SHIPPED
+    return Seeing(players)
+
+
+def test_through_the_measured_view_practice_is_seen_to_arrive(seeing: Seeing, practised: list[Practised]) -> None:
+    paths = [one.path for one in practised]  # the expert's, who arrives each time
+    assert sum(seeing.arrived(path, "moved") for path in paths) >= 5
+    through, as_is = ([seeing.left(path, name) for path in paths] for name in ("moved", "none"))
+    assert np.mean(through) < np.mean(as_is)
+    before, after = seeing.sides("moved", practised[:2], practised[2:])
+    assert before + after == through
+
+
+def looked_at(shift: str) -> tuple[Goal, Observation, Observation]:
+    """A goal, a start, and what is seen where it is reached but for some centimetres of the arm."""
+    robot = SimRobot(SCENE, shift)
+    robot.connect()
+    try:
+        trial = robot.trial("practice", 1, 0)
+        assert trial.goal.truth is not None
+        robot.begin(trial.start)
+        first = robot.observe()
+        there = dict(trial.goal.truth)
+        there["tool"] = np.add(there["tool"], (0.01, 0.02, 0.02, 0.0)).tolist()
+        robot.begin(there)
+        return trial.goal, first, robot.observe()
+    finally:
+        robot.close()
+
+
+def test_a_camera_that_was_put_back_is_looked_through_as_it_is(measured: Calibration) -> None:
+    model, known = checkpoint.load(), home.of_base(checkpoint.SHIPPED)
+    assert known is not None
+    onlooker = Onlooker(model, measured, Whereabouts(model, known, measured))
+    for shift, expected in ((SHIFT, measured), ("none", AT_HOME)):
+        goal, first, last = looked_at(shift)
+        brought, as_is = (arrival(model, first.images, last.images, goal, one) for one in (measured, AT_HOME))
+        assert brought != as_is
+        assert onlooker.arrival(first, last, goal) == (brought if expected is measured else as_is)
+
+
+def test_whether_a_goal_holds_already_is_seen_by_whoever_acts_then(seeing: Seeing) -> None:
+    goal, first, _ = looked_at(SHIFT)
+    acting = ["none"]
+    satisfied = seeing.satisfied(lambda: acting[-1])
+    assert not satisfied(goal.images, goal), "through a camera that was moved its head knows no goal from itself"
+    assert not satisfied(first.images, goal)
+    acting.append("moved")
+    assert satisfied(goal.images, goal)
+    assert not satisfied(first.images, goal)
+
+
+def test_the_base_is_looked_at_as_it_is_and_the_floors_by_nobody(tmp_path: Path) -> None:
+    players = Players(checkpoint.SHIPPED, Shelf(Workspace(tmp_path)), SimRobot().spec)
+    assert players.onlooker("still") is None
+    onlooker = players.onlooker("none")
+    assert onlooker is not None
+    assert not onlooker.calibration
+    assert onlooker.whereabouts is None
