@@ -22,7 +22,7 @@ Shift = Annotated[
         "--shift",
         metavar="NAME[:STRENGTH]",
         help="Deploy the simulator otherwise than it was demonstrated: camera-bump, remounted, new-object, relit, "
-        "weak-motors.",
+        "weak-motors, or other-bench: all but the object at once.",
     ),
 ]
 Base = Annotated[Path | None, typer.Option("--base", metavar="DIR", help="Base checkpoint; else the shipped one.")]

@@ -17,7 +17,7 @@ from cli_examples import a2g, ask, refused
 from a2g_cli.policy.policy import Policy
 from a2g_cli.recording.reader import Recording
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session import improve
+from a2g_cli.session import improve, making
 from a2g_cli.session.faults import FaultyPolicy, parse_fault
 from a2g_cli.session.players import Players
 from a2g_cli.session.progress import PROGRESS, Progress
@@ -168,7 +168,7 @@ def test_a_robot_that_was_stopped_stays_so(tmp_path: Path, base: Path, monkeypat
 def test_what_its_losses_refuse_never_moves_the_robot(
     tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch, losses: dict[str, float]
 ) -> None:
-    monkeypatch.setattr(improve, "_losses", lambda _: losses)
+    monkeypatch.setattr(making, "losses_of", lambda _: losses)
     monkeypatch.setattr("a2g_cli.commands.improve.Players", Wild)
     done = ask(tmp_path, "improve", *WORDS, "--base", base)["rounds"][0]
     assert (done["promoted"], done["gate_episodes"]) == (False, 0)

@@ -37,7 +37,7 @@ def _measured(document: dict[str, Any]) -> list[Any]:
 
 def _practised(workspace: Workspace, document: dict[str, Any]) -> list[str]:
     rounds = document["rounds"]
-    practised = sum(done["episodes"] + done["gate_episodes"] for done in rounds)
+    practised = sum(done["episodes"] + done["explored"] + done["gate_episodes"] for done in rounds)
     rolled, adapted = (sum(done[key] for done in rounds) for key in ("rollout_seconds", "adapt_seconds"))
     anew, lost = (sum(done[key] for done in rounds) for key in ("set_ups", "lost"))
     care = f"; the scene was set up {anew} times" + (f", {lost} episodes lost while it was stuck" if lost else "")

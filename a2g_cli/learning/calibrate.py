@@ -6,12 +6,14 @@ make of a command as well as a success does.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from a2g_cli.learning.latents import encode_frames
 from a2g_cli.learning.motion import measure
-from a2g_cli.learning.practised import Practised
+from a2g_cli.learning.practised import Practised, picked
 from a2g_cli.learning.registration import Registered, register
 from a2g_cli.learning.segments import join
 from a2g_cli.policy.act2goal import Act2Goal
@@ -52,7 +54,7 @@ def calibrate(
         return known
     views = _views(model, home, practised) if len(home.pictures) else known.views
     # A reader of the tool's place is trained on home's view; through a bent one, tall things lean.
-    bent = any(view.moved(View.same()) > 0 for view in views.values())
+    bent = any(map(_bent, views.values()))
     mount = known.mount if bent or home.reader is None else _mount(model, home.reader, practised)
     unmeasured = Calibration(views, mount, known.motors, home.motors)
     if home.motors is None:
@@ -87,6 +89,10 @@ def _views(model: Act2Goal, home: Home, practised: Sequence[Practised]) -> dict[
     return {camera: view for camera, view in found.items() if view is not None}
 
 
+def _bent(view: View) -> bool:
+    return view.moved(View.same()) > 0
+
+
 def _counting(found: Registered) -> View | None:
     """Return the parts of a view that count as other than home's; None where none does."""
     same, view = View.same(), found.view
@@ -110,6 +116,38 @@ def _mount(model: Act2Goal, reader: ToolReader, practised: Sequence[Practised]) 
     still = (seen - measured).norm(dim=1).median()
     angle, way = mount.apart(STANDING)
     return mount if error <= BETTER * float(still) and (angle > TURNED or way > SHIFTED) else None
+
+
+@torch.no_grad()
+def suspected_mount(
+    model: Act2Goal, home: Home | None, practised: Sequence[Practised], found: Calibration
+) -> Mount | None:
+    """Return where the arm seems to stand through a camera that was moved as well; None where it seems to stand as at home.
+
+    How it is turned is read well enough; its place is off by some 2 cm, since what is tall leans in a bent picture. Nothing
+    should act on it before that is found out (``guesses.py``).
+
+    Args:
+        model: the base's networks.
+        home: what the base knows of it.
+        practised: episodes of one deployment, as they were recorded.
+        found: what ``calibrate`` measured of them.
+    """
+    if home is None or home.reader is None or found.mount is not None or not any(map(_bent, found.views.values())):
+        return None
+    names = model.config.proprioception_names
+    at = [names.index(name) for name in PLACES]
+    measured = torch.cat([one.whole.proprioception[picked(int(one.whole.length.sum()))][:, at] for one in practised])
+    frames = {
+        camera: found.frames(camera, torch.cat([one.sample[:, v] for one in practised]))
+        for v, camera in enumerate(model.config.cameras)
+    }
+    latents = torch.stack([encode_frames(model, frames[camera].numpy()) for camera in model.config.cameras], 1)
+    seen = home.reader(latents.float())
+    mount, error = fit_mount(measured, seen)
+    still = (seen - measured).norm(dim=1).median()
+    level = replace(mount, shift=(*mount.shift[:2], 0.0))
+    return level if error <= BETTER * float(still) and mount.apart(STANDING)[0] > TURNED else None
 
 
 def fit_mount(measured: Tensor, seen: Tensor) -> tuple[Mount, float]:

@@ -57,15 +57,20 @@ def read(model: Act2Goal, path: Path, calibration: Calibration = AT_HOME) -> Pra
             calibration.frames(camera, torch.from_numpy(recording.goal.images[camera])[None]).numpy()
             for camera in model.config.cameras
         ]
-        picked = torch.linspace(0, recording.length, min(SAMPLE, recording.length + 1)).round().long()
-        sample = torch.stack([torch.from_numpy(recording.frames(camera))[picked] for camera in model.config.cameras], 1)
+        frames = picked(recording.length)
+        sample = torch.stack([torch.from_numpy(recording.frames(camera))[frames] for camera in model.config.cameras], 1)
     goal = torch.stack([encode_frames(model, view)[0] for view in views]).float()
-    frames = segments.latents.float()
-    left = model.steps_to_go.steps(frames, goal.expand_as(frames))
+    latents = segments.latents.float()
+    left = model.steps_to_go.steps(latents, goal.expand_as(latents))
     # From frame 1 on: a segment needs an action.
     nearest = 1 + int(left[1:].argmin())
     cut = replace(segments, length=torch.tensor([nearest]))
     return Practised(path, named(path), cut, segments, goal, limits, float(left[nearest]), robot, sample)
+
+
+def picked(length: int) -> Tensor:
+    """Return which frames of an episode of ``length`` steps its sample has: up to ``SAMPLE``, from first to last."""
+    return torch.linspace(0, length, min(SAMPLE, length + 1)).round().long()
 
 
 def select(practised: Sequence[Practised], keep: Keep, arrived_below: float) -> list[Practised]:

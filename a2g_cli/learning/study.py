@@ -41,6 +41,7 @@ def prepare(
     settings: AdaptSettings,
     arrived_below: float,
     refused: Calibration = AT_HOME,
+    measured: Calibration | None = None,
 ) -> Study:
     """Return what to learn from episodes of one deployment.
 
@@ -53,9 +54,12 @@ def prepare(
         arrived_below: an episode arrived when fewer steps than this are left at its nearest frame [steps].
         refused: what was measured and did not prove itself a moment ago. Measured again, it is left aside, so that
             practice is imitated as it is.
+        measured: what ``calibrate`` found, and what was tried besides; None: it is measured here.
     """
     known = AT_HOME if parent is None else parent.calibration
-    found = known if settings.calibrate == "off" else calibrate(base, home, practised, known)
+    found = measured
+    if found is None:
+        found = known if settings.calibrate == "off" else calibrate(base, home, practised, known)
     if settings.calibrate == "teach" and found:
         return Study(
             list(practised), f"teaching what practice measured: {found}", correction=_taught(base, practised, found)

@@ -28,14 +28,16 @@ class CalibratedPolicy:
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         """Answer several requests at once, in order."""
-        asked = [
-            replace(request, observation=self._observation(request.observation), goal=self._goal(request.goal))
-            for request in requests
-        ]
-        return [
-            replace(plan, chunk=self._actions(plan.chunk), tail=None if plan.tail is None else self._actions(plan.tail))
-            for plan in self._policy.plan(asked)
-        ]
+        return [self.returned(plan) for plan in self._policy.plan([self.brought(request) for request in requests])]
+
+    def brought(self, request: PlanRequest) -> PlanRequest:
+        """Return a request as it would be made at home."""
+        return replace(request, observation=self._observation(request.observation), goal=self._goal(request.goal))
+
+    def returned(self, plan: Plan) -> Plan:
+        """Return a plan of home's as it is carried out here."""
+        tail = None if plan.tail is None else self._actions(plan.tail)
+        return replace(plan, chunk=self._actions(plan.chunk), tail=tail)
 
     def _observation(self, observation: Observation) -> Observation:
         measured = torch.from_numpy(np.asarray(observation.proprioception, np.float32))

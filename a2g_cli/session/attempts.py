@@ -37,7 +37,10 @@ class Attempt:
 
 
 class Attempts(Protocol):
-    """Says what is tried next. A round has two stages: 0 is practice, 1 the candidate's comparison."""
+    """Says what is tried next.
+
+    A round's stages: 0 is practice, 1 the candidate's comparison, 2 trying where the arm stands.
+    """
 
     robots: Sequence[Robot]
     """Which are rolled out on, in lockstep."""

@@ -13,18 +13,16 @@ from typing import Protocol
 from a2g_cli.clock import goes_on
 from a2g_cli.episode import Goal
 from a2g_cli.errors import SafetyStop
-from a2g_cli.learning.adapt import AdaptSettings, adapt
+from a2g_cli.learning.adapt import AdaptSettings
 from a2g_cli.learning.practised import Practised
 from a2g_cli.learning.promotion import Decision, decide, record_decision, refused_unseen, settled, unless_worse
-from a2g_cli.learning.study import prepare
 from a2g_cli.learning.watcher import TrainingWatcher
-from a2g_cli.policy import checkpoint, home, retention
-from a2g_cli.policy.adapter import Adapter
-from a2g_cli.policy.calibration import AT_HOME, Calibration
 from a2g_cli.robots.robot import Robot
 from a2g_cli.session.attempts import Attempts, Cycle, Drawn, Eyes
 from a2g_cli.session.endings import RolloutSettings
+from a2g_cli.session.exploring import MOST, Explorer
 from a2g_cli.session.goal_choice import Curriculum, Experience, GoalChoice, source_called
+from a2g_cli.session.making import Maker
 from a2g_cli.session.players import Players
 from a2g_cli.session.practice import Practice, PracticeWatcher, drives_home, set_ups
 from a2g_cli.session.progress import Progress, Round, Working
@@ -93,10 +91,8 @@ class Improvement:
         self.players, self.robots, self.progress, self.settings = players, robots, progress, settings
         self.goals, self.watcher, self.interrupted = goals, watcher, interrupted
         self.active = active
-        self._base = players.base_hash()
         self._seeing = Seeing(players)
-        self._home, self._retention = home.of_base(players.folder), retention.of_base(players.folder)
-        self._shown, self._ask = shown, ask
+        self._ask = ask
         self._stopped: SafetyStop | None = None
         self._practice = Practice(
             players,
@@ -107,6 +103,10 @@ class Improvement:
             settings.episodes,
             watcher,
             interrupted,
+        )
+        explorer = Explorer(self._practice, self._seeing, progress, settings.seed, interrupted)
+        self._maker = Maker(
+            players, progress, self._seeing, explorer, settings.adapt, settings.seed, shown, watcher, interrupted
         )
         self._buffer: list[list[Practised]] = []
         for working in progress.rounds:
@@ -191,12 +191,13 @@ class Improvement:
         self._buffer[number:] = [before]
         begun = time.monotonic()
         try:
-            losses = self._adapt(number, working)
+            buffer = [one for practised in self._buffer[-self.settings.keep_rounds :] for one in practised]
+            losses, tried = self._maker.candidate(number, working, buffer, self._most())
         except KeyboardInterrupt:
             if self.interrupted():
                 return None
             raise
-        adapting = time.monotonic() - begun
+        rolled, adapting = rolled + tried, time.monotonic() - begun - tried
         if self.interrupted():
             return None
         if working.candidate is None:
@@ -218,7 +219,7 @@ class Improvement:
             decision = refused or self._decide(working.candidate, before[: len(after)], after, losses)
             decision = self._settle(working.candidate, working.acting, decision)
             # The candidate's episodes are practice as well: the next round learns from them too.
-            self._buffer[number] = before + after
+            self._buffer[number] = [*before, *map(self._read, working.explored), *after]
         ends = after if decision.promoted else before
         anew, lost = set_ups([self._path(name) for name in working.recordings()])
         return Round(
@@ -233,6 +234,7 @@ class Improvement:
             sum(self._seeing.arrived(one.path, self.active) for one in ends) / len(ends),
             anew,
             lost,
+            len(working.explored),
         )
 
     def _compare(self, number: int, working: Working, candidate: str, before: Sequence[Practised]) -> list[Practised]:
@@ -250,48 +252,10 @@ class Improvement:
                 break
         return after
 
-    def _adapt(self, number: int, working: Working) -> dict[str, float]:
-        """Make the round's candidate from what is kept of the buffer, unless it is made already; return its losses."""
-        shelf = self.players.shelf
-        if working.candidate in shelf.names():
-            return _losses(shelf.get(working.candidate))
-        buffer = [one for practised in self._buffer[-self.settings.keep_rounds :] for one in practised]
-        parent = shelf.get(working.acting) if working.acting != "none" else None
-        refused = self._refused(number)
-        seeing, settings = self._seeing, self.settings.adapt
-        study = prepare(seeing.model, self._home, parent, buffer, settings, seeing.bound, refused)
-        if not study.kept:
-            return {}
-        with shelf.making() as folder:
-            working.candidate = folder.name
-            self.progress.save()
-            adapt(
-                checkpoint.load(self.players.folder),
-                self._base,
-                parent,
-                study.kept,
-                folder,
-                replace(settings, seed=self.settings.seed * 1000 + number),
-                self.watcher,
-                self.interrupted,
-                study.correction,
-                study.calibration,
-                study.train,
-                self._retention,
-                [seeing.read(path) for path in self._shown],
-            )
-        return _losses(shelf.get(working.candidate))
-
-    def _refused(self, number: int) -> Calibration:
-        """Return the calibration of the round before, where the gate refused its adapter.
-
-        What practice measures it measures again, and the same would be refused again: in between, practice is imitated.
-        """
-        before = self.progress.rounds[number - 1] if number else None
-        if before is None or before.done is None or before.done.promoted:
-            return AT_HOME
-        shelf, name = self.players.shelf, before.candidate
-        return shelf.get(name).calibration if name is not None and name in shelf.names() else AT_HOME
+    def _most(self) -> int:
+        """Return how many episodes may be tried beside practice and the gate's."""
+        most = self.settings.most_episodes
+        return MOST if most is None else max(0, most - self.progress.episodes - 2 * self.settings.episodes)
 
     def _decide(
         self, candidate: str, before: list[Practised], after: list[Practised], losses: dict[str, float]
@@ -315,8 +279,3 @@ class Improvement:
                     decision, reason=f"{decision.reason}; another program made {active} active, which stays"
                 )
         return decision
-
-
-def _losses(adapter: Adapter) -> dict[str, float]:
-    """Return an adaptation's losses from its lineage: the same whether it ended just now or before the run was killed."""
-    return {str(name): float(value) for name, value in dict(adapter.lineage["losses"]).items()}

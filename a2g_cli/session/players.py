@@ -1,6 +1,6 @@
 """Who acts: the base, the base with an adapter, or one of the floors, by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from a2g_cli.policy import adapter as adapters
@@ -9,8 +9,9 @@ from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.acting import Act2GoalPolicy, ActingSettings
 from a2g_cli.policy.arrival import Onlooker
 from a2g_cli.policy.calibrated import CalibratedPolicy
-from a2g_cli.policy.calibration import AT_HOME, Calibration
+from a2g_cli.policy.calibration import AT_HOME, Calibration, Mount
 from a2g_cli.policy.floors import RandomPolicy, StillPolicy
+from a2g_cli.policy.guessing import GuessingPolicy
 from a2g_cli.policy.policy import Policy
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.policy.whereabouts import HereOrHome, Whereabouts
@@ -55,6 +56,17 @@ class Players:
         at_home = home.of_base(self.folder) if calibration else None
         whereabouts = None if at_home is None else Whereabouts(plain, at_home, calibration)
         return whereabouts if whereabouts is not None and whereabouts.visible else None
+
+    def guessing(self, name: str, calibration: Calibration, guesses: Mapping[int, Mount]) -> GuessingPolicy:
+        """Return ``name``'s weights behind another calibration, whose mount is each attempt's own guess.
+
+        Raises:
+            UnknownNameError, CheckpointError: as ``get`` does.
+        """
+        model = checkpoint.load(self.folder)
+        if name != "none":
+            adapters.apply(self.shelf.get(name), model, self.base_hash())
+        return GuessingPolicy(Act2GoalPolicy(model, self.settings), calibration, self.spec, guesses)
 
     def get(self, name: str) -> Policy:
         """Return the policy called ``name``: ``none``, ``random``, ``still``, or an adapter.

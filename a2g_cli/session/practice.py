@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from a2g_cli.episode import Goal, Outcome, Provenance
+from a2g_cli.policy.guessing import GuessingPolicy
 from a2g_cli.recording.reader import Recording
 from a2g_cli.robots.robot import Robot, shift_of
 from a2g_cli.session.attempts import Attempt, Attempts
@@ -38,12 +39,28 @@ class Practice:
     watcher: PracticeWatcher
     interrupted: Callable[[], bool]
 
-    def roll(self, name: str, number: int, stage: int, names: list[str], what: str, first: int | None = None) -> int:
+    def roll(
+        self,
+        name: str,
+        number: int,
+        stage: int,
+        names: list[str],
+        what: str,
+        first: int | None = None,
+        guessing: GuessingPolicy | None = None,
+    ) -> int:
         """Roll ``name`` out on those attempts that have no recording among ``names`` yet; return all successes.
 
-        ``first``: only so many of the stage's attempts, where it may end with them.
+        Args:
+            name: who acts.
+            number: of the round.
+            stage: of the round, see ``Attempts``.
+            names: of the recordings, in the attempts' order; those of new ones are put there.
+            what: in words, for people.
+            first: only so many of the stage's attempts, where it may end with them.
+            guessing: acts instead, with the weights of ``name``.
         """
-        policy = self.players.get(name)
+        policy = self.players.get(name) if guessing is None else guessing
         acting = Provenance(
             robot=self.attempts.robots[0].spec.name,
             policy=policy.name,
@@ -60,22 +77,27 @@ class Practice:
         def jobs() -> Iterator[Job]:
             for attempt in self.attempts.of(number, stage, missing):
                 begun.append(places[attempt.slot][0])
-                yield self._job(attempt, acting, begun[-1])
+                yield self._job(attempt, acting, begun[-1], guessing)
 
         for index, outcome in roll_out(self.attempts.robots, jobs(), policy, self.rollout, None, self.interrupted):
             outcomes.append(outcome)
             if outcome.stopped_by != "interrupted":
                 self.attempts.ended(begun[index])
-            self.watcher.rolled(what, len(outcomes), self.count, sum(bool(one.success) for one in outcomes))
+            self.watcher.rolled(
+                what, len(outcomes), max(self.count, len(places)), sum(bool(one.success) for one in outcomes)
+            )
         return sum(bool(one.success) for one in outcomes)
 
-    def _job(self, attempt: Attempt, acting: Provenance, path: Path) -> Job:
+    def _job(self, attempt: Attempt, acting: Provenance, path: Path, guessing: GuessingPolicy | None) -> Job:
+        seed = self.seed * 100_003 + attempt.index
+        told = {"purpose": "practice", "index": attempt.index, "start": attempt.start, "lost": attempt.lost}
+        told |= {} if guessing is None else guessing.begun(attempt.slot, seed)
+
         def sink(robot: Robot) -> Recorder:
-            told = {"purpose": "practice", "index": attempt.index, "start": attempt.start, "lost": attempt.lost}
             provenance = replace(acting, shift=shift_of(robot), settings=told)
             return Recorder(path, robot.spec, attempt.goal, provenance)
 
-        return Job(attempt.goal, self.seed * 100_003 + attempt.index, attempt.begin, sink, path)
+        return Job(attempt.goal, seed, attempt.begin, sink, path)
 
 
 def drives_home(

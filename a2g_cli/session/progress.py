@@ -46,6 +46,13 @@ class Round:
     """How often the scene was set up anew: before every episode, or in a cycle at its beginning and where it was stuck."""
     lost: int = 0
     """Episodes that were lost to a cycle that was stuck."""
+    explored: int = 0
+    """Episodes that acted on guesses of where the arm stands."""
+
+    @property
+    def rolled_out(self) -> int:
+        """Return the number of all its episodes."""
+        return self.episodes + self.explored + self.gate_episodes
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented round object."""
@@ -67,10 +74,13 @@ class Working:
     """The candidate's recordings on the same trials."""
     done: Round | None = None
     """None while the round lasts."""
+    explored: list[str] = field(default_factory=list)
+    """Recordings of episodes that acted on guesses of where the arm stands."""
 
     def recordings(self) -> Iterable[str]:
         """Yield the names of all recordings of the round."""
         yield from self.practice
+        yield from self.explored
         yield from self.compared
 
 
@@ -97,8 +107,8 @@ class Progress:
 
     @property
     def episodes(self) -> int:
-        """Return how many episodes were rolled out in rounds that ended, for practice and for the gate."""
-        return sum(one.episodes + one.gate_episodes for one in self.done)
+        """Return how many episodes were rolled out in rounds that ended, for whatever end."""
+        return sum(one.rolled_out for one in self.done)
 
     def save(self) -> None:
         """Write it, in one piece or not at all. Raises RecordingError."""
@@ -123,7 +133,7 @@ class Progress:
         A name whose recording was cut off is given up, so that what is left of that episode can be salvaged; its trial
         gets the next free number.
         """
-        complete = {name for name in names if _whole(self.session.folder / name)}
+        complete = {name for name in names if whole(self.session.folder / name)}
         taken = {path.name.removesuffix(schema.PARTIAL_SUFFIX) for path in self.session.folder.iterdir()}
         taken |= {name for working in self.rounds for name in working.recordings()}
         numbered = (f"episode-{number:04d}{schema.SUFFIX}" for number in itertools.count())
@@ -141,7 +151,7 @@ def _untouched(path: Path) -> bool:
     return not path.exists() and not schema.partial_path(path).exists()
 
 
-def _whole(path: Path) -> bool:
+def whole(path: Path) -> bool:
     """Whether a recording is there and its episode was not interrupted. Raises RecordingError for a damaged one."""
     if not path.exists():
         return False
@@ -176,6 +186,7 @@ def load(session: Session) -> Progress:
 def _working(entry: dict[str, Any]) -> Working:
     """Return one round as it was written. Names become paths, so each is checked."""
     done = None if entry["done"] is None else Round(**entry["done"])
-    names = [[checked_name("recording", str(name)) for name in entry[key]] for key in ("practice", "compared")]
+    stages = ("practice", "compared", "explored")
+    names = [[checked_name("recording", str(name)) for name in entry.get(key, [])] for key in stages]
     candidate = None if entry["candidate"] is None else checked_name("adapter", str(entry["candidate"]))
-    return Working(checked_name("adapter", str(entry["acting"])), names[0], candidate, names[1], done)
+    return Working(checked_name("adapter", str(entry["acting"])), names[0], candidate, names[1], done, names[2])

@@ -1,5 +1,6 @@
 """How near practice came to its goals, as the base's heads see it through the view of whoever acts, or is to act."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -27,11 +28,21 @@ class Seeing:
         """An episode arrived when fewer steps than this are left at its nearest frame [steps]."""
         self.read: Callable[[Path], Practised] = cache(lambda path: read(self.model, path))
         """Reads a recording, its pictures as they are. Raises RecordingError."""
-        self._brought: Callable[[Path, str], float] = cache(self._through)
+        self._lefts: dict[tuple[Path, str], float] = {}
 
     def left(self, path: Path, name: str = "none") -> float:
         """Return the steps left at a recording's nearest frame, seen through the view of ``name`` [steps]."""
-        return self._brought(path, name) if self._players.calibration(name).views else self.read(path).steps_left
+        return self.left_through(path, self._players.calibration(name))
+
+    def left_through(self, path: Path, calibration: Calibration) -> float:
+        """Return the same, seen through the views of ``calibration`` [steps]."""
+        if not calibration.views:
+            return self.read(path).steps_left
+        views = Calibration(calibration.views)
+        key = (path, json.dumps(views.to_json()))
+        if key not in self._lefts:
+            self._lefts[key] = read(self.model, path, views).steps_left
+        return self._lefts[key]
 
     def sides(
         self, name: str, before: Sequence[Practised], after: Sequence[Practised]
@@ -51,7 +62,3 @@ class Seeing:
             return arrival(self.model, seen, seen, goal, through).steps_to_go < self._near
 
         return test
-
-    def _through(self, path: Path, name: str) -> float:
-        views = Calibration(self._players.calibration(name).views)
-        return read(self.model, path, views).steps_left

@@ -74,9 +74,18 @@ def _weak_motors(strength: float) -> Shift:
     return Shift(motor_gain=0.585**strength, motor_pull=(0.0016 * strength, 0.0039 * strength, 0.0))
 
 
+def _other_bench(strength: float) -> Shift:
+    # The same robot put up anew: nothing is where it was, and none of it by much.
+    parts = (_camera_bump(0.5 * strength), _remounted(0.5 * strength), _relit(strength), _weak_motors(0.35 * strength))
+    unchanged = vars(Shift())
+    changed = (vars(part).items() for part in parts)
+    return Shift(**dict(item for items in changed for item in items if item[1] != unchanged[item[0]]))
+
+
 SHIFTS: dict[str, Callable[[float], Shift]] = {
     "camera-bump": _camera_bump,
     "new-object": _new_object,
+    "other-bench": _other_bench,
     "relit": _relit,
     "remounted": _remounted,
     "unseen": _unseen,

@@ -1,0 +1,78 @@
+"""A bench where everything was moved: an improvement run tries where the arm stands, goes on after a kill, and says so."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_examples import a2g, ask
+
+from a2g_cli.policy.shelf import Shelf
+from a2g_cli.recording.reader import Recording
+from a2g_cli.recording.sessions import Session
+from a2g_cli.session import exploring
+from a2g_cli.session.progress import Progress, load
+from a2g_cli.workspace import Workspace
+
+WORDS = ("--scene", "plug", "--shift", "other-bench:1", "--rounds", 1, "--episodes", 6, "--seed", 7)
+RUN = (*WORDS, "--evaluation", 1, "--iterations", 1, "--session", "long")
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
+
+
+def explored(workspace: Path) -> list[dict[str, Any]]:
+    """Return what each recording says of the guess that it acted on, in order."""
+    progress = load(Session(workspace / "recordings" / "sessions" / "long"))
+    told = []
+    for name in progress.rounds[0].explored:
+        with Recording(progress.session.folder / name) as recording:
+            told.append(recording.provenance.settings["guess"])
+    return told
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setattr(exploring, "BATCH", 3)
+    monkeypatch.setattr(exploring, "MOST", 6)
+    monkeypatch.setattr(exploring, "FEWEST", 0)  # whoever arrives of so few
+    return monkeypatch
+
+
+def test_it_tries_and_a_kill_changes_nothing(tmp_path: Path, few: pytest.MonkeyPatch) -> None:
+    whole = ask(tmp_path / "whole", "improve", *RUN)
+    (done,) = whole["rounds"]
+    guesses = explored(tmp_path / "whole")
+    assert done["explored"] == len(guesses) == 6
+    assert len({tuple(one["shift"]) for one in guesses}) > 3, "not the same place again and again"
+    mount = Shelf(Workspace(tmp_path / "whole")).get(done["adapter"]).calibration.mount
+    assert mount is not None
+    assert "the arm stands turned by" in done["reason"]
+    said = a2g(tmp_path / "whole", "improve", "--resume", "long").stdout
+    assert f"practice: {6 + 6 + done['gate_episodes']} episodes" in said
+
+    save, saves = Progress.save, 0
+
+    def dying(self: Progress) -> None:
+        nonlocal saves
+        save(self)
+        saves += any(working.explored for working in self.rounds)
+        if saves == 2:  # the second batch is begun, and nothing of it is rolled out
+            raise Killed
+
+    with few.context() as patched:
+        patched.setattr(Progress, "save", dying)
+        with pytest.raises(Killed):
+            a2g(tmp_path / "killed", "improve", *RUN)
+    (again,) = ask(tmp_path / "killed", "improve", "--resume", "long")["rounds"]
+    assert explored(tmp_path / "killed") == guesses
+    assert (again["explored"], again["reason"]) == (6, done["reason"])
+
+
+def test_it_keeps_within_the_episodes_that_it_may_have_and_off_is_off(tmp_path: Path, few: pytest.MonkeyPatch) -> None:
+    few.setattr(exploring, "FEWEST", 7)
+    (done,) = ask(tmp_path, "improve", *RUN, "--max-episodes", 14)["rounds"]
+    assert done["explored"] == 2
+    assert Shelf(Workspace(tmp_path)).get(done["adapter"]).calibration.mount is None, "too few arrived"
+    (off,) = ask(tmp_path, "improve", *WORDS, "--evaluation", 1, "--iterations", 1, "--calibrate", "off")["rounds"]
+    assert off["explored"] == 0
