@@ -81,6 +81,15 @@ def improve(
         int | None,
         typer.Option("--max-episodes", metavar="N", min=1, help="Begin no round that would pass so many episodes."),
     ] = None,
+    explore: Annotated[
+        int,
+        typer.Option(
+            "--explore",
+            metavar="N",
+            min=0,
+            help="Most episodes that act on guesses of where the arm stands, where camera and arm were moved both.",
+        ),
+    ] = 64,
     evaluation: Annotated[
         int, typer.Option("--evaluation", min=1, help="Held-out starts and goals that before and after are judged on.")
     ] = 100,
@@ -133,6 +142,7 @@ def improve(
         settings = ImproveSettings(
             episodes=episodes,
             seed=seed,
+            explore=explore,
             reset=check_way(reset),
             goals_from=goals_from,
             curriculum=curriculum,

@@ -14,7 +14,7 @@ from a2g_cli.session.progress import Progress, load
 from a2g_cli.workspace import Workspace
 
 WORDS = ("--scene", "plug", "--shift", "other-bench:1", "--rounds", 1, "--episodes", 6, "--seed", 7)
-RUN = (*WORDS, "--evaluation", 1, "--iterations", 1, "--session", "long")
+RUN = (*WORDS, "--explore", 6, "--evaluation", 1, "--iterations", 1, "--session", "long")
 
 
 class Killed(BaseException):
@@ -34,7 +34,6 @@ def explored(workspace: Path) -> list[dict[str, Any]]:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(exploring, "BATCH", 3)
-    monkeypatch.setattr(exploring, "MOST", 6)
     monkeypatch.setattr(exploring, "FEWEST", 0)  # whoever arrives of so few
     return monkeypatch
 
@@ -76,3 +75,6 @@ def test_it_keeps_within_the_episodes_that_it_may_have_and_off_is_off(tmp_path: 
     assert Shelf(Workspace(tmp_path)).get(done["adapter"]).calibration.mount is None, "too few arrived"
     (off,) = ask(tmp_path, "improve", *WORDS, "--evaluation", 1, "--iterations", 1, "--calibrate", "off")["rounds"]
     assert off["explored"] == 0
+    (none,) = ask(tmp_path, "improve", *WORDS, "--evaluation", 1, "--explore", 0)["rounds"]
+    assert none["explored"] == 0
+    assert "camera front moved" in none["reason"]

@@ -82,6 +82,8 @@ class _View:
     def rolled(self, what: str, done: int, total: int, successes: int) -> None:
         """Show the episodes of one batch as they end."""
         if what != self._what:
+            if self._what:  # enough was tried before the last episode
+                self._view.finished()
             self._what = what
             self._view.started(what, total)
         self._view.advanced(done, {"successes": successes})

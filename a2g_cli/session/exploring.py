@@ -22,8 +22,6 @@ from a2g_cli.session.seeing import Seeing
 
 BATCH = 8
 """Episodes after which beliefs are weighed again."""
-MOST = 64
-"""Episodes of one improvement run that try where the arm stands."""
 SURE = 0.004
 """Spread of a belief at which no more is tried [m]."""
 FEWEST = 2
@@ -37,11 +35,13 @@ class Explorer:
     practice: Practice
     seeing: Seeing
     progress: Progress
+    most: int
+    """Episodes of one improvement run that may try where the arm stands."""
     seed: int
     interrupted: Callable[[], bool]
 
     def found(
-        self, number: int, working: Working, calibration: Calibration, suspected: Mount, most: int
+        self, number: int, working: Working, calibration: Calibration, suspected: Mount, room: int
     ) -> Calibration:
         """Return ``calibration`` with the mount that trying found; as it is where too few guesses arrived.
 
@@ -50,14 +50,14 @@ class Explorer:
             working: its files.
             calibration: what was measured, but for the mount.
             suspected: the mount as it was read.
-            most: how many episodes may be tried in this round.
+            room: how many episodes the run's own limit leaves for this round.
         """
         tried, arrived = self._evidence(calibration, suspected)
         while not self.interrupted():
             belief = believe(tried, arrived)
             reached = len(working.explored)
             if all(whole(self._path(name)) for name in working.explored):
-                more = min(BATCH, MOST - len(tried), most - reached)
+                more = min(BATCH, self.most - len(tried), room - reached)
                 if belief.spread <= SURE or more <= 0:
                     break
                 reached += more
@@ -81,7 +81,8 @@ class Explorer:
         guesses = {slot: _moved(suspected, offset) for slot, offset in enumerate(belief.draw(reached, chance))}
         acting = self.practice.players.guessing(working.acting, calibration, guesses)
         what = f"round {number + 1}: trying where the arm stands"
-        self.practice.roll(working.acting, number, 2, working.explored, what, reached, acting)
+        practice = replace(self.practice, count=self.most)
+        practice.roll(working.acting, number, 2, working.explored, what, reached, acting)
 
     def _evidence(self, calibration: Calibration, suspected: Mount) -> tuple[Tensor, Tensor]:
         """Return how far off each guess of the run was from where the arm is read (N, 2) [m], and whether it arrived (N,)."""

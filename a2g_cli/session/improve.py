@@ -20,7 +20,7 @@ from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.robots.robot import Robot
 from a2g_cli.session.attempts import Attempts, Cycle, Drawn, Eyes
 from a2g_cli.session.endings import RolloutSettings
-from a2g_cli.session.exploring import MOST, Explorer
+from a2g_cli.session.exploring import Explorer
 from a2g_cli.session.goal_choice import Curriculum, Experience, GoalChoice, source_called
 from a2g_cli.session.making import Maker
 from a2g_cli.session.players import Players
@@ -58,6 +58,8 @@ class ImproveSettings:
     """Begin no round after so many minutes of rollouts and adaptation [min]."""
     most_episodes: int | None = None
     """Begin no round that would pass this number of episodes, the gate's among them."""
+    explore: int = 64
+    """Episodes of the run that may act on guesses of where the arm stands, where a picture does not say."""
     reset: str = "own"
     """What happens between practice episodes: ``own``, or ``cycle`` or ``home`` without a reset (session/attempts.py)."""
     goals_from: str = "scene"
@@ -104,7 +106,7 @@ class Improvement:
             watcher,
             interrupted,
         )
-        explorer = Explorer(self._practice, self._seeing, progress, settings.seed, interrupted)
+        explorer = Explorer(self._practice, self._seeing, progress, settings.explore, settings.seed, interrupted)
         self._maker = Maker(
             players, progress, self._seeing, explorer, settings.adapt, settings.seed, shown, watcher, interrupted
         )
@@ -192,7 +194,7 @@ class Improvement:
         begun = time.monotonic()
         try:
             buffer = [one for practised in self._buffer[-self.settings.keep_rounds :] for one in practised]
-            losses, tried = self._maker.candidate(number, working, buffer, self._most())
+            losses, tried = self._maker.candidate(number, working, buffer, self._room())
         except KeyboardInterrupt:
             if self.interrupted():
                 return None
@@ -252,10 +254,12 @@ class Improvement:
                 break
         return after
 
-    def _most(self) -> int:
+    def _room(self) -> int:
         """Return how many episodes may be tried beside practice and the gate's."""
-        most = self.settings.most_episodes
-        return MOST if most is None else max(0, most - self.progress.episodes - 2 * self.settings.episodes)
+        settings = self.settings
+        if settings.most_episodes is None:
+            return settings.explore
+        return max(0, settings.most_episodes - self.progress.episodes - 2 * settings.episodes)
 
     def _decide(
         self, candidate: str, before: list[Practised], after: list[Practised], losses: dict[str, float]

@@ -35,7 +35,7 @@ class Maker:
     interrupted: Callable[[], bool]
 
     def candidate(
-        self, number: int, working: Working, buffer: Sequence[Practised], most: int
+        self, number: int, working: Working, buffer: Sequence[Practised], room: int
     ) -> tuple[dict[str, float], float]:
         """Make the round's candidate, unless it is made already; ``working`` names it then.
 
@@ -43,7 +43,7 @@ class Maker:
             number: of the round.
             working: its files; ``candidate`` stays None where there is nothing to learn.
             buffer: what was practised.
-            most: episodes that may be tried beside it.
+            room: episodes that may be tried beside it.
 
         Returns:
             Its losses, none where nothing was trained; and how long episodes were tried [s].
@@ -53,7 +53,7 @@ class Maker:
             return losses_of(shelf.get(working.candidate)), 0.0
         parent = shelf.get(working.acting) if working.acting != "none" else None
         refused = self._refused(number)
-        measured, seconds = self._measured(number, working, parent, buffer, refused, most)
+        measured, seconds = self._measured(number, working, parent, buffer, refused, room)
         if self.interrupted():
             return {}, seconds
         model, folder, settings = self.seeing.model, self.players.folder, self.settings
@@ -88,7 +88,7 @@ class Maker:
         parent: Adapter | None,
         buffer: Sequence[Practised],
         refused: Calibration,
-        most: int,
+        room: int,
     ) -> tuple[Calibration, float]:
         """Return what practice says of this deployment, and how long episodes were tried for it [s]."""
         known = AT_HOME if parent is None else parent.calibration
@@ -100,7 +100,7 @@ class Maker:
         if suspected is None or refused.mount is not None:
             return found, 0.0
         begun = time.monotonic()
-        return self.explorer.found(number, working, found, suspected, most), time.monotonic() - begun
+        return self.explorer.found(number, working, found, suspected, room), time.monotonic() - begun
 
     def _refused(self, number: int) -> Calibration:
         """Return the calibration of the round before, where the gate refused its adapter.

@@ -83,9 +83,7 @@ class Practice:
             outcomes.append(outcome)
             if outcome.stopped_by != "interrupted":
                 self.attempts.ended(begun[index])
-            self.watcher.rolled(
-                what, len(outcomes), max(self.count, len(places)), sum(bool(one.success) for one in outcomes)
-            )
+            self.watcher.rolled(what, len(outcomes), self.count, sum(bool(one.success) for one in outcomes))
         return sum(bool(one.success) for one in outcomes)
 
     def _job(self, attempt: Attempt, acting: Provenance, path: Path, guessing: GuessingPolicy | None) -> Job:
