@@ -1,5 +1,6 @@
 """A bench where everything was moved: an improvement run tries where the arm stands, goes on after a kill, and says so."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,16 @@ def test_it_keeps_within_the_episodes_that_it_may_have_and_off_is_off(tmp_path: 
     assert Shelf(Workspace(tmp_path)).get(done["adapter"]).calibration.mount is None, "too few arrived"
     (off,) = ask(tmp_path, "improve", *WORDS, "--evaluation", 1, "--iterations", 1, "--calibrate", "off")["rounds"]
     assert off["explored"] == 0
-    (none,) = ask(tmp_path, "improve", *WORDS, "--evaluation", 1, "--explore", 0)["rounds"]
-    assert none["explored"] == 0
-    assert "camera front moved" in none["reason"]
+
+
+def test_who_may_not_try_is_told_what_is_in_doubt(tmp_path: Path) -> None:
+    run = ask(tmp_path, "improve", *WORDS, "--evaluation", 1, "--explore", 0)
+    (done,) = run["rounds"]
+    assert done["explored"] == 0
+    assert "camera front moved" in done["reason"]
+    adapted = ask(tmp_path, "adapt", run["session"], "--parent", "none")
+    assert adapted["calibration"]["mount"] is None
+    assert 8 < math.degrees(adapted["suspected_yaw"]) < 17
+    assert "`a2g improve` finds out by trying" in a2g(tmp_path, "adapt", run["session"], "--parent", "none").stdout
+    off = ask(tmp_path, "adapt", run["session"], "--calibrate", "off", "--keep", "all", "--iterations", 1)
+    assert off["suspected_yaw"] is None

@@ -1,5 +1,6 @@
 """``a2g adapt``: learn from recordings in hindsight, and hold the result against its parent."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,12 +10,14 @@ from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import training_view
 from a2g_cli.errors import RecordingError, UsageError
 from a2g_cli.learning.adapt import AdaptSettings, adapt
+from a2g_cli.learning.calibrate import suspected_mount
 from a2g_cli.learning.practised import SLACK, read
 from a2g_cli.learning.promotion import Decision, decide, record_decision
 from a2g_cli.learning.retention import told_at_home
 from a2g_cli.learning.study import prepare
 from a2g_cli.policy import adapter as adapters
 from a2g_cli.policy import checkpoint, home, retention
+from a2g_cli.policy.calibration import Mount
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.sessions import find_recordings
 from a2g_cli.session.players import FLOORS
@@ -65,7 +68,10 @@ def adapt_recordings(
         view.finished()
         practised, demonstrations = encoded[: len(paths)], encoded[len(paths) :]
         bound = SLACK * checkpoint.arrived_below(place)
-        study = prepare(checkpoint.load(place), home.of_base(place), onward, practised, settings, bound)
+        plain, at_home = checkpoint.load(place), home.of_base(place)
+        study = prepare(plain, at_home, onward, practised, settings, bound)
+        measuring = settings.calibrate != "off"
+        suspected = suspected_mount(plain, at_home, practised, study.calibration) if measuring else None
         if not study.kept:
             raise RecordingError(
                 f"none of the {len(paths)} recordings {settings.keep} as the steps-to-go head sees it: there is nothing to "
@@ -100,6 +106,7 @@ def adapt_recordings(
         "adapter": name,
         "kept": len(study.kept),
         "calibration": study.calibration.to_json() if study.calibration else None,
+        "suspected_yaw": None if suspected is None else round(suspected.yaw, 4),
         "losses": {key: round(value, 5) for key, value in done.losses.items()},
         "mean_weight": round(done.mean_weight, 4),
         "seconds": round(done.seconds, 2),
@@ -113,7 +120,15 @@ def adapt_recordings(
     lines = [
         f"{name}: {verdict} ({decision.reason}); {done.seconds:.0f} s.",
         *filter(None, [told_at_home(done.losses)]),
+        *([] if suspected is None else [_doubt(suspected)]),
         f"next: {to_type(workspace, 'evaluate', '--adapter', parent, '--adapter', name)} · "
         f"undo: {to_type(workspace, 'adapters', 'rollback')}",
     ]
     return Report(document, lines)
+
+
+def _doubt(suspected: Mount) -> str:
+    return (
+        f"the arm seems to stand turned by {math.degrees(suspected.yaw):.0f} degrees as well, but through a camera that was "
+        "moved a picture does not say where: `a2g improve` finds out by trying."
+    )
