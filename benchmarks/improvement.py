@@ -33,6 +33,8 @@ CASES = (
     "plug/weak-motors",
     "write/remounted:0.25",
     "write/camera-bump:1",
+    "place/other-bench:1.5",
+    "plug/other-bench:1",
 )
 FIRST_SEED = 7
 CONTROL = "control"

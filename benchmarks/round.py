@@ -4,13 +4,17 @@
 
 The plain loop is what a user of PEFT would write: one robot, episode after episode; a data set that reads the frames of a
 sample from its recording, the autoencoder in the loop, torch's AdamW, batches of the same size. Both learn from the same
-recordings, all of them, and plan the same chunks. The last line holds a LoRA step's arithmetic against the matrix rate.
+recordings, all of them, and plan the same chunks. Beside that: rollouts in a process of their own while another adapts, half
+of the threads each, as if practice went on during adaptation. The last line holds a LoRA step's arithmetic against the
+matrix rate.
 """
 
 import argparse
+import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import torch
@@ -41,6 +45,14 @@ from a2g_cli.workspace import Workspace
 
 LANES = 8
 SETTINGS = AdaptSettings(keep="all", patience=0.0, held_out=0.0)
+
+
+def connected(shift: str) -> list[Robot]:
+    """Return robots for all lanes."""
+    robots: list[Robot] = [SimRobot("place", shift) for _ in range(LANES)]
+    for robot in robots:
+        robot.connect()
+    return robots
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -127,6 +139,37 @@ def ours(paths: Sequence[Path], iterations: int) -> Adaptation:
     return work
 
 
+def practise_apart(shift: str, episodes: int, folder: Path, threads: int, ready: Event, begin: Event) -> None:
+    """Practise in a process of its own: say when everything is loaded, and begin when it is time."""
+    torch.set_num_threads(threads)
+    robots = connected(shift)
+    trials = draw_trials(robots[0], "practice", 7, episodes)
+    checkpoint.load(checkpoint.SHIPPED)
+    ready.set()
+    begin.wait()
+    practise(robots, trials, folder)
+
+
+def at_once(shift: str, episodes: int, folder: Path, paths: Sequence[Path], iterations: int, threads: int) -> float:
+    """Return how long rollouts and adaptation take beside each other, half of the threads each [s]."""
+    apart = multiprocessing.get_context("spawn")
+    ready, begin = apart.Event(), apart.Event()
+    half = max(1, threads // 2)
+    process = apart.Process(target=practise_apart, args=(shift, episodes, folder, half, ready, begin))
+    process.start()
+    ready.wait()
+    torch.set_num_threads(half)
+    begun = time.perf_counter()
+    begin.set()
+    ours(paths, iterations)
+    process.join()
+    took = time.perf_counter() - begun
+    torch.set_num_threads(threads)
+    if process.exitcode:
+        raise SystemExit("the rollouts failed")
+    return took
+
+
 def of_matrix_rate(work: Adaptation, paths: Sequence[Path]) -> tuple[float, float]:
     """Return a LoRA step's counted arithmetic as a share of the matrix rate, and that rate [FLOP/s]."""
     model, size = work.model, SETTINGS.batch
@@ -153,9 +196,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    robots: list[Robot] = [SimRobot("place", given.shift) for _ in range(LANES)]
-    for robot in robots:
-        robot.connect()
+    robots = connected(given.shift)
     trials = draw_trials(robots[0], "practice", 7, given.episodes)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -166,6 +207,7 @@ def main() -> None:
         begun = time.perf_counter()
         work = ours(paths, given.iterations)
         adapted = time.perf_counter() - begun
+        both = at_once(given.shift, given.episodes, folder / "apart", paths, given.iterations, given.threads)
         share, matrices = of_matrix_rate(work, paths)
     for robot in robots:
         robot.close()
@@ -176,6 +218,7 @@ def main() -> None:
     rows = {"rollouts": (lanes, alone), "adaptation": (adapted, tuned), "round": (lanes + adapted, alone + tuned)}
     for what, (mine, other) in rows.items():
         print(f"| {what} | {mine:.1f} | {other:.1f} | {other / mine:.1f} |")
+    print(f"| rollouts while another adapts | {both:.1f} | - | - |")
     print(f"\na LoRA step reaches {share:.0%} of the matrix rate, {matrices / 1e9:.0f} GFLOP/s")
 
 

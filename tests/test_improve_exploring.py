@@ -49,7 +49,7 @@ def test_it_tries_and_a_kill_changes_nothing(tmp_path: Path, few: pytest.MonkeyP
     assert mount is not None
     assert "the arm stands turned by" in done["reason"]
     said = a2g(tmp_path / "whole", "improve", "--resume", "long").stdout
-    assert f"practice: {6 + 6 + done['gate_episodes']} episodes" in said
+    assert f"practice: {6 + 6 + done['gate_episodes']} episodes (6 of them to find out where the arm stands)" in said
 
     save, saves = Progress.save, 0
 

@@ -40,9 +40,11 @@ def _practised(workspace: Workspace, document: dict[str, Any]) -> list[str]:
     practised = sum(done["episodes"] + done["explored"] + done["gate_episodes"] for done in rounds)
     rolled, adapted = (sum(done[key] for done in rounds) for key in ("rollout_seconds", "adapt_seconds"))
     anew, lost = (sum(done[key] for done in rounds) for key in ("set_ups", "lost"))
+    explored = sum(done["explored"] for done in rounds)
+    tried = f" ({explored} of them to find out where the arm stands)" if explored else ""
     care = f"; the scene was set up {anew} times" + (f", {lost} episodes lost while it was stuck" if lost else "")
     return [
-        f"practice: {practised} episodes, {rolled:.0f} s of rollouts and {adapted:.0f} s of adaptation{care}.",
+        f"practice: {practised} episodes{tried}, {rolled:.0f} s of rollouts and {adapted:.0f} s of adaptation{care}.",
         f"active adapter: {document['active']} · undo: {to_type(workspace, 'adapters', 'rollback')} · "
         f"watch: {to_type(workspace, 'replay', document['session'] + '/episode-0000')}",
     ]
