@@ -1,7 +1,8 @@
 """Improvement: run and adapt, round after round, each new adapter held against its parent before it may act.
 
 Here alone, and in what a round is made of (``making.py``, ``exploring.py``, ``seeing.py``), rollout and learning meet, and
-even here they meet on disk: rollouts write recordings, adaptation reads them and writes an adapter, the next rollouts load it.
+even here they meet on disk: rollouts write recordings, adaptation reads them and writes an adapter, the
+next rollouts load it.
 """
 
 import time
