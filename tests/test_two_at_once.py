@@ -160,7 +160,7 @@ def test_a_killed_run_and_a_killed_adapt_leave_a_workspace_that_goes_on(workspac
     listed = ask(workspace, "recordings", "list", "killed")
     assert len(listed["recordings"]) >= 3
     assert ask(workspace, "recordings", "verify", "killed")["damaged"] == 0
-    # Killed within an episode's first step, there is nothing of it to repair: that is said, and the file is a person's to remove.
+    # Killed within an episode's first step, there is nothing of it to repair: that is said, and a person may remove the file.
     for one in json.loads(a2g(workspace, "recordings", "repair", "--json").stdout)["failed"]:
         assert "no complete step" in one["problem"]
         Path(one["path"]).unlink()
