@@ -27,3 +27,13 @@ def test_after_a_refused_measurement_practice_is_imitated(tmp_path: Path, monkey
     # The run goes on from the disk alone, where it says what was refused.
     rounds = ask(tmp_path, "improve", "--resume", "long", "--rounds", 2)["rounds"]
     assert carried(tmp_path, [one["adapter"] for one in rounds]) == [True, False]
+
+
+def test_pictures_as_they_are_have_the_last_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Decision(promoted=False, reason="as they are", measured={})
+    monkeypatch.setattr(improve, "decide", lambda *_: Decision(promoted=True, reason="through the view", measured={}))
+    monkeypatch.setattr(improve, "unless_worse", lambda decision, *_: told if decision.promoted else decision)
+    words = ("--rounds", 1, "--evaluation", 1, "--iterations", 1)
+    (done,) = ask(tmp_path, "improve", *WORDS, *words)["rounds"]
+    assert not done["promoted"]
+    assert done["reason"].startswith("as they are")
