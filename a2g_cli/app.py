@@ -84,7 +84,10 @@ def adapt(
     ] = None,
     iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Training steps.")] = None,
     method: Annotated[
-        str | None, typer.Option("--method", metavar="KIND", help="Kind of adapter: lora or dora.  [default: lora]")
+        str | None,
+        typer.Option(
+            "--method", metavar="KIND", help="Kind of adapter: lora, dora, or full (all weights).  [default: lora]"
+        ),
     ] = None,
     rank: Annotated[int | None, typer.Option("--rank", min=1, max=512, help="LoRA rank.")] = None,
     lr: Annotated[float | None, typer.Option("--lr", min=0.0, help="Learning rate.")] = None,

@@ -45,6 +45,8 @@ ROWS: dict[str, list[object]] = {
     "LoRA on the expert alone": ["--placement", "expert"],
     "LoRA on the world model alone": ["--placement", "world-model"],
     "DoRA": ["--method", "dora"],
+    "full fine-tuning, learning rate 1e-4": ["--method", "full", "--lr", 1e-4],
+    "full fine-tuning, learning rate 3e-4": ["--method", "full", "--lr", 3e-4],
     "features held, weight 1": ["--retain", 1],
     "features held, weight 10": ["--retain", 10],
     "a quarter demonstrations": ["--mix", 0.25, "--demonstrations", EXPERT],

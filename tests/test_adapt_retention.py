@@ -19,6 +19,7 @@ from a2g_cli.learning.practised import Practised, split
 from a2g_cli.learning.retention import error_at_home
 from a2g_cli.policy import adapter
 from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.policy.adapter import Method
 from a2g_cli.policy.retention import Retention
 
 
@@ -43,9 +44,10 @@ def test_what_adapting_cost_is_measured_on_what_the_practised_robot_was_shown(ma
     assert child.losses["retention_before"] == pytest.approx(result.losses["retention_after"], rel=1e-4)
 
 
-def test_holding_the_features_keeps_them_near_the_base_s(made: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_holding_the_features_keeps_them_near_the_base_s(tmp_path: Path, method: Method) -> None:
     kept = retention(network(), each=32)
-    settings = replace(SETTINGS, iterations=40, lr=1e-2, held_out=0.0)
+    settings = replace(SETTINGS, iterations=40, lr=1e-2, held_out=0.0, method=method)
     free, held = (
         make(tmp_path / name, settings=replace(settings, retain=weight), kept=kept)
         for name, weight in (("free", 0.0), ("held", 100.0))

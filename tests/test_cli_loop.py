@@ -87,6 +87,8 @@ def test_adapt_mixes_demonstrations_in_and_holds_to_the_base(workspace: Path, ba
     shown = a2g(workspace, "adapters", "show", "mixed").stdout
     assert "0.5 of every batch, from 2 demonstrations: home/episode-00000.hdf5" in shown
     assert "DoRA" in shown
+    ask(workspace, "adapt", *words, "--method", "full", "--lr", 1e-4, "--name", "whole", "--no-promote")
+    assert "full fine-tuning" in a2g(workspace, "adapters", "show", "whole").stdout
     ask(workspace, "run", "cup", "--steps", 3, "--adapter", "mixed", "--base", base, code=5)
     known = list((workspace / "adapters").iterdir())
     assert "give both" in refused(workspace, "adapt", *words, "--mix", 0.5)

@@ -15,11 +15,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
 
 from a2g_cli.durable import sync_folder, sync_tree
 from a2g_cli.errors import A2GError, RecordingError, UsageError
-from a2g_cli.learning.adapt_settings import AdaptSettings, Placement, settings_from
+from a2g_cli.learning.adapt_settings import AdaptSettings, settings_from
 from a2g_cli.learning.hindsight import parse_mixture
 from a2g_cli.learning.lessons import Correction, Imitation, Lesson
 from a2g_cli.learning.mixing import Mixed, mixed_in
@@ -27,9 +26,10 @@ from a2g_cli.learning.optimiser import adamw
 from a2g_cli.learning.practised import Practised, split
 from a2g_cli.learning.retention import FeatureHold, error_at_home
 from a2g_cli.learning.segments import Segments, join
+from a2g_cli.learning.students import student, target_modules
 from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.adapter import LINEAGE, Adapter, check_base, weights
+from a2g_cli.policy.adapter import LINEAGE, Adapter, check_base
 from a2g_cli.policy.calibration import AT_HOME, Calibration
 from a2g_cli.policy.retention import Retention
 
@@ -50,60 +50,18 @@ class Adapted:
     mean_weight: float
 
 
-def target_modules(model: Act2Goal, placement: Placement) -> list[str]:
-    """Return the names of the linear layers that get LoRA: those inside the transformer blocks."""
-    prefixes = {"all": ("world_model.", "expert."), "expert": ("expert.",), "world-model": ("world_model.",)}
-    return [
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and ".blocks." in name and name.startswith(prefixes[placement])
-    ]
-
-
 class Adaptation:
     """One adapter in the making, on a copy of the base that only this object holds."""
 
     def __init__(self, model: Act2Goal, base: str, parent: Adapter | None, settings: AdaptSettings) -> None:
-        from peft import LoraConfig, get_peft_model  # takes seconds to import
-
         if parent is not None:
             check_base(parent, base)
-            # The parent's weights go on learning: same kind, same rank, same scale, same places.
-            if settings.rank not in {parent.rank, AdaptSettings.rank}:
-                raise UsageError(
-                    f"adapter {parent.name!r} has rank {parent.rank}: go on with it, or start with --parent none."
-                )
-            if settings.method not in {parent.method, AdaptSettings.method}:
-                raise UsageError(
-                    f"adapter {parent.name!r} is of the kind {parent.method}: go on with it, or start with --parent none."
-                )
-            alpha = parent.alpha / parent.rank
-            settings = replace(settings, rank=parent.rank, alpha_per_rank=alpha, method=parent.method)
+            settings = _going_on(parent, settings)
         self.base, self.parent, self.settings = base, parent, settings
         self.mixture = parse_mixture(settings.relabel)
         torch.manual_seed(settings.seed)
-        config = LoraConfig(
-            r=settings.rank,
-            lora_alpha=settings.alpha_per_rank * settings.rank,  # type: ignore[arg-type, unused-ignore]
-            target_modules=target_modules(model, settings.placement),
-            lora_dropout=0.0,
-            bias="none",
-            use_dora=settings.method == "dora",
-        )
-        self.peft = get_peft_model(model, config)
-        if parent is not None:
-            self._start_from(parent)
-        self.model: Act2Goal = self.peft.get_base_model()
-
-    def _start_from(self, parent: Adapter) -> None:
-        from peft import set_peft_model_state_dict
-
-        result = set_peft_model_state_dict(self.peft, weights(parent))
-        if result.unexpected_keys:
-            raise UsageError(
-                f"adapter {parent.name!r} sits on other layers than --placement {self.settings.placement}: "
-                "adapt from the base, or keep the parent's placement."
-            )
+        self.student = student(model, base, parent, settings)
+        self.model: Act2Goal = self.student.model
 
     def train(
         self,
@@ -129,13 +87,13 @@ class Adaptation:
         training = lesson.subset(kept)
         if demonstrations is not None:
             training = Mixed(training, demonstrations, settings.mix, self.model.config.hashing)
-        hold = FeatureHold(self.peft, home, settings.seed) if settings.retain else None
+        hold = FeatureHold(self.student, home, settings.seed) if settings.retain else None
         losses: dict[str, float] = {}
         if held:
             losses["held_out_before"] = self.held_out_loss(lesson.subset(held))
         if home is not None:
             losses["retention_before"] = error_at_home(self.model, home)
-        parameters = [p for p in self.peft.parameters() if p.requires_grad]
+        parameters = self.student.parameters()
         optimiser = adamw(parameters, settings.lr, weight_decay=0.0)
         generator = torch.Generator().manual_seed(settings.seed)
         torch.manual_seed(settings.seed)
@@ -186,8 +144,7 @@ class Adaptation:
         shutil.rmtree(temporary, ignore_errors=True)
         try:
             temporary.parent.mkdir(parents=True, exist_ok=True)
-            self.peft.save_pretrained(temporary, safe_serialization=True)
-            (temporary / "README.md").unlink(missing_ok=True)  # PEFT's card is an empty form
+            self.student.save(temporary)
             (temporary / LINEAGE).write_text(json.dumps(lineage, indent=2) + "\n", encoding="utf-8")
             sync_tree(temporary)
             temporary.rename(folder)
@@ -196,6 +153,21 @@ class Adaptation:
             raise A2GError(f"the adapter {folder} cannot be written: {error}") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _going_on(parent: Adapter, settings: AdaptSettings) -> AdaptSettings:
+    """Return ``settings`` for going on from ``parent``'s weights: same kind, rank and scale. Raises UsageError."""
+    if settings.method == "full":
+        return settings
+    if settings.method not in {parent.method, AdaptSettings.method}:
+        raise UsageError(
+            f"adapter {parent.name!r} is of the kind {parent.method}: go on with it, or start with --parent none."
+        )
+    if parent.method == "full":
+        return replace(settings, method="full")
+    if settings.rank not in {parent.rank, AdaptSettings.rank}:
+        raise UsageError(f"adapter {parent.name!r} has rank {parent.rank}: go on with it, or start with --parent none.")
+    return replace(settings, rank=parent.rank, alpha_per_rank=parent.alpha / parent.rank, method=parent.method)
 
 
 def adapt(

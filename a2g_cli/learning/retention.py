@@ -4,13 +4,13 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from a2g_cli.learning.latents import encode_recording
+from a2g_cli.learning.students import Student
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.retention import Retention, join
 from a2g_cli.recording.reader import Recording
@@ -95,9 +95,9 @@ class FeatureHold:
     teacher is the base itself, and the features are the hidden states of every block, which the action expert reads.
     """
 
-    def __init__(self, wrapped: Any, kept: Retention | None, seed: int) -> None:
-        """Hold ``wrapped``, PEFT's model, on batches, and half on what the base has ``kept``, where it has."""
-        self._wrapped, self._kept = wrapped, kept
+    def __init__(self, student: Student, kept: Retention | None, seed: int) -> None:
+        """Hold ``student`` on batches, and half on what the base has ``kept``, where it has."""
+        self._student, self._kept = student, kept
         self._generator = torch.Generator().manual_seed(seed)
 
     def drift(self, batch: Mapping[str, Tensor], noise: Tensor) -> Tensor:
@@ -113,10 +113,9 @@ class FeatureHold:
             some = torch.randint(len(self._kept), (half,), generator=self._generator)
             now = torch.cat([self._kept.now[some].float(), now[half:]])
             goal = torch.cat([self._kept.goal[some].float(), goal[half:]])
-        world_model, time = self._wrapped.get_base_model().world_model, torch.zeros(len(now))
-        _, adapted = world_model(now, goal, noise, time)
-        with torch.no_grad(), self._wrapped.disable_adapter():
-            _, base = world_model(now, goal, noise, time)
+        time = torch.zeros(len(now))
+        base = self._student.base_features(now, goal, noise, time)
+        _, adapted = self._student.model.world_model(now, goal, noise, time)
         pairs = zip(adapted, base, strict=True)
         return torch.stack([1 - functional.cosine_similarity(a, b, dim=-1).mean() for a, b in pairs]).mean()
 

@@ -21,7 +21,7 @@ from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.calibration import AT_HOME, Calibration
 
 WEIGHTS, CONFIG, LINEAGE = "adapter_model.safetensors", "adapter_config.json", "lineage.json"
-Method = Literal["lora", "dora"]
+Method = Literal["lora", "dora", "full"]
 _KEY = re.compile(r"base_model\.model\.(.+)\.lora_(A\.weight|B\.weight|magnitude_vector)")
 _MAX_JSON_BYTES = 10_000_000
 # What PEFT can add to LoRA beside DoRA, each of which would make the arithmetic above wrong.
@@ -111,7 +111,14 @@ def read(folder: Path) -> Adapter:
         raise CheckpointError(f"{folder / CONFIG} has no usable rank and alpha: r={rank!r}, lora_alpha={alpha!r}.")
     if not isinstance(lineage.get("base"), str):
         raise CheckpointError(f"{folder / LINEAGE} does not say which base the adapter belongs to.")
-    return Adapter(folder.name, folder, rank, float(alpha), lineage, "dora" if dora else "lora")
+    return Adapter(folder.name, folder, rank, float(alpha), lineage, _method(lineage, bool(dora)))
+
+
+def _method(lineage: dict[str, Any], dora: bool) -> Method:
+    """Return how it was made: that a LoRA of full rank was a full fine-tuning, only its lineage says."""
+    settings = lineage.get("settings")
+    full = isinstance(settings, dict) and settings.get("method") == "full"
+    return "dora" if dora else "full" if full else "lora"
 
 
 def check_base(adapter: Adapter, base: str) -> None:
