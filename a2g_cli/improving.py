@@ -90,6 +90,15 @@ def improve(
             help="Most episodes that act on guesses of where the arm stands, where camera and arm were moved both.",
         ),
     ] = 64,
+    rehearse: Annotated[
+        int,
+        typer.Option(
+            "--rehearse",
+            metavar="N",
+            min=0,
+            help="Episodes that repeat with closed eyes what the base remembers; learned from, whatever they achieve.",
+        ),
+    ] = 0,
     evaluation: Annotated[
         int, typer.Option("--evaluation", min=1, help="Held-out starts and goals that before and after are judged on.")
     ] = 100,
@@ -143,6 +152,7 @@ def improve(
             episodes=episodes,
             seed=seed,
             explore=explore,
+            rehearse=rehearse,
             reset=check_way(reset),
             goals_from=goals_from,
             curriculum=curriculum,

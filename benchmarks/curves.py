@@ -30,7 +30,8 @@ def curves(work: Path) -> dict[str, list[Curve]]:
     for path in sorted(work.glob("*-apply-*.json")):
         run = json.loads(path.read_text(encoding="utf-8"))
         scene = str(run["robot"]).partition(":")[2]
-        found[f"{scene}/{run['shift']}"].append(run["curve"])
+        rehearsed = ", rehearsed" if "-rehearsed" in path.name else ""
+        found[f"{scene}/{run['shift']}{rehearsed}"].append(run["curve"])
     return dict(found)
 
 

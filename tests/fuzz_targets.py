@@ -123,6 +123,24 @@ def _load_retention(folder: Path) -> None:
     retention.of_base(folder)
 
 
+def _movements(folder: Path) -> None:
+    import torch
+    from policy_examples import network
+
+    from a2g_cli.policy import movements
+
+    _checkpoint(folder)
+    config = network().config
+    p, a = len(config.proprioception_names), len(config.action_names)
+    movements.save([movements.Movement(torch.rand(n + 1, p), torch.rand(n, a), "sim:a") for n in (3, 2)], folder)
+
+
+def _load_movements(folder: Path) -> None:
+    from a2g_cli.policy import movements
+
+    movements.of_base(folder)
+
+
 def _adapter(folder: Path) -> None:
     import torch
     from cli_examples import shelve
@@ -185,6 +203,7 @@ TARGETS = (
     Target("rerun", _exported(rerun, "set"), _rerun, isolated=True),
     Target("checkpoint", _checkpoint, _load_checkpoint, ("config.json", "model.safetensors"), torch=True),
     Target("retention", _retention, _load_retention, ("retention.safetensors",), torch=True),
+    Target("movements", _movements, _load_movements, ("movements.safetensors",), torch=True),
     Target("adapter", _adapter, _load_adapter, torch=True),
     Target("training state", _state, _read_state, torch=True),
 )

@@ -118,6 +118,19 @@ def test_the_same_seed_makes_the_same_adapter(made: Path, tmp_path: Path) -> Non
     assert (other / adapter.WEIGHTS).read_bytes() != (made / adapter.WEIGHTS).read_bytes()
 
 
+def test_what_was_rehearsed_and_held_out_has_a_loss_of_its_own(tmp_path: Path) -> None:
+    base = network()
+    mixed = [replace(one, rehearsed=i % 2 == 0) for i, one in enumerate(practised(base, (7,) * 12))]
+    _, held = split([one.name for one in mixed], SETTINGS.held_out)
+    assert any(mixed[i].rehearsed for i in held)
+    losses = adapt(base, BASE, None, mixed, tmp_path / "one", SETTINGS, Quiet()).losses
+    assert losses["rehearsed_before"] != losses["held_out_before"]
+    assert losses["rehearsed_after"] < losses["rehearsed_before"]
+    plain = adapt(network(), BASE, None, practised(base, (7,) * 12), tmp_path / "two", SETTINGS, Quiet()).losses
+    assert not [key for key in plain if "rehearsed" in key]
+    assert plain["held_out_after"] == losses["held_out_after"]
+
+
 # -- parents --------------------------------------------------------------------------------------------------------------
 
 

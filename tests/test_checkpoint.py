@@ -342,7 +342,7 @@ def test_the_shipped_base_loads_and_fits_the_default_simulator() -> None:
 
 def test_the_shipped_base_is_small_and_holds_no_pickle() -> None:
     files = [path for path in checkpoint.SHIPPED.rglob("*") if not path.is_dir()]
-    weights = ["home.safetensors", "model.safetensors", "retention.safetensors"]
+    weights = ["home.safetensors", "model.safetensors", "movements.safetensors", "retention.safetensors"]
     assert sorted(path.name for path in files) == ["README.md", "config.json", *weights]
     assert sum(path.stat().st_size for path in files) < 25_000_000
     for path in files:

@@ -68,6 +68,19 @@ def test_a_lead_that_chance_makes_of_equals_keeps_the_parent() -> None:
         assert decide(parent, candidate, {}, 10.0).promoted, "a calibration has to be no worse"
 
 
+@pytest.mark.parametrize(("fell", "enough"), [(0.5, True), (0.79, True), (0.81, False), (1.05, False)])
+def test_what_rehearsals_show_has_to_act_no_worse(fell: float, enough: bool) -> None:
+    losses = FELL | {"rehearsed_before": 0.4, "rehearsed_after": 0.4 * fell}
+    for won, promoted in ((0, enough), (2, enough), (3, True)):
+        parent, candidate = [1.0] * 10 + [30.0] * 10, [1.0] * (10 + won) + [30.0] * (10 - won)
+        decision = decide(parent, candidate, losses, 10.0)
+        assert decision.promoted == promoted
+        assert ("rehearsals held out went from 0.400" in decision.reason) == enough
+    assert not decide([1.0] * 11 + [30.0] * 9, [1.0] * 10 + [30.0] * 10, losses, 10.0).promoted, "but not worse"
+    assert not decide([], [], losses | {"held_out_after": 9.0}, 10.0).promoted
+    assert not decide(parent, candidate, {"rehearsed_before": 0.4}, 10.0).reason.endswith("0.400")
+
+
 def test_four_trials_that_one_alone_solved_are_enough_and_three_are_not() -> None:
     for won in (3, 4):
         assert settled([30.0] * won, [1.0] * won, 10.0) == (won == 4)

@@ -11,14 +11,18 @@ from a2g_cli.display.training_view import training_view
 from a2g_cli.errors import RecordingError, UsageError
 from a2g_cli.learning.adapt import AdaptSettings, adapt
 from a2g_cli.learning.calibrate import suspected_mount
-from a2g_cli.learning.practised import SLACK, read
+from a2g_cli.learning.practised import SLACK, Practised, read
 from a2g_cli.learning.promotion import Decision, decide, record_decision
 from a2g_cli.learning.retention import told_at_home
 from a2g_cli.learning.study import prepare
+from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy import adapter as adapters
-from a2g_cli.policy import checkpoint, home, retention
+from a2g_cli.policy import checkpoint, home, movements, retention
+from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.calibration import Mount
+from a2g_cli.policy.movements import Movement
 from a2g_cli.policy.shelf import Shelf
+from a2g_cli.recording.reader import Recording
 from a2g_cli.recording.sessions import find_recordings
 from a2g_cli.session.players import FLOORS
 from a2g_cli.workspace import Workspace
@@ -60,16 +64,13 @@ def adapt_recordings(
     with shelf.making(name) as folder, training_view(stderr_console()) as view:
         name = folder.name
         model = checkpoint.load(place)
-        view.started("encoding frames", len(paths) + len(shown))
-        encoded = []
-        for i, path in enumerate([*paths, *shown]):
-            encoded.append(read(model, path))
-            view.advanced(i + 1, {})
-        view.finished()
+        with Recording(paths[0]) as first:
+            remembered = movements.of_robot(place, first.spec.name)
+        encoded = _encoded(model, [*paths, *shown], remembered, view)
         practised, demonstrations = encoded[: len(paths)], encoded[len(paths) :]
         bound = SLACK * checkpoint.arrived_below(place)
         plain, at_home = checkpoint.load(place), home.of_base(place)
-        study = prepare(plain, at_home, onward, practised, settings, bound)
+        study = prepare(plain, at_home, onward, practised, settings, bound, remembered=remembered)
         measuring = settings.calibrate != "off"
         suspected = suspected_mount(plain, at_home, practised, study.calibration) if measuring else None
         if not study.kept:
@@ -125,6 +126,18 @@ def adapt_recordings(
         f"undo: {to_type(workspace, 'adapters', 'rollback')}",
     ]
     return Report(document, lines)
+
+
+def _encoded(
+    model: Act2Goal, paths: Sequence[Path], remembered: Sequence[Movement], watcher: TrainingWatcher
+) -> list[Practised]:
+    watcher.started("encoding frames", len(paths))
+    encoded = []
+    for i, path in enumerate(paths):
+        encoded.append(read(model, path, remembered=remembered))
+        watcher.advanced(i + 1, {})
+    watcher.finished()
+    return encoded
 
 
 def _doubt(suspected: Mount) -> str:

@@ -31,6 +31,7 @@ from a2g_cli.session.improve import Improvement, ImproveSettings
 from a2g_cli.session.interrupt import Interrupt
 from a2g_cli.session.players import Players
 from a2g_cli.session.progress import PROGRESS, Progress, load
+from a2g_cli.session.rehearsing import remembered
 from a2g_cli.workspace import Workspace
 
 
@@ -209,6 +210,8 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
         check_cycle(robots[0], settings.reset, goals)
         if named := settings.goals_from.partition(":")[2]:
             open_session(workspace, named)  # there has to be one
+        if settings.rehearse:
+            remembered(players)
         players.get(shelf.active())  # what cannot act is refused before anything is measured or made
         progress = begun(shelf.active())
         begin = str(progress.asked["begin"])

@@ -37,11 +37,14 @@ def _measured(document: dict[str, Any]) -> list[Any]:
 
 def _practised(workspace: Workspace, document: dict[str, Any]) -> list[str]:
     rounds = document["rounds"]
-    practised = sum(done["episodes"] + done["explored"] + done["gate_episodes"] for done in rounds)
+    counted = ("episodes", "explored", "rehearsed", "gate_episodes")
+    practised = sum(done[key] for done in rounds for key in counted)
     rolled, adapted = (sum(done[key] for done in rounds) for key in ("rollout_seconds", "adapt_seconds"))
     anew, lost = (sum(done[key] for done in rounds) for key in ("set_ups", "lost"))
     explored = sum(done["explored"] for done in rounds)
+    rehearsed = sum(done["rehearsed"] for done in rounds)
     tried = f" ({explored} of them to find out where the arm stands)" if explored else ""
+    tried += f" ({rehearsed} of them with closed eyes, as remembered)" if rehearsed else ""
     care = f"; the scene was set up {anew} times" + (f", {lost} episodes lost while it was stuck" if lost else "")
     return [
         f"practice: {practised} episodes{tried}, {rolled:.0f} s of rollouts and {adapted:.0f} s of adaptation{care}.",

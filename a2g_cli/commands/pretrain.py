@@ -22,13 +22,16 @@ from a2g_cli.exchange.importing import bring_in
 from a2g_cli.learning.hindsight import parse_mixture
 from a2g_cli.learning.home import measure_home
 from a2g_cli.learning.machine import Machine
+from a2g_cli.learning.movements import remember
 from a2g_cli.learning.pretrain import Pretraining
 from a2g_cli.learning.pretrain_settings import PretrainSettings
 from a2g_cli.learning.retention import SEGMENTS, keep_some
 from a2g_cli.learning.watcher import TrainingWatcher, Unwatched
-from a2g_cli.policy import checkpoint
+from a2g_cli.policy import checkpoint, movements
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.home import HOME
+from a2g_cli.policy.motion_law import MotionLaw
+from a2g_cli.policy.movements import MOVEMENTS
 from a2g_cli.policy.retention import RETENTION
 from a2g_cli.recording.sessions import Session, find_recordings, list_sessions
 from a2g_cli.session.demonstrate import demonstration, record_demonstrations
@@ -134,25 +137,14 @@ def pretrain(
             state["hash"] = checkpoint.save(model, out / "checkpoint", _card(facts), facts)
             state["iteration"] = iteration
             if iteration < settings.joint_iterations + settings.action_iterations:
-                for name in (HOME, RETENTION):  # of a run that was there before
+                for name in (HOME, RETENTION, MOVEMENTS):  # of a run that was there before
                     (out / "checkpoint" / name).unlink(missing_ok=True)
 
         rehearsal = Rehearsal(scenes, settings.seed, evaluation, view) if evaluate_every else None
         run = Pretraining(out, paths, settings, view, keep, groups, machine, autoencoder, rehearsal, evaluate_every)
         model = run.run()
-        if machine.first and not (out / "checkpoint" / HOME).exists():
-            view.started("what home looks like", settings.reader_iterations)
-            known = measure_home(
-                model, paths, groups, run.law, settings.reader_iterations, settings.seed, view.advanced
-            )
-            known.save(out / "checkpoint")
-            view.finished()
-        if machine.first and not (out / "checkpoint" / RETENTION).exists():
-            view.started("what is kept of home", SEGMENTS)
-            mixture = parse_mixture(settings.relabel)
-            kept = keep_some(model, paths, groups, mixture, settings.seed, advanced=lambda i: view.advanced(i, {}))
-            kept.save(out / "checkpoint")
-            view.finished()
+        if machine.first:
+            _finish(out / "checkpoint", model, paths, groups, run.law, settings, view)
     document = {
         "checkpoint": str(out / "checkpoint"),
         "recordings": len(paths),
@@ -214,6 +206,31 @@ def _demonstrated(
     return [path for path in session.recordings() if path.name in wanted]
 
 
+def _finish(
+    folder: Path,
+    model: Act2Goal,
+    paths: Sequence[Path],
+    groups: Sequence[str],
+    law: MotionLaw | None,
+    settings: PretrainSettings,
+    view: TrainingWatcher,
+) -> None:
+    """Write what a base keeps of its demonstrations beside its weights, but for what is there already."""
+    if not (folder / HOME).exists():
+        view.started("what home looks like", settings.reader_iterations)
+        known = measure_home(model, paths, groups, law, settings.reader_iterations, settings.seed, view.advanced)
+        known.save(folder)
+        view.finished()
+    if not (folder / RETENTION).exists():
+        view.started("what is kept of home", SEGMENTS)
+        mixture = parse_mixture(settings.relabel)
+        kept = keep_some(model, paths, groups, mixture, settings.seed, advanced=lambda i: view.advanced(i, {}))
+        kept.save(folder)
+        view.finished()
+    if not (folder / MOVEMENTS).exists():
+        movements.save(remember(paths, groups), folder)
+
+
 def _machine(machine: Machine) -> str:
     gpu = f"{torch.cuda.get_device_name(machine.device)}, " if machine.device.type == "cuda" else ""
     return f"{gpu}{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
@@ -247,5 +264,6 @@ Act2Goal networks for one robot: autoencoder, goal-conditioned world model, acti
 {found}
 Weights are half-precision safetensors; `config.json` holds shape and settings, `home.safetensors` what practice is held
 against: median pictures of the demonstrations and a reader of the tool's place; `retention.safetensors` segments of the
-demonstrations as latents, on which adapted policies are held against this one. Nothing here is pickled.
+demonstrations as latents, on which adapted policies are held against this one; `movements.safetensors` how some demonstrators
+moved, which `a2g improve --rehearse` repeats. Nothing here is pickled.
 """

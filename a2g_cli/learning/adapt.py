@@ -43,8 +43,8 @@ class Adapted:
     folder: Path
     losses: dict[str, float]
     """``first`` and ``last`` training loss; ``drift``, the last, where features are held; ``held_out_before`` and ``_after``
-    where episodes were kept back; ``retention_before`` and ``_after``, the parent's error at home and the adapter's, where
-    the base keeps a retention set."""
+    where episodes were kept back, ``rehearsed_before`` and ``_after`` for those of them that were rehearsed;
+    ``retention_before`` and ``_after``, the parent's error at home and the adapter's, where the base has a retention set."""
     seconds: float
     episodes: int
     mean_weight: float
@@ -71,6 +71,7 @@ class Adaptation:
         interrupted: Callable[[], bool] = lambda: False,
         home: Retention | None = None,
         demonstrations: Segments | None = None,
+        rehearsed: Sequence[bool] = (),
     ) -> tuple[dict[str, float], float]:
         """Minimise the weighted action loss on what the lesson draws; return losses and the mean weight.
 
@@ -81,16 +82,17 @@ class Adaptation:
             interrupted: asked after every iteration.
             home: what the result is held against before and after.
             demonstrations: what is mixed into every batch.
+            rehearsed: of each of ``recordings``, whether it was rehearsed: of those that are held out, a loss of their own.
         """
         settings = self.settings
         kept, held = split(recordings, settings.held_out)
         training = lesson.subset(kept)
+        aside = {"held_out": held, "rehearsed": [i for i in held if rehearsed and rehearsed[i]]}
         if demonstrations is not None:
             training = Mixed(training, demonstrations, settings.mix, self.model.config.hashing)
         hold = FeatureHold(self.student, home, settings.seed) if settings.retain else None
         losses: dict[str, float] = {}
-        if held:
-            losses["held_out_before"] = self.held_out_loss(lesson.subset(held))
+        losses |= {f"{name}_before": self.held_out_loss(lesson.subset(some)) for name, some in aside.items() if some}
         if home is not None:
             losses["retention_before"] = error_at_home(self.model, home)
         parameters = self.student.parameters()
@@ -121,8 +123,7 @@ class Adaptation:
         watcher.finished()
         losses["last"] = told.pop("action")
         losses |= told
-        if held:
-            losses["held_out_after"] = self.held_out_loss(lesson.subset(held))
+        losses |= {f"{name}_after": self.held_out_loss(lesson.subset(some)) for name, some in aside.items() if some}
         if home is not None:
             losses["retention_after"] = error_at_home(self.model, home)
         return losses, mean_weight
@@ -217,7 +218,8 @@ def adapt(
         join([one.segments for one in practised]), work.model, work.settings.patience
     )
     home = None if retention is None else retention.of(practised[0].robot)
-    losses, weight = work.train(lesson, names, watcher, interrupted, home, shown) if train else ({}, 1.0)
+    closed = [one.rehearsed for one in practised]
+    losses, weight = work.train(lesson, names, watcher, interrupted, home, shown, closed) if train else ({}, 1.0)
     seconds = time.monotonic() - begun
     lineage = {
         "a2g_adapter": 1,

@@ -1,4 +1,7 @@
-"""What was practised, as the learner sees it: latents, and how near to its goal each episode ended, without any reward."""
+"""What was practised, as the learner sees it: latents, and how near to its goal each episode ended, without any reward.
+
+What was done with closed eyes had no goal: where it led is what it was for.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,9 +13,12 @@ import torch
 from torch import Tensor
 
 from a2g_cli.learning.latents import encode_frames, encode_recording, named
+from a2g_cli.learning.rehearsed import as_demonstrated
 from a2g_cli.learning.segments import Segments
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.calibration import AT_HOME, Calibration
+from a2g_cli.policy.movements import Movement
+from a2g_cli.policy.remembering import MOVEMENT
 from a2g_cli.recording.reader import Recording
 
 Keep = Literal["arrived", "all", "failed"]
@@ -36,7 +42,7 @@ class Practised:
     whole: Segments
     """All of it."""
     goal: Tensor
-    """(V, C, h, w): latents of what was asked for."""
+    """(V, C, h, w): latents of what was asked for; of the last frame, where a remembered movement was made."""
     limits: tuple[tuple[float, ...], tuple[float, ...]]
     """Of the actions: least and most, in the robot's units."""
     steps_left: float
@@ -45,14 +51,25 @@ class Practised:
     """Who it was, e.g. ``"sim:place"``."""
     sample: Tensor
     """(n, V, H, W, 3) uint8: frames spread over the episode, as they were taken."""
+    rehearsed: bool = False
+    """Whether it followed a remembered movement: what it achieved it did not see, and could not aim at."""
 
 
 @torch.no_grad()
-def read(model: Act2Goal, path: Path, calibration: Calibration = AT_HOME) -> Practised:
-    """Return a recording as practice, seen as at home by ``calibration``, but for its sample. Raises RecordingError."""
+def read(
+    model: Act2Goal, path: Path, calibration: Calibration = AT_HOME, remembered: Sequence[Movement] = ()
+) -> Practised:
+    """Return a recording as practice, seen as at home by ``calibration``, but for its sample.
+
+    What was rehearsed is told by ``remembered``, the movements that the base remembers of this robot.
+
+    Raises:
+        RecordingError: it is damaged.
+    """
     segments = encode_recording(model, path, calibration)
     with Recording(path) as recording:
         limits, robot = (recording.spec.action_low, recording.spec.action_high), recording.spec.name
+        followed, measured = recording.provenance.settings.get(MOVEMENT), torch.from_numpy(recording.proprioception)
         views = [
             calibration.frames(camera, torch.from_numpy(recording.goal.images[camera])[None]).numpy()
             for camera in model.config.cameras
@@ -61,6 +78,10 @@ def read(model: Act2Goal, path: Path, calibration: Calibration = AT_HOME) -> Pra
         sample = torch.stack([torch.from_numpy(recording.frames(camera))[frames] for camera in model.config.cameras], 1)
     goal = torch.stack([encode_frames(model, view)[0] for view in views]).float()
     latents = segments.latents.float()
+    if followed is not None:
+        if isinstance(followed, int) and 0 <= followed < len(remembered):
+            segments = as_demonstrated(segments, measured, remembered[followed])
+        return Practised(path, named(path), segments, segments, latents[-1], limits, 0.0, robot, sample, rehearsed=True)
     left = model.steps_to_go.steps(latents, goal.expand_as(latents))
     # From frame 1 on: a segment needs an action.
     nearest = 1 + int(left[1:].argmin())

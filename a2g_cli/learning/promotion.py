@@ -21,6 +21,8 @@ MISTAKEN = 0.05
 """How often the comparison may end early in favour of the worse one ..."""
 DOUBTED = 0.1
 """... and how often one that went to its end may promote it."""
+TAUGHT = 0.8
+"""A loss on held-out rehearsals that fell to this share or less shows by itself that something was learned."""
 ASTRAY = 1.0
 """Error at home from which on an adapter that nobody has rolled out is not trusted [deviations of the demonstrations'
 actions]: the mean action errs as much."""
@@ -85,7 +87,8 @@ def decide(
 
     A parent that stays costs a round, and the next one learns from more; a candidate that is a little worse would be built
     on, and twenty trials do not see a little. So trained weights have to lead by more than chance makes of equals. Where
-    nothing was trained but a calibration measured, that left less error than there was: it has to be no worse.
+    nothing was trained but a calibration measured, that left less error than there was: it has to be no worse. The same goes
+    for what rehearsing taught: nobody who judges arrivals took part in it.
 
     Without any rollouts the loss on held-out episodes decides, unless the adapter is astray at home.
 
@@ -102,22 +105,38 @@ def decide(
     measured = {key: float(value) for key, value in losses.items()}
     held_out = None if before is None or after is None else _told(before, after)
     if not len(parent):
-        if held_out is None:
-            reason = "neither rollouts nor held-out episodes to judge it by"
-            return Decision(promoted=False, reason=reason, measured=measured)
-        # What is falsified in every recording is falsified in those held out as well.
-        if losses.get("retention_after", 0.0) > max(ASTRAY, losses.get("retention_before", 0.0)):
-            reason = f"no rollouts compared, and at home its actions err by {losses['retention_after']:.2f} deviations"
-            return Decision(promoted=False, reason=reason, measured=measured)
-        return Decision(promoted=True, reason=f"{held_out}, no rollouts compared", measured=measured)
+        return _without_rollouts(losses, held_out)
     counts = [sum(left < arrived_below for left in values) for values in (parent, candidate)]
     won, lost = _apart(parent, candidate, arrived_below)
     measured |= {"parent_arrived": counts[0], "arrived": counts[1], "episodes": len(parent), "won": won, "lost": lost}
     on = f"on the same {len(parent)} trials" if paired else f"each on {len(parent)} trials of its own"
     reason = f"arrived {counts[1]} times, its parent {counts[0]} times, {on}"
+    if won >= lost and (taught := _taught(losses)):
+        return Decision(promoted=True, reason=f"{reason}; {taught}", measured=measured)
     if losses and won > lost and not _told_apart(won - lost, DOUBTED):
         return Decision(promoted=False, reason=f"{reason}: not enough to tell them apart", measured=measured)
     return Decision(promoted=won > lost or (won == lost and not losses), reason=reason, measured=measured)
+
+
+def _without_rollouts(losses: dict[str, float], held_out: str | None) -> Decision:
+    """Return what the losses alone decide; ``held_out`` tells them, where there are any."""
+    measured = {key: float(value) for key, value in losses.items()}
+    if held_out is None:
+        reason = "neither rollouts nor held-out episodes to judge it by"
+        return Decision(promoted=False, reason=reason, measured=measured)
+    # What is falsified in every recording is falsified in those held out as well.
+    if losses.get("retention_after", 0.0) > max(ASTRAY, losses.get("retention_before", 0.0)):
+        reason = f"no rollouts compared, and at home its actions err by {losses['retention_after']:.2f} deviations"
+        return Decision(promoted=False, reason=reason, measured=measured)
+    return Decision(promoted=True, reason=f"{held_out}, no rollouts compared", measured=measured)
+
+
+def _taught(losses: dict[str, float]) -> str | None:
+    """Return in words what rehearsing taught, by rehearsals that are held out; None where that is too little, or nothing."""
+    before, after = losses.get("rehearsed_before"), losses.get("rehearsed_after")
+    if before is None or after is None or after > TAUGHT * before:
+        return None
+    return f"its loss on rehearsals held out went from {before:.3f} to {after:.3f}"
 
 
 def unless_worse(

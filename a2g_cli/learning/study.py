@@ -15,6 +15,7 @@ from a2g_cli.policy.adapter import Adapter
 from a2g_cli.policy.calibration import AT_HOME, Calibration
 from a2g_cli.policy.home import Home
 from a2g_cli.policy.motion_law import columns, driven
+from a2g_cli.policy.movements import Movement
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def prepare(
     arrived_below: float,
     refused: Calibration = AT_HOME,
     measured: Calibration | None = None,
+    remembered: Sequence[Movement] = (),
 ) -> Study:
     """Return what to learn from episodes of one deployment.
 
@@ -55,6 +57,7 @@ def prepare(
         refused: what was measured and did not prove itself a moment ago. Measured again, it is left aside, so that
             practice is imitated as it is.
         measured: what ``calibrate`` found, and what was tried besides; None: it is measured here.
+        remembered: movements of this robot that the base remembers, for what was rehearsed.
     """
     known = AT_HOME if parent is None else parent.calibration
     found = measured
@@ -69,7 +72,7 @@ def prepare(
         found = known
     if found.differs(known, commands):
         return Study(list(practised), f"measured: {found}", found, train=False)
-    again = [read(base, one.path, found) for one in practised] if found else list(practised)
+    again = [read(base, one.path, found, remembered) for one in practised] if found else list(practised)
     how = f"{settings.keep}; {found}" if found else settings.keep
     return Study(select(again, settings.keep, arrived_below), how, found)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,3 +51,10 @@ class Policy(Protocol):
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         """Answer several requests at once, in order; each answer is what it would be alone."""
+
+
+class AssignedPolicy(Policy, Protocol):
+    """A policy that is told which attempt an episode is, and has something of its own to do in each."""
+
+    def begun(self, slot: int, seed: int) -> dict[str, Any]:
+        """Take note that attempt ``slot`` is the episode of ``seed``; return what its recording is to say of it."""

@@ -39,7 +39,7 @@ class Attempt:
 class Attempts(Protocol):
     """Says what is tried next.
 
-    A round's stages: 0 is practice, 1 the candidate's comparison, 2 trying where the arm stands.
+    A round's stages: 0 is practice, 1 the candidate's comparison, 2 trying where the arm stands, 3 rehearsing.
     """
 
     robots: Sequence[Robot]

@@ -28,6 +28,7 @@ from a2g_cli.session.players import Players
 from a2g_cli.session.practice import Practice, PracticeWatcher, drives_home, set_ups
 from a2g_cli.session.progress import Progress, Round, Working
 from a2g_cli.session.prompted import Prompted
+from a2g_cli.session.rehearsing import Rehearser
 from a2g_cli.session.seeing import Seeing
 
 OF_POLICY = ("action-not-finite", "action-range", "action-jump")
@@ -61,6 +62,8 @@ class ImproveSettings:
     """Begin no round that would pass this number of episodes, the gate's among them."""
     explore: int = 64
     """Episodes of the run that may act on guesses of where the arm stands, where a picture does not say."""
+    rehearse: int = 0
+    """Episodes of the run that repeat, with closed eyes, movements that the base remembers (session/rehearsing.py)."""
     reset: str = "own"
     """What happens between practice episodes: ``own``, or ``cycle`` or ``home`` without a reset (session/attempts.py)."""
     goals_from: str = "scene"
@@ -108,8 +111,18 @@ class Improvement:
             interrupted,
         )
         explorer = Explorer(self._practice, self._seeing, progress, settings.explore, settings.seed, interrupted)
+        rehearser = Rehearser(self._practice, settings.rehearse, interrupted)
         self._maker = Maker(
-            players, progress, self._seeing, explorer, settings.adapt, settings.seed, shown, watcher, interrupted
+            players,
+            progress,
+            self._seeing,
+            explorer,
+            rehearser,
+            settings.adapt,
+            settings.seed,
+            shown,
+            watcher,
+            interrupted,
         )
         self._buffer: list[list[Practised]] = []
         for working in progress.rounds:
@@ -222,7 +235,8 @@ class Improvement:
             decision = refused or self._decide(working.candidate, before[: len(after)], after, losses)
             decision = self._settle(working.candidate, working.acting, decision)
             # The candidate's episodes are practice as well: the next round learns from them too.
-            self._buffer[number] = [*before, *map(self._read, working.explored), *after]
+            tried_too = [*working.explored, *working.rehearsed]
+            self._buffer[number] = [*before, *map(self._read, tried_too), *after]
         ends = after if decision.promoted else before
         anew, lost = set_ups([self._path(name) for name in working.recordings()])
         return Round(
@@ -238,6 +252,7 @@ class Improvement:
             anew,
             lost,
             len(working.explored),
+            len(working.rehearsed),
         )
 
     def _compare(self, number: int, working: Working, candidate: str, before: Sequence[Practised]) -> list[Practised]:
@@ -259,7 +274,7 @@ class Improvement:
         """Return how many episodes may be tried beside practice and the gate's."""
         settings = self.settings
         if settings.most_episodes is None:
-            return settings.explore
+            return settings.explore + settings.rehearse
         return max(0, settings.most_episodes - self.progress.episodes - 2 * settings.episodes)
 
     def _decide(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from a2g_cli.learning.adapt import AdaptSettings, adapt
 from a2g_cli.learning.calibrate import calibrate, suspected_mount
-from a2g_cli.learning.practised import Practised
-from a2g_cli.learning.study import prepare
+from a2g_cli.learning.practised import Practised, read
+from a2g_cli.learning.study import Study, prepare
 from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy import checkpoint, home, retention
 from a2g_cli.policy.adapter import Adapter
@@ -16,6 +16,7 @@ from a2g_cli.policy.calibration import AT_HOME, Calibration
 from a2g_cli.session.exploring import Explorer
 from a2g_cli.session.players import Players
 from a2g_cli.session.progress import Progress, Working
+from a2g_cli.session.rehearsing import Rehearser
 from a2g_cli.session.seeing import Seeing
 
 
@@ -27,6 +28,7 @@ class Maker:
     progress: Progress
     seeing: Seeing
     explorer: Explorer
+    rehearser: Rehearser
     settings: AdaptSettings
     seed: int
     shown: Sequence[Path]
@@ -46,7 +48,7 @@ class Maker:
             room: episodes that may be tried beside it.
 
         Returns:
-            Its losses, none where nothing was trained; and how long episodes were tried [s].
+            Its losses, none where nothing was trained; and how long episodes were tried and rehearsed [s].
         """
         shelf = self.players.shelf
         if working.candidate in shelf.names():
@@ -58,7 +60,13 @@ class Maker:
             return {}, seconds
         model, folder, settings = self.seeing.model, self.players.folder, self.settings
         known = home.of_base(folder)
-        study = prepare(model, known, parent, buffer, settings, self.seeing.bound, refused, measured)
+        told = (refused, measured, self.seeing.remembered)
+        study = prepare(model, known, parent, buffer, settings, self.seeing.bound, *told)
+        if study.train and study.correction is None:
+            study, settings, took = self._rehearsed(number, working, study, room - len(working.explored))
+            seconds += took
+            if self.interrupted():
+                return {}, seconds
         if not study.kept:
             return {}, seconds
         with shelf.making() as made:
@@ -101,6 +109,19 @@ class Maker:
             return found, 0.0
         begun = time.monotonic()
         return self.explorer.found(number, working, found, suspected, room), time.monotonic() - begun
+
+    def _rehearsed(self, number: int, working: Working, study: Study, room: int) -> tuple[Study, AdaptSettings, float]:
+        """Return a study of what was rehearsed as well, how it is learned, and how long rehearsing took [s].
+
+        Each recording is learned from as often as one of practice would be: more of them take more iterations.
+        """
+        begun = time.monotonic()
+        made = self.rehearser.rehearse(number, working, study.calibration, room)
+        took = time.monotonic() - begun
+        seen = [read(self.seeing.model, path, study.calibration, self.seeing.remembered) for path in made]
+        study = replace(study, kept=[*study.kept, *seen])
+        times = max(1.0, len(study.kept) / self.rehearser.practice.count) if self.rehearser.most else 1.0
+        return study, replace(self.settings, iterations=round(times * self.settings.iterations)), took
 
     def _refused(self, number: int) -> Calibration:
         """Return the calibration of the round before, where the gate refused its adapter.

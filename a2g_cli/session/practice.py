@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from a2g_cli.episode import Goal, Outcome, Provenance
-from a2g_cli.policy.guessing import GuessingPolicy
+from a2g_cli.policy.policy import AssignedPolicy
 from a2g_cli.recording.reader import Recording
 from a2g_cli.robots.robot import Robot, shift_of
 from a2g_cli.session.attempts import Attempt, Attempts
@@ -47,7 +47,7 @@ class Practice:
         names: list[str],
         what: str,
         first: int | None = None,
-        guessing: GuessingPolicy | None = None,
+        assigned: AssignedPolicy | None = None,
     ) -> int:
         """Roll ``name`` out on those attempts that have no recording among ``names`` yet; return all successes.
 
@@ -58,9 +58,9 @@ class Practice:
             names: of the recordings, in the attempts' order; those of new ones are put there.
             what: in words, for people.
             first: only so many of the stage's attempts, where it may end with them.
-            guessing: acts instead, with the weights of ``name``.
+            assigned: acts instead, on behalf of ``name``.
         """
-        policy = self.players.get(name) if guessing is None else guessing
+        policy = self.players.get(name) if assigned is None else assigned
         acting = Provenance(
             robot=self.attempts.robots[0].spec.name,
             policy=policy.name,
@@ -77,7 +77,7 @@ class Practice:
         def jobs() -> Iterator[Job]:
             for attempt in self.attempts.of(number, stage, missing):
                 begun.append(places[attempt.slot][0])
-                yield self._job(attempt, acting, begun[-1], guessing)
+                yield self._job(attempt, acting, begun[-1], assigned)
 
         for index, outcome in roll_out(self.attempts.robots, jobs(), policy, self.rollout, None, self.interrupted):
             outcomes.append(outcome)
@@ -86,10 +86,10 @@ class Practice:
             self.watcher.rolled(what, len(outcomes), self.count, sum(bool(one.success) for one in outcomes))
         return sum(bool(one.success) for one in outcomes)
 
-    def _job(self, attempt: Attempt, acting: Provenance, path: Path, guessing: GuessingPolicy | None) -> Job:
+    def _job(self, attempt: Attempt, acting: Provenance, path: Path, assigned: AssignedPolicy | None) -> Job:
         seed = self.seed * 100_003 + attempt.index
         told = {"purpose": "practice", "index": attempt.index, "start": attempt.start, "lost": attempt.lost}
-        told |= {} if guessing is None else guessing.begun(attempt.slot, seed)
+        told |= {} if assigned is None else assigned.begun(attempt.slot, seed)
 
         def sink(robot: Robot) -> Recorder:
             provenance = replace(acting, shift=shift_of(robot), settings=told)

@@ -48,11 +48,13 @@ class Round:
     """Episodes that were lost to a cycle that was stuck."""
     explored: int = 0
     """Episodes that acted on guesses of where the arm stands."""
+    rehearsed: int = 0
+    """Episodes that repeated what is remembered."""
 
     @property
     def rolled_out(self) -> int:
         """Return the number of all its episodes."""
-        return self.episodes + self.explored + self.gate_episodes
+        return self.episodes + self.explored + self.rehearsed + self.gate_episodes
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented round object."""
@@ -76,11 +78,14 @@ class Working:
     """None while the round lasts."""
     explored: list[str] = field(default_factory=list)
     """Recordings of episodes that acted on guesses of where the arm stands."""
+    rehearsed: list[str] = field(default_factory=list)
+    """Recordings of episodes that repeated what is remembered."""
 
     def recordings(self) -> Iterable[str]:
         """Yield the names of all recordings of the round."""
         yield from self.practice
         yield from self.explored
+        yield from self.rehearsed
         yield from self.compared
 
 
@@ -186,7 +191,9 @@ def load(session: Session) -> Progress:
 def _working(entry: dict[str, Any]) -> Working:
     """Return one round as it was written. Names become paths, so each is checked."""
     done = None if entry["done"] is None else Round(**entry["done"])
-    stages = ("practice", "compared", "explored")
+    stages = ("practice", "compared", "explored", "rehearsed")
     names = [[checked_name("recording", str(name)) for name in entry.get(key, [])] for key in stages]
     candidate = None if entry["candidate"] is None else checked_name("adapter", str(entry["candidate"]))
-    return Working(checked_name("adapter", str(entry["acting"])), names[0], candidate, names[1], done, names[2])
+    return Working(
+        checked_name("adapter", str(entry["acting"])), names[0], candidate, names[1], done, names[2], names[3]
+    )

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from a2g_cli.episode import Goal, Image
 from a2g_cli.learning.practised import SLACK, Practised, read
-from a2g_cli.policy import checkpoint
+from a2g_cli.policy import checkpoint, movements
 from a2g_cli.policy.arrival import arrival
-from a2g_cli.policy.calibration import Calibration
+from a2g_cli.policy.calibration import AT_HOME, Calibration
 from a2g_cli.session.players import Players
 
 Satisfied = Callable[[Mapping[str, Image], Goal], bool]
@@ -26,7 +26,8 @@ class Seeing:
         self._near = players.arrived_below("none")
         self.bound = SLACK * self._near
         """An episode arrived when fewer steps than this are left at its nearest frame [steps]."""
-        self.read: Callable[[Path], Practised] = cache(lambda path: read(self.model, path))
+        self.remembered = movements.of_robot(players.folder, players.spec.name)
+        self.read: Callable[[Path], Practised] = cache(lambda path: read(self.model, path, AT_HOME, self.remembered))
         """Reads a recording, its pictures as they are. Raises RecordingError."""
         self._lefts: dict[tuple[Path, str], float] = {}
 

@@ -1,0 +1,125 @@
+"""`a2g improve --rehearse`: remembered movements, made with closed eyes, are practice whose goal is what they achieved."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from cli_examples import a2g, ask, refused
+
+from a2g_cli.learning.latents import encode_recording
+from a2g_cli.learning.practised import read, select
+from a2g_cli.policy import checkpoint
+from a2g_cli.policy.movements import MOVEMENTS, of_base
+from a2g_cli.policy.shelf import Shelf
+from a2g_cli.recording.reader import Recording
+from a2g_cli.recording.sessions import Session
+from a2g_cli.session.progress import Progress, load
+from a2g_cli.workspace import Workspace
+
+WORDS = ("--scene", "write", "--shift", "camera-bump:1", "--episodes", 2, "--steps", 60, "--seed", 7, "--evaluation", 1)
+RUN = (*WORDS, "--rounds", 1, "--iterations", 2, "--calibrate", "off", "--session", "long")
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
+
+
+def rehearsed(workspace: Path, number: int = 0) -> list[Path]:
+    progress = load(Session(workspace / "recordings" / "sessions" / "long"))
+    return [progress.session.folder / name for name in progress.rounds[number].rehearsed]
+
+
+def lineage(workspace: Path, name: str) -> dict[str, Any]:
+    return Shelf(Workspace(workspace)).get(name).lineage
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    workspace = tmp_path_factory.mktemp("whole")
+    return workspace, ask(workspace, "improve", *RUN, "--rehearse", 4)
+
+
+def test_it_is_learned_from_though_nothing_arrived(whole: tuple[Path, dict[str, Any]]) -> None:
+    workspace, run = whole
+    (done,) = run["rounds"]
+    paths = rehearsed(workspace)
+    assert done["rehearsed"] == len(paths) == 4
+    told = lineage(workspace, done["adapter"])
+    assert [name.split()[0] for name in told["recordings"][-4:]] == [f"long/{path.name}" for path in paths]
+    assert ("rehearsed_before" in told["losses"]) == ("rehearsed_after" in told["losses"])
+    # Each is learned from as often as an episode of practice: two iterations for two of them.
+    assert told["settings"]["iterations"] == len(told["recordings"]) >= 4
+    episodes = 2 + 4 + done["gate_episodes"]
+    said = a2g(workspace, "improve", "--resume", "long").stdout
+    assert f"practice: {episodes} episodes (4 of them with closed eyes, as remembered)" in said
+
+
+def test_what_it_achieved_is_what_it_was_for(whole: tuple[Path, dict[str, Any]]) -> None:
+    model, known = checkpoint.load(), [one for one in of_base(checkpoint.SHIPPED) if one.robot == "sim:write"]
+    for path in rehearsed(whole[0]):
+        one = read(model, path)
+        assert select([one], "arrived", 2.0) == [one]
+        with Recording(path) as recording:
+            movement = known[recording.provenance.settings["movement"]]
+            assert recording.provenance.policy == "remembering"
+            followed = min(len(movement.proprioception), recording.length + 1)
+            apart = recording.proprioception[10:followed, :3] - movement.proprioception[10:followed, :3].numpy()
+        assert abs(apart).mean() < 0.002
+        latents = encode_recording(model, path).latents
+        assert torch.equal(one.goal, latents[-1].float())
+        assert int(one.segments.length) == len(latents) - 1
+
+
+def test_a_kill_changes_nothing(
+    whole: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = Progress.save
+
+    def dying(self: Progress) -> None:
+        save(self)
+        if any(working.rehearsed for working in self.rounds):
+            raise Killed  # what is to be rehearsed is named, and nothing of it is rolled out
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Progress, "save", dying)
+        with pytest.raises(Killed):
+            a2g(tmp_path, "improve", *RUN, "--rehearse", 4)
+    (again,) = ask(tmp_path, "improve", "--resume", "long")["rounds"]
+    (done,) = whole[1]["rounds"]
+    assert (again["rehearsed"], again["reason"]) == (4, done["reason"])
+    names = [lineage(place, again["adapter"])["recordings"] for place in (tmp_path, whole[0])]
+    assert [one.split()[0] for one in names[0]] == [one.split()[0] for one in names[1]]
+
+
+def test_a_run_rehearses_no_more_than_it_may_and_learns_from_it_in_later_rounds(tmp_path: Path) -> None:
+    run = ask(tmp_path, "improve", *RUN, "--rounds", 2, "--rehearse", 3, "--max-episodes", 6)
+    first = run["rounds"][0]
+    assert first["rehearsed"] == 2, "six, and practice and the gate want four"
+    (tmp_path / "other").mkdir()
+    run = ask(tmp_path / "other", "improve", *RUN, "--rounds", 2, "--rehearse", 3)
+    assert [done["rehearsed"] for done in run["rounds"]] == [3, 0]
+    names = [path.name for path in rehearsed(tmp_path / "other")]
+    later = [name.split()[0] for name in lineage(tmp_path / "other", run["rounds"][1]["adapter"])["recordings"]]
+    assert {f"long/{name}" for name in names} <= set(later)
+
+
+def test_what_is_measured_comes_first(tmp_path: Path) -> None:
+    words = ("--scene", "place", "--shift", "weak-motors", "--episodes", 4, "--seed", 7, "--evaluation", 1)
+    run = ask(tmp_path, "improve", *words, "--rounds", 1, "--iterations", 1, "--rehearse", 2)
+    (done,) = run["rounds"]
+    assert "motors" in done["reason"]
+    assert done["rehearsed"] == 0
+
+
+def test_a_base_that_remembers_nothing_is_refused_before_anything_moves(tmp_path: Path) -> None:
+    bare = Path(shutil.copytree(checkpoint.SHIPPED, tmp_path / "base"))
+    (bare / MOVEMENTS).unlink()
+    told = refused(tmp_path, "improve", *RUN, "--rehearse", 2, "--base", bare)
+    assert "remembers no movement of sim:write: leave --rehearse away" in told
+    assert not list((tmp_path / "recordings").rglob("*.hdf5"))
+    (bare / MOVEMENTS).write_bytes(b"half")
+    assert "is damaged" in refused(tmp_path, "improve", *RUN, "--rehearse", 2, "--base", bare)
+    assert json.loads((bare / "config.json").read_text())
