@@ -63,10 +63,15 @@ class Players:
         Raises:
             UnknownNameError, CheckpointError: as ``get`` does.
         """
+        return GuessingPolicy(Act2GoalPolicy(self._model(name), self.settings), calibration, self.spec, guesses)
+
+    def _model(self, name: str) -> Act2Goal:
+        """Return the base with the weights of adapter ``name``, or alone for ``none``."""
         model = checkpoint.load(self.folder)
+        checkpoint.check_fits(model.config, self.spec)
         if name != "none":
             adapters.apply(self.shelf.get(name), model, self.base_hash())
-        return GuessingPolicy(Act2GoalPolicy(model, self.settings), calibration, self.spec, guesses)
+        return model
 
     def get(self, name: str) -> Policy:
         """Return the policy called ``name``: ``none``, ``random``, ``still``, or an adapter.
@@ -78,13 +83,8 @@ class Players:
         """
         if name in FLOORS:
             return FLOORS[name](self.spec)
-        adapter = None if name == "none" else self.shelf.get(name)
-        model = checkpoint.load(self.folder)
-        checkpoint.check_fits(model.config, self.spec)
-        if adapter is not None:
-            adapters.apply(adapter, model, self.base_hash())
-        policy = Act2GoalPolicy(model, self.settings)
-        if adapter is None or not (calibration := adapter.calibration):
+        policy, calibration = Act2GoalPolicy(self._model(name), self.settings), self.calibration(name)
+        if not calibration:
             return policy
         here = CalibratedPolicy(policy, calibration, self.spec)
         plain = checkpoint.load(self.folder)
