@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli_examples import ask
 
 from a2g_cli.episode import Goal, Observation
 from a2g_cli.learning.calibrate import calibrate
@@ -14,6 +15,7 @@ from a2g_cli.policy.arrival import Onlooker, arrival
 from a2g_cli.policy.calibration import AT_HOME, Calibration
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.policy.whereabouts import Whereabouts
+from a2g_cli.recording.reader import Recording
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.session.players import Players
 from a2g_cli.session.seeing import Seeing
@@ -45,7 +47,7 @@ def seeing(measured: Calibration, monkeypatch: pytest.MonkeyPatch) -> Seeing:
 
     monkeypatch.setattr(Players, "calibration", calibration)
     players = Players.__new__(Players)
-    players.folder = checkpoint.SHIPPED
+    players.folder, players.spec = checkpoint.SHIPPED, SimRobot(SCENE).spec
     return Seeing(players)
 
 
@@ -84,6 +86,23 @@ def test_a_camera_that_was_put_back_is_looked_through_as_it_is(measured: Calibra
         brought, as_is = (arrival(model, first.images, last.images, goal, one) for one in (measured, AT_HOME))
         assert brought != as_is
         assert onlooker.arrival(first, last, goal) == (brought if expected is measured else as_is)
+
+
+def test_a_run_is_judged_through_the_view_of_whoever_acts(
+    measured: Calibration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("--scene", SCENE, "--shift", SHIFT)
+    ask(tmp_path, "capture-goal", "peg", *words)
+    monkeypatch.setattr(Players, "calibration", lambda _, name: measured if name == "none" else AT_HOME)
+    ask(tmp_path, "run", "peg", *words, "--adapter", "none", "--steps", 3, "--judge", "policy", code=5)
+    (path,) = (tmp_path / "recordings").rglob("episode-*.hdf5")
+    model = checkpoint.load()
+    with Recording(path) as recording:
+        first, last, goal = recording.observation(0), recording.observation(recording.length), recording.goal
+        told = recording.outcome.steps_to_go
+    brought, as_is = (arrival(model, first.images, last.images, goal, one) for one in (measured, AT_HOME))
+    assert told == pytest.approx(brought.steps_to_go, rel=1e-4)
+    assert told != pytest.approx(as_is.steps_to_go, rel=1e-2)
 
 
 def test_whether_a_goal_holds_already_is_seen_by_whoever_acts_then(seeing: Seeing) -> None:
