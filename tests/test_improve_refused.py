@@ -9,6 +9,7 @@ from a2g_cli.learning import study
 from a2g_cli.learning.promotion import Decision
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.session import improve
+from a2g_cli.session.seeing import Seeing
 from a2g_cli.workspace import Workspace
 
 WORDS = ("--scene", "place", "--shift", "weak-motors", "--episodes", 6, "--steps", 30, "--seed", 7)
@@ -29,11 +30,15 @@ def test_after_a_refused_measurement_practice_is_imitated(tmp_path: Path, monkey
     assert carried(tmp_path, [one["adapter"] for one in rounds]) == [True, False]
 
 
-def test_pictures_as_they_are_have_the_last_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_pictures_as_they_are_have_the_last_word_on_a_new_view(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    monkeypatch.setattr(Seeing, "same_views", lambda *_: known)
     told = Decision(promoted=False, reason="as they are", measured={})
     monkeypatch.setattr(improve, "decide", lambda *_: Decision(promoted=True, reason="through the view", measured={}))
     monkeypatch.setattr(improve, "unless_worse", lambda decision, *_: told if decision.promoted else decision)
     words = ("--rounds", 1, "--evaluation", 1, "--iterations", 1)
     (done,) = ask(tmp_path, "improve", *WORDS, *words)["rounds"]
-    assert not done["promoted"]
-    assert done["reason"].startswith("as they are")
+    assert done["promoted"] == known
+    assert done["reason"].startswith("through the view" if known else "as they are")

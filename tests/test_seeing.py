@@ -56,6 +56,8 @@ def test_through_the_measured_view_practice_is_seen_to_arrive(seeing: Seeing, pr
     assert sum(seeing.arrived(path, "moved") for path in paths) >= 5
     through, as_is = ([seeing.left(path, name) for path in paths] for name in ("moved", "none"))
     assert np.mean(through) < np.mean(as_is)
+    assert seeing.same_views("moved", "moved")
+    assert not seeing.same_views("moved", "none")
     before, after = seeing.sides("moved", practised[:2], practised[2:])
     assert before + after == through
 

@@ -232,11 +232,10 @@ class Improvement:
             rolled += time.monotonic() - begun
             if self.interrupted():
                 return None
-            decision = refused or self._decide(working.candidate, before[: len(after)], after, losses)
+            decision = refused or self._decide(working.candidate, working.acting, before[: len(after)], after, losses)
             decision = self._settle(working.candidate, working.acting, decision)
             # The candidate's episodes are practice as well: the next round learns from them too.
-            tried_too = [*working.explored, *working.rehearsed]
-            self._buffer[number] = [*before, *map(self._read, tried_too), *after]
+            self._buffer[number] = [self._read(name) for name in working.recordings()]
         ends = after if decision.promoted else before
         anew, lost = set_ups([self._path(name) for name in working.recordings()])
         return Round(
@@ -278,11 +277,13 @@ class Improvement:
         return max(0, settings.most_episodes - self.progress.episodes - 2 * settings.episodes)
 
     def _decide(
-        self, candidate: str, before: list[Practised], after: list[Practised], losses: dict[str, float]
+        self, name: str, acting: str, before: list[Practised], after: list[Practised], losses: dict[str, float]
     ) -> Decision:
-        """Hold both sides against each other through the candidate's view, and as they are: no view judges itself alone."""
+        """Hold both sides against each other through the candidate's view, and as they are where that view is new."""
         seeing, paired = self._seeing, self._practice.attempts.paired
-        decision = decide(*seeing.sides(candidate, before, after), losses, seeing.bound, paired)
+        decision = decide(*seeing.sides(name, before, after), losses, seeing.bound, paired)
+        if seeing.same_views(name, acting):
+            return decision
         return unless_worse(decision, *seeing.sides("none", before, after), seeing.bound)
 
     def _settle(self, name: str, acting: str, decision: Decision) -> Decision:

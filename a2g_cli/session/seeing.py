@@ -51,6 +51,11 @@ class Seeing:
         """Return the steps left of a parent's and of a candidate's episodes, both seen through the view of ``name``."""
         return [self.left(one.path, name) for one in before], [self.left(one.path, name) for one in after]
 
+    def same_views(self, name: str, other: str) -> bool:
+        """Whether two of them look through the same views, so that neither judges by a view of its own."""
+        ours, theirs = (Calibration(self._players.calibration(one).views).to_json() for one in (name, other))
+        return ours == theirs
+
     def arrived(self, path: Path, name: str) -> bool:
         """Whether a recorded episode reached its goal, seen through the view of ``name``."""
         return self.left(path, name) < self.bound
