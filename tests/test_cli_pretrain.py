@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from cli_examples import ask, refused
 
-from a2g_cli.policy import checkpoint, retention
+from a2g_cli.policy import checkpoint, movements, retention
 
 QUICK = ("--preset", "micro", "--iterations", 6, "--batch", 6, "--autoencoder-iterations", 2)
 
@@ -28,6 +28,8 @@ def test_one_base_for_two_scenes_is_tried_in_both_on_the_way(tmp_path: Path) -> 
     kept = retention.of_base(tmp_path / "run" / "checkpoint")
     assert kept is not None
     assert len(kept.of("sim:place")) == len(kept.of("sim:plug")) > 100
+    moved = movements.of_base(tmp_path / "run" / "checkpoint")
+    assert [one.robot for one in moved] == ["sim:place", "sim:place", "sim:plug"]
     again = ask(tmp_path, "pretrain", *words, "--out", tmp_path / "run")
     assert (again["hash"], again["evaluations"]) == (document["hash"], document["evaluations"])
     # Another policy on the same data, with the same autoencoder.
