@@ -1,11 +1,12 @@
 """The promotion gate's record: honest adaptations and sabotaged ones, each held against the same parent.
 
     python benchmarks/gate.py [--case SCENE/SHIFT/CALIBRATE ...] [--seeds 3] [--episodes 20] [--iterations 150]
-        [--evaluation 100] [--work DIR]
+        [--rehearse 0] [--evaluation 100] [--work DIR]
 
 A parent practises 20 episodes; from these, adapters are made as `a2g improve` makes them, and as nobody should: from failures
 alone, at ten times the learning rate, with each episode's recorded actions turned round or shuffled. The gate sees what it
-always sees. Beside its verdict stands the truth, success on held-out starts and goals, which it never sees.
+always sees. With --rehearse, so many rehearsals are learned from as well, falsified alike. Beside its verdict stands the
+truth, success on held-out starts and goals, which it never sees.
 Every result is kept in --work as soon as it is there: the same command goes on where it was stopped.
 """
 
@@ -26,11 +27,12 @@ import torch
 from a2g_cli.episode import Provenance
 from a2g_cli.errors import SafetyStop
 from a2g_cli.learning.adapt import adapt, settings_from
-from a2g_cli.learning.practised import Practised
+from a2g_cli.learning.practised import Practised, read
 from a2g_cli.learning.promotion import Decision, decide, refused_unseen, settled, unless_worse
 from a2g_cli.learning.study import prepare
 from a2g_cli.learning.watcher import Unwatched
-from a2g_cli.policy import checkpoint, home, retention
+from a2g_cli.policy import checkpoint, home, movements, retention
+from a2g_cli.policy.remembering import RememberingPolicy
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.robots.robot import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
@@ -124,6 +126,27 @@ class Bench:
             pass
         return [self.seeing.read(paths[trial.index]) for trial in trials]
 
+    def rehearse(self) -> list[Path]:
+        """Repeat what the base remembers, as `a2g improve --rehearse` does; return the recordings."""
+        count, spec = self.given.rehearse, self.robots[0].spec
+        known = movements.of_robot(checkpoint.SHIPPED, spec.name)
+        at_home = home.of_base(checkpoint.SHIPPED)
+        which = {slot: slot * max(1, len(known) // max(1, count)) % len(known) for slot in range(count)}
+        policy = RememberingPolicy(known, at_home.motors if at_home else None, spec, which)
+        trials = draw_trials(self.robots[0], "practice", self.seed, count, first=2000) if count else []
+        folder = self.workspace.sessions / "rehearsed"
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [folder / f"episode-{slot:04d}.hdf5" for slot in range(count)]
+
+        def sink(trial: Trial, robot: Robot) -> Recorder:
+            told = policy.begun(trial.index - 2000, trial.seed * 100_003 + trial.index)
+            provenance = Provenance(robot=robot.spec.name, policy=policy.name, shift=self.shift, settings=told)
+            return Recorder(paths[trial.index - 2000], robot.spec, trial.goal, provenance)
+
+        for _ in roll_out(self.robots, jobs_of(trials, sink, folder), policy, self.rollout):
+            pass
+        return paths
+
     def truth(self, name: str) -> float | None:
         """Return the rate of success on held-out starts and goals; None where a guard stops the robot."""
         trials = draw_trials(self.robots[0], "evaluation", self.seed, self.given.evaluation)
@@ -138,11 +161,17 @@ class Bench:
         parent = self.parent()
         trials = draw_trials(self.robots[0], "practice", self.seed, self.given.episodes, first=1000)
         before = self.practise(parent, trials, self.workspace.sessions / "gate-parent")
-        was = self.truth(parent)
-        return [self.row(number, parent, trials, before, was) for number in range(len(WAYS))]
+        was, made = self.truth(parent), self.rehearse()
+        return [self.row(number, parent, trials, before, was, made) for number in range(len(WAYS))]
 
     def row(
-        self, number: int, parent: str, trials: Sequence[Trial], before: list[Practised], was: float | None
+        self,
+        number: int,
+        parent: str,
+        trials: Sequence[Trial],
+        before: list[Practised],
+        was: float | None,
+        rehearsed: Sequence[Path],
     ) -> dict[str, Any]:
         """Make an adapter in one way, let the gate decide, and look at the truth."""
         name, way = list(WAYS.items())[number]
@@ -153,10 +182,14 @@ class Bench:
         onward = None if parent == "none" else self.shelf.get(parent)
         seeing, known = self.seeing, home.of_base(checkpoint.SHIPPED)
         study = prepare(seeing.model, known, onward, before, settings, seeing.bound)
-        told: dict[str, Any] = {"way": name, "learned_from": len(study.kept), "before": was}
-        if not study.kept:
+        seen = [read(seeing.model, path, study.calibration, seeing.remembered) for path in rehearsed]
+        kept = [way.spoil(one, chance) for one in (*study.kept, *seen)]
+        told: dict[str, Any] = {"way": name, "learned_from": len(kept), "before": was}
+        if not kept:
             return told
-        kept = [way.spoil(one, chance) for one in study.kept]
+        if rehearsed:  # more of them take more iterations
+            more = max(1.0, len(kept) / self.given.episodes)
+            settings = replace(settings, iterations=round(more * settings.iterations))
         adapter = f"way-{number}"
         made = adapt(
             checkpoint.load(checkpoint.SHIPPED),
@@ -169,7 +202,7 @@ class Bench:
             calibration=study.calibration,
             retention=retention.of_base(checkpoint.SHIPPED),
         )
-        decision, compared = self.decide(adapter, trials, before, made.losses)
+        decision, compared = self.decide(adapter, parent, trials, before, made.losses)
         return told | {
             "promoted": decision.promoted,
             "reason": decision.reason,
@@ -179,7 +212,7 @@ class Bench:
         }
 
     def decide(
-        self, adapter: str, trials: Sequence[Trial], before: list[Practised], losses: dict[str, float]
+        self, adapter: str, parent: str, trials: Sequence[Trial], before: list[Practised], losses: dict[str, float]
     ) -> tuple[Decision, int]:
         """Return the gate's decision as `a2g improve` comes to it, and the number of trials that it took."""
         if (refused := refused_unseen(losses)) is not None:
@@ -198,18 +231,21 @@ class Bench:
                 return Decision(promoted=False, reason=f"a guard stopped it: {stop}", measured=losses), len(after) + 1
         before = before[: len(after)]
         decision = decide(*seeing.sides(adapter, before, after), losses, seeing.bound)
-        return unless_worse(decision, *seeing.sides("none", before, after), seeing.bound), len(after)
+        if not seeing.same_views(adapter, parent):
+            decision = unless_worse(decision, *seeing.sides("none", before, after), seeing.bound)
+        return decision, len(after)
 
 
 def measured(case: str, seed: int, given: argparse.Namespace) -> list[dict[str, Any]]:
     """Return what is kept in --work, made first where it is missing; each in a process of its own."""
     base = checkpoint.fingerprint(checkpoint.SHIPPED)
     size = f"{given.episodes}-{given.iterations}-n{given.evaluation}"
+    size += f"-rehearsed{given.rehearse}" if given.rehearse else ""
     name = f"{case.replace('/', '-').replace(':', '-')}-seed{seed}-{size}-{base}.json"
     path: Path = given.work / name
     if not path.exists():
         words = ["--one", "--case", case, "--seed", seed, "--episodes", given.episodes]
-        words += ["--iterations", given.iterations, "--evaluation", given.evaluation]
+        words += ["--iterations", given.iterations, "--evaluation", given.evaluation, "--rehearse", given.rehearse]
         begun = time.monotonic()
         done = subprocess.run(
             [sys.executable, __file__, *map(str, words)], check=True, stdout=subprocess.PIPE, text=True
@@ -242,6 +278,7 @@ def main() -> None:
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--episodes", type=int, default=20)
     parser.add_argument("--iterations", type=int, default=150)
+    parser.add_argument("--rehearse", type=int, default=0)
     parser.add_argument("--evaluation", type=int, default=100)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--work", type=Path, default=Path("training/gate"))
