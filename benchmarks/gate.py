@@ -203,6 +203,7 @@ class Bench:
             retention=retention.of_base(checkpoint.SHIPPED),
         )
         decision, compared = self.decide(adapter, parent, trials, before, made.losses)
+        print(f"{name}: {decision.reason}", file=sys.stderr, flush=True)
         return told | {
             "promoted": decision.promoted,
             "reason": decision.reason,
@@ -226,9 +227,11 @@ class Bench:
             try:
                 after += self.practise(adapter, some, self.workspace.sessions / adapter)
             except SafetyStop as stop:
-                if stop.cause not in OF_POLICY:
-                    raise
-                return Decision(promoted=False, reason=f"a guard stopped it: {stop}", measured=losses), len(after) + 1
+                # Of other guards than those of what a policy asks for, `a2g improve` ends: nothing is promoted either.
+                ends = "" if stop.cause in OF_POLICY else ", and the run"
+                return Decision(promoted=False, reason=f"a guard stopped it{ends}: {stop}", measured=losses), len(
+                    after
+                ) + 1
         before = before[: len(after)]
         decision = decide(*seeing.sides(adapter, before, after), losses, seeing.bound)
         if not seeing.same_views(adapter, parent):
