@@ -226,7 +226,10 @@ def talk(workspace: Path, words: list[str], script: list[str]) -> str:
                 time.sleep(0.02)
             begin = len(seen)
             os.write(ours, typed.encode())
-        child.wait(60)
+        try:
+            child.wait(60)
+        finally:
+            child.kill()  # a child that Ctrl-C did not reach would be waited for without end
         listener.join(10)
         os.close(ours)
     return seen.decode(errors="replace")
