@@ -27,7 +27,7 @@ import torch
 from a2g_cli.episode import Provenance
 from a2g_cli.errors import SafetyStop
 from a2g_cli.learning.adapt import adapt, settings_from
-from a2g_cli.learning.practised import Practised, read
+from a2g_cli.learning.practised import Practised
 from a2g_cli.learning.promotion import Decision, decide, refused_unseen, settled, unless_worse
 from a2g_cli.learning.study import prepare
 from a2g_cli.learning.watcher import Unwatched
@@ -182,7 +182,7 @@ class Bench:
         onward = None if parent == "none" else self.shelf.get(parent)
         seeing, known = self.seeing, home.of_base(checkpoint.SHIPPED)
         study = prepare(seeing.model, known, onward, before, settings, seeing.bound)
-        seen = [read(seeing.model, path, study.calibration, seeing.remembered) for path in rehearsed]
+        seen = [seeing.through(path, study.calibration) for path in rehearsed]
         kept = [way.spoil(one, chance) for one in (*study.kept, *seen)]
         told: dict[str, Any] = {"way": name, "learned_from": len(kept), "before": was}
         if not kept:

@@ -72,7 +72,7 @@ def curve(run: dict[str, Any], where: Sequence[object], given: argparse.Namespac
         if acting not in known:
             words = ["--adapter", acting, "--episodes", given.evaluation, *where]
             known[acting] = a2g("evaluate", *words)["results"][0]
-        episodes += done["episodes"] + done["explored"] + done.get("rehearsed", 0) + done["gate_episodes"]
+        episodes += done["episodes"] + done["explored"] + done["rehearsed"] + done["gate_episodes"]
         seconds += done["rollout_seconds"] + done["adapt_seconds"]
         points.append({**known[acting], "episodes": episodes, "seconds": round(seconds, 1)})
     return points

@@ -191,7 +191,7 @@ def test_another_method_acts_as_it_was_trained_and_goes_on_as_what_it_is(tmp_pat
     expected = work.model.act(*given, 5)
     assert (expected - network().act(*given, 5)).abs().max() > 1e-3
     torch.testing.assert_close(applied(tmp_path / "one").act(*given, 5), expected, atol=1e-5, rtol=1e-5)
-    child = Adaptation(network(), BASE, parent, SETTINGS)  # the default is no wish
+    child = Adaptation(network(), BASE, parent, AdaptSettings())  # the default is no wish
     torch.testing.assert_close(child.model.act(*given, 5), expected, atol=1e-5, rtol=1e-5)
     assert child.settings.method == method
 

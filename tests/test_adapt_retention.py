@@ -158,6 +158,7 @@ def test_demonstrations_that_cannot_be_mixed_in_are_refused(
         ({"retain": -1.0}, "--retain is a weight"),
         ({"retain": 1.0, "placement": "expert"}, "adapts none of it"),
         ({"method": "dorra"}, "did you mean dora"),
+        ({"method": "full", "rank": 8}, "full fine-tuning has none"),
     ],
     ids=str,
 )

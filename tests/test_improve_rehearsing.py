@@ -16,7 +16,10 @@ from a2g_cli.policy.movements import MOVEMENTS, of_base
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.reader import Recording
 from a2g_cli.recording.sessions import Session
+from a2g_cli.robots.sim import SimRobot
+from a2g_cli.session.players import Players
 from a2g_cli.session.progress import Progress, load
+from a2g_cli.session.seeing import Seeing
 from a2g_cli.workspace import Workspace
 
 WORDS = ("--scene", "write", "--shift", "camera-bump:1", "--episodes", 2, "--steps", 60, "--seed", 7, "--evaluation", 1)
@@ -59,6 +62,7 @@ def test_it_is_learned_from_though_nothing_arrived(whole: tuple[Path, dict[str, 
 
 def test_what_it_achieved_is_what_it_was_for(whole: tuple[Path, dict[str, Any]]) -> None:
     model, known = checkpoint.load(), [one for one in of_base(checkpoint.SHIPPED) if one.robot == "sim:write"]
+    seeing = Seeing(Players(checkpoint.SHIPPED, Shelf(Workspace(whole[0])), SimRobot("write").spec))
     for path in rehearsed(whole[0]):
         one = read(model, path)
         assert select([one], "arrived", 2.0) == [one]
@@ -68,6 +72,11 @@ def test_what_it_achieved_is_what_it_was_for(whole: tuple[Path, dict[str, Any]])
             followed = min(len(movement.proprioception), recording.length + 1)
             apart = recording.proprioception[10:followed, :3] - movement.proprioception[10:followed, :3].numpy()
         assert abs(apart).mean() < 0.002
+        # Once it has joined it, the demonstrator's own actions are what it teaches, but where it lagged behind.
+        meant = movement.actions[10 : followed - 1]
+        told, done = (either.segments.actions[10 : followed - 1] for either in (seeing.read(path), one))
+        assert (told == meant).all(1).float().mean() > 0.7
+        assert (done == meant).all(1).float().mean() < 0.3
         latents = encode_recording(model, path).latents
         assert torch.equal(one.goal, latents[-1].float())
         assert int(one.segments.length) == len(latents) - 1

@@ -14,7 +14,7 @@ from a2g_cli.policy import checkpoint
 from a2g_cli.policy.shelf import RESERVED, Shelf
 from a2g_cli.workspace import Workspace, checked_name
 
-KINDS = {"lora": "LoRA", "dora": "DoRA", "full": "full fine-tuning"}
+_KINDS = {"lora": "LoRA", "dora": "DoRA", "full": "full fine-tuning"}
 
 
 def list_adapters(workspace: Workspace) -> Report:
@@ -53,7 +53,7 @@ def show_adapter(workspace: Workspace, name: str) -> Report:
         "fingerprint": fingerprint,
         "base": adapter.base + _base_words(document["fits_shipped_base"]),
         "parent": str(document["parent"] or "none: the base"),
-        KINDS[adapter.method]: f"rank {adapter.rank}, alpha {adapter.alpha:g}",
+        _KINDS[adapter.method]: f"rank {adapter.rank}, alpha {adapter.alpha:g}",
         "calibration": str(adapter.calibration) if adapter.calibration else "",
         "recordings": f"{len(recordings)}: {', '.join(map(str, recordings[:3]))}{', …' if len(recordings) > 3 else ''}"
         if isinstance(recordings, list) and recordings

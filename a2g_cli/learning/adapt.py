@@ -164,7 +164,7 @@ def _going_on(parent: Adapter, settings: AdaptSettings) -> AdaptSettings:
         raise UsageError(
             f"adapter {parent.name!r} is of the kind {parent.method}: go on with it, or start with --parent none."
         )
-    if parent.method == "full":
+    if parent.method == "full" and settings.rank == AdaptSettings.rank:
         return replace(settings, method="full")
     if settings.rank not in {parent.rank, AdaptSettings.rank}:
         raise UsageError(f"adapter {parent.name!r} has rank {parent.rank}: go on with it, or start with --parent none.")

@@ -54,6 +54,8 @@ def settings_from(**given: Any) -> AdaptSettings:
         raise UnknownNameError("placement", settings.placement, get_args(Placement))
     if settings.method not in get_args(Method):
         raise UnknownNameError("kind of adapter", settings.method, get_args(Method))
+    if settings.method == "full" and given.get("rank") is not None:
+        raise UsageError("--rank is LoRA's and DoRA's: full fine-tuning has none.")
     if settings.keep not in get_args(Keep):
         raise UnknownNameError("choice of episodes", settings.keep, get_args(Keep))
     if settings.calibrate not in get_args(Calibrate):

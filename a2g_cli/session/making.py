@@ -7,7 +7,7 @@ from pathlib import Path
 
 from a2g_cli.learning.adapt import AdaptSettings, adapt
 from a2g_cli.learning.calibrate import calibrate, suspected_mount
-from a2g_cli.learning.practised import Practised, read
+from a2g_cli.learning.practised import Practised
 from a2g_cli.learning.study import Study, prepare
 from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy import checkpoint, home, retention
@@ -118,7 +118,7 @@ class Maker:
         begun = time.monotonic()
         made = self.rehearser.rehearse(number, working, study.calibration, room)
         took = time.monotonic() - begun
-        seen = [read(self.seeing.model, path, study.calibration, self.seeing.remembered) for path in made]
+        seen = [self.seeing.through(path, study.calibration) for path in made]
         study = replace(study, kept=[*study.kept, *seen])
         times = max(1.0, len(study.kept) / self.rehearser.practice.count) if self.rehearser.most else 1.0
         return study, replace(self.settings, iterations=round(times * self.settings.iterations)), took

@@ -27,9 +27,13 @@ class Seeing:
         self.bound = SLACK * self._near
         """An episode arrived when fewer steps than this are left at its nearest frame [steps]."""
         self.remembered = movements.of_robot(players.folder, players.spec.name)
-        self.read: Callable[[Path], Practised] = cache(lambda path: read(self.model, path, AT_HOME, self.remembered))
+        self.read: Callable[[Path], Practised] = cache(lambda path: self.through(path, AT_HOME))
         """Reads a recording, its pictures as they are. Raises RecordingError."""
         self._lefts: dict[tuple[Path, str], float] = {}
+
+    def through(self, path: Path, calibration: Calibration) -> Practised:
+        """Return a recording seen as at home by ``calibration``. Raises RecordingError."""
+        return read(self.model, path, calibration, self.remembered)
 
     def left(self, path: Path, name: str = "none") -> float:
         """Return the steps left at a recording's nearest frame, seen through the view of ``name`` [steps]."""
@@ -42,7 +46,7 @@ class Seeing:
         views = Calibration(calibration.views)
         key = (path, json.dumps(views.to_json()))
         if key not in self._lefts:
-            self._lefts[key] = read(self.model, path, views).steps_left
+            self._lefts[key] = self.through(path, views).steps_left
         return self._lefts[key]
 
     def sides(
