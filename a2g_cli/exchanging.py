@@ -54,14 +54,31 @@ def import_recordings(
         typer.Option("--resize", metavar="WxH", help="Crop and resize every frame, e.g. 64x64 to learn from."),
     ] = None,
     episodes: Annotated[int | None, typer.Option("--episodes", metavar="N", min=1, help="The first N alone.")] = None,
+    cameras: Annotated[
+        str | None,
+        typer.Option("--cameras", metavar="NAME,...", help="Read only these cameras; else all that can be stored."),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option("--columns", metavar="NAME,...", help="Read only these numbers as proprioception."),
+    ] = None,
+    colour_order: Annotated[
+        str,
+        typer.Option("--colour-order", metavar="ORDER", help="Colours in compressed pictures: auto, rgb or bgr."),
+    ] = "auto",
+    flip: Annotated[bool, typer.Option("--flip", help="Turn every frame by 180 degrees.")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out episodes that cannot be used, and name them.")
+    ] = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
     """Make a session of another program's recordings: `a2g pretrain` learns from it. Says what was not known."""
 
     def work() -> "Report":
-        from a2g_cli.commands.exchange import import_recordings
+        from a2g_cli.commands.exchange import import_options, import_recordings
 
-        return import_recordings(place(workspace), source, form, session, rate, resize, episodes)
+        chosen = import_options(rate, resize, episodes, cameras, columns, colour_order, flip=flip, skip_bad=skip_bad)
+        return import_recordings(place(workspace), source, form, session, chosen)
 
     finish(as_json, work)

@@ -13,7 +13,8 @@ from recording_examples import SPEC, episode, same
 from a2g_cli.episode import Episode, Outcome, StepTiming
 from a2g_cli.errors import A2GError, RecordingError, UsageError
 from a2g_cli.exchange.formats import FORMATS, detect
-from a2g_cli.exchange.importing import bring_in
+from a2g_cli.exchange.importing import ImportOptions, bring_in
+from a2g_cli.exchange.reading import ReadOptions
 from a2g_cli.recording.reader import Recording, read_episode
 from a2g_cli.recording.verify import verify
 from a2g_cli.recording.writer import RecordingWriter, write_episode
@@ -120,7 +121,7 @@ def test_robomimic_of_another_program(tmp_path: Path, next_obs: bool) -> None:
 
 def _opened(path: Path):
     # Frames are read while the file is open, which it is as long as the next episode was not asked for.
-    yield from detect(path).read(path, None)
+    yield from (one.load() for one in detect(path).read(path))
 
 
 @pytest.mark.parametrize("compress", [False, True])
@@ -128,7 +129,7 @@ def test_aloha_of_another_program(tmp_path: Path, compress: bool) -> None:
     for number in (10, 2):  # in the order of their numbers
         aloha_file(tmp_path / f"episode_{number}.hdf5", steps=number + 4, compress=compress)
     assert detect(tmp_path).name == "aloha"
-    made = [in_memory(one) for one in detect(tmp_path).read(tmp_path, 25.0)]
+    made = [in_memory(one.load()) for one in detect(tmp_path).read(tmp_path, ReadOptions(rate=25.0))]
     assert [len(one) for one in made] == [5, 13]
     shades = [float(one.images["cam_low"].mean()) for one in made[0].observations]
     np.testing.assert_allclose(shades, [10 * index for index in range(6)], atol=1.5)
@@ -138,7 +139,7 @@ def test_aloha_of_another_program(tmp_path: Path, compress: bool) -> None:
 def test_frames_are_resized_as_goals_are(tmp_path: Path) -> None:
     path = robomimic_file(tmp_path / "lift.hdf5")
     form = detect(path)
-    brought = bring_in(Workspace(tmp_path), path, form, "small", size=(8, 8), most=1)
+    brought = bring_in(Workspace(tmp_path), path, form, "small", ImportOptions(size=(8, 8), most=1))
     assert brought.episodes == 1
     again = read_episode(brought.session.recordings()[0])
     assert {one.images["agentview"].shape for one in again.observations} == {(8, 8, 3)}
@@ -154,6 +155,31 @@ def test_an_import_that_fails_leaves_no_session(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="actions is missing"):
         bring_in(workspace, path, detect(path), "lift")
     assert not list(workspace.sessions.iterdir())
+
+
+def test_an_episode_that_cannot_be_used_is_left_out_and_named(tmp_path: Path) -> None:
+    path = robomimic_file(tmp_path / "lift.hdf5")
+    with h5py.File(path, "r+") as file:
+        del file["data/demo_0/actions"]
+    brought = bring_in(Workspace(tmp_path), path, detect(path), "lift", ImportOptions(skip_bad=True))
+    assert brought.episodes == 1
+    assert brought.skipped == {"demo_0": "actions is missing"}
+    assert [one.name for one in brought.session.folder.iterdir()] == ["episode-0000.hdf5"]
+    with h5py.File(path, "r+") as file:
+        del file["data/demo_1/actions"]
+    with pytest.raises(RecordingError, match="no episode that can be used, 2 cannot: demo_0"):
+        bring_in(Workspace(tmp_path), path, detect(path), "none", ImportOptions(skip_bad=True))
+
+
+def test_frames_upside_down_are_turned(tmp_path: Path, recorded: list[Path]) -> None:
+    target = tmp_path / "all.hdf5"
+    FORMATS["robomimic"].write(recorded, target, True)
+    turned = bring_in(Workspace(tmp_path), target, detect(target), "turned", ImportOptions(flip=True))
+    for path, before in zip(turned.session.recordings(), recorded, strict=True):
+        with Recording(path) as here, Recording(before) as there:
+            for camera in here.cameras:
+                np.testing.assert_array_equal(here.frame(camera, 2), there.frame(camera, 2)[::-1, ::-1])
+                np.testing.assert_array_equal(here.goal.images[camera], there.goal.images[camera][::-1, ::-1])
 
 
 def test_pictures_in_another_file_are_not_followed(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from recording_examples import SPEC, episode
 from a2g_cli.episode import Episode, Outcome
 from a2g_cli.errors import RecordingError
 from a2g_cli.exchange import lerobot, lerobot_read
+from a2g_cli.exchange.reading import ReadOptions
 from a2g_cli.recording.writer import write_episode
 
 LENGTHS = (5, 3, 8)
@@ -72,7 +73,7 @@ def test_lerobot_reads_what_is_exported(folder: Path, made: list[Episode], name:
 
 
 def test_what_lerobot_wrote_is_imported(folder: Path) -> None:
-    read = [in_memory(one) for one in lerobot_read.read(folder / "theirs")]
+    read = [in_memory(one.load()) for one in lerobot_read.read(folder / "theirs")]
     assert [len(one) for one in read] == [5, 6]  # six and seven rows: the last action leads nowhere that was kept
     for number, one in enumerate(read):
         np.testing.assert_array_equal(one.sent, [[index, number] for index in range(len(one))])
@@ -84,7 +85,7 @@ def test_what_lerobot_wrote_is_imported(folder: Path) -> None:
             assert set(moment.images["wrist"].reshape(-1)) == {shade}  # a PNG in the Parquet file
         assert one.goal.name == "stack the cups"
         assert abs(float(one.goal.images["front"].mean()) - shade) <= 2
-    slower = next(lerobot_read.read(folder / "theirs", 5.0))
+    slower = next(lerobot_read.read(folder / "theirs", ReadOptions(rate=5.0))).load()
     assert slower.spec.rate == 5
     assert abs(float(slower.goal.images["front"].mean()) - 100) <= 2  # the film's times are the film's
 
@@ -111,4 +112,4 @@ def test_a_description_that_asks_for_too_much(tmp_path: Path, values: dict[str, 
     lerobot.write([write_episode(tmp_path / "0.hdf5", SPEC, episode(3))], tmp_path / "set")
     _changed(tmp_path / "set", **values)
     with pytest.raises(RecordingError, match=message):
-        [in_memory(one) for one in lerobot_read.read(tmp_path / "set")]
+        [in_memory(one.load()) for one in lerobot_read.read(tmp_path / "set")]

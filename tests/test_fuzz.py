@@ -22,7 +22,7 @@ from a2g_cli.exchange import lerobot_read
 from a2g_cli.goals import load_goal
 from a2g_cli.policy import adapter, checkpoint
 from a2g_cli.policy.shelf import Shelf
-from a2g_cli.recording import schema
+from a2g_cli.recording import schema, storage
 from a2g_cli.workspace import Workspace
 
 CASES = int(os.environ.get("A2G_FUZZ_CASES", "300"))
@@ -176,6 +176,12 @@ def _put(path: Path, text: str) -> Path:
     return path
 
 
+def _read_lerobot(root: Path) -> None:
+    with storage.reading(root):
+        for one in lerobot_read.read(root):
+            one.load()
+
+
 @pytest.mark.parametrize(
     ("name", "texts", "read"),
     [
@@ -191,7 +197,7 @@ def _put(path: Path, text: str) -> Path:
         (
             "meta/info.json",
             document("codebase_version", "features", "fps", "data_path", "video_path", "robot_type"),
-            lambda root: list(lerobot_read.read(root)),
+            _read_lerobot,
         ),
         ("a2g.toml", st.text(max_size=60), lambda root: Workspace(root).settings()),
     ],

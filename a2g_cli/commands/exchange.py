@@ -1,9 +1,10 @@
 """``a2g recordings export`` and ``import``: to and from other programs' formats."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from rich.progress import Progress
 
@@ -12,12 +13,16 @@ from a2g_cli.commands.report import Report
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.lines import printable
 from a2g_cli.display.listing import size as amount
-from a2g_cli.errors import UsageError
+from a2g_cli.errors import UnknownNameError, UsageError
 from a2g_cli.exchange.formats import detect, find
-from a2g_cli.exchange.importing import bring_in
+from a2g_cli.exchange.importing import ImportOptions, bring_in
+from a2g_cli.exchange.reading import ColourOrder, ReadOptions
 from a2g_cli.recording import schema
 from a2g_cli.recording.sessions import find_recordings
 from a2g_cli.workspace import Workspace
+
+_NAMED = 20
+"""Skipped episodes that are named one by one."""
 
 
 def export_recordings(workspace: Workspace, names: Sequence[str], form: str, out: Path, lossless: bool) -> Report:
@@ -58,13 +63,12 @@ def import_recordings(
     source: Path,
     form: str | None,
     session: str | None,
-    rate: float | None,
-    resize: str | None,
-    episodes: int | None,
+    options: ImportOptions,
 ) -> Report:
     """Record the episodes of another program's data in a session of their own.
 
-    The document: ``{"format", "session", "path", "recordings", "steps", "notes": [text]}``.
+    The document: ``{"format", "session", "path", "recordings", "steps", "notes": [text],
+    "skipped": {episode: reason}}``.
 
     Raises:
         UsageError: no such format or place, the session's name is taken.
@@ -82,9 +86,7 @@ def import_recordings(
             source,
             chosen,
             name,
-            rate,
-            None if resize is None else parse_size(resize),
-            episodes,
+            options,
             lambda done: progress.update(task, completed=done),
         )
     document: dict[str, Any] = {
@@ -94,13 +96,47 @@ def import_recordings(
         "recordings": brought.episodes,
         "steps": brought.steps,
         "notes": brought.notes,
+        "skipped": brought.skipped,
     }
     lines = [
         f"{brought.episodes} recordings, {brought.steps} steps, in the session {name}, from {chosen.name}.",
         *brought.notes,
+        *skipped_lines(brought.skipped),
         f"next: {to_type(workspace, 'pretrain', name)}",
     ]
     return Report(document, [printable(line) for line in lines])
+
+
+def import_options(
+    rate: float | None,
+    resize: str | None,
+    episodes: int | None,
+    cameras: str | None,
+    columns: str | None,
+    colour_order: str,
+    *,
+    flip: bool,
+    skip_bad: bool,
+) -> ImportOptions:
+    """Return what was typed, checked. Raises UsageError."""
+    orders = get_args(ColourOrder)
+    if colour_order not in orders:
+        raise UnknownNameError("colour order", colour_order, orders)
+    read = ReadOptions(rate, _names(cameras), _names(columns), cast("ColourOrder", colour_order))
+    size = None if resize is None else parse_size(resize)
+    return ImportOptions(read, size, flip, skip_bad, episodes)
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def skipped_lines(skipped: Mapping[str, str]) -> list[str]:
+    """Return the lines that name the episodes that were left out, and why."""
+    lines = [f"skipped {name}: {reason}." for name, reason in islice(skipped.items(), _NAMED)]
+    if len(skipped) > _NAMED:
+        lines.append(f"… and {len(skipped) - _NAMED} more: --json names all of them.")
+    return [f"{len(skipped)} episodes were left out:", *lines] if lines else []
 
 
 def default_name(source: Path) -> str:

@@ -18,7 +18,7 @@ from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import training_view
 from a2g_cli.errors import UnknownNameError, UsageError
 from a2g_cli.exchange.formats import foreign
-from a2g_cli.exchange.importing import bring_in
+from a2g_cli.exchange.importing import ImportOptions, bring_in
 from a2g_cli.learning.hindsight import parse_mixture
 from a2g_cli.learning.home import measure_home
 from a2g_cli.learning.machine import Machine
@@ -173,7 +173,9 @@ def _brought_in(workspace: Workspace, name: str, resize: str | None, view: Train
     session = f"{default_name(place)}-{_identity(place, size)}"
     if machine.first and session not in known:
         view.started(f"importing {place.name} ({form.name})", 0)
-        brought = bring_in(workspace, place, form, session, size=size, advanced=lambda done: view.advanced(done, {}))
+        brought = bring_in(
+            workspace, place, form, session, ImportOptions(size=size), lambda done: view.advanced(done, {})
+        )
         view.finished()
         for note in brought.notes:
             view.note(note)

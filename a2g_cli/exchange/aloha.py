@@ -5,6 +5,7 @@ code passes over.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from a2g_cli.episode import Image, Outcome, Provenance
 from a2g_cli.exchange import hdf5, pictures
 from a2g_cli.exchange.incoming import Frames, Incoming, OwnWords, last_frame_as_goal, numbered, spec_for
 from a2g_cli.exchange.outgoing import building_folder, frames, one_robot, timing, words
+from a2g_cli.exchange.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes
 from a2g_cli.recording import schema, storage, untrusted
 from a2g_cli.recording.journal import deflate
 from a2g_cli.recording.reader import Recording
@@ -97,16 +99,18 @@ def _write_one(recording: Recording, file: Any) -> None:
     hdf5.write_words(own, words(recording))
 
 
-def read(source: Path, rate: float | None = None) -> Iterator[Incoming]:
-    """Yield the episodes of ``source``, a file or a folder of them. ``rate`` [Hz] is theirs, 50 unless given.
+def read(source: Path, options: ReadOptions = DEFAULTS) -> SourceEpisodes:
+    """Yield the episodes of ``source``, a file or a folder of them. ``options.rate`` [Hz] is theirs, 50 unless given.
 
     Raises:
         RecordingError: one is damaged, or describes what no recording can hold.
     """
     for path in _episodes(source):
         with storage.reading(path, "ALOHA episode"), untrusted.opened(path) as file:
-            own = untrusted.holds(file, _OWN)
-            yield _own(file) if own else _foreign(file, path, rate)
+            if untrusted.holds(file, _OWN):
+                yield SourceEpisode(path.name, partial(_own, file))
+            else:
+                yield SourceEpisode(path.name, partial(_foreign, file, path, options.rate))
 
 
 def _own(file: Any) -> Incoming:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from a2g_cli.errors import UnknownNameError, UsageError
-from a2g_cli.exchange.incoming import Incoming
+from a2g_cli.exchange.reading import DEFAULTS, ReadOptions, SourceEpisode
 from a2g_cli.recording.reader import Recording
 
 
 @dataclass(frozen=True)
 class Format:
-    """One format. Its module has ``write(paths, target, lossless)``; its reader ``recognises(source)`` and ``read``."""
+    """One format. Its module has ``write(paths, target, lossless)``; its reader ``recognises(source)`` and
+    ``read(source, options)``."""
 
     name: str
     holds: str
@@ -30,9 +31,9 @@ class Format:
         notes: list[str] = self._load(self.module).write(paths, target, lossless)
         return notes + ["depth is left out"] * any(_has_depth(path) for path in paths)
 
-    def read(self, source: Path, rate: float | None) -> Iterator[Incoming]:
-        """Yield the episodes in ``source``. Raises A2GError."""
-        episodes: Iterator[Incoming] = self._load(self.reader).read(source, rate)
+    def read(self, source: Path, options: ReadOptions = DEFAULTS) -> Iterator[SourceEpisode]:
+        """Yield the episodes in ``source``, each still to be loaded. Raises A2GError."""
+        episodes: Iterator[SourceEpisode] = self._load(self.reader).read(source, options)
         return episodes
 
     def recognises(self, source: Path) -> bool:

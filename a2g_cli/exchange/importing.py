@@ -1,21 +1,45 @@
 """Other programs' episodes -> a session of recordings, which appears when all of them are in it."""
 
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from a2g_cli.episode import StepTiming
 from a2g_cli.errors import RecordingError, UsageError
 from a2g_cli.exchange.formats import Format
-from a2g_cli.exchange.incoming import Incoming, resized
+from a2g_cli.exchange.incoming import Incoming, flipped, resized
+from a2g_cli.exchange.reading import ReadOptions, SourceEpisode
 from a2g_cli.recording import storage
 from a2g_cli.recording.journal import NO_TIMING
 from a2g_cli.recording.sessions import Session, session_name
 from a2g_cli.recording.writer import RecordingWriter
 from a2g_cli.workspace import Workspace
+
+
+class BadEpisodeError(RecordingError):
+    """One episode of the source that cannot become a recording."""
+
+    def __init__(self, source: Path, episode: str, reason: str) -> None:
+        super().__init__(f"{source}: {episode} cannot be used: {reason}. `--skip-bad` leaves such episodes out.")
+        self.episode, self.reason = episode, reason
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """What a person chose for one import."""
+
+    read: ReadOptions = field(default_factory=ReadOptions)
+    size: tuple[int, int] | None = None
+    """(H, W) that every frame is cropped and resized to; None: as they are [px]."""
+    flip: bool = False
+    """Turn every frame by 180 degrees: some simulators keep them upside down."""
+    skip_bad: bool = False
+    """Leave out an episode that cannot be used, instead of refusing the whole source."""
+    most: int | None = None
+    """Episodes to read; None for all."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +51,8 @@ class Imported:
     steps: int
     notes: list[str]
     """What the source did not say, each once."""
+    skipped: dict[str, str]
+    """Episode -> why it was left out."""
 
 
 def bring_in(
@@ -34,9 +60,7 @@ def bring_in(
     source: Path,
     form: Format,
     name: str,
-    rate: float | None = None,
-    size: tuple[int, int] | None = None,
-    most: int | None = None,
+    options: ImportOptions = ImportOptions(),
     advanced: Callable[[int], None] | None = None,
 ) -> Imported:
     """Record every episode of ``source`` in a new session ``name``; an import that fails leaves no session.
@@ -46,13 +70,12 @@ def bring_in(
         source: a file or folder of ``form``.
         form: its format.
         name: the session's.
-        rate: control rate where the source does not say, or says it wrong [Hz].
-        size: (H, W) that every frame is cropped and resized to; None as they are [px].
-        most: episodes to bring in; None for all.
+        options: what to read, and how.
         advanced: called with the number of episodes so far, after each.
 
     Raises:
         UsageError: the name is taken.
+        BadEpisodeError: an episode cannot be used, and ``options.skip_bad`` is off.
         A2GError: the source is damaged, holds no episode, or needs a library that is not installed; the disk refuses.
     """
     folder = workspace.sessions / session_name(name)
@@ -63,40 +86,76 @@ def bring_in(
         with suppress(FileNotFoundError):
             shutil.rmtree(building)  # what an interrupted import left
         building.mkdir(parents=True)
-    session, steps, notes, count = Session(building), 0, dict[str, None](), 0
+    session, steps, count = Session(building), 0, 0
+    notes, skipped = dict[str, None](), dict[str, str]()
     try:
-        for count, episode in enumerate(islice(form.read(source, rate), most), start=1):
-            prepared = episode if size is None else resized(episode, *size)
-            notes.update(dict.fromkeys(prepared.notes))
-            steps += _record(session, prepared, source)
+        for found in islice(form.read(source, options.read), options.most):
+            try:
+                steps += _record(session, source, found, options, notes)
+            except BadEpisodeError as error:
+                if not options.skip_bad:
+                    raise
+                skipped[error.episode] = error.reason
+                continue
+            count += 1
             if advanced is not None:
                 advanced(count)
         if not count:
-            raise RecordingError(f"{source} holds no episode.")
+            raise RecordingError(_nothing(source, skipped))
         with storage.writing(folder):
             building.rename(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return Imported(Session(folder), count, steps, list(notes))
+    return Imported(Session(folder), count, steps, list(notes), skipped)
 
 
-def _record(session: Session, episode: Incoming, source: Path) -> int:
-    observations = episode.observations()
-    with storage.reading(source, "data set"):
+def _nothing(source: Path, skipped: dict[str, str]) -> str:
+    if not skipped:
+        return f"{source} holds no episode."
+    name, reason = next(iter(skipped.items()))
+    return f"{source} holds no episode that can be used, {len(skipped)} cannot: {name}, {reason}."
+
+
+def _record(
+    session: Session, source: Path, found: SourceEpisode, options: ImportOptions, notes: dict[str, None]
+) -> int:
+    """Write one episode and return its steps. Raises BadEpisodeError; RecordingError where the disk refuses."""
+
+    @contextmanager
+    def reading() -> Iterator[None]:
+        try:
+            yield
+        except storage.UNREADABLE as error:
+            raise BadEpisodeError(source, found.name, storage.fault(error)) from error
+
+    with reading():
+        episode = _prepared(found.load(), options)
+        observations = episode.observations()
         first = next(observations)
     writer = RecordingWriter(
         session.next_path(), episode.spec, episode.goal, episode.provenance, first, created_at=episode.created_at
     )
     with writer:
-        if episode.timing is None:
-            timings = [NO_TIMING] * len(episode.actions)
-        else:
-            timings = [StepTiming(*row) for row in episode.timing.tolist()]
-        for requested, sent, timing in zip(episode.requested, episode.actions, timings, strict=True):
-            with storage.reading(source, "data set"):
-                observation = next(observations)
-            writer.append(requested, sent, observation, timing)
-        with storage.reading(source, "data set"):
-            next(observations, None)  # frames beyond the last moment, or a film that ended early, are found here
+        try:
+            if episode.timing is None:
+                timings = [NO_TIMING] * len(episode.actions)
+            else:
+                timings = [StepTiming(*row) for row in episode.timing.tolist()]
+            for requested, sent, timing in zip(episode.requested, episode.actions, timings, strict=True):
+                with reading():
+                    observation = next(observations)
+                writer.append(requested, sent, observation, timing)
+            with reading():
+                next(observations, None)  # frames beyond the last moment, or a film that ended early, are found here
+        except BadEpisodeError:
+            writer.discard()
+            raise
         writer.finish(episode.outcome)
+    notes.update(dict.fromkeys(episode.notes))
     return len(episode.actions)
+
+
+def _prepared(episode: Incoming, options: ImportOptions) -> Incoming:
+    if options.flip:
+        episode = flipped(episode)
+    return episode if options.size is None else resized(episode, *options.size)

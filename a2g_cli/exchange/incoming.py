@@ -93,6 +93,16 @@ def resized(episode: Incoming, height: int, width: int) -> Incoming:
     return replace(episode, spec=spec, goal=goal, frames=lambda: map(shrink, episode.frames()))
 
 
+def flipped(episode: Incoming) -> Incoming:
+    """Return ``episode`` with every frame turned by 180 degrees; its last frame, which is its goal, as well."""
+
+    def turn(images: Frames) -> Frames:
+        return {camera: np.ascontiguousarray(image[::-1, ::-1]) for camera, image in images.items()}
+
+    goal = replace(episode.goal, images=turn(episode.goal.images))
+    return replace(episode, goal=goal, frames=lambda: map(turn, episode.frames()))
+
+
 def own_words(
     episode_goal: Goal, provenance: Provenance, outcome: Outcome, spec: RobotSpec, created_at: str
 ) -> dict[str, str]:

@@ -6,6 +6,7 @@ what comes from elsewhere does not choose paths here.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from a2g_cli.exchange.incoming import (
 )
 from a2g_cli.exchange.lerobot import DATA, OWN, SIDE, VERSION, VIDEO, arrow
 from a2g_cli.exchange.lerobot_columns import Camera, cameras, flat, matrix, names, whole
+from a2g_cli.exchange.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes
 from a2g_cli.exchange.videos import read_mp4
 from a2g_cli.recording import schema, storage
 
@@ -41,8 +43,8 @@ def recognises(source: Path) -> bool:
     return (source / "meta" / "info.json").is_file()
 
 
-def read(source: Path, rate: float | None = None) -> Iterator[Incoming]:
-    """Yield the episodes of the dataset in the folder ``source``. ``rate`` [Hz] overrides the dataset's ``fps``.
+def read(source: Path, options: ReadOptions = DEFAULTS) -> SourceEpisodes:
+    """Yield the episodes of the dataset in the folder ``source``. ``options.rate`` [Hz] overrides the dataset's ``fps``.
 
     Raises:
         RecordingError: it is damaged, of another version, or describes what no recording can hold.
@@ -50,9 +52,9 @@ def read(source: Path, rate: float | None = None) -> Iterator[Incoming]:
     """
     arrow()
     with storage.reading(source, "LeRobot dataset"):
-        dataset = _Dataset(source, rate)
+        dataset = _Dataset(source, options.rate)
         for entry in dataset.entries():
-            yield dataset.episode(entry)
+            yield SourceEpisode(f"episode {entry.get('episode_index')}", partial(dataset.episode, entry))
 
 
 def _timing(rows: _Rows) -> NDArray[np.float64] | None:

@@ -7,6 +7,7 @@ Rerun's reader ends the whole process over some damaged files. So a process of i
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from a2g_cli.episode import Image
 from a2g_cli.exchange import pictures
 from a2g_cli.exchange.incoming import Frames, Incoming, OwnWords
+from a2g_cli.exchange.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes
 from a2g_cli.exchange.rerun import CAPTURED, SUFFIX, TIMES, TIMING, WORDS, library
 from a2g_cli.recording import schema, storage
 
@@ -36,14 +38,14 @@ def _files(source: Path) -> list[Path]:
     return sorted(source.glob(f"*{SUFFIX}"))
 
 
-def read(source: Path, rate: float | None = None) -> Iterator[Incoming]:
-    """Yield the recordings in ``source``, a file or a folder of them. ``rate`` is theirs, whatever is given.
+def read(source: Path, options: ReadOptions = DEFAULTS) -> SourceEpisodes:
+    """Yield the recordings in ``source``, a file or a folder of them. They say all of it themselves, ``options`` nothing.
 
     Raises:
         RecordingError: one is damaged, or was not written by a2g.
         A2GError: rerun-sdk is missing.
     """
-    del rate
+    del options
     library()
     paths = _files(source)
     with storage.reading(source, "Rerun recording of a2g's"):
@@ -52,7 +54,7 @@ def read(source: Path, rate: float | None = None) -> Iterator[Incoming]:
         _try(paths)
     for path in paths:
         with storage.reading(path, "Rerun recording of a2g's"):
-            yield episode(path)
+            yield SourceEpisode(path.name, partial(episode, path))
 
 
 def _try(paths: list[Path]) -> None:

@@ -6,6 +6,7 @@ not know (goal, true times, actions as requested) beside it, which it passes ove
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from a2g_cli.episode import Outcome, Provenance, Vector
 from a2g_cli.exchange import hdf5
 from a2g_cli.exchange.incoming import Frames, Incoming, OwnWords, last_frame_as_goal, numbered, spec_for
 from a2g_cli.exchange.outgoing import check_free, one_robot, without_depth, words
+from a2g_cli.exchange.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes
 from a2g_cli.recording import schema, storage, untrusted
 from a2g_cli.recording.assemble import add_judgement, add_views
 from a2g_cli.recording.reader import Recording
@@ -81,8 +83,8 @@ def write(paths: Sequence[Path], target: Path, lossless: bool = True) -> list[st
     return []
 
 
-def read(source: Path, rate: float | None = None) -> Iterator[Incoming]:
-    """Yield the demos of ``source``, a file or a folder of them. ``rate`` [Hz] stands for what the files do not say.
+def read(source: Path, options: ReadOptions = DEFAULTS) -> SourceEpisodes:
+    """Yield the demos of ``source``, a file or a folder of them. ``options.rate`` [Hz] stands for what the files do not say.
 
     Raises:
         RecordingError: one is damaged, or describes what no recording can hold.
@@ -96,8 +98,10 @@ def read(source: Path, rate: float | None = None) -> Iterator[Incoming]:
                 raise KeyError("it has no demo")
             for name in sorted(names, key=lambda name: int(name[5:])):
                 demo = hdf5.group(data, name)
-                own = untrusted.holds(demo, _OWN)
-                yield _own(demo) if own else _foreign(demo, name, path, environment, rate)
+                if untrusted.holds(demo, _OWN):
+                    yield SourceEpisode(name, partial(_own, demo))
+                else:
+                    yield SourceEpisode(name, partial(_foreign, demo, name, path, environment, options.rate))
 
 
 def _environment(data: Any) -> dict[str, Any]:

@@ -67,15 +67,22 @@ def writing(path: Path) -> Iterator[None]:
 @contextmanager
 def reading(path: Path, what: str = "recording") -> Iterator[None]:
     """Turn what HDF5, the disk and JSON raise while the untrusted ``path`` is read into a RecordingError."""
-    advice = "Restore it from a copy, or remove it."
     try:
         yield
-    except json.JSONDecodeError as error:
-        raise RecordingError(f"{path} is not a valid {what}: an attribute is not JSON ({error}). {advice}") from error
-    except KeyError as error:
-        raise RecordingError(f"{path} is not a valid {what}: {_missing(error)}. {advice}") from error
-    except (OSError, RuntimeError, ValueError, TypeError, OverflowError, AttributeError, MemoryError) as error:
-        raise RecordingError(f"{path} is not a valid {what}: {reason(error)}. {advice}") from error
+    except UNREADABLE as error:
+        message = f"{path} is not a valid {what}: {fault(error)}. Restore it from a copy, or remove it."
+        raise RecordingError(message) from error
+
+
+UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, OverflowError, AttributeError, MemoryError, KeyError)
+"""What reading an untrusted file may raise."""
+
+
+def fault(error: Exception) -> str:
+    """Return in a few words what is wrong with a file whose reading raised one of ``UNREADABLE``."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"an attribute is not JSON ({error})"
+    return _missing(error) if isinstance(error, KeyError) else reason(error)
 
 
 def _missing(error: KeyError) -> str:
