@@ -136,6 +136,7 @@ def new_name(command: str, option: str) -> str:
     assert result.exit_code == 2, f"a2g {command} {option}: exit code {result.exit_code}, not 2"
     message = json.loads(result.stdout)["error"]["message"]
     assert "\n" not in message, message
+    assert "no such option" not in message.lower(), f"a2g {command} {option} is only guessed at: {message}"
     offered = [word for word in re.findall(r"--[a-z0-9][a-z0-9-]*", message) if word in options(commands()[command])]
     assert offered, f"a2g {command} {option}: the answer names no option of today: {message}"
     return str(offered[0])
@@ -253,6 +254,7 @@ def pretrained(workspace: Path) -> dict[str, Any]:
     """Go on with a pretraining that was stopped; return what it said, and what became of the weights."""
     out = workspace / "training" / "run"
     said = _said(workspace, "pretrain", "demonstrations", *RUN, "--out", out)
+    assert said["code"] == 0, said
     weights = load_file(out / "checkpoint" / "model.safetensors").values()
     sizes = sorted(float(np.abs(value.astype(np.float64)).mean()) for value in weights)
     return {"pretrain": said, "weights": [round(value, 6) for value in sizes]}

@@ -3,7 +3,10 @@
 It has to run on the commit f5fea6f, the last one of version 0.1: it kills runs in the middle by names of that commit.
 It is kept for the record; no later version needs it.
 
-    python tests/data/make_version_0_1.py [WORK]    # WORK keeps the base between two runs of this program
+    PYTHONHASHSEED=0 python tests/data/make_version_0_1.py [WORK]    # WORK keeps the base for another time
+
+Made again, the files hold the same but for the moments that HDF5 keeps in its headers, and so but for hashes of recordings,
+by which the episodes that adapting holds out are drawn: files and answers belong together.
 
 Three things are not as a user would have them, so that the files stay small and the same every time: times are those of a
 clock that stands still, the tool's reader is trained on the very bench that it is used on (a network as small as this one
