@@ -112,9 +112,9 @@ class Framing:
     def apply(self, image: Image) -> Image:
         """Return the kept part of ``image`` at its size, always as an array of its own. Raises UsageError."""
         left, top, width, height = self.part(*image.shape[:2])
-        kept = np.ascontiguousarray(image[top : top + height, left : left + width])
+        kept = np.array(image[top : top + height, left : left + width], order="C")
         if self.size is None or self.size == (height, width):
-            return kept if kept is not image else image.copy()
+            return kept
         small = PIL.Image.fromarray(kept).resize(self.size[::-1], PIL.Image.Resampling.BICUBIC)
         return np.array(small)
 
