@@ -9,7 +9,9 @@ from typing import Any
 from a2g_cli import configuration, drivers
 from a2g_cli.cameras.choice import CameraChoice
 from a2g_cli.cameras.choice import choose as choose_cameras
-from a2g_cli.robots.robot import InstrumentedRobot, Robot
+from a2g_cli.display.console import stderr_console
+from a2g_cli.display.lines import say
+from a2g_cli.robots.robot import InstrumentedRobot, Robot, notes_of
 from a2g_cli.robots.with_cameras import WithCameras
 from a2g_cli.safety_limits import SafetyLimits
 from a2g_cli.workspace import Workspace
@@ -96,5 +98,8 @@ class Deployment:
                 robot = self.make(**changed)
                 stack.callback(robot.close)
                 robot.connect()
+                if not robots:
+                    for note in notes_of(robot):
+                        say(stderr_console(), f"note: {note}", "yellow")
                 robots.append(robot)
             yield robots

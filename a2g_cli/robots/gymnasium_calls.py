@@ -1,4 +1,4 @@
-"""Calls of Gymnasium's code and of the environments', which are strangers', and the pictures in what they return."""
+"""Calls of Gymnasium's code and of the environments', which are strangers', and what they return."""
 
 import os
 import sys
@@ -6,13 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
-from a2g_cli.episode import Image
 from a2g_cli.errors import A2GError, HardwareError
-
-CAMERA = "front"
-"""What the picture is called where the environment has no name for it."""
+from a2g_cli.robots.gymnasium_values import is_so
 
 
 def make(id: str, options: Mapping[str, Any]) -> Any:  # noqa: A002 - Gymnasium's own word for it
@@ -41,19 +36,24 @@ def strangers_code(id: str, call: str) -> Iterator[None]:  # noqa: A002 - Gymnas
         raise HardwareError(f"Gymnasium's {id!r} failed in {call}: {told}") from error
 
 
-def pictures(seen: Any) -> dict[str, Image]:
-    """Return camera -> picture of an observation, alone or among others; no camera's name holds a slash."""
-    if is_picture(seen):
-        return {CAMERA: np.asarray(seen)}
-    entries = seen.items() if isinstance(seen, dict) else ()
-    return {str(name).replace("/", "."): np.asarray(value) for name, value in entries if is_picture(value)}
+def begun(id: str, answer: Any) -> tuple[Any, Mapping[str, Any]]:  # noqa: A002 - Gymnasium's own word for it
+    """Return observation and info of what ``reset`` has returned. Raises HardwareError for anything else."""
+    if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], Mapping)):
+        raise HardwareError(f"Gymnasium's {id!r} returned {_shape(answer)} from reset: expected observation, info.")
+    return answer
 
 
-def goal_in(info: Mapping[str, Any]) -> dict[str, Image]:
-    """Return camera -> goal picture of a reset's ``info``: the goal observation, else the goal that was drawn."""
-    return pictures(info.get("goal")) or pictures(info.get("goal_rendered"))
+def stepped(id: str, answer: Any) -> tuple[Any, bool, Mapping[str, Any]]:  # noqa: A002 - Gymnasium's own word for it
+    """Return observation, whether it is over, and info of what ``step`` has returned; Gym of old returned four values.
+
+    Raises:
+        HardwareError: it is anything else.
+    """
+    if not (isinstance(answer, tuple) and len(answer) in {4, 5} and isinstance(answer[-1], Mapping)):
+        expected = "observation, reward, terminated, truncated, info"
+        raise HardwareError(f"Gymnasium's {id!r} returned {_shape(answer)} from step: expected {expected}.")
+    return answer[0], any(map(is_so, answer[2:-1])), answer[-1]
 
 
-def is_picture(value: Any) -> bool:
-    """Whether a value is one camera's picture: HxWx3 bytes."""
-    return isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim == 3 and value.shape[2] == 3
+def _shape(answer: Any) -> str:
+    return f"{len(answer)} values" if isinstance(answer, tuple) else type(answer).__name__

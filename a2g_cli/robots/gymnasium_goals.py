@@ -1,6 +1,6 @@
 """Gymnasium environments that draw their goals and judge them: instrumented robots, like the simulator."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,9 @@ import numpy as np
 from a2g_cli.episode import Description, Goal, Image, State
 from a2g_cli.errors import GoalError, UsageError
 from a2g_cli.robots.gymnasium import GymRobot
-from a2g_cli.robots.gymnasium_calls import goal_in, make, strangers_code
+from a2g_cli.robots.gymnasium_calls import begun, make, strangers_code
+from a2g_cli.robots.gymnasium_choice import CameraSetting, NumbersSetting
+from a2g_cli.robots.gymnasium_observation import shows_goal
 from a2g_cli.robots.robot import Purpose, Trial
 
 
@@ -41,10 +43,11 @@ class GoalGymRobot(GymRobot):
         studio = make(self._id, self._options)
         try:
             with strangers_code(self._id, "reset"):
-                _, info = studio.reset(seed=int(state["seed"][0]), options=self._told(state))
+                _, info = begun(self._id, studio.reset(seed=int(state["seed"][0]), options=self._told(state)))
+                images = self._reader.goal(info)
         finally:
             studio.close()
-        return {name: self._framing.apply(image) for name, image in goal_in(info).items()}
+        return {name: self._framing.apply(image) for name, image in images.items()}
 
     def state_from(self, values: Description) -> State:
         """Return the state of a task by its number: ``--state task=2``. Raises UsageError."""
@@ -83,8 +86,9 @@ def gym_robot(
     options: Mapping[str, Any] | None = None,
     rate: float | None = None,
     size: tuple[int, int] | None = None,
-    proprioception: Sequence[str] | None = None,
+    proprioception: NumbersSetting | None = None,
     seed: int = 0,
+    camera: CameraSetting | None = None,
 ) -> GymRobot:
     """Return the robot of an environment, one that is instrumented where the environment draws and judges its goals.
 
@@ -93,9 +97,9 @@ def gym_robot(
     env = make(id, dict(options or {}))
     try:
         with strangers_code(id, "reset"):
-            goals = hasattr(env.unwrapped, "num_tasks") and bool(
-                goal_in(env.reset(seed=0, options={"task_id": 1, "render_goal": True})[1])
+            goals = hasattr(env.unwrapped, "num_tasks") and shows_goal(
+                begun(id, env.reset(seed=0, options={"task_id": 1, "render_goal": True}))[1]
             )
     finally:
         env.close()
-    return (GoalGymRobot if goals else GymRobot)(id, options, rate, size, proprioception, seed)
+    return (GoalGymRobot if goals else GymRobot)(id, options, rate, size, proprioception, seed, camera)

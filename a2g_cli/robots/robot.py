@@ -1,6 +1,6 @@
 """What every robot must offer, and what an instrumented robot offers beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -85,6 +85,11 @@ def views_of(robot: Robot) -> Mapping[str, View]:
     """Return camera name -> what its pictures show, of a connected robot that knows: its own ``views``; else empty."""
     views: Mapping[str, View] = getattr(robot, "views", {})
     return views
+
+
+def notes_of(robot: Robot) -> Sequence[str]:
+    """Return what a robot has to say to a person once it is connected: its own ``notes``, e.g. what it does not measure."""
+    return tuple(getattr(robot, "notes", ()))
 
 
 EPISODE_LIMIT = 80

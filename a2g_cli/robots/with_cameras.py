@@ -12,7 +12,7 @@ from a2g_cli.episode import Depth, Observation, Vector
 from a2g_cli.errors import HardwareError
 from a2g_cli.robots.robot import Robot, RobotSpec
 
-OPTIONAL = ("limit", "shift", "safety", "homeward")
+OPTIONAL = ("limit", "shift", "safety", "homeward", "notes")
 """What a robot may offer beside what every robot must: the robot with cameras offers it too, where the bare one does."""
 
 

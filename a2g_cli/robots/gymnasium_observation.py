@@ -1,0 +1,140 @@
+"""Reads the pictures and the numbers of an environment's observations, the same entries from the first one on."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from a2g_cli.episode import Image, Vector
+from a2g_cli.errors import HardwareError, UsageError
+from a2g_cli.robots import gymnasium_choice as choice
+from a2g_cli.robots.gymnasium_choice import RENDER, CameraSetting, NumbersSetting, Source
+from a2g_cli.robots.gymnasium_pictures import Found, look, to_image
+from a2g_cli.robots.gymnasium_values import ROOT, Entries, entries, is_numeric, numbered, spaces
+
+
+class ObservationReader:
+    """Reads one environment's observations.
+
+    Args:
+        name: of the robot, for messages.
+        seen: an observation.
+        info: what came with it.
+        space: the observation space.
+        draw: has the environment draw itself.
+        camera: camera -> entry, or entries alone: ``"pixels/top"``, ``"image[3]"`` of a stack, or ``"render"``. None: all
+            pictures in the observation, else the environment's own drawing.
+        proprioception: entries of the observation or of ``info``; None: all numbers in the observation.
+
+    Raises:
+        UsageError: no pictures; pictures or numbers of which somebody has to choose some; a choice that is not there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        seen: Any,
+        info: Any,
+        space: Any,
+        draw: Callable[[], Any],
+        camera: CameraSetting | None = None,
+        proprioception: NumbersSetting | None = None,
+    ) -> None:
+        self._name, self._draw = name, draw
+        self._spaces = dict(spaces(space))
+        found: Entries = {}
+        for entry, array in entries(seen):
+            if entry in found:
+                raise UsageError(f"{name} has two entries called {entry!r} in its observation: rename one of them.")
+            found[entry] = array
+        looks = {entry: one for entry, array in found.items() if (one := look(array, self._spaces.get(entry)))}
+        if camera is None:
+            self._sources = choice.every_picture(name, found, looks, self._drawn)
+        else:
+            self._sources = choice.chosen_pictures(name, camera, found, looks, self._drawn)
+        self._with_info = proprioception is not None
+        if proprioception is None:
+            numbers = choice.every_number(found, looks)
+        else:
+            numbers = choice.chosen_numbers(name, proprioception, self._known(found, info))
+        choice.check_numbers(name, numbers)
+        self._sizes = {entry: array.size for entry, array in numbers.items()}
+        used = {source.entry for source in self._sources.values()}
+        chosen = (camera is not None, proprioception is not None)
+        self.notes = tuple(choice.left_out(name, found, looks, used, numbers, chosen))
+        """Which entries are neither a camera nor proprioception, and why."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of proprioception, in its order."""
+        return tuple(one for entry, size in self._sizes.items() for one in numbered(entry, size))
+
+    @property
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """Name in proprioception -> its least and its greatest value, where the observation space bounds it."""
+        found: dict[str, tuple[float, float]] = {}
+        for entry, size in self._sizes.items():
+            box = self._spaces.get(entry)
+            bounds = (np.ravel(getattr(box, "low", [])), np.ravel(getattr(box, "high", [])))
+            if all(bound.size == size for bound in bounds):
+                for one, low, high in zip(numbered(entry, size), *bounds, strict=True):
+                    if np.isfinite([low, high]).all() and low < high:
+                        found[one] = (float(low), float(high))
+        return found
+
+    def pictures(self, seen: Any) -> dict[str, Image]:
+        """Return camera -> picture. Raises HardwareError for one that is not as it was at the start."""
+        found = dict(entries(seen))
+        return {camera: self._picture(source, found) for camera, source in self._sources.items()}
+
+    def measured(self, seen: Any, info: Any) -> Vector:
+        """Return proprioception (P,). Raises HardwareError where an entry is not as many numbers as at the start."""
+        known = self._known(dict(entries(seen)), info)
+        parts = []
+        for entry, size in self._sizes.items():
+            array = known.get(entry)
+            if array is None or array.size != size or not is_numeric(array):
+                now = "it is missing" if array is None else f"they are {array.size} ({array.dtype})"
+                raise HardwareError(f"{self._name}: the numbers of {entry!r} were {size} at the start, now {now}.")
+            parts.append(np.ravel(array))
+        return np.concatenate([*parts, []]).astype(np.float32)
+
+    def goal(self, info: Mapping[str, Any]) -> dict[str, Image]:
+        """Return camera -> goal picture of a reset's ``info``: of the goal observation, else of the goal that was drawn."""
+        shown, drawn = dict(entries(info.get("goal", {}))), dict(entries(info.get("goal_rendered", {}))).get(ROOT)
+        images = {}
+        for camera, source in self._sources.items():
+            array = shown.get(source.entry, shown.get(ROOT))
+            one = None if array is None else look(array)
+            if one is None and drawn is not None:
+                one = look(drawn)
+            if one is not None and one.count == source.count:
+                images[camera] = self._image(source, one)
+        return images
+
+    def _known(self, found: Entries, info: Any) -> Entries:
+        return {**dict(entries(info)), **found} if self._with_info else found
+
+    def _drawn(self) -> Found | None:
+        drawn = dict(entries(self._draw()))
+        return look(drawn[ROOT]) if set(drawn) == {ROOT} else None
+
+    def _picture(self, source: Source, found: Entries) -> Image:
+        drawing = source.entry == RENDER and RENDER not in found
+        one = self._drawn() if drawing else look(found.get(source.entry, np.empty(0)))
+        if one is None or one.count != source.count:
+            now = "no picture" if one is None else one.words()
+            raise HardwareError(f"{self._name} shows {source.entry!r} as {now}, not as at the start.")
+        return self._image(source, one)
+
+    def _image(self, source: Source, one: Found) -> Image:
+        try:
+            return to_image(one.frames[source.index], source.range)
+        except ValueError as error:
+            raise HardwareError(f"{self._name}: the picture {source.entry!r} cannot be read: {error}.") from error
+
+
+def shows_goal(info: Mapping[str, Any]) -> bool:
+    """Whether a reset's ``info`` holds a picture of the goal."""
+    arrays = [array for key in ("goal", "goal_rendered") for _, array in entries(info.get(key, {}))]
+    return any(one is not None and one.certain for one in map(look, arrays))
