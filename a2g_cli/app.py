@@ -17,6 +17,7 @@ from a2g_cli.finish import place as _place
 from a2g_cli.improving import improve
 from a2g_cli.pretraining import pretrain
 from a2g_cli.running import run
+from a2g_cli.standard_output import kept_for_data
 
 if TYPE_CHECKING:
     from a2g_cli.commands.deployment import Deployment
@@ -292,8 +293,9 @@ app.add_typer(catalogue.adapters)
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line, in a process of its own."""
+    with kept_for_data():
+        app()
 
 
 if __name__ == "__main__":

@@ -7,10 +7,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import typer
 from typer.core import TyperGroup
+
+from a2g_cli.standard_output import printing_aside
 
 if TYPE_CHECKING:
     from a2g_cli.commands.report import Report
@@ -49,33 +51,41 @@ def place(given: Path | None) -> "Workspace":
 
 
 def finish(as_json: bool, work: Callable[[], "Report"]) -> None:
-    """Do the work, print what it says, and leave with its exit code; errors become one line and their code."""
+    """Do the work, print what it says, and leave with its exit code; errors become one line and their code.
+
+    Standard output holds that alone: what drivers and libraries print meanwhile goes to standard error.
+    """
+    with printing_aside() as data:
+        _finish(as_json, work, data)
+
+
+def _finish(as_json: bool, work: Callable[[], "Report"], data: TextIO) -> None:
     from a2g_cli.errors import A2GError
 
     try:
         with _ended_by_signals():
             report = work()
     except A2GError as error:
-        _fail(as_json, _told(error, str(error)), error.exit_code, error)
+        _fail(as_json, _told(error, str(error)), error.exit_code, error, data)
     except BrokenPipeError:
         raise  # whoever read the output went away: nothing to explain
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
-        _fail(as_json, _told(error, f"{error.strerror or error}{where}"), A2GError.exit_code, error)
+        _fail(as_json, _told(error, f"{error.strerror or error}{where}"), A2GError.exit_code, error, data)
     except (KeyboardInterrupt, typer.Abort) as stop:
         if as_json:
-            typer.echo(_document({"error": {"message": _told(stop, "interrupted"), "exit_code": 130}}))
+            typer.echo(_document({"error": {"message": _told(stop, "interrupted"), "exit_code": 130}}), file=data)
         typer.echo(_told(stop, "interrupted."), err=True)
         # CPython remembers an exec() that was interrupted, as of a dataclass in an import, until the next one, and would
         # end by SIGINT instead of the exit code.
         exec("")  # noqa: S102
         raise typer.Exit(130) from stop
     if as_json:
-        typer.echo(_document(report.document))
+        typer.echo(_document(report.document), file=data)
     else:
         from rich.console import Console
 
-        console = Console(highlight=False, soft_wrap=True)
+        console = Console(file=data, highlight=False, soft_wrap=True)
         for line in report.lines:
             console.print(line, markup=False)
     if report.exit_code:
@@ -100,10 +110,10 @@ def _ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _fail(as_json: bool, message: str, exit_code: int, error: Exception) -> NoReturn:
+def _fail(as_json: bool, message: str, exit_code: int, error: Exception, data: TextIO) -> NoReturn:
     if as_json:
         document = dict(getattr(error, "document", {}))
-        typer.echo(_document({**document, "error": {"message": message, "exit_code": exit_code}}))
+        typer.echo(_document({**document, "error": {"message": message, "exit_code": exit_code}}), file=data)
     typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
     typer.echo(message, err=True)
     raise typer.Exit(exit_code) from error

@@ -82,7 +82,7 @@ def offences(sources: list[str], allowed: tuple[str, ...]) -> list[str]:
     ]
 
 
-WORDS = ("errors", "episode", "clock", "workspace", "photos", "safety_limits", "durable", "lock")
+WORDS = ("errors", "episode", "clock", "workspace", "photos", "safety_limits", "durable", "lock", "standard_output")
 """What everybody speaks."""
 DEVICES = ("robots", "cameras", "simulator", "drivers")
 DATA = ("robots.robot", "cameras.view", "recording")
@@ -98,6 +98,7 @@ LAYERS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("clock",): (),
     ("safety_limits",): (),
     ("durable",): (),
+    ("standard_output",): (),
     ("lock",): ("errors", "durable"),
     ("workspace",): ("errors",),
     ("episode",): ("errors",),

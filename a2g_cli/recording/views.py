@@ -16,6 +16,7 @@ import numpy as np
 from a2g_cli.errors import RecordingError
 from a2g_cli.recording import schema, storage, untrusted
 from a2g_cli.recording.reader import Recording
+from a2g_cli.standard_output import kept_for_data, printing_aside
 
 
 def problems(path: Path) -> list[str]:
@@ -58,6 +59,7 @@ def _view(file: Any, name: str, target: str, begin: int, steps: int) -> Iterator
 
 
 if __name__ == "__main__":
-    for line in sys.stdin:
-        sys.stdout.write(json.dumps(problems(Path(json.loads(line)))) + "\n")
-        sys.stdout.flush()
+    with kept_for_data(), printing_aside() as data:
+        for line in sys.stdin:
+            data.write(json.dumps(problems(Path(json.loads(line)))) + "\n")
+            data.flush()

@@ -7,11 +7,11 @@
 import importlib
 import json
 import os
-import sys
 import time
 from typing import Any
 
 from a2g_cli.errors import A2GError
+from a2g_cli.standard_output import kept_for_data, printing_aside
 
 
 def _draw() -> dict[str, Any]:
@@ -48,11 +48,12 @@ def _renderer() -> str:
 
 def main() -> None:
     """Print what was found as JSON."""
-    try:
-        found = _draw()
-    except A2GError as error:
-        found = {"error": str(error)}
-    sys.stdout.write(json.dumps(found) + "\n")
+    with kept_for_data(), printing_aside() as data:
+        try:
+            found = _draw()
+        except A2GError as error:
+            found = {"error": str(error)}
+        data.write(json.dumps(found) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,57 @@
+"""Standard output is for what a command returns. Whatever else prints there, in Python or in C, is sent to standard error."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from typing import TextIO
+
+_STDOUT, _STDERR = 1, 2
+
+
+@contextmanager
+def kept_for_data() -> Iterator[None]:
+    """Have ``sys.stdout`` alone lead to this process's standard output; its descriptor 1 leads to standard error.
+
+    So a C library, a child process, and a print at the very end of the process reach standard error. The descriptor is
+    never given back: C's buffers are written out when the process ends. Only for a process of a2g's own, then.
+    """
+    for descriptor, name in ((_STDOUT, "stdout"), (_STDERR, "stderr")):
+        if getattr(sys, name) is None:  # it is closed: what is printed goes nowhere, and not into the next file opened
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, os.fdopen(descriptor, "w", closefd=False))
+    if not _is_descriptor(sys.stdout):
+        yield  # somebody else has put something in its place already
+        return
+    sys.stdout.flush()
+    data = os.fdopen(
+        os.dup(_STDOUT),  # no child process inherits it
+        "w",
+        buffering=1 if sys.stdout.isatty() else -1,
+        encoding=sys.stdout.encoding,
+        errors=sys.stdout.errors,
+    )
+    os.dup2(_STDERR, _STDOUT)
+    sys.stdout = data
+    try:
+        yield
+    finally:
+        sys.stdout = sys.stderr
+        with suppress(OSError):  # whoever wrote has flushed, and was told if nobody reads or the disk is full
+            data.flush()
+
+
+@contextmanager
+def printing_aside() -> Iterator[TextIO]:
+    """Yield standard output, while whatever is printed meanwhile goes to standard error."""
+    data = sys.stdout
+    with redirect_stdout(sys.stderr):
+        yield data
+
+
+def _is_descriptor(stream: TextIO) -> bool:
+    try:
+        return stream.fileno() == _STDOUT
+    except (OSError, ValueError):  # a stream in memory, or one that is closed
+        return False
