@@ -2,12 +2,15 @@
 
 import importlib
 import inspect
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args
 
-from a2g_cli.errors import HardwareError, UnknownNameError, UsageError
+from a2g_cli.errors import A2GError, HardwareError, UnknownNameError, UsageError
 
 Kind = Literal["robot", "camera"]
 
@@ -18,6 +21,58 @@ _SIMPLE: dict[Any, tuple[tuple[type, ...], str]] = {
     str: ((str,), "text in quotes"),
 }
 """What a constructor says of a setting -> what a file may hold there, and that in words."""
+
+
+_OURS = Path(__file__).parent
+_LONGEST = 300
+"""Letters of a driver's own words that a message repeats."""
+
+
+@contextmanager
+def calling(what: str, call: str, built_in: bool = False) -> Iterator[None]:
+    """Call a driver: a plain exception that leaves it is hardware that fails.
+
+    Errors of a2g's own pass, and so does whatever is no ``Exception``, such as KeyboardInterrupt.
+
+    Args:
+        what: the driver, e.g. ``"robot 'myarm:left'"``.
+        call: what is called, e.g. ``"observe"``.
+        built_in: the driver comes with a2g, and raises HardwareError itself where hardware fails. Any other exception of it
+            is a defect of a2g and stays what it is, except OSError: devices and files raise it.
+
+    Raises:
+        HardwareError: names the driver, the call, the exception, and where in the driver it came from.
+    """
+    try:
+        yield
+    except A2GError:
+        raise
+    except Exception as error:
+        if built_in and not isinstance(error, OSError):
+            raise
+        raise HardwareError(f"{what} failed in {call}{_place(error)}: {_words(error)}") from error
+
+
+def is_built_in(driver: object) -> bool:
+    """Whether a driver object, or its class, comes with a2g."""
+    made = driver if isinstance(driver, type) else type(driver)
+    return made.__module__.partition(".")[0] == __name__.partition(".")[0]
+
+
+def _place(error: BaseException) -> str:
+    """Return where the driver was when it failed, `` (file, line N)``; nothing where it was not even entered."""
+    for frame in traceback.extract_tb(error.__traceback__):
+        path = Path(frame.filename)
+        if not path.is_relative_to(_OURS) and path.name != "contextlib.py":
+            return f" ({path.name}, line {frame.lineno})"
+    return ""
+
+
+def _words(error: BaseException) -> str:
+    """Return an exception's kind and its own words, as a sentence."""
+    told = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    told = told if len(told) <= _LONGEST else f"{told[: _LONGEST - 1]}…"
+    return told if told.endswith((".", "!", "?", "…")) else f"{told}."
 
 
 def known(kind: Kind) -> list[str]:
@@ -36,7 +91,7 @@ def load(kind: Kind, name: str) -> type[Any]:
 
     Raises:
         UnknownNameError: no driver has that name.
-        HardwareError: the driver is there, its SDK is not.
+        HardwareError: the driver is there, its SDK is not; or its code does not load.
     """
     for entry in entry_points(group=f"a2g.{kind}s"):
         if entry.name == name:
@@ -44,6 +99,9 @@ def load(kind: Kind, name: str) -> type[Any]:
                 driver: type[Any] = entry.load()
             except ImportError as error:
                 raise HardwareError(f"{kind} {name!r} needs a package that is not installed: {error}") from error
+            except Exception as error:
+                # Whatever an import of somebody else's code, or a name that it does not have, may raise.
+                raise HardwareError(f"{kind} {name!r} does not load{_place(error)}: {_words(error)}") from error
             return driver
     raise UnknownNameError(kind, name, known(kind))
 
@@ -106,6 +164,7 @@ def make(kind: Kind, name: str, settings: Mapping[str, Any], section: str) -> An
     Raises:
         UnknownNameError: no such driver.
         UsageError: a setting that the driver does not have, or a value that it cannot use.
+        HardwareError: a third party's driver fails while it is made.
     """
     driver, known_settings = load(kind, name), parameters(kind, name)
     if unknown := sorted(settings.keys() - known_settings.keys()):
@@ -118,11 +177,12 @@ def make(kind: Kind, name: str, settings: Mapping[str, Any], section: str) -> An
     for setting, value in settings.items():
         if value is not None and (words := expected(known_settings[setting], value)) is not None:
             raise UsageError(f"{kind} {name!r}: {setting} = {value!r}: expected {words}.")
-    try:
-        return driver(**settings)
-    except (TypeError, ValueError, AttributeError) as error:
-        if not settings:
-            raise  # nobody set anything: a defect of the driver, which its trace explains
-        told = ", ".join(f"{setting} = {value!r}" for setting, value in settings.items())
-        why = " ".join(str(error).split()) or type(error).__name__
-        raise UsageError(f"{kind} {name!r} cannot work with the setting {told}: {why}.") from error
+    with calling(f"{kind} {name!r}", "its constructor", is_built_in(driver)):
+        try:
+            return driver(**settings)
+        except (TypeError, ValueError, AttributeError) as error:
+            if not settings:
+                raise  # nobody set anything: it is the driver's own fault
+            told = ", ".join(f"{setting} = {value!r}" for setting, value in settings.items())
+            why = " ".join(str(error).split()) or type(error).__name__
+            raise UsageError(f"{kind} {name!r} cannot work with the setting {told}: {why}.") from error

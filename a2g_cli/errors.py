@@ -4,10 +4,11 @@ Every class carries the exit code of the command that it ends (see ``a2g --help`
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 LONGEST = 1000
 """Letters of a message."""
@@ -23,6 +24,9 @@ class A2GError(Exception):
 
     document: Mapping[str, Any] = MappingProxyType({})
     """What there is to report all the same, beside the error, with ``--json``."""
+
+    lines: Sequence[Any] = ()
+    """The same for people; printed before the error."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message if len(message) <= LONGEST else f"{message[: LONGEST - 1]}…")
@@ -99,3 +103,35 @@ class GoalNotReached(A2GError):  # noqa: N818 - an outcome, not a defect
     """The episodes ended without reaching the goal. Exit code 5."""
 
     exit_code = 5
+
+
+@contextmanager
+def noted(error: BaseException, what: str) -> Iterator[None]:
+    """Do something because of ``error``: what fails there becomes a note on ``error``, and never hides it.
+
+    What says the same as ``error`` itself, such as a robot that cannot rest and is asked to again, is not said twice.
+    """
+    try:
+        yield
+    except Exception as another:
+        if str(another) != str(error) or type(another) is not type(error):
+            error.add_note(f"{what}: {another or type(another).__name__}")
+
+
+class Closable(Protocol):
+    """Whatever is closed at the end."""
+
+    def close(self) -> None:
+        """Let go."""
+
+
+@contextmanager
+def closed(thing: Closable, what: str) -> Iterator[None]:
+    """Close ``thing`` at the end. Where something failed before, a failing ``close`` is a note on that; else it is raised."""
+    try:
+        yield
+    except BaseException as error:
+        with noted(error, what):
+            thing.close()
+        raise
+    thing.close()

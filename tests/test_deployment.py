@@ -6,7 +6,7 @@ import pytest
 from a2g_cli import drivers
 from a2g_cli.commands.deployment import Deployment
 from a2g_cli.errors import HardwareError, UsageError
-from a2g_cli.robots.robot import InstrumentedRobot
+from a2g_cli.robots.robot import InstrumentedRobot, RobotSpec
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.workspace import Workspace
 
@@ -15,6 +15,7 @@ class Arm:
     """Hardware: it exists once, and knows no truth."""
 
     events: list[str] = []  # noqa: RUF012 - shared by intention
+    spec = RobotSpec("arm", ("x",), ("m",), (0.0,), (1.0,), 10.0, (), (), {})
 
     def __init__(self, port: str = "/dev/arm", speed: float = 1.0, joints: int = 6) -> None:
         if joints < 1:
@@ -130,8 +131,9 @@ def test_settings_that_a_driver_cannot_use_are_one_line(robot: str, settings: di
 
 
 def test_a_defect_of_a_driver_is_not_taken_for_a_setting() -> None:
-    with pytest.raises(TypeError, match="a bug"):
+    with pytest.raises(HardwareError, match=r"'broken' failed in its constructor .*: TypeError: a bug") as caught:
         Deployment("broken").make()
+    assert isinstance(caught.value.__cause__, TypeError)
 
 
 # -- connecting -----------------------------------------------------------------------------------------------------------
@@ -141,8 +143,8 @@ def test_an_instrumented_robot_is_there_as_often_as_it_is_asked_for() -> None:
     assert isinstance(World(), InstrumentedRobot)
     World.made.clear()
     with Deployment("world").connected(lanes=3) as robots:
-        assert robots == World.made
-        assert len(robots) == 3
+        assert len(robots) == len(World.made) == 3
+        assert all(isinstance(robot, InstrumentedRobot) for robot in robots)
     assert [robot.events for robot in World.made] == [["connected", "closed"]] * 3
 
 
@@ -160,7 +162,8 @@ def test_a_robot_that_does_not_answer_is_noticed_before_another_is_made() -> Non
 
 def test_a_seed_goes_to_drivers_that_draw_unless_it_was_set() -> None:
     for settings, seed, expected in (({}, 7, 7), ({}, None, 0), ({"seed": 3}, 7, 3)):
-        with Deployment("world", dict(settings)).connected(2, seed) as robots:
-            assert [robot.seed for robot in robots if isinstance(robot, World)] == [expected] * 2
+        World.made.clear()
+        with Deployment("world", dict(settings)).connected(2, seed):
+            assert [robot.seed for robot in World.made] == [expected] * 2
     with Deployment("arm").connected(seed=7) as robots:
         assert len(robots) == 1

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from a2g_cli import drivers
 from a2g_cli.cameras.camera import Camera
+from a2g_cli.cameras.checked import CheckedCamera
 from a2g_cli.cameras.reader import MAX_AGE, CameraReader
 from a2g_cli.cameras.view import Framing
 from a2g_cli.clock import Clock
@@ -68,7 +69,7 @@ class CameraChoice:
     def make(self) -> Camera:
         """Return the camera; nothing is opened. Raises UnknownNameError, UsageError, HardwareError: see ``drivers.make``."""
         camera: Camera = drivers.make("camera", self.driver, self.settings, f"cameras.{self.name}")
-        return camera
+        return CheckedCamera(camera, f"camera {self.name!r}")
 
     def reader(
         self, size: tuple[int, int] | None = None, max_age: float = MAX_AGE, clock: Clock | None = None

@@ -10,7 +10,7 @@ import numpy as np
 from a2g_cli.cameras.camera import Camera, Frame, view_of, warnings_of
 from a2g_cli.cameras.view import Framing, View
 from a2g_cli.clock import Clock, WallClock
-from a2g_cli.errors import HardwareError, UsageError
+from a2g_cli.errors import HardwareError, UsageError, noted
 
 MAX_AGE = 0.5
 """Oldest frame that is handed out unless told otherwise [s]."""
@@ -58,6 +58,7 @@ class CameraReader:
         self._stopping = threading.Event()
         self._frame: Frame | None = None
         self._failure: Exception | None = None
+        self._parting: Exception | None = None
         self._view: View | None = None
         self._warnings: Sequence[str] = ()
 
@@ -84,7 +85,8 @@ class CameraReader:
             there = self._condition.wait_for(lambda: self._frame or self._failure, OPENING)
         if not there or self._failure is not None:
             failure = self._failure or HardwareError(f"camera {self.name!r} did not open within {OPENING:g} s.")
-            self.close()
+            with noted(failure, f"Camera {self.name!r} could not be closed either"):
+                self.close()
             raise failure
 
     def newest(self) -> Frame | None:
@@ -115,12 +117,15 @@ class CameraReader:
             return frame
 
     def close(self) -> None:
-        """Stop the thread and the camera; harmless when called twice."""
+        """Stop the thread and the camera; harmless when called twice. Raises what closing the camera failed with."""
         thread, self._thread = self._thread, None
         self._stopping.set()
         if thread is not None:
             thread.join(_PARTING)  # a driver that hangs must not keep a robot's program from ending
         self._frame = None
+        parting, self._parting = self._parting, None
+        if parting is not None:
+            raise parting
 
     def _usable(self) -> bool:
         return self._failure is not None or (self._frame is not None and self.age(self._frame) <= self._max_age)
@@ -130,13 +135,20 @@ class CameraReader:
             self._camera.open()
             try:
                 self._follow(stopping)
-            finally:
-                self._camera.close()
+            except Exception as error:
+                with noted(error, f"Camera {self.name!r} could not be closed either"):
+                    self._camera.close()
+                raise
         except Exception as error:  # it ends this thread alone: whoever reads next is told
             with self._condition:
                 if not stopping.is_set():
                     self._failure = error
                     self._condition.notify_all()
+            return
+        try:
+            self._camera.close()
+        except Exception as error:  # whoever closes this reader is told
+            self._parting = error
 
     def _follow(self, stopping: threading.Event) -> None:
         before: Frame | None = None

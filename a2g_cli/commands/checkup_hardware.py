@@ -17,7 +17,7 @@ from a2g_cli.cameras.reader import CameraReader
 from a2g_cli.commands.check import Check, State
 from a2g_cli.commands.deployment import Deployment
 from a2g_cli.display.listing import size
-from a2g_cli.errors import A2GError, HardwareError, UsageError
+from a2g_cli.errors import A2GError, HardwareError, UsageError, closed
 from a2g_cli.robots.robot import RobotSpec
 from a2g_cli.session.safety.guards import Guards
 from a2g_cli.workspace import Workspace
@@ -43,7 +43,7 @@ def driver_list(kind: drivers.Kind) -> list[Check]:
         try:
             drivers.load(kind, driver)
             works.append(driver)
-        except (HardwareError, AttributeError) as error:
+        except HardwareError as error:
             needed: State = "fail" if driver == "sim" else "note"
             broken.append(Check(f"{kind} {driver}", needed, str(error), "install that package to use this driver."))
     return [Check(name, "ok", ", ".join(works) or "none"), *broken]
@@ -68,13 +68,20 @@ def cameras(workspace: Workspace, given: Sequence[str]) -> list[Check]:
         for name, choice in choices.items():
             try:
                 reader = choice.reader(max_age=math.inf)
-                stack.callback(reader.close)
+                stack.enter_context(closed(reader, f"Camera {name!r} could not be closed"))
                 reader.open()
                 readers[name] = reader
             except A2GError as error:
                 checks.append(Check(f"camera {name}", "fail", f"{identity(choice)}: {error}", _advice(choice)))
         for name, measured in measure(readers, WATCH).items() if readers else ():
             checks.append(_judged(choices[name], readers[name], measured))
+        for name, reader in readers.items():
+            try:
+                reader.close()
+            except A2GError as error:
+                checks.append(
+                    Check(f"camera {name}", "fail", f"{identity(choices[name])}: {error}", _advice(choices[name]))
+                )
     return checks
 
 
@@ -129,8 +136,8 @@ def robot(deployment: Deployment, asked: bool) -> Check:
             return Check("robot", "ok", f"{_about(spec)}{how}")
         with deployment.connected() as (found,):
             begun = time.monotonic()
-            found.observe()
-            Guards(found, deployment.safety)
+            seen = found.observe()
+            Guards(found, deployment.safety).readable(seen)
             took = 1000 * (time.monotonic() - begun)
             return Check("robot", "ok", f"{_about(found.spec)}; connected, an observation takes {took:.0f} ms")
     except UsageError as error:

@@ -11,6 +11,8 @@ from a2g_cli.cameras.choice import CameraChoice
 from a2g_cli.cameras.choice import choose as choose_cameras
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.lines import say
+from a2g_cli.errors import closed
+from a2g_cli.robots.checked import CheckedRobot
 from a2g_cli.robots.robot import InstrumentedRobot, Robot, notes_of
 from a2g_cli.robots.with_cameras import WithCameras
 from a2g_cli.safety_limits import SafetyLimits
@@ -63,10 +65,12 @@ class Deployment:
         Raises:
             UnknownNameError: no such driver.
             UsageError: a setting that the driver does not have, or a value that it cannot use.
+            HardwareError: the driver fails while it is made.
         """
         name, what = drivers.split(self.robot)
         asked = {} if what is None else {drivers.first("robot", name): what}
-        robot: Robot = drivers.make("robot", name, {**asked, **self.settings, **changed}, "robot")
+        made = drivers.make("robot", name, {**asked, **self.settings, **changed}, "robot")
+        robot = CheckedRobot(made, f"robot {self.robot!r}")
         if not self.cameras:
             return robot
         own = robot.spec.cameras
@@ -80,7 +84,7 @@ class Deployment:
 
     @contextmanager
     def connected(self, lanes: int = 1, seed: int | None = None, **changed: Any) -> Iterator[list[Robot]]:
-        """Connect ``lanes`` robots and close them at the end, whatever happens.
+        """Connect ``lanes`` robots and close them at the end, whatever happens; one that cannot be closed hides nothing.
 
         Of hardware there is one: a robot that is not instrumented is the only one, however many lanes are asked for.
 
@@ -96,7 +100,7 @@ class Deployment:
             # One after the other: a robot that cannot serve is noticed before a second one is made.
             while not robots or (len(robots) < lanes and isinstance(robots[0], InstrumentedRobot)):
                 robot = self.make(**changed)
-                stack.callback(robot.close)
+                stack.enter_context(closed(robot, "The robot could not be closed"))
                 robot.connect()
                 if not robots:
                     for note in notes_of(robot):

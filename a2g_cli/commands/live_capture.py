@@ -18,7 +18,7 @@ from a2g_cli.display.console import draws_pictures
 from a2g_cli.display.lines import say
 from a2g_cli.display.preview import Preview
 from a2g_cli.episode import Image, Observation
-from a2g_cli.errors import GoalError, HardwareError
+from a2g_cli.errors import GoalError, HardwareError, closed
 from a2g_cli.goals import look
 from a2g_cli.robots.robot import Robot, RobotSpec, views_of
 
@@ -60,7 +60,7 @@ def through_cameras(choices: Mapping[str, CameraChoice], spec: RobotSpec) -> Ite
     with ExitStack() as stack:
         readers = {name: choice.reader(spec.cameras.get(name)) for name, choice in choices.items()}
         for reader in readers.values():
-            stack.callback(reader.close)
+            stack.enter_context(closed(reader, f"Camera {reader.name!r} could not be closed"))
             reader.open()
         views = {name: reader.view for name, reader in readers.items() if reader.view is not None}
         warnings = [f"{name}: {text}" for name, reader in readers.items() for text in warnings_of(reader)]

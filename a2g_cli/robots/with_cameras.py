@@ -9,7 +9,7 @@ from a2g_cli.cameras.reader import CameraReader
 from a2g_cli.cameras.view import View
 from a2g_cli.clock import Clock, goes_on
 from a2g_cli.episode import Depth, Observation, Vector
-from a2g_cli.errors import HardwareError
+from a2g_cli.errors import HardwareError, closed, noted
 from a2g_cli.robots.robot import Robot, RobotSpec
 
 OPTIONAL = ("limit", "shift", "safety", "homeward", "notes")
@@ -69,12 +69,15 @@ class WithCameras:
         Raises:
             HardwareError: one of them does not answer; those that did are closed again.
         """
-        with ExitStack() as opened:
+        try:
             for reader in self._cameras.values():
-                opened.callback(reader.close)
                 reader.open()
             self._robot.connect()
-            opened.pop_all()
+        except BaseException as error:
+            for name, reader in self._cameras.items():
+                with noted(error, f"Camera {name!r} could not be closed"):
+                    reader.close()
+            raise
 
     def observe(self) -> Observation:
         """Return the robot's observation and the cameras' newest frames, without waiting for one.
@@ -126,8 +129,8 @@ class WithCameras:
         self._robot.rest()
 
     def close(self) -> None:
-        """Let go of the robot first, then of the cameras; harmless when called twice."""
+        """Let go of the robot first, then of the cameras; harmless when called twice. Raises the first failure."""
         with ExitStack() as closing:
             for reader in self._cameras.values():
-                closing.callback(reader.close)
+                closing.enter_context(closed(reader, f"Camera {reader.name!r} could not be closed either"))
             self._robot.close()

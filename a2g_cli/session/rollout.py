@@ -66,12 +66,16 @@ def episode(
         SafetyStop: from a guard, ours or the robot's own; the episode is saved first, with the cause.
         HardwareError: from the robot; the episode is saved first. From the policy: what was recorded stays salvageable.
     """
-    steps = Steps(robot, goal, seed, settings, sink)
+    try:
+        steps = Steps(robot, goal, seed, settings, sink)
+    except BaseException as error:  # what led to the start may still move
+        bring_to_rest(robot, error)
+        raise
     try:
         steps.begin()
         reason = yield from _Course(steps, watcher or _Unwatched(), interrupted).run()
         if reason == "interrupted":
-            robot.rest()
+            steps.rest()
         return steps.end(reason)
     except BaseException as error:
         steps.break_off(error)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from a2g_cli.clock import goes_on
 from a2g_cli.episode import Goal, Observation, Outcome, StepTiming, Vector
-from a2g_cli.errors import HardwareError, SafetyStop
+from a2g_cli.errors import HardwareError, SafetyStop, noted
 from a2g_cli.policy.policy import PlanRequest
 from a2g_cli.robots.robot import Robot
 from a2g_cli.session.endings import Endings, RolloutSettings
@@ -62,14 +62,14 @@ class Steps:
             self._planning = math.nan
         if 0 < early < 1:
             # For the plan alone. A clock that does not go on by itself is there already: then it is what the step ends with.
-            self.robot.clock.sleep_until(deadline - early / self.robot.spec.rate)
             with self._watched():
+                self.robot.clock.sleep_until(deadline - early / self.robot.spec.rate)
                 glimpse = self.robot.observe()
                 self.guards.readable(glimpse)
             promise = yield self.request(glimpse, ahead)
-        self.robot.clock.sleep_until(deadline)
-        self.schedule.due = deadline
         with self._watched():
+            self.robot.clock.sleep_until(deadline)
+            self.schedule.due = deadline
             observation = self.robot.observe()
             self.guards.readable(observation)
             self.observation = observation
@@ -103,11 +103,16 @@ class Steps:
             while not promise.ready(1 / self.robot.spec.rate):
                 self.guards.alive()
 
+    def rest(self) -> None:
+        """Bring the robot to rest; one that cannot is lost."""
+        with self._watched():
+            self.robot.rest()
+
     def end(self, reason: str) -> Outcome:
         """Close the episode and say how it ended; one without any step is not kept."""
         outcome = self.endings.outcome(reason)
         if self.step and self._verdict is not None and reason in FINISHED:
-            self.robot.rest()  # a person may take their time
+            self.rest()  # a person may take their time
             outcome = self._verdict(outcome, self.goal, self._first, self.observation)
         if self.step:
             self.sink.finish(outcome)
@@ -135,24 +140,16 @@ class Steps:
         try:
             bring_to_rest(self.robot, error)
             if reason is not None:
-                with _noted(error, "The episode could not be completed"):
+                with noted(error, "The episode could not be completed"):
                     self.end(reason)
         finally:
             if not self._ended:
                 self._ended = True
-                with _noted(error, "What was recorded could not be closed"):
+                with noted(error, "What was recorded could not be closed"):
                     self.sink.abandon()
-
-
-@contextmanager
-def _noted(error: BaseException, what: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as another:
-        error.add_note(f"{what}: {another or type(another).__name__}")
 
 
 def bring_to_rest(robot: Robot, error: BaseException) -> None:
     """Bring a robot to rest by its driver's own soft way, because of ``error``."""
-    with _noted(error, "The robot could not be brought to rest"):
+    with noted(error, "The robot could not be brought to rest"):
         robot.rest()

@@ -1,0 +1,58 @@
+"""Any camera behind the one place where its driver is called: what fails there is hardware, what it returns is checked."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from a2g_cli.cameras.camera import Camera, Frame, view_of, warnings_of
+from a2g_cli.cameras.view import View
+from a2g_cli.drivers import calling, is_built_in
+from a2g_cli.errors import HardwareError
+from a2g_cli.robots.promises import check_depth, check_picture, check_time, kind_of
+
+
+class CheckedCamera:
+    """``camera``, whose driver may be anybody's: see ``robots.checked.CheckedRobot``.
+
+    Args:
+        camera: as its constructor made it; its times are on the machine's monotonic clock.
+        what: the camera in messages, e.g. ``"camera 'front'"``.
+    """
+
+    def __init__(self, camera: Camera, what: str) -> None:
+        self._camera, self._what, self._built_in = camera, what, is_built_in(camera)
+
+    @property
+    def view(self) -> View | None:
+        """What its pictures show, where the driver says. Raises HardwareError."""
+        with calling(self._what, "view", self._built_in):
+            return view_of(self._camera)
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What a person should know. Raises HardwareError."""
+        with calling(self._what, "warnings", self._built_in):
+            return warnings_of(self._camera)
+
+    def open(self) -> None:
+        """Start the stream. Raises HardwareError."""
+        self._call("open")
+
+    def read(self, timeout: float) -> Frame:
+        """Return the newest frame, and wait up to ``timeout`` [s] for a new one. Raises HardwareError."""
+        frame = self._call("read", timeout)
+        if not isinstance(frame, Frame):
+            raise HardwareError(f"{self._what}: read returned {kind_of(frame)}; expected a Frame.")
+        check_picture(self._what, frame.image)
+        if frame.depth is not None:
+            check_depth(self._what, frame.depth, frame.image.shape[:2])
+        check_time(self._what, "read returned the captured_at", frame.captured_at, time.monotonic())
+        return frame
+
+    def close(self) -> None:
+        """Stop the stream. Raises HardwareError."""
+        self._call("close")
+
+    def _call(self, name: str, *words: Any) -> Any:
+        with calling(self._what, name, self._built_in):
+            return getattr(self._camera, name)(*words)
