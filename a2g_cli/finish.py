@@ -2,10 +2,9 @@
 
 import json
 import math
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import os
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
@@ -15,8 +14,13 @@ from typer.core import TyperGroup
 from a2g_cli.standard_output import printing_aside
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from a2g_cli.commands.report import Report
     from a2g_cli.workspace import Workspace
+
+TRACEBACK = "A2G_TRACEBACK"
+"""Environment variable: where it is set, an error's stack trace is printed to stderr before its line."""
 
 _AS_JSON = "a2g.as_json"
 
@@ -55,15 +59,18 @@ def finish(as_json: bool, work: Callable[[], "Report"]) -> None:
 
     Standard output holds that alone: what drivers and libraries print meanwhile goes to standard error.
     """
-    with printing_aside() as data:
+    from a2g_cli.display.streams import streams_that_may_go_away
+
+    with streams_that_may_go_away(), printing_aside() as data:
         _finish(as_json, work, data)
 
 
 def _finish(as_json: bool, work: Callable[[], "Report"], data: TextIO) -> None:
     from a2g_cli.errors import A2GError
+    from a2g_cli.session.interrupt import Ending
 
     try:
-        with _ended_by_signals():
+        with Ending():
             report = work()
     except A2GError as error:
         _fail(as_json, _told(error, str(error)), error.exit_code, error, data)
@@ -83,37 +90,29 @@ def _finish(as_json: bool, work: Callable[[], "Report"], data: TextIO) -> None:
     if as_json:
         typer.echo(_document(report.document), file=data)
     else:
-        from rich.console import Console
-
-        console = Console(file=data, highlight=False, soft_wrap=True)
-        for line in report.lines:
-            console.print(line, markup=False)
+        _print(report.lines, data)
     if report.exit_code:
         raise typer.Exit(report.exit_code)
 
 
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Have SIGTERM, and a terminal that closes, end the work as Ctrl-C does wherever it stands: what is open is closed.
+def _print(lines: "Sequence[RenderableType]", data: TextIO) -> None:
+    if not lines:
+        return
+    from rich.console import Console
 
-    A signal that somebody handles already, or that is ignored as under ``nohup``, stays so.
-    """
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) == signal.SIG_DFL:
-                before[number] = signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    console = Console(file=data, highlight=False, soft_wrap=True)
+    for line in lines:
+        console.print(line, markup=False)
 
 
 def _fail(as_json: bool, message: str, exit_code: int, error: Exception, data: TextIO) -> NoReturn:
     if as_json:
         document = dict(getattr(error, "document", {}))
         typer.echo(_document({**document, "error": {"message": message, "exit_code": exit_code}}), file=data)
+    else:
+        _print(getattr(error, "lines", ()), data)
+    if os.environ.get(TRACEBACK):
+        traceback.print_exception(error)
     typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
     typer.echo(message, err=True)
     raise typer.Exit(exit_code) from error

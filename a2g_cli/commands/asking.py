@@ -19,6 +19,14 @@ def somebody_is_there() -> bool:
     return sys.stdin.isatty()
 
 
+def line_typed() -> str:
+    """Return the next line of standard input with its end; empty where nobody types any more, or the terminal hung up."""
+    try:
+        return sys.stdin.readline()
+    except OSError:
+        return ""
+
+
 def confirm_removal(what: Sequence[str], yes: bool) -> None:
     """Ask, on a terminal, whether ``what`` may be removed for good.
 
@@ -33,7 +41,7 @@ def confirm_removal(what: Sequence[str], yes: bool) -> None:
         raise UsageError(f"this removes {listed} for good: add --yes, or look first with --dry-run.")
     # Not input(): it writes to stdout, which is for data.
     typer.echo(f"Remove {listed} for good? [y/N] ", nl=False, err=True)
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+    if line_typed().strip().lower() not in {"y", "yes"}:
         raise A2GError("nothing was removed.")
 
 
@@ -50,7 +58,7 @@ def answers(yes: bool) -> Callable[[str, str], str] | None:
 
     def ask(question: str, usual: str) -> str:
         typer.echo(f"{question}{f' [{usual}]' if usual else ''}: ", nl=False, err=True)
-        return sys.stdin.readline().strip() or usual
+        return line_typed().strip() or usual
 
     return ask
 
@@ -72,19 +80,26 @@ def asks_for_a_key(
 
     def ask(goal: str) -> bool | None:
         told(f"is {goal} reached? y: yes, n: no, space: cannot tell")
-        before = termios.tcgetattr(terminal)
-        tty.setcbreak(terminal)  # Ctrl-C still asks for a good ending
         try:
-            while not interrupted():
-                if select.select([terminal], [], [], 0.05)[0]:
-                    key = os.read(terminal, 1).lower()
-                    if key in _ANSWERS or not key:
-                        return _ANSWERS.get(key)
+            return _key(terminal, interrupted)
+        except (OSError, termios.error):  # the terminal hung up: nobody is left to answer
             return None
-        finally:
-            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
     return ask
+
+
+def _key(terminal: int, interrupted: Callable[[], bool]) -> bool | None:
+    before = termios.tcgetattr(terminal)
+    tty.setcbreak(terminal)  # Ctrl-C still asks for a good ending
+    try:
+        while not interrupted():
+            if select.select([terminal], [], [], 0.05)[0]:
+                key = os.read(terminal, 1).lower()
+                if key in _ANSWERS or not key:
+                    return _ANSWERS.get(key)
+        return None
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
 
 def to_type(workspace: Workspace, *words: str) -> str:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from a2g_cli.cameras.choice import CameraChoice, identity
 from a2g_cli.commands.asking import to_type
 from a2g_cli.commands.deployment import Deployment
 from a2g_cli.commands.live_capture import Sight, take, through_cameras, through_robot
-from a2g_cli.commands.report import Report
+from a2g_cli.commands.report import Report, reported
 from a2g_cli.display.console import draws_pictures, stderr_console
 from a2g_cli.display.lines import printable, say
 from a2g_cli.display.pictures import filmstrip
@@ -92,17 +92,20 @@ def capture_goal(
         deployment = replace(deployment, cameras={})  # a goal that is drawn, or imported, is the bare robot's
     robot = deployment.make()
     notes: list[str] = []
-    if source.images:
-        goal = goal_store.goal_from_images(name, photos(source.images, robot.spec), robot.spec)
-    elif source.recording is not None:
-        path = find_recording(workspace, source.recording)
-        goal = goal_store.goal_from_recording(path, -1 if source.frame is None else source.frame, name)
-    else:
-        goal, notes = _seen(workspace, deployment, name, source)
-    warnings = goal_store.check_goal(goal, robot.spec)
-    folder = goal_store.save_goal(workspace, goal, overwrite, [*notes, *warnings])
-    _show(goal, warnings)
-    return _report(workspace, deployment, goal, folder, notes, warnings)
+    # What cameras saw is saved before they are closed: one that cannot be closed loses nothing.
+    with reported() as finished, ExitStack() as opened:
+        if source.images:
+            goal = goal_store.goal_from_images(name, photos(source.images, robot.spec), robot.spec)
+        elif source.recording is not None:
+            path = find_recording(workspace, source.recording)
+            goal = goal_store.goal_from_recording(path, -1 if source.frame is None else source.frame, name)
+        else:
+            goal, notes = _seen(workspace, deployment, name, source, opened)
+        warnings = goal_store.check_goal(goal, robot.spec)
+        folder = goal_store.save_goal(workspace, goal, overwrite, [*notes, *warnings])
+        _show(goal, warnings)
+        finished.report = _report(workspace, deployment, goal, folder, notes, warnings)
+    return finished.report
 
 
 def photos(given: Sequence[str], spec: RobotSpec) -> dict[str, Path]:
@@ -149,22 +152,27 @@ def state_words(given: Sequence[str]) -> dict[str, list[float] | str]:
     return values
 
 
-def _seen(workspace: Workspace, deployment: Deployment, name: str, source: Source) -> tuple[Goal, list[str]]:
-    """Return what cameras show, or would show of the state that is asked for, and how it came about."""
+def _seen(
+    workspace: Workspace, deployment: Deployment, name: str, source: Source, opened: ExitStack
+) -> tuple[Goal, list[str]]:
+    """Return what cameras show, or would show of the state that is asked for, and how it came about.
+
+    What is opened for that stays open as long as ``opened``.
+    """
     if source.looks:
-        with through_cameras(source.cameras, deployment.make().spec) as sight:
-            return _taken(workspace, sight, name, ", ".join(map(identity, source.cameras.values())), source)
+        sight = opened.enter_context(through_cameras(source.cameras, deployment.make().spec))
+        return _taken(workspace, sight, name, ", ".join(map(identity, source.cameras.values())), source)
     wanted = state_words(source.state)
-    with deployment.connected() as (robot,):
-        if isinstance(robot, InstrumentedRobot):
-            return _photographed(robot, robot.spec.name, deployment, name, wanted, source.seed)
-        if wanted or source.seed is not None:
-            option = "--state" if wanted else "--seed"
-            raise UsageError(
-                f"{robot.spec.name} cannot set its world up, so {option} has no meaning: arrange the scene by hand, "
-                "then capture it without."
-            )
-        return _taken(workspace, through_robot(robot), name, robot.spec.name, source)
+    (robot,) = opened.enter_context(deployment.connected())
+    if isinstance(robot, InstrumentedRobot):
+        return _photographed(robot, robot.spec.name, deployment, name, wanted, source.seed)
+    if wanted or source.seed is not None:
+        option = "--state" if wanted else "--seed"
+        raise UsageError(
+            f"{robot.spec.name} cannot set its world up, so {option} has no meaning: arrange the scene by hand, "
+            "then capture it without."
+        )
+    return _taken(workspace, through_robot(robot), name, robot.spec.name, source)
 
 
 def _photographed(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from a2g_cli.commands.deployment import Deployment
-from a2g_cli.commands.report import Report
+from a2g_cli.commands.report import Report, reported
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.tables import results_table
 from a2g_cli.display.training_view import training_view
@@ -42,7 +42,11 @@ def evaluate_adapters(
     names = list(dict.fromkeys(adapters)) or [shelf.active()]
     settings = RolloutSettings(limit=steps, stop_on_truth=True, safety=limits or SafetyLimits())
     results: list[Result] = []
-    with training_view(stderr_console()) as view, deployment.connected(lanes=min(LANES, episodes)) as robots:
+    with (
+        reported() as finished,
+        training_view(stderr_console()) as view,
+        deployment.connected(lanes=min(LANES, episodes)) as robots,
+    ):
         players = Players(base or checkpoint.SHIPPED, shelf, robots[0].spec, acting)
         policies = [(name, players.get(name)) for name in names]  # a name that is wrong is wrong at once
         trials = draw_trials(robots[0], "evaluation", seed, episodes)
@@ -54,6 +58,7 @@ def evaluate_adapters(
                 )
             )
             view.finished()
-    rows = [result.to_json() for result in results]
-    document = {"robot": robots[0].spec.name, "shift": shift_of(robots[0]), "seed": seed}
-    return Report({**document, "results": rows}, [results_table(rows)])
+        rows = [result.to_json() for result in results]
+        document = {"robot": robots[0].spec.name, "shift": shift_of(robots[0]), "seed": seed}
+        finished.report = Report({**document, "results": rows}, [results_table(rows)])
+    return finished.report

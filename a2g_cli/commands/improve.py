@@ -12,7 +12,7 @@ from a2g_cli.commands.asking import to_type
 from a2g_cli.commands.deployment import Deployment
 from a2g_cli.commands.evaluate import LANES
 from a2g_cli.commands.improve_report import summary
-from a2g_cli.commands.report import Report
+from a2g_cli.commands.report import Report, reported
 from a2g_cli.commands.safety import PATIENCE, asking, holding
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import TrainingView, training_view
@@ -191,6 +191,7 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
     arrived_below = checkpoint.arrived_below(folder)
     lanes = min(LANES, max(asked.evaluation, settings.episodes))
     with (
+        reported() as finished,
         training_view(stderr_console()) as plain,
         Interrupt(lambda: plain.note("finishing the step, saving …")) as interrupt,
         holding(settings.rollout.safety) as (held, wait),
@@ -243,9 +244,11 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
                 f"interrupted after {len(document['rounds'])} rounds; {document['active']} is active, nothing is lost · "
                 f"go on: {to_type(workspace, 'improve', '--resume', progress.session.name)}"
             )
-            return Report(document, [line], 130)
+            finished.report = Report(document, [line], 130)
+            return finished.report
         document |= _document(progress, improvement)
-    return Report(document, summary(workspace, document))
+        finished.report = Report(document, summary(workspace, document))
+    return finished.report
 
 
 def _document(progress: Progress, improvement: Improvement) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from a2g_cli.cameras.camera import warnings_of
 from a2g_cli.cameras.choice import CameraChoice
 from a2g_cli.cameras.reader import MAX_AGE
 from a2g_cli.cameras.view import View
-from a2g_cli.commands.asking import somebody_is_there
+from a2g_cli.commands.asking import line_typed, somebody_is_there
 from a2g_cli.display.console import draws_pictures
 from a2g_cli.display.lines import say
 from a2g_cli.display.preview import Preview
@@ -109,7 +109,7 @@ def _entered(seconds: float) -> bool:
     there, _, _ = select.select([sys.stdin], [], [], seconds)
     if not there:
         return False
-    if not sys.stdin.readline():  # whoever typed has gone away
+    if not line_typed():  # whoever typed has gone away
         time.sleep(seconds)
         raise KeyboardInterrupt
     return True

@@ -9,7 +9,7 @@ from typing import Any
 from a2g_cli import goals as goal_store
 from a2g_cli.commands.asking import asks_for_a_key, somebody_is_there, to_type
 from a2g_cli.commands.deployment import Deployment
-from a2g_cli.commands.report import Report
+from a2g_cli.commands.report import Report, reported
 from a2g_cli.commands.run_episodes import RunUnderWay
 from a2g_cli.commands.safety import PATIENCE, asking, holding
 from a2g_cli.display.console import draws_pictures, stderr_console
@@ -86,7 +86,11 @@ def run(
     shelf = Shelf(workspace)
     folder = base or checkpoint.SHIPPED
     name = shelf.active() if adapter is None else adapter
-    with holding(care.limits) as (held, wait_for_key), deployment.connected(seed=seed) as (robot,):
+    with (
+        reported() as finished,
+        holding(care.limits) as (held, wait_for_key),
+        deployment.connected(seed=seed) as (robot,),
+    ):
         for goal in goals:
             for warning in goal_store.check_goal(goal, robot.spec, views_of(robot)):
                 console.print(f"[yellow]note:[/] {warning}")
@@ -138,9 +142,10 @@ def run(
                     stop, rolled, lambda: _report(workspace, rolled, name, time.monotonic() - begun, interrupted=False)
                 )
                 raise
-    if rolled.done:
-        session.link()
-    return _report(workspace, rolled, name, time.monotonic() - begun, interrupt.requested)
+        if rolled.done:
+            session.link()
+        finished.report = _report(workspace, rolled, name, time.monotonic() - begun, interrupt.requested)
+    return finished.report
 
 
 def _reset(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any
 
+from a2g_cli.commands.asking import line_typed
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.lines import say
 from a2g_cli.errors import A2GError, UnknownNameError, UsageError
@@ -98,7 +99,7 @@ def asking(seconds: float, told: Callable[[str], None], interrupted: Callable[[]
             if interrupted():
                 return False
             if select.select([sys.stdin], [], [], 0.1)[0]:
-                if sys.stdin.readline():
+                if line_typed():
                     return True
                 break  # the end of the input: nobody is there
         raise A2GError(

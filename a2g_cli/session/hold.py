@@ -12,6 +12,7 @@ import threading
 import time
 import tty
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Self
 
 from a2g_cli.errors import UsageError
@@ -82,4 +83,5 @@ class HoldKey:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
-        termios.tcsetattr(self._terminal, termios.TCSADRAIN, self._before)
+        with suppress(termios.error):  # a terminal that hung up has nothing to be put back
+            termios.tcsetattr(self._terminal, termios.TCSADRAIN, self._before)
