@@ -20,7 +20,7 @@ SOUND = 3
 SIZE = 32
 
 
-class SerialException(OSError):
+class SerialException(OSError):  # noqa: N818 - its own name
     """As pyserial's."""
 
 
@@ -142,7 +142,7 @@ class Camera:
     def open(self) -> None:
         self.fail("open")
 
-    def read(self, timeout: float) -> Frame:  # noqa: ARG002
+    def read(self, timeout: float) -> Frame:
         time.sleep(0.02)
         self.fail("read", 10 * SOUND)
         self._step += 1

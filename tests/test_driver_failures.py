@@ -1,4 +1,4 @@
-"""Whatever a third party's driver raises is hardware that fails: one line, exit code 3, the episode kept, the robot at rest."""
+"""What a third party's driver raises is hardware that fails: one line, exit code 3, the episode kept, the robot at rest."""
 
 from pathlib import Path
 from typing import Any

@@ -1,9 +1,11 @@
 import io
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from a2g_cli.session.interrupt import Interrupt
+from a2g_cli.session.interrupt import Ending, Interrupt
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
@@ -88,3 +90,73 @@ def test_who_asked_to_outlive_the_terminal_does() -> None:
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@contextmanager
+def as_started() -> Iterator[None]:
+    """The handlers of a program that was just started, whatever the tests run under."""
+    fresh = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in fresh.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+CLOSED = [
+    [signal.SIGHUP],
+    [signal.SIGHUP, signal.SIGHUP, signal.SIGHUP],
+    [signal.SIGHUP, signal.SIGTERM],
+    [signal.SIGHUP, signal.SIGTERM, signal.SIGHUP],
+    [signal.SIGTERM, signal.SIGHUP],
+    [signal.SIGINT, signal.SIGHUP],
+]
+"""What a terminal that is closed may send, alone or after a person has asked for an ending."""
+
+
+@pytest.mark.parametrize("sent", CLOSED, ids=repr)
+def test_a_terminal_that_closes_asks_once_and_never_insists(sent: list[signal.Signals]) -> None:
+    with as_started():
+        with Interrupt() as interrupt:
+            for number in sent:
+                signal.raise_signal(number)
+        assert interrupt()
+        with Ending():
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(sent[0])
+            for number in sent[1:]:  # what is open is being closed
+                signal.raise_signal(number)
+        if sent[0] == signal.SIGHUP:  # and the program says goodbye
+            signal.raise_signal(signal.SIGHUP)
+
+
+def test_what_an_episode_was_ended_by_is_known_while_the_robot_is_closed() -> None:
+    with as_started(), Ending():
+        with Interrupt():
+            signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("second", SIGNALS)
+def test_a_person_who_insists_is_heard_after_a_hang_up_too(second: signal.Signals) -> None:
+    with as_started(), Interrupt():
+        signal.raise_signal(signal.SIGHUP)
+        if second == signal.SIGTERM:
+            signal.raise_signal(second)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(second)
+
+
+def test_a_command_that_nobody_ended_leaves_the_handlers_as_they_were() -> None:
+    with as_started():
+        before = [signal.getsignal(number) for number in (*SIGNALS, signal.SIGHUP)]
+        with Ending():
+            assert signal.getsignal(signal.SIGHUP) != signal.SIG_DFL
+        assert [signal.getsignal(number) for number in (*SIGNALS, signal.SIGHUP)] == before
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with Ending():
+            signal.raise_signal(signal.SIGHUP)

@@ -1,0 +1,76 @@
+"""A program at a real pseudo-terminal, which is closed while it runs."""
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Self
+
+PATIENCE = 120.0
+"""[s]; a slow machine starts a process in several."""
+
+
+class AtATerminal:
+    """``a2g words...`` as the foreground program of a terminal of its own; a session leader, as under ``ssh host a2g``."""
+
+    def __init__(self, *words: object, env: Mapping[str, str] | None = None, module: str = "a2g_cli") -> None:
+        self._ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (40, 100))
+        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may have it ignored
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", module, *map(str, words)],
+                stdin=theirs,
+                stdout=theirs,
+                stderr=theirs,
+                start_new_session=True,
+                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no other way to a terminal
+                env={**os.environ, "TERM": "xterm-256color", **(env or {})},
+            )
+        finally:
+            signal.signal(signal.SIGHUP, before)
+            os.close(theirs)
+        self.seen = b""
+        self.open = True
+
+    def read_until(self, there: Callable[[], bool]) -> None:
+        """Read what the program shows until something is so."""
+        end = time.monotonic() + PATIENCE
+        while not there():
+            assert self.process.poll() is None, self.seen.decode(errors="replace")
+            assert time.monotonic() < end, self.seen.decode(errors="replace")
+            if self.open and select.select([self._ours], [], [], 0.02)[0]:
+                self.seen += os.read(self._ours, 65536)
+            elif not self.open:
+                time.sleep(0.02)
+
+    def close(self) -> None:
+        """Close the terminal: its system sends SIGHUP, and every write fails from now on."""
+        self.open = False
+        os.close(self._ours)
+
+    def ended(self) -> int:
+        """Return the exit code."""
+        return self.process.wait(PATIENCE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.open:
+            os.close(self._ours)
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def written(folder: Path, at_least: int) -> Callable[[], bool]:
+    """Return whether an episode is under way below ``folder``, with so many bytes [bytes]."""
+    return lambda: sum(path.stat().st_size for path in folder.rglob("*.partial")) >= at_least
