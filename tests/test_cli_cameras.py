@@ -16,8 +16,8 @@ from cli_examples import a2g, ask, refused
 from test_display_views import pipe, terminal, visible
 
 from a2g_cli import drivers
+from a2g_cli.cameras.camera import view_of
 from a2g_cli.cameras.choice import CameraChoice, choose, identity
-from a2g_cli.cameras.images import ImagesCamera
 from a2g_cli.cameras.view import Framing, View
 from a2g_cli.display.preview import Preview, blended
 from a2g_cli.errors import UnknownNameError, UsageError
@@ -44,7 +44,12 @@ def test_a_camera_as_typed(pictures: Path) -> None:
     assert typed == CameraChoice(
         "front", "images", {"path": str(pictures), "rate": 5, "loop": False}, Framing((4, 2, 40, 30), (24, 32))
     )
-    assert isinstance(typed.make(), ImagesCamera)
+    made = typed.make()
+    made.open()
+    view = view_of(made)
+    made.close()
+    assert view is not None
+    assert view.device == f"images:{pictures}"
     assert CameraChoice.parse("wrist=realsense").settings == {}
     assert CameraChoice.parse("wrist=realsense:0012").settings == {"serial": "0012"}  # a serial is no number
     assert identity(CameraChoice.parse("front=opencv:/dev/video0,rate=30")) == "front=opencv:/dev/video0"
