@@ -11,7 +11,7 @@ import typer
 
 from a2g_cli import catalogue, options
 from a2g_cli.capturing import capture_goal
-from a2g_cli.finish import Commands
+from a2g_cli.finish import Commands, Program, show_what_can_be_shown
 from a2g_cli.finish import finish as _finish
 from a2g_cli.finish import place as _place
 from a2g_cli.improving import improve
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from a2g_cli.commands.report import Report
     from a2g_cli.workspace import Workspace
 
-app = typer.Typer(
+app = Program(
     name="a2g",
     cls=Commands,
     no_args_is_help=True,
@@ -148,7 +148,9 @@ def evaluate(
             "--adapter", metavar="NAME", help="Adapter, or none, random, still; repeatable. Else the active one."
         ),
     ] = None,
-    episodes: Annotated[int, typer.Option("--episodes", min=1, help="Held-out starts and goals.")] = 100,
+    episodes: Annotated[
+        int, typer.Option("--episodes", min=1, max=options.MANY, help="Held-out starts and goals.")
+    ] = 100,
     shift: options.Shift = None,
     scene: options.Scene = None,
     robot: options.Robot = None,
@@ -187,7 +189,9 @@ def demo(
         str, typer.Option("--shift", metavar="NAME[:STRENGTH]", help="What goes wrong.")
     ] = "remounted:0.8",
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of practice.")] = 2,
-    evaluation: Annotated[int, typer.Option("--evaluation", min=1, help="Held-out starts and goals.")] = 100,
+    evaluation: Annotated[
+        int, typer.Option("--evaluation", min=1, max=options.MANY, help="Held-out starts and goals.")
+    ] = 100,
     seed: options.Seed = 7,
     workspace: Annotated[
         Path | None,
@@ -294,6 +298,7 @@ app.add_typer(catalogue.adapters)
 
 def main() -> None:
     """Run the command line, in a process of its own."""
+    show_what_can_be_shown()
     with kept_for_data():
         app()
 

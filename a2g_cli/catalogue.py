@@ -6,20 +6,18 @@ import typer
 
 from a2g_cli import options
 from a2g_cli.exchanging import export_recordings, import_recordings
-from a2g_cli.finish import finish, place
+from a2g_cli.finish import Program, finish, place
 
 if TYPE_CHECKING:
     from a2g_cli.commands.report import Report
 
-goals = typer.Typer(name="goals", no_args_is_help=True, help="List, show and remove goals.")
-recordings = typer.Typer(
+goals = Program(name="goals", no_args_is_help=True, help="List, show and remove goals.")
+recordings = Program(
     name="recordings",
     no_args_is_help=True,
     help="List, show, verify, repair, remove, export and import what was recorded.",
 )
-adapters = typer.Typer(
-    name="adapters", no_args_is_help=True, help="List, show, promote, roll back and remove adapters."
-)
+adapters = Program(name="adapters", no_args_is_help=True, help="List, show, promote, roll back and remove adapters.")
 
 Goal = Annotated[str, typer.Argument(metavar="GOAL", help="Name given to `a2g capture-goal`.")]
 Adapter = Annotated[str, typer.Argument(metavar="ADAPTER", help="Name of an adapter; `a2g adapters list` knows them.")]

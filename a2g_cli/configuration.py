@@ -91,7 +91,7 @@ def read(workspace: Workspace) -> Configuration:
     table = workspace.settings()
     if not table:
         return Configuration()
-    return _Checked((workspace.root / FILE).read_text(encoding="utf-8"), table).configuration()
+    return _Checked(workspace.settings_text(), table).configuration()
 
 
 def parse(text: str) -> Configuration:

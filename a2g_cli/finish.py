@@ -1,15 +1,17 @@
-"""How every command ends: what it has to say goes to stdout, an error becomes one line and an exit code."""
+"""How every command begins and ends: what was typed is checked; what it says goes to stdout, an error becomes one line."""
 
+import io
 import json
 import math
 import os
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from a2g_cli.standard_output import printing_aside
 
@@ -23,6 +25,7 @@ TRACEBACK = "A2G_TRACEBACK"
 """Environment variable: where it is set, an error's stack trace is printed to stderr before its line."""
 
 _AS_JSON = "a2g.as_json"
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class Commands(TyperGroup):
@@ -45,6 +48,56 @@ class Commands(TyperGroup):
                 code = getattr(error, "exit_code", 2)
                 typer.echo(_document({"error": {"message": message(), "exit_code": code}}))
             raise
+
+
+MOST = 2**53 - 1
+"""Largest whole number that is taken on the command line, seeds included: as far as JSON keeps every digit."""
+
+
+class Command(TyperCommand):
+    """One command, whose numbers and paths are looked at before it does anything."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse, refuse numbers that mean nothing (NaN, infinity, too large ones), and replace ``~`` in paths."""
+        from a2g_cli.errors import UsageError
+        from a2g_cli.workspace import expanded
+
+        rest: list[str] = super().parse_args(ctx, args)
+        option: Any  # has no public type in Typer
+        for option in self.params:
+            value = ctx.params.get(option.name)
+            try:
+                if isinstance(value, Path):
+                    ctx.params[option.name] = expanded(value)
+                elif isinstance(value, int | float):
+                    _check_number(value)
+            except UsageError as error:
+                raise typer.BadParameter(str(error), ctx, option) from error
+        return rest
+
+
+def _check_number(value: float) -> None:
+    """Raise UsageError for a number that no option can mean."""
+    from a2g_cli.errors import UsageError
+
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{value} is no number that can be used.")
+    if abs(value) > MOST:
+        raise UsageError(f"{str(value)[:30]} is too large: expected at most {MOST}.")
+
+
+class Program(typer.Typer):
+    """Commands of one kind, each a ``Command``."""
+
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[_Function], _Function]:
+        """Return the decorator that adds a command."""
+        return super().command(name, **{"cls": Command, **settings})
+
+
+def show_what_can_be_shown() -> None:
+    """Let stdout print a question mark for every letter that it has no code for, where it would raise an error."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def place(given: Path | None) -> "Workspace":

@@ -18,11 +18,11 @@ import PIL.Image
 from a2g_cli.cameras.view import Framing, View
 from a2g_cli.episode import Goal, Image
 from a2g_cli.errors import GoalError, UnknownNameError, UsageError
-from a2g_cli.photos import UNREADABLE, read_photo, why
+from a2g_cli.photos import read_photo, why
 from a2g_cli.recording import schema
 from a2g_cli.recording.reader import Recording
 from a2g_cli.robots.robot import RobotSpec
-from a2g_cli.workspace import Workspace, checked_name
+from a2g_cli.workspace import Workspace, checked_name, read_text
 
 FORMAT = 1
 """Version of ``goal.json``."""
@@ -111,7 +111,7 @@ def load_goal(workspace: Workspace, name: str) -> Goal:
         for camera, entry in description["cameras"].items():
             checked_name("camera", camera)
             size = (int(entry["height"]), int(entry["width"]))
-            image = read_photo(folder / f"{camera}.png", formats=("PNG",))
+            image = read_photo(folder / f"{camera}.png", formats=("PNG",)).pixels
             if image.shape[:2] != size:
                 raise ValueError(
                     f"{camera}.png is {image.shape[1]}x{image.shape[0]}, goal.json says {size[1]}x{size[0]}"
@@ -150,7 +150,7 @@ def _description(folder: Path) -> dict[str, Any]:
     path = folder / "goal.json"
     if path.stat().st_size > _MAX_JSON:
         raise ValueError("goal.json is too large")
-    description = json.loads(path.read_text(encoding="utf-8"))
+    description = json.loads(read_text(path))
     if not isinstance(description, dict) or not isinstance(description.get("cameras"), dict):
         raise TypeError("goal.json does not describe a goal")
     if description["a2g_goal"] != FORMAT:
@@ -167,12 +167,12 @@ def _views(value: object) -> dict[str, dict[str, Any]]:
 
 @contextmanager
 def _reading(folder: Path) -> Iterator[None]:
-    """Turn whatever an untrusted folder makes Pillow and json raise into a GoalError."""
+    """Turn whatever an untrusted folder makes its readers raise into a GoalError."""
     try:
         yield
     except KeyError as error:
         raise GoalError(f"the goal in {folder} is damaged: {error} is missing. Take it again.") from error
-    except (*UNREADABLE, OverflowError, AttributeError, RecursionError, UsageError) as error:
+    except (OSError, ValueError, TypeError, OverflowError, AttributeError, RecursionError, UsageError) as error:
         raise GoalError(f"the goal in {folder} is damaged: {why(error)}. Take it again.") from error
 
 
@@ -192,11 +192,11 @@ def goal_from_images(name: str, paths: Mapping[str, Path], spec: RobotSpec) -> G
     for camera, (height, width) in spec.cameras.items():
         path = Path(paths[camera])
         try:
-            pixels = read_photo(path)
-        except UNREADABLE as error:
+            photo = read_photo(path, enough=(height, width))
+        except (OSError, ValueError) as error:
             raise GoalError(f"{path} cannot be read as an image: {why(error)}.") from error
-        images[camera], how = fit(pixels, height, width)
-        sources.append(f"{camera}={path} ({how})")
+        images[camera], how = fit(photo.pixels, height, width)
+        sources.append(f"{camera}={path} ({'; '.join([*photo.notes, how])})")
     return Goal(name, images, f"image:{'; '.join(sources)}")
 
 

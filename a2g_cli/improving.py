@@ -27,6 +27,7 @@ def improve(
         typer.Option(
             "--episodes",
             min=1,
+            max=options.MANY,
             help="Practice episodes a round. Trained weights are promoted by a lead of three, so fewer promote none.",
         ),
     ] = 20,
@@ -87,6 +88,7 @@ def improve(
             "--explore",
             metavar="N",
             min=0,
+            max=options.MANY,
             help="Most episodes that act on guesses of where the arm stands, where camera and arm were moved both.",
         ),
     ] = 64,
@@ -96,11 +98,18 @@ def improve(
             "--rehearse",
             metavar="N",
             min=0,
+            max=options.MANY,
             help="Episodes that repeat with closed eyes what the base remembers; learned from, whatever they achieve.",
         ),
     ] = 0,
     evaluation: Annotated[
-        int, typer.Option("--evaluation", min=1, help="Held-out starts and goals that before and after are judged on.")
+        int,
+        typer.Option(
+            "--evaluation",
+            min=1,
+            max=options.MANY,
+            help="Held-out starts and goals that before and after are judged on.",
+        ),
     ] = 100,
     shift: options.Shift = None,
     scene: options.Scene = None,

@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+MANY = 1_000_000
+"""Most episodes, trials or denoising steps that are asked for at once."""
+
 Workspace = Annotated[
     Path | None,
     typer.Option(
@@ -49,7 +52,7 @@ Ahead = Annotated[
 ]
 ActionSteps = Annotated[
     int | None,
-    typer.Option("--action-steps", metavar="N", min=1, help="Denoising steps over a plan's actions; else 5."),
+    typer.Option("--action-steps", metavar="N", min=1, max=MANY, help="Denoising steps over a plan's actions; else 5."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]

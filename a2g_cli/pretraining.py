@@ -113,7 +113,10 @@ def pretrain(
         ),
     ] = 0,
     evaluation: Annotated[
-        int, typer.Option("--evaluation", min=1, help="Starts and goals of each scene that it is then tried on.")
+        int,
+        typer.Option(
+            "--evaluation", min=1, max=options.MANY, help="Starts and goals of each scene that it is then tried on."
+        ),
     ] = 20,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")] = "auto",
     precision: Annotated[

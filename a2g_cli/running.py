@@ -16,7 +16,7 @@ def run(
         list[str] | None,
         typer.Argument(metavar="[GOAL...]", help="Names given to `a2g capture-goal`; else those of a2g.toml."),
     ] = None,
-    episodes: Annotated[int, typer.Option("--episodes", min=1, help="Episodes for each goal.")] = 1,
+    episodes: Annotated[int, typer.Option("--episodes", min=1, max=options.MANY, help="Episodes for each goal.")] = 1,
     adapter: options.Adapter = None,
     shift: options.Shift = None,
     scene: options.Scene = None,

@@ -25,6 +25,31 @@ def checked_name(kind: str, name: str) -> str:
     return name
 
 
+def expanded(path: str | Path) -> Path:
+    """Return ``path`` with ``~`` and ``~USER`` replaced by that user's folder. Raises UsageError where there is none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        user = Path(path).parts[0]
+        raise UsageError(f"{path}: no home folder is known for {user}: write the path in full.") from error
+
+
+def read_text(path: Path) -> str:
+    """Return the UTF-8 text of a file that a person or another program wrote, without the byte order mark some begin with.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not UTF-8.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not UTF-8 text; save it as UTF-8") from error
+    if "\0" in text:  # as in UTF-16
+        raise ValueError("it is not UTF-8 text; save it as UTF-8")
+    return text
+
+
 @dataclass(frozen=True)
 class Workspace:
     """One workspace's folders. Nothing is created before something is written."""
@@ -39,7 +64,7 @@ class Workspace:
             UsageError: the folder's place is taken by a file.
         """
         root = given or Path(os.environ.get("A2G_WORKSPACE") or Path.cwd())
-        root = root.expanduser().resolve()
+        root = expanded(root).resolve()
         if root.exists() and not root.is_dir():
             raise UsageError(f"the workspace {root} is not a folder.")
         return cls(root)
@@ -59,18 +84,25 @@ class Workspace:
         """Adapters, one folder each, and the name of the active one."""
         return self.root / "adapters"
 
+    def settings_text(self) -> str:
+        """Return what ``a2g.toml`` holds, empty when there is none. Raises UsageError: not text. A2GError: not readable."""
+        path = self.root / "a2g.toml"
+        if not path.exists():
+            return ""
+        try:
+            return read_text(path)
+        except ValueError as error:
+            raise UsageError(f"{path} is not valid TOML: {error}.") from error
+        except OSError as error:
+            raise A2GError(f"{path} cannot be read: {error.strerror}.") from error
+
     def settings(self) -> dict[str, Any]:
         """Return ``a2g.toml`` as a dict, empty when there is none.
 
         Raises:
             UsageError: the file is not TOML.
         """
-        path = self.root / "a2g.toml"
-        if not path.exists():
-            return {}
         try:
-            return tomllib.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, or numbers of ten thousand digits
-            raise UsageError(f"{path} is not valid TOML: {str(error)[:200]}") from error
-        except OSError as error:
-            raise A2GError(f"{path} cannot be read: {error.strerror}") from error
+            return tomllib.loads(self.settings_text())
+        except (ValueError, RecursionError) as error:  # of TOML, or numbers of ten thousand digits
+            raise UsageError(f"{self.root / 'a2g.toml'} is not valid TOML: {str(error)[:200]}") from error

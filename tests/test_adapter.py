@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import pickle
 import shutil
@@ -153,6 +154,13 @@ def test_foreign_json_is_refused(folder: Path, name: str, text: str) -> None:
     refused(folder, name)
 
 
+@pytest.mark.parametrize("name", [adapter.CONFIG, adapter.LINEAGE])
+def test_a_byte_order_mark_is_taken(folder: Path, name: str) -> None:
+    plain = adapter.read(folder)
+    (folder / name).write_bytes(b"\xef\xbb\xbf" + (folder / name).read_bytes())
+    assert adapter.read(folder) == plain
+
+
 def test_json_far_too_long_is_not_read(folder: Path) -> None:
     path = folder / adapter.CONFIG
     path.write_text(path.read_text() + " " * 10_000_001)
@@ -171,12 +179,55 @@ def test_json_far_too_long_is_not_read(folder: Path) -> None:
         {"bias": "all"},
         {"lora_bias": True},
         {"modules_to_save": ["out"]},
+        {"layers_to_transform": 0},
+        {"layers_to_transform": [1, 2]},
+        {"layers_pattern": "blocks"},
+        {"trainable_token_indices": [3]},
+        {"target_parameters": ["x.weight"]},
+        {"layer_replication": [[0, 1]]},
+        {"megatron_config": {"tensor_parallel": 2}},
+        {"loftq_config": {"loftq_bits": 4}},
+        {"init_lora_weights": "pissa"},
+        {"init_lora_weights": "corda"},
+        {"init_lora_weights": ["eva"]},
+        {"an_option_of_tomorrow": True},
+        {"an_option_of_tomorrow": 1},
     ],
     ids=str,
 )
 def test_what_cannot_be_merged_by_w_plus_ba_is_refused(folder: Path, changed: dict[str, Any]) -> None:
     change(folder, adapter.CONFIG, **changed)
     refused(folder, "not a plain LoRA adapter")
+
+
+def test_every_option_of_peft_that_is_not_applied_is_refused_by_its_name_once_it_is_switched_on(folder: Path) -> None:
+    from peft import LoraConfig
+
+    config = json.loads((folder / adapter.CONFIG).read_text())
+    applied = {"peft_type", "r", "lora_alpha", "use_dora", "bias", "init_lora_weights"}
+    of_no_effect = {
+        *("auto_mapping", "base_model_name_or_path", "eva_config", "exclude_modules", "inference_mode", "lora_dropout"),
+        *("megatron_core", "peft_version", "qalora_group_size", "revision", "target_modules", "task_type"),
+    }
+    others = {field.name for field in dataclasses.fields(LoraConfig)} - applied - of_no_effect
+    assert len(others) > 10
+    for name in others:
+        change(folder, adapter.CONFIG, **{**config, name: {"switched": "on"}})
+        refused(folder, f"says {name} = ")
+        change(folder, adapter.CONFIG, **config)
+
+
+def test_what_is_switched_off_is_no_reason_to_refuse_even_where_it_is_not_known(folder: Path) -> None:
+    plain = adapter.read(folder)
+    off = {
+        "an_option_of_tomorrow": None,
+        "another": False,
+        "a_pattern": {},
+        "layers_to_transform": [],
+        "eva_config": None,
+    }
+    change(folder, adapter.CONFIG, **off, lora_dropout=0.1, task_type="FEATURE_EXTRACTION", peft_version="9.0")
+    assert adapter.read(folder) == plain
 
 
 @pytest.mark.parametrize(

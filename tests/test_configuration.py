@@ -120,3 +120,28 @@ def test_the_command_line_says_it(tmp_path: Path) -> None:
     assert "a2g.toml, line 12: [safety] frame_age = 200: expected seconds, 0.02 to 10" in refused(
         tmp_path, "run", "cup"
     )
+
+
+BOM = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize(
+    "as_saved",
+    [BOM + WHOLE.encode(), WHOLE.replace("\n", "\r\n").encode(), BOM + WHOLE.replace("\n", "\r\n").encode()],
+    ids=["byte order mark", "Windows", "both"],
+)
+def test_a_file_as_windows_saves_it_means_the_same(tmp_path: Path, as_saved: bytes) -> None:
+    plain = read(write(tmp_path, WHOLE))
+    (tmp_path / "a2g.toml").write_bytes(as_saved)
+    assert read(Workspace(tmp_path)) == plain
+    (tmp_path / "a2g.toml").write_bytes(as_saved.replace(b"frame_age = 0.2", b"frame_age = 99"))
+    with pytest.raises(UsageError, match="line 12"):
+        read(Workspace(tmp_path))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "latin-1"])
+def test_a_file_in_another_encoding_is_refused_with_what_to_do(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a2g.toml").write_bytes("# f\u00fcr den Arm\n[robot]\ndriver = 'sim'\n".encode(encoding))
+    assert "save it as UTF-8" in refused(tmp_path, "run", "cup")
+    (tmp_path / "a2g.toml").write_bytes("[robot]\n".encode(encoding))
+    assert encoding == "latin-1" or "save it as UTF-8" in refused(tmp_path, "run", "cup")

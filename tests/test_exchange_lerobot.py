@@ -113,3 +113,10 @@ def test_a_description_that_asks_for_too_much(tmp_path: Path, values: dict[str, 
     _changed(tmp_path / "set", **values)
     with pytest.raises(RecordingError, match=message):
         [in_memory(one.load()) for one in lerobot_read.read(tmp_path / "set")]
+
+
+def test_a_description_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    lerobot.write([write_episode(tmp_path / "0.hdf5", SPEC, episode(3))], tmp_path / "set")
+    path = tmp_path / "set" / "meta" / "info.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert len([in_memory(one.load()) for one in lerobot_read.read(tmp_path / "set")]) == 1

@@ -1,10 +1,17 @@
 import json
 import math
+import os
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import typer
+from cli_examples import refused
+from typer.testing import CliRunner
 
+from a2g_cli.app import app
 from a2g_cli.commands.report import Report
 from a2g_cli.errors import A2GError, HardwareError, UnknownNameError
 from a2g_cli.finish import finish
@@ -61,3 +68,84 @@ def test_an_unknown_name_crosses_from_a_worker_to_its_parent() -> None:
     assert str(crossed) == str(error)
     assert "did you mean place" in str(crossed)
     assert isinstance(crossed, A2GError)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("capture-goal", "cup", "--seed", 2**64), "'--seed': 18446744073709551616 is too large"),
+        (("capture-goal", "cup", "--seed", 2**53), "is too large: expected at most 9007199254740991"),
+        (("adapt", "--seed", 10**400), "is too large"),
+        (("run", "cup", "--seed", -1), "'--seed'"),
+        (("adapt", "--lr", "nan"), "'--lr'"),
+        (("improve", "--until", "nan"), "'--until'"),
+        (("improve", "--max-minutes", "inf"), "'--max-minutes': inf"),
+        (("run", "cup", "--reset-timeout", "inf"), "'--reset-timeout': inf"),
+        (("adapt", "--patience", "1e400"), "'--patience': inf"),
+        (("recordings", "import", "x", "--rate", "inf"), "'--rate': inf"),
+        (("run", "cup", "--episodes", 10**9), "'--episodes'"),
+    ],
+    ids=str,
+)
+def test_a_number_that_no_command_can_use_is_refused(tmp_path: Path, words: tuple[object, ...], message: str) -> None:
+    assert message in refused(tmp_path, *words)
+
+
+HOMELESS = "~no-such-user/x"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "cup", "--base", HOMELESS),
+        ("capture-goal", "cup", "--from-image", HOMELESS),
+        ("capture-goal", "cup", "--from-image", f"front={HOMELESS}"),
+        ("capture-goal", "cup", "--from-recording", HOMELESS),
+        ("capture-goal", "cup", "--camera", f"front=images:{HOMELESS}"),
+        ("capture-goal", "cup", "--camera", f"front=opencv:{HOMELESS}"),
+        ("pretrain", HOMELESS),
+        ("pretrain", "x", "--out", HOMELESS),
+        ("pretrain", "x", "--autoencoder", HOMELESS),
+        ("adapt", HOMELESS),
+        ("adapt", "--demonstrations", HOMELESS, "--mix", "0.5", HOMELESS),
+        ("replay", HOMELESS),
+        ("replay", "latest", "--video", HOMELESS),
+        ("recordings", "verify", HOMELESS),
+        ("recordings", "show", HOMELESS),
+        ("recordings", "repair", HOMELESS),
+        ("recordings", "rm", "--yes", HOMELESS),
+        ("recordings", "import", HOMELESS),
+        ("recordings", "export", "latest", "--format", "aloha", "--out", HOMELESS),
+    ],
+    ids=str,
+)
+def test_a_home_folder_that_nobody_has_is_refused(tmp_path: Path, words: tuple[object, ...]) -> None:
+    assert "no home folder is known for ~no-such-user" in refused(tmp_path, *words)
+
+
+def test_neither_is_it_a_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "no home folder" in refused(Path(HOMELESS), "goals", "list")
+    monkeypatch.setenv("A2G_WORKSPACE", HOMELESS)
+    said = CliRunner().invoke(app, ["goals", "list"])
+    assert (said.exit_code, "no home folder" in said.stderr) == (2, True)
+
+
+def test_the_home_folder_is_meant_by_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert str(tmp_path / "none") in refused(tmp_path, "evaluate", "--base=~/none", "--episodes", 1)
+
+
+@pytest.mark.parametrize(
+    "words", [("--help",), ("capture-goal", "--help"), ("goals", "list"), ("goals", "list", "--json")]
+)
+def test_a_stdout_that_has_no_code_for_a_letter_gets_a_question_mark(tmp_path: Path, words: tuple[str, ...]) -> None:
+    folder = os.fsencode(tmp_path) + b"/gr\xc3\xbcn-\xff"
+    os.mkdir(folder)  # noqa: PTH102 - a name of bytes, one of them no UTF-8
+    place = {} if "--help" in words else {"A2G_WORKSPACE": folder}
+    for encoding in ("ascii", "utf-8"):
+        environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+        done = subprocess.run(
+            [sys.executable, "-m", "a2g_cli", *words], capture_output=True, env={**environment, **place}, check=False
+        )
+        assert (done.returncode, done.stderr.count(b"Traceback")) == (0, 0), done.stderr
+        assert "--json" not in words or strict(done.stdout.decode("ascii")) == {"goals": []}

@@ -115,6 +115,13 @@ def _edit(folder: Path, **changed: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changed))
 
 
+def test_a_goal_whose_description_was_edited_on_windows_is_read(workspace: Workspace) -> None:
+    folder = save_goal(workspace, goal())
+    text = (folder / "goal.json").read_text().replace("\n", "\r\n").encode()
+    (folder / "goal.json").write_bytes(b"\xef\xbb\xbf" + text)
+    assert load_goal(workspace, "cup-on-plate").fingerprint == goal().fingerprint
+
+
 def _repaint(folder: Path) -> None:
     PIL.Image.fromarray(np.zeros((24, 32, 3), np.uint8)).save(folder / "front.png")
 
@@ -124,12 +131,12 @@ def _repaint(folder: Path) -> None:
     [
         (lambda f: (f / "front.png").unlink(), "No such file"),
         (lambda f: (f / "goal.json").unlink(), "No such file"),
-        (lambda f: (f / "front.png").write_bytes(b""), "cannot identify"),
+        (lambda f: (f / "front.png").write_bytes(b""), "the file is empty"),
         (lambda f: (f / "front.png").write_bytes((f / "front.png").read_bytes()[:300]), "damaged"),
-        (lambda f: (f / "front.png").write_bytes(bomb(60_000, 60_000)), "decompression bomb"),
-        (lambda f: (f / "front.png").write_bytes(bomb(9_000, 8_000)), "9000x8000: more than"),
+        (lambda f: (f / "front.png").write_bytes(bomb(60_000, 60_000)), "more than 134 million pixels"),
+        (lambda f: (f / "front.png").write_bytes(bomb(9_000, 8_000)), "more than 67 million pixels (9000x8000)"),
         (lambda f: (f / "front.png").write_bytes(bomb(32, 24)), "damaged"),
-        (lambda f: PIL.Image.new("RGB", (32, 24)).save(f / "front.png", format="GIF"), "cannot identify"),
+        (lambda f: PIL.Image.new("RGB", (32, 24)).save(f / "front.png", format="GIF"), "not a sound PNG"),
         (lambda f: PIL.Image.new("RGB", (24, 32)).save(f / "front.png"), "24x32, goal.json says 32x24"),
         (_repaint, "fingerprint differs"),
         (lambda f: (f / "goal.json").write_text("{"), "damaged"),

@@ -11,12 +11,13 @@ from a2g_cli.cameras.pace import Pace
 from a2g_cli.cameras.view import View
 from a2g_cli.episode import Image
 from a2g_cli.errors import HardwareError, UsageError
-from a2g_cli.photos import UNREADABLE, read_photo, why
+from a2g_cli.photos import read_photo, why
+from a2g_cli.workspace import expanded
 
 RATE = 30.0
 """Of a folder, which has none of its own [Hz]."""
 _MAX_SIDE = 8192
-_KINDS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+_KINDS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 
 
 class ImagesCamera:
@@ -29,8 +30,8 @@ class ImagesCamera:
     """
 
     def __init__(self, path: str, rate: float | None = None, loop: bool = True) -> None:
-        self._path = Path(path).expanduser().resolve()
-        if not self._path.exists():
+        self._path = expanded(path).resolve()
+        if not self._path.is_dir() and not self._path.is_file():
             raise UsageError(f"camera images:{path}: there is no such folder or video file.")
         if rate is not None and not 0 < rate <= 1000:
             raise UsageError(f"camera images:{path}: pictures cannot be played at {rate} Hz; expected 0 to 1000.")
@@ -91,8 +92,8 @@ class ImagesCamera:
         for path in sorted(self._path.iterdir(), key=_natural):
             if path.suffix.lower() in _KINDS:
                 try:
-                    yield read_photo(path)
-                except UNREADABLE as error:
+                    yield read_photo(path).pixels
+                except (OSError, ValueError) as error:
                     raise HardwareError(f"{path} cannot be read as a picture: {why(error)}.") from error
 
     def _video(self) -> Iterator[Image]:

@@ -11,6 +11,7 @@ from a2g_cli.cameras.pace import Pace
 from a2g_cli.cameras.view import View
 from a2g_cli.drivers import sdk
 from a2g_cli.errors import HardwareError, UsageError
+from a2g_cli.workspace import expanded
 
 _BY_ID = Path("/dev/v4l/by-id")
 WARM_UP = 1.0
@@ -57,7 +58,7 @@ class OpenCVCamera:
             raise UsageError(
                 f"camera opencv:{device}: what is set by hand is locked; lock = false leaves no such choice."
             )
-        self._path = Path(f"/dev/video{device}" if device.isdecimal() else device).expanduser()
+        self._path = expanded(f"/dev/video{device}" if device.isdecimal() else device)
         self._asked = {"width": width, "height": height, "rate": rate}
         self._fourcc = fourcc
         self._wanted = wanted

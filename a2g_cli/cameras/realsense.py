@@ -2,7 +2,6 @@
 
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from a2g_cli.cameras.device_time import DeviceTime
 from a2g_cli.cameras.realsense_lock import SETTLING, check_wanted, lock, restore
 from a2g_cli.cameras.view import View
 from a2g_cli.errors import HardwareError, UsageError
+from a2g_cli.workspace import expanded
 
 if TYPE_CHECKING:
     from a2g_cli.episode import Depth
@@ -67,7 +67,7 @@ class RealSenseCamera:
         self._wanted = {"exposure": exposure, "gain": gain, "white_balance": white_balance}
         if not lock and any(value is not None for value in self._wanted.values()):
             raise UsageError("camera realsense: what is set by hand is locked; lock = false leaves no such choice.")
-        file = Path(serial).expanduser()
+        file = expanded(serial)
         self._file = file.resolve() if file.suffix in realsense_sdk.RECORDINGS else None
         if self._file is not None and not self._file.is_file():
             raise UsageError(f"camera realsense:{serial}: there is no such file.")

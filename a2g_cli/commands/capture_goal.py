@@ -20,7 +20,7 @@ from a2g_cli.episode import Description, Goal, Image, State
 from a2g_cli.errors import GoalError, UsageError
 from a2g_cli.recording.sessions import find_recording
 from a2g_cli.robots.robot import InstrumentedRobot, RobotSpec
-from a2g_cli.workspace import Workspace, checked_name
+from a2g_cli.workspace import Workspace, checked_name, expanded
 
 _COLUMNS = 32
 
@@ -119,18 +119,18 @@ def photos(given: Sequence[str], spec: RobotSpec) -> dict[str, Path]:
     for text in given:
         camera, equals, file = text.partition("=")
         # A file's own name may hold an equals sign.
-        if not equals or (camera not in spec.cameras and Path(text).expanduser().exists()):
+        if not equals or (camera not in spec.cameras and expanded(text).exists()):
             nameless.append(text)
         elif camera in paths:
             raise UsageError(f"camera {camera!r} was given two images: a goal has one for each camera.")
         else:
-            paths[camera] = Path(file).expanduser()
+            paths[camera] = expanded(file)
     left = [camera for camera in spec.cameras if camera not in paths]
     if nameless and (len(nameless) > 1 or len(left) != 1):
         raise UsageError(
             f"which camera is {nameless[0]!r}? Write CAMERA={nameless[0]}; {spec.name} has {', '.join(spec.cameras)}."
         )
-    paths.update(zip(left, (Path(text).expanduser() for text in nameless), strict=False))
+    paths.update(zip(left, (expanded(text) for text in nameless), strict=False))
     return paths
 
 

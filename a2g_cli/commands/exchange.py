@@ -19,7 +19,7 @@ from a2g_cli.exchange.importing import ImportOptions, bring_in
 from a2g_cli.exchange.reading import ColourOrder, ReadOptions
 from a2g_cli.recording import schema
 from a2g_cli.recording.sessions import find_recordings
-from a2g_cli.workspace import Workspace
+from a2g_cli.workspace import Workspace, expanded
 
 _NAMED = 20
 """Skipped episodes that are named one by one."""
@@ -35,7 +35,7 @@ def export_recordings(workspace: Workspace, names: Sequence[str], form: str, out
         A2GError: see their messages.
     """
     chosen = find(form)
-    out = out.expanduser()
+    out = expanded(out)
     if out.suffix != chosen.suffix and chosen.suffix:
         raise UsageError(f"--out {out.name} must end in {chosen.suffix}: {chosen.name} is {chosen.holds}.")
     paths = find_recordings(workspace, names)
@@ -74,7 +74,7 @@ def import_recordings(
         UsageError: no such format or place, the session's name is taken.
         A2GError: see their messages.
     """
-    source = source.expanduser()
+    source = expanded(source)
     chosen = detect(source) if form is None else find(form)
     if not source.exists():
         raise UsageError(f"{source} does not exist: name a file or folder of {chosen.name}'s.")

@@ -36,7 +36,7 @@ from a2g_cli.policy.retention import RETENTION
 from a2g_cli.recording.sessions import Session, find_recordings, list_sessions
 from a2g_cli.session.demonstrate import demonstration, record_demonstrations
 from a2g_cli.simulator.scenes import SCENES
-from a2g_cli.workspace import Workspace
+from a2g_cli.workspace import Workspace, expanded
 
 DEMONSTRATIONS = 4000
 """A scene's expert gives as many, unless the user says otherwise."""
@@ -165,7 +165,7 @@ def _brought_in(workspace: Workspace, name: str, resize: str | None, view: Train
 
     The session's name tells the very files from any others, so that a run that goes on finds it again.
     """
-    place = Path(name).expanduser()
+    place = expanded(name)
     known = {session.name for session in list_sessions(workspace)}
     if name.partition("/")[0] in known or (form := foreign(place)) is None:
         return name

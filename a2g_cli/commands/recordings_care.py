@@ -17,7 +17,7 @@ from a2g_cli.recording.assemble import UNFINISHED, prospect, salvage
 from a2g_cli.recording.reader import Recording
 from a2g_cli.recording.sessions import INDEX, Session, list_sessions, open_session
 from a2g_cli.session.progress import PROGRESS
-from a2g_cli.workspace import Workspace, checked_name
+from a2g_cli.workspace import Workspace, checked_name, expanded
 
 
 def repair_recordings(workspace: Workspace, names: Sequence[str], dry_run: bool) -> Report:
@@ -75,7 +75,7 @@ def _wanting(workspace: Workspace, names: Sequence[str]) -> tuple[list[Path], li
     partials: dict[Path, None] = {}
     folders: dict[Path, None] = {}
     for name in names:
-        outside = Path(name).expanduser()
+        outside = expanded(name)
         if outside.name.endswith(UNFINISHED) and outside.is_file():
             partial = outside.resolve()
             partials.setdefault(partial)
@@ -188,7 +188,7 @@ def _located(workspace: Workspace, name: str) -> tuple[Session, Path | None]:
         UnknownNameError: there is none.
         UsageError: a place outside the workspace.
     """
-    typed = Path(name).expanduser().resolve()
+    typed = expanded(name).resolve()
     if typed.exists() and workspace.sessions in (typed.parent, typed.parent.parent):
         name = str(typed.relative_to(workspace.sessions))
     session_name, slash, file = name.rstrip("/").partition("/")

@@ -28,6 +28,7 @@ from a2g_cli.exchange.lerobot_columns import Camera, cameras, flat, matrix, name
 from a2g_cli.exchange.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes
 from a2g_cli.exchange.videos import read_mp4
 from a2g_cli.recording import schema, storage
+from a2g_cli.workspace import read_text
 
 TIME, CAPTURED = f"{OWN}time", f"{OWN}captured_at."
 _MAX_FILE = 8 * 2**30
@@ -185,7 +186,7 @@ class _Dataset:
         path = self.root / name
         if path.stat().st_size > schema.MAX_JSON:
             raise ValueError(f"{name} is too large")
-        return schema.from_json(path.read_text(encoding="utf-8"))
+        return schema.from_json(read_text(path))
 
     def _inside(self, pattern: str, entry: dict[str, Any], prefix: str, **more: str) -> Path:
         chunk, file = whole(entry[f"{prefix}/chunk_index"]), whole(entry[f"{prefix}/file_index"])

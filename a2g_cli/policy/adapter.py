@@ -19,28 +19,30 @@ from torch import Tensor, nn
 from a2g_cli.errors import CheckpointError
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.calibration import AT_HOME, Calibration
+from a2g_cli.workspace import read_text
 
 WEIGHTS, CONFIG, LINEAGE = "adapter_model.safetensors", "adapter_config.json", "lineage.json"
 Method = Literal["lora", "dora", "full"]
 _KEY = re.compile(r"base_model\.model\.(.+)\.lora_(A\.weight|B\.weight|magnitude_vector)")
 _MAX_JSON_BYTES = 10_000_000
-# What PEFT can add to LoRA beside DoRA, each of which would make the arithmetic above wrong.
-_VARIANTS = [
-    "use_rslora",
-    "use_qalora",
-    "use_bdlora",
-    "alpha_pattern",
-    "rank_pattern",
-    "fan_in_fan_out",
-    "lora_bias",
-    "modules_to_save",
-    "layer_replication",
-    "target_parameters",
-    "trainable_token_indices",
-    "alora_invocation_tokens",
-]
-# Other ways to begin take something out of the base's own weights.
+# Ways to begin that leave the base's own weights as they are; others take something out of them.
 _BEGINNINGS = (None, True, False, "gaussian", "orthogonal", "eva")
+# What PEFT writes of how an adapter was trained, kept or loaded: the arithmetic above is the same whatever it says.
+_OF_NO_EFFECT = {
+    "auto_mapping",
+    "base_model_name_or_path",
+    "eva_config",  # of a beginning
+    "exclude_modules",
+    "inference_mode",
+    "lora_dropout",
+    "megatron_core",
+    "peft_version",
+    "qalora_group_size",  # of use_qalora
+    "revision",
+    "target_modules",  # the weights say which
+    "task_type",
+}
+_APPLIED = {"peft_type", "r", "lora_alpha", "use_dora"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MAX_JSON_BYTES:
             raise CheckpointError(f"{path} is too large for what it should be.")
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_text(path))
     except FileNotFoundError as error:
         raise CheckpointError(f"{path.parent} holds no adapter: {path.name} is missing.") from error
     except (OSError, ValueError, RecursionError) as error:
@@ -102,16 +104,32 @@ def read(folder: Path) -> Adapter:
     """
     config, lineage = _read_json(folder / CONFIG), _read_json(folder / LINEAGE)
     rank, alpha = config.get("r"), config.get("lora_alpha")
-    beginning, bias = config.get("init_lora_weights"), config.get("bias")
     dora = config.get("use_dora")
-    plain = config.get("peft_type") == "LORA" and bias in (None, "none") and beginning in _BEGINNINGS
-    if not plain or any(config.get(variant) for variant in _VARIANTS) or not isinstance(dora, bool | None):
+    if config.get("peft_type") != "LORA" or not isinstance(dora, bool | None):
         raise CheckpointError(f"{folder} is not a plain LoRA adapter, nor a DoRA one.")
+    if beyond := [name for name, value in config.items() if not _known(name, value)]:
+        said = ", ".join(f"{name} = {json.dumps(config[name])[:60]}" for name in beyond[:4])
+        raise CheckpointError(
+            f"{folder} is not a plain LoRA adapter, nor a DoRA one: its {CONFIG} says {said}, which a2g does not apply. "
+            "Train an adapter without that."
+        )
     if not isinstance(rank, int) or not 0 < rank <= 4096 or not isinstance(alpha, (int, float)) or not abs(alpha) < 1e6:
         raise CheckpointError(f"{folder / CONFIG} has no usable rank and alpha: r={rank!r}, lora_alpha={alpha!r}.")
     if not isinstance(lineage.get("base"), str):
         raise CheckpointError(f"{folder / LINEAGE} does not say which base the adapter belongs to.")
     return Adapter(folder.name, folder, rank, float(alpha), lineage, _method(lineage, bool(dora)))
+
+
+def _known(name: str, value: object) -> bool:
+    """Whether an option of PEFT's is applied here, has no effect, or is switched off: so is any that is not known."""
+    if name == "bias":
+        return value in (None, "none")
+    if name == "init_lora_weights":
+        return value in _BEGINNINGS
+    off = (
+        value is None or value is False or (isinstance(value, dict | list | str) and not value)
+    )  # 0 is a layer's number
+    return off or name in _APPLIED or name in _OF_NO_EFFECT
 
 
 def _method(lineage: dict[str, Any], dora: bool) -> Method:

@@ -16,6 +16,7 @@ from a2g_cli.errors import A2GError, CheckpointError
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.presets import Act2GoalConfig
 from a2g_cli.robots.robot import RobotSpec
+from a2g_cli.workspace import read_text
 
 FORMAT = 1
 SHIPPED = Path(__file__).parents[1] / "checkpoints" / "base"
@@ -80,7 +81,7 @@ def read_config(folder: Path) -> tuple[Act2GoalConfig, dict[str, Any]]:
     try:
         if path.stat().st_size > _MAX_CONFIG_BYTES:
             raise CheckpointError(f"{path} is too large to be a checkpoint's config.")
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_text(path))
     except FileNotFoundError as error:
         raise CheckpointError(f"{folder} holds no checkpoint: config.json is missing.") from error
     except (OSError, ValueError, RecursionError) as error:

@@ -13,7 +13,7 @@ from a2g_cli.errors import A2GError, BusyError, CheckpointError, UnknownNameErro
 from a2g_cli.lock import Owner, holder, locked
 from a2g_cli.policy import adapter as adapters
 from a2g_cli.policy.adapter import Adapter
-from a2g_cli.workspace import Workspace, checked_name
+from a2g_cli.workspace import Workspace, checked_name, read_text
 
 RESERVED = ("none", "random", "still")
 """Always exist in comparisons: the base alone, and the two floors."""
@@ -101,7 +101,7 @@ class Shelf:
         if not path.exists():
             return []
         try:
-            history: Any = json.loads(path.read_text(encoding="utf-8"))["history"]
+            history: Any = json.loads(read_text(path))["history"]
             if not isinstance(history, list) or not all(isinstance(name, str) for name in history):
                 raise TypeError("its history is not a list of names")
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

@@ -14,7 +14,7 @@ import h5py
 from a2g_cli.durable import make_folder, sync_folder
 from a2g_cli.errors import RecordingError, UnknownNameError, UsageError
 from a2g_cli.recording import index, schema, storage, untrusted
-from a2g_cli.workspace import Workspace, checked_name
+from a2g_cli.workspace import Workspace, checked_name, expanded
 
 INDEX = "session.hdf5"
 """The file of links that ``Session.link`` writes; never a recording."""
@@ -211,7 +211,7 @@ def find_recording(workspace: Workspace, name: str) -> Path:
 
 
 def _resolve(workspace: Workspace, name: str) -> list[Path]:
-    path = Path(name).expanduser()
+    path = expanded(name)
     session_name, slash, recording = name.rstrip("/").partition("/")
     known = {session.name for session in list_sessions(workspace)}
     if session_name not in known | {LATEST} or "/" in recording:

@@ -17,7 +17,7 @@ from a2g_cli.errors import RecordingError, UsageError
 from a2g_cli.recording import schema, storage
 from a2g_cli.recording.reader import Recording
 from a2g_cli.recording.sessions import Session
-from a2g_cli.workspace import checked_name
+from a2g_cli.workspace import checked_name, read_text
 
 PROGRESS = "improve.json"
 """Lies in the session's folder."""
@@ -177,7 +177,7 @@ def load(session: Session) -> Progress:
             f"the session {session.name!r} was not begun by `a2g improve`: there is nothing to go on with."
         )
     try:
-        document: Any = json.loads(path.read_text(encoding="utf-8"))
+        document: Any = json.loads(read_text(path))
         if document["a2g_improve"] != FORMAT:
             raise ValueError(f"its format is {document['a2g_improve']!r}, this version reads {FORMAT}")
         rounds = [_working(entry) for entry in document["rounds"]]
