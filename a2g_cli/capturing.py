@@ -28,7 +28,8 @@ def capture_goal(
         typer.Option(
             "--from-image",
             metavar="[CAMERA=]FILE",
-            help="A photo, one for each camera; cropped about its centre and resized.",
+            help="A photo, one for each camera; cropped about its centre and resized. For real robots: a simulator does not "
+            "know the state that a photo shows.",
         ),
     ] = None,
     from_recording: Annotated[

@@ -95,9 +95,8 @@ def test_a_bad_photo_is_warned_about(tmp_path: Path) -> None:
     said = a2g(tmp_path, "capture-goal", "cup", "--from-image", tmp_path / "flat.png")
     assert said.exit_code == 0
     assert "note: front: almost nothing to see" in said.stderr
-    assert (
-        len(ask(tmp_path, "capture-goal", "cup", "--from-image", tmp_path / "flat.png", "--overwrite")["warnings"]) == 1
-    )
+    told = ask(tmp_path, "capture-goal", "cup", "--from-image", tmp_path / "flat.png", "--overwrite")["warnings"]
+    assert [warning.startswith("front: almost nothing") for warning in told] == [True, False]  # nor is there a state
 
 
 def test_photos_that_do_not_fit(tmp_path: Path, photo: Path) -> None:

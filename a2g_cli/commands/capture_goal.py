@@ -20,6 +20,7 @@ from a2g_cli.episode import Description, Goal, Image, State
 from a2g_cli.errors import GoalError, UsageError
 from a2g_cli.recording.sessions import find_recording
 from a2g_cli.robots.robot import InstrumentedRobot, RobotSpec
+from a2g_cli.session.reset import without_state
 from a2g_cli.workspace import Workspace, checked_name, expanded
 
 _COLUMNS = 32
@@ -102,6 +103,12 @@ def capture_goal(
         else:
             goal, notes = _seen(workspace, deployment, name, source, opened)
         warnings = goal_store.check_goal(goal, robot.spec)
+        if without_state(robot, goal):
+            warnings.append(
+                f"{robot.spec.name} does not know the state that this picture shows, so it cannot draw a start for it: "
+                "`a2g run` starts in another scene, and `a2g improve` refuses it. For the simulator take a goal with a "
+                "state: no option, --state or --seed. Photos and frames are for real robots (--robot)."
+            )
         folder = goal_store.save_goal(workspace, goal, overwrite, [*notes, *warnings])
         _show(goal, warnings)
         finished.report = _report(workspace, deployment, goal, folder, notes, warnings)

@@ -32,6 +32,7 @@ from a2g_cli.session.interrupt import Interrupt
 from a2g_cli.session.players import Players
 from a2g_cli.session.progress import PROGRESS, Progress, load
 from a2g_cli.session.rehearsing import remembered
+from a2g_cli.session.reset import without_state
 from a2g_cli.workspace import Workspace
 
 
@@ -207,6 +208,12 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
         judged = replace(rollout, limit=limit, stop_on_truth=True)
         for goal in goals:
             goal_store.check_goal(goal, spec, views_of(robots[0]))
+            if without_state(robots[0], goal):
+                raise UsageError(
+                    f"the goal {goal.name!r} is a picture without a state of {spec.name}: no start can be drawn for it, and "
+                    f"nobody could tell success. Take one with a state ({to_type(workspace, 'capture-goal', 'NAME')}), "
+                    f"or try this one all the same: {to_type(workspace, 'run', goal.name)}, then adapt."
+                )
         players = Players(folder, shelf, spec, ActingSettings())
         check_cycle(robots[0], settings.reset, goals)
         if named := settings.goals_from.partition(":")[2]:

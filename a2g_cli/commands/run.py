@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from a2g_cli import goals as goal_store
 from a2g_cli.commands.asking import asks_for_a_key, somebody_is_there, to_type
 from a2g_cli.commands.deployment import Deployment
@@ -13,8 +15,9 @@ from a2g_cli.commands.report import Report, reported
 from a2g_cli.commands.run_episodes import RunUnderWay
 from a2g_cli.commands.safety import PATIENCE, asking, holding
 from a2g_cli.display.console import draws_pictures, stderr_console
+from a2g_cli.display.lines import say
 from a2g_cli.display.rollout_view import rollout_view
-from a2g_cli.episode import Provenance
+from a2g_cli.episode import Goal, Provenance
 from a2g_cli.errors import A2GError, GoalNotReached, UsageError
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import ActingSettings
@@ -91,11 +94,7 @@ def run(
         holding(care.limits) as (held, wait_for_key),
         deployment.connected(seed=seed) as (robot,),
     ):
-        for goal in goals:
-            for warning in goal_store.check_goal(goal, robot.spec, views_of(robot)):
-                console.print(f"[yellow]note:[/] {warning}")
-            if isinstance(robot, InstrumentedRobot) and goal.truth is not None:
-                robot.start_for(goal, seed, 0)  # a goal of another scene is refused before there is a session
+        _check_goals(workspace, robot, goals, seed, console)
         if imagine and draws_pictures(console):
             acting = replace(acting, imagine_steps=4)
         players = Players(folder, shelf, robot.spec, acting)
@@ -146,6 +145,25 @@ def run(
             session.link()
         finished.report = _report(workspace, rolled, name, time.monotonic() - begun, interrupt.requested)
     return finished.report
+
+
+def _check_goals(workspace: Workspace, robot: Robot, goals: Sequence[Goal], seed: int, console: Console) -> None:
+    """Refuse goals that do not fit before there is a session, and say what else a person should know of them.
+
+    Raises GoalError, UsageError.
+    """
+    for goal in goals:
+        warnings = goal_store.check_goal(goal, robot.spec, views_of(robot))
+        if resets.without_state(robot, goal):
+            warnings.append(
+                f"the goal {goal.name!r} is a picture without a state of {robot.spec.name}. Each episode starts in a scene "
+                "that is drawn at random and not the one of the picture, so the goal may be impossible to reach. For a goal "
+                f"with a state: {to_type(workspace, 'capture-goal', 'NAME')}."
+            )
+        elif isinstance(robot, InstrumentedRobot):
+            robot.start_for(goal, seed, 0)
+        for warning in warnings:
+            say(console, f"note: {warning}", "yellow")
 
 
 def _reset(

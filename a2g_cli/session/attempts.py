@@ -1,7 +1,7 @@
 """What practice tries next, and from where: drawn trials, or a cycle in which each goal begins where the last one ended."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -96,8 +96,6 @@ class Drawn:
     def _named(self, slot: int, index: int) -> Candidate:
         """Return a goal that the user named, and a start for it."""
         robot, goal = instrumented(self.robots[0]), self._goals[slot % len(self._goals)]
-        if goal.truth is None:
-            return replace(self._draw(index), goal=goal)
         start = robot.start_for(goal, self._seed, index)
         return Candidate(goal, start, lambda: robot.photograph(start))
 
@@ -236,7 +234,7 @@ class Cycle:
         refused: UsageError | None = None
         for _ in self._goals:  # a goal that undoes another may have no start of its own
             goal = self._named()
-            if not isinstance(robot, InstrumentedRobot) or goal.truth is None:
+            if not isinstance(robot, InstrumentedRobot):
                 return goal, _reset
             try:
                 return goal, _begin(robot.start_for(goal, self._seed, index))

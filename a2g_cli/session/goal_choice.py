@@ -79,16 +79,19 @@ class FromRecordings:
             found = (
                 replace(drawn, goal=goal) if drawn.start is None else self._on_its_table(drawn, goal, paths[at], seed)
             )
-            if not self.satisfied(found.seen(), goal):
+            if found is not None and not self.satisfied(found.seen(), goal):
                 return found
         return drawn
 
-    def _on_its_table(self, drawn: Candidate, goal: Goal, path: Path, seed: Sequence[int]) -> Candidate:
+    def _on_its_table(self, drawn: Candidate, goal: Goal, path: Path, seed: Sequence[int]) -> Candidate | None:
+        """Return ``goal`` with a start on the table that it was achieved on; None where nobody knows which that was."""
+        robot = self.robot
+        if not isinstance(robot, InstrumentedRobot):
+            return replace(drawn, goal=goal)
         with Recording(path) as recording:
             asked = recording.goal
-        robot = self.robot
-        if asked.truth is None or not isinstance(robot, InstrumentedRobot):
-            return replace(drawn, goal=goal)
+        if asked.truth is None:
+            return None
         start = robot.start_for(asked, *seed[-2:])
         return Candidate(goal, start, lambda: robot.photograph(start))
 

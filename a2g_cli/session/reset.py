@@ -31,6 +31,15 @@ def fresh_start(robot: Robot, goal: Goal, seed: int, index: int) -> None:
         robot.reset()
 
 
+def without_state(robot: Robot, goal: Goal) -> bool:
+    """Whether ``goal`` lacks the state that it shows, on a robot whose starts are drawn for such states, as a simulator's.
+
+    A photo, and a frame of a recording, has none. What stands fast (a plate, a socket) then stands elsewhere than in the
+    picture, so that no action leads there.
+    """
+    return isinstance(robot, InstrumentedRobot) and goal.truth is None
+
+
 def in_cycles(goals: Sequence[Goal], rounds: int, way: str) -> list[Goal]:
     """Return every goal ``rounds`` times: one after the other, or, for a cycle, each after the one that prepares it.
 
