@@ -4,6 +4,7 @@ import io
 import json
 import math
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -26,10 +27,18 @@ TRACEBACK = "A2G_TRACEBACK"
 
 _AS_JSON = "a2g.as_json"
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_TAG = re.compile(r"(\\*)(\[[a-z#/@][^\[]*?\])")
+"""What Rich takes for markup, and the backslashes before it: as ``rich.markup.escape`` knows it, whose import takes time."""
 
 
 class Commands(TyperGroup):
     """All commands; with ``--json``, words that make no command are answered by a document too."""
+
+    def __init__(self, **settings: Any) -> None:
+        """Make it of ``commands`` and the rest that Typer gives. No help text is markup: brackets in it are shown."""
+        super().__init__(**settings)
+        if self.rich_markup_mode == "rich":
+            _keep_brackets(self)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Look for ``--json`` before anything is parsed: what is wrong may stand before it."""
@@ -100,6 +109,17 @@ def show_what_can_be_shown() -> None:
         sys.stdout.reconfigure(errors="replace")
 
 
+def _keep_brackets(command: Any) -> None:
+    """Let Rich print the help texts of ``command`` and of those below it as they are: ``[robot]`` is no style."""
+    for holder in (command, *command.params):
+        for name in ("help", "short_help", "epilog"):
+            text = getattr(holder, name, None)
+            if text:
+                setattr(holder, name, _TAG.sub(r"\1\1\\\2", text))
+    for below in getattr(command, "commands", {}).values():
+        _keep_brackets(below)
+
+
 def place(given: Path | None) -> "Workspace":
     """Return the workspace that a command works in. Raises UsageError."""
     from a2g_cli.workspace import Workspace
@@ -153,9 +173,9 @@ def _print(lines: "Sequence[RenderableType]", data: TextIO) -> None:
         return
     from rich.console import Console
 
-    console = Console(file=data, highlight=False, soft_wrap=True)
+    console = Console(file=data, highlight=False, soft_wrap=True, markup=False, emoji=False)
     for line in lines:
-        console.print(line, markup=False)
+        console.print(line)
 
 
 def _fail(as_json: bool, message: str, exit_code: int, error: Exception, data: TextIO) -> NoReturn:

@@ -159,6 +159,7 @@ class TestLiveRollout:
         assert max(map(len, visible(console).splitlines())) <= width
         if height >= 10:
             assert len(visible(console).splitlines()) <= height
+            assert all(words in visible(console) for words in ("step  0/60", "30.0", "plan 34 ms"))
 
     def test_without_colours_the_numbers_remain(self) -> None:
         console = terminal(NO_COLOR="1")
@@ -268,7 +269,36 @@ class TestTables:
         assert base.split()[:6] == ["(base", "alone)", "14/50", "28", "%", "17-42"]
         assert base.endswith("1:01")
         assert third.startswith("round-3")
-        assert results_table([]).row_count == 0
+        console.print(results_table([]))
+
+    @pytest.mark.parametrize("width", [200, 80, 60, 40, 20])
+    def test_names_and_rates_stay_whole_however_narrow_the_terminal_is(self, width: int) -> None:
+        names = ["none", "adapter-001", "a-carefully-named-adapter-of-2026-[x]"]
+        console = Console(file=io.StringIO(), width=width, soft_wrap=True, markup=False, emoji=False, highlight=False)
+        console.print(results_table([{**self.rows[0], "adapter": name} for name in names]))
+        console.print(curve([0.2, 0.9], ["before", names[2]], [(0.1, 0.4), (0.7, 0.97)]))
+        lines = output(console).splitlines()
+        assert [line.split()[0] for line in lines[1:4]] == names
+        assert all("14/50" in line and "28 %" in line and "17-42 %" in line for line in lines[1:4])
+        assert lines[4].startswith("before")
+        assert lines[5].startswith(names[2])
+        assert lines[5].endswith("90 %  70-97 %")
+        if width >= 40 + len(names[2]):
+            assert max(map(len, lines)) <= width
+
+    @pytest.mark.parametrize("width", [120, 80, 60, 40])
+    def test_the_live_line_keeps_its_numbers_on_a_narrow_terminal(self, width: int) -> None:
+        console, now = terminal(width=width), [0.0]
+        view = LiveTrainingView(console, lambda: now[0])
+        view.started("evaluating adapter-001 under remounted:0.8", 100)
+        view.advanced(0, {})
+        now[0] = 20.0
+        view.advanced(33, {"successes": 12})
+        console.print(view.render())
+        text = visible(console)
+        assert "33/100" in text
+        assert "41 s left" in text
+        assert "adapter-001" in text
 
     @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
     def test_a_bar_is_as_long_as_its_value(self, value: float) -> None:

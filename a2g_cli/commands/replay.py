@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from a2g_cli.commands.report import Report
@@ -93,7 +94,7 @@ def _export(
         raise UsageError(f"recordings at {', '.join(map(str, rates))} Hz do not fit into one video: name one of them.")
     total = sum(summary["steps"] + 1 for summary in summaries)
     with Progress(console=console, transient=True, disable=not console.is_interactive) as progress:
-        task = progress.add_task(printable(video.name), total=total)
+        task = progress.add_task(escape(printable(video.name)), total=total)
 
         def frames() -> Iterator[Image]:
             for path, summary in zip(paths, summaries, strict=True):

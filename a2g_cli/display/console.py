@@ -4,8 +4,8 @@ from rich.console import Console
 
 
 def stderr_console() -> Console:
-    """Return a console on stderr: stdout is for data only."""
-    return Console(stderr=True, highlight=False)
+    """Return a console on stderr: stdout is for data only. Text is printed as it is: brackets and colons mean nothing."""
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def draws_pictures(console: Console) -> bool:

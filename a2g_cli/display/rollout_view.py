@@ -218,12 +218,15 @@ class LiveRolloutView(PlainRolloutView):
         grid = Table.grid(padding=(0, 2))
         done = self._farthest - self._steps_to_go if math.isfinite(self._steps_to_go) else 0.0
         planning = f"plan {1000 * self._seconds:.0f} ms" if math.isfinite(self._seconds) else ""
-        grid.add_row(
+        words = [
             Text(f"step {self._step:>{len(str(self._limit))}}/{self._limit}"),
             Text(f"to go {estimate(self._steps_to_go):>6}"),
-            ProgressBar(total=self._farthest or 1.0, completed=done, width=20),
             Text(planning, style="dim"),
-        )
+        ]
+        # Within the panel's border; numbers are worth more than a bar.
+        room = self.console.size.width - 4 - sum(text.cell_len + 2 for text in words)
+        bar = ProgressBar(total=self._farthest or 1.0, completed=done, width=min(20, room))
+        grid.add_row(*words[:2], *([bar] if room > 0 else []), words[2])
         return grid
 
 

@@ -1,9 +1,12 @@
 """Results as tables: rates with their intervals, and how they grew from round to round."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -14,54 +17,91 @@ Interval = tuple[float, float]
 
 _BAR = 30
 """[columns]"""
+_WIDEST = 1000
+"""No table of names of 80 letters is wider [columns]."""
+_ALL = frozenset({"bar", "time"})
+"""What a table of results can do without on a narrow terminal."""
 
 
-def results_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return evaluations side by side.
+def results_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Return evaluations side by side. On a narrow terminal the bars go first, then the times: names stay whole.
 
     Args:
         rows: Each with ``adapter`` (None for the base alone), ``n``, ``successes``, ``rate`` (0 to 1), ``interval``
             (lower, upper) and ``seconds`` (None where nobody took the time).
     """
+    return _Fitting([_results(rows, columns) for columns in (_ALL, _ALL - {"bar"}, _ALL - {"bar", "time"})])
+
+
+def _results(rows: Sequence[Mapping[str, Any]], columns: Set[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("adapter")
+    table.add_column("adapter", no_wrap=True, overflow="ignore")
     for title in ("reached", "rate", "interval"):
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("0 % to 100 %", no_wrap=True, header_style="dim")
-    table.add_column("time", justify="right", no_wrap=True)
+    if "bar" in columns:
+        table.add_column("0 % to 100 %", no_wrap=True, header_style="dim")
+    if "time" in columns:
+        table.add_column("time", justify="right", no_wrap=True)
     best = max((float(row["rate"]) for row in rows), default=0.0)
     for row in rows:
         rate, seconds = float(row["rate"]), row["seconds"]
-        table.add_row(
+        cells: list[RenderableType] = [
             Text("(base alone)" if row["adapter"] is None else printable(str(row["adapter"]))),
             f"{row['successes']}/{row['n']}",
             f"{100 * rate:.0f} %",
             _interval(row["interval"]),
-            bar(rate, row["interval"], _BAR),
-            "" if seconds is None else duration(float(seconds)),
-            style="bold" if rate == best and len(rows) > 1 else "",
-        )
+        ]
+        if "bar" in columns:
+            cells.append(bar(rate, row["interval"], _BAR))
+        if "time" in columns:
+            cells.append("" if seconds is None else duration(float(seconds)))
+        table.add_row(*cells, style="bold" if rate == best and len(rows) > 1 else "")
     return table
 
 
 def curve(
     values: Sequence[float], labels: Sequence[str], intervals: Sequence[Interval] | None = None
 ) -> RenderableType:
-    """Return ``values`` (0 to 1) as one bar a line, each beside its label, its interval shaded."""
+    """Return ``values`` (0 to 1) as one bar a line, each beside its label, its interval shaded; no bar where none fits."""
+    return _Fitting([_curve(values, labels, intervals, width) for width in (_BAR, _BAR // 3, 0)])
+
+
+def _curve(
+    values: Sequence[float], labels: Sequence[str], intervals: Sequence[Interval] | None, width: int
+) -> RenderableType:
     table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ignore")
+    if width:
+        table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True)
     for index, (value, label) in enumerate(zip(values, labels, strict=True)):
         interval = intervals[index] if intervals is not None else None
         table.add_row(
             Text(printable(label)),
-            bar(value, interval, _BAR),
+            *([bar(value, interval, width)] if width else []),
             f"{100 * value:.0f} %",
             Text(_interval(interval), style="dim"),
         )
     return table
+
+
+@dataclass(frozen=True)
+class _Fitting:
+    """The first of several forms of a table that fits; where none does, the last, as wide as it is: nothing is cut off."""
+
+    forms: Sequence[RenderableType]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        unbounded = options.update(max_width=_WIDEST)
+        widths = [Measurement.get(console, unbounded, form).maximum for form in self.forms]
+        for form, width in zip(self.forms, widths, strict=True):
+            if width <= options.max_width:
+                yield form
+                return
+        for line in console.render_lines(self.forms[-1], options.update(width=widths[-1]), pad=False):
+            yield from line
+            yield Segment.line()
 
 
 def bar(value: float, interval: Interval | None, width: int) -> Text:

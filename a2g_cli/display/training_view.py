@@ -13,6 +13,10 @@ from rich.text import Text
 
 from a2g_cli.display.lines import duration, losses_line, printable, say
 
+_GAP = 2
+"""Between columns [columns]."""
+_LEAST_BAR = 10
+"""A bar that would be shorter leaves its line to its title [columns]."""
 _INTERVAL = 10.0
 """Plain lines are at least this far apart [s]."""
 
@@ -165,14 +169,18 @@ class LiveTrainingView(PlainTrainingView):
         if not self._running:
             return Text()
         speed = self._speed()
-        grid = Table.grid(padding=(0, 2), expand=True)
-        for ratio in (None, 1, None, None, None):
-            grid.add_column(ratio=ratio, no_wrap=True)
-        grid.add_row(
-            Text(printable(self._title)),
-            ProgressBar(total=self._total or None, completed=self._step, pulse=not self._total),
+        title = Text(printable(self._title))
+        cells = [
             Text(self._count()),
             Text(f"{speed:.3g}/s" if speed > 0 else "", style="dim"),
             Text(self._left() or f"{duration(self._clock() - self._begun)} elapsed", style="cyan"),
-        )
-        return Group(grid, Text(f"  {losses_line(self._losses)}", style="dim"))
+        ]
+        needed = title.cell_len + sum(cell.cell_len + _GAP for cell in cells) + _GAP + _LEAST_BAR
+        beside = needed <= self.console.size.width
+        grid = Table.grid(padding=(0, _GAP), expand=True)
+        for ratio in (*([None] if beside else []), 1, None, None, None):
+            grid.add_column(ratio=ratio, no_wrap=True)
+        progress = ProgressBar(total=self._total or None, completed=self._step, pulse=not self._total)
+        grid.add_row(*([title] if beside else []), progress, *cells)
+        losses = Text(f"  {losses_line(self._losses)}", style="dim")
+        return Group(grid, losses) if beside else Group(title, grid, losses)
