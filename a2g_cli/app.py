@@ -3,7 +3,6 @@
 Exit codes: 0 done, 1 failed, 2 usage, 3 hardware, 4 safety stop, 5 goal not reached, 130 interrupted.
 """
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +10,9 @@ import typer
 
 from a2g_cli import catalogue, options
 from a2g_cli.capturing import capture_goal
-from a2g_cli.finish import Commands, Program, show_what_can_be_shown
+from a2g_cli.finish import Commands, Program, show_what_can_be_shown, stood_before
 from a2g_cli.finish import finish as _finish
+from a2g_cli.finish import given as _given
 from a2g_cli.finish import place as _place
 from a2g_cli.improving import improve
 from a2g_cli.pretraining import pretrain
@@ -53,8 +53,7 @@ def every(
 
         typer.echo(f"a2g {__version__}")
         raise typer.Exit
-    if workspace is not None:
-        os.environ["A2G_WORKSPACE"] = str(workspace)
+    stood_before(workspace)
 
 
 app.command("run")(run)
@@ -64,7 +63,10 @@ app.command("run")(run)
 def adapt(
     recordings: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RECORDING...]", help="Sessions or recordings; else the newest session."),
+        typer.Argument(
+            metavar="[RECORDING...]",
+            help="Sessions or recordings; else the newest session of a run or improve that has ended.",
+        ),
     ] = None,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name of the new adapter.")] = None,
     parent: Annotated[
@@ -204,7 +206,7 @@ def demo(
     def work() -> "Report":
         from a2g_cli.commands.demo import demo as show
 
-        return show(workspace, shift, rounds, evaluation, seed)
+        return show(_given(workspace), shift, rounds, evaluation, seed)
 
     _finish(as_json, work)
 

@@ -195,6 +195,7 @@ def show_adapter(name: Adapter, workspace: options.Workspace = None, as_json: op
 @adapters.command("promote")
 def promote_adapter(
     name: Annotated[str, typer.Argument(metavar="ADAPTER", help="Name of an adapter, or none for the base alone.")],
+    force: Annotated[bool, typer.Option("--force", help="Promote an adapter that the gate refused, too.")] = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
@@ -203,7 +204,7 @@ def promote_adapter(
     def work() -> "Report":
         from a2g_cli.commands.adapters import promote_adapter
 
-        return promote_adapter(place(workspace), name)
+        return promote_adapter(place(workspace), name, force)
 
     finish(as_json, work)
 

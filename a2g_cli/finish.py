@@ -8,6 +8,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
@@ -29,6 +30,12 @@ _AS_JSON = "a2g.as_json"
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _TAG = re.compile(r"(\\*)(\[[a-z#/@][^\[]*?\])")
 """What Rich takes for markup, and the backslashes before it: as ``rich.markup.escape`` knows it, whose import takes time."""
+
+
+_BEFORE: ContextVar[Path | None] = ContextVar("the workspace that stood before the command", default=None)
+_PLACE: ContextVar["Workspace | None"] = ContextVar("the workspace of the command", default=None)
+_ADVICE = re.compile(r"`(a2g (?:doctor|[a-z-]+ [^`]+))`")
+"""A command to type in a message; two words alone, as `a2g improve`, are its name."""
 
 
 class Commands(TyperGroup):
@@ -120,11 +127,24 @@ def _keep_brackets(command: Any) -> None:
         _keep_brackets(below)
 
 
-def place(given: Path | None) -> "Workspace":
-    """Return the workspace that a command works in. Raises UsageError."""
+def stood_before(workspace: Path | None) -> None:
+    """Remember the ``--workspace`` that stood before the command: one behind it goes before it."""
+    _BEFORE.set(workspace)
+    _PLACE.set(None)
+
+
+def given(workspace: Path | None) -> Path | None:
+    """Return the ``--workspace`` that was typed, wherever it stood; ``workspace`` stood behind the command."""
+    return workspace or _BEFORE.get()
+
+
+def place(workspace: Path | None) -> "Workspace":
+    """Return the workspace that a command works in; ``workspace`` stood behind the command. Raises UsageError."""
     from a2g_cli.workspace import Workspace
 
-    return Workspace.find(given)
+    found = Workspace.find(given(workspace))
+    _PLACE.set(found)
+    return found
 
 
 def finish(as_json: bool, work: Callable[[], "Report"]) -> None:
@@ -179,6 +199,7 @@ def _print(lines: "Sequence[RenderableType]", data: TextIO) -> None:
 
 
 def _fail(as_json: bool, message: str, exit_code: int, error: Exception, data: TextIO) -> NoReturn:
+    message = _ADVICE.sub(_here, message)
     if as_json:
         document = dict(getattr(error, "document", {}))
         typer.echo(_document({**document, "error": {"message": message, "exit_code": exit_code}}), file=data)
@@ -189,6 +210,14 @@ def _fail(as_json: bool, message: str, exit_code: int, error: Exception, data: T
     typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
     typer.echo(message, err=True)
     raise typer.Exit(exit_code) from error
+
+
+def _here(advice: re.Match[str]) -> str:
+    """Return advice to type a command as it works from here: whoever gave it may know no workspace."""
+    from a2g_cli.commands.asking import elsewhere, program
+
+    options = "" if (workspace := _PLACE.get()) is None or "--workspace" in advice[1] else elsewhere(workspace)
+    return f"`{program()}{advice[1].removeprefix('a2g')}{options}`"
 
 
 def _told(error: BaseException, message: str) -> str:

@@ -3,10 +3,12 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from a2g_cli.commands.asking import to_type
+from a2g_cli.commands.adapt_words import chosen, following
 from a2g_cli.commands.report import Report
 from a2g_cli.display.console import stderr_console
+from a2g_cli.display.lines import printable, say
 from a2g_cli.display.training_view import training_view
 from a2g_cli.errors import RecordingError, UsageError
 from a2g_cli.learning.adapt import AdaptSettings, adapt
@@ -38,12 +40,12 @@ def adapt_recordings(
     promote: bool,
     dry_run: bool,
 ) -> Report:
-    """Adapt to the recordings that ``names`` stand for; the newest session when there are none.
+    """Adapt to the recordings that ``names`` stand for; without names, to the newest session of practice that is complete.
 
     Raises:
         UnknownNameError, UsageError, CheckpointError, RecordingError: see their messages.
     """
-    paths = find_recordings(workspace, names or ["latest"])
+    paths, sessions, told_before = chosen(workspace, names)
     shown = find_recordings(workspace, settings.demonstrations) if settings.mix else []
     shelf = Shelf(workspace)
     before = shelf.active()
@@ -53,13 +55,21 @@ def adapt_recordings(
     onward = None if parent == "none" else shelf.get(parent)
     place = base or checkpoint.SHIPPED
     hashed = checkpoint.fingerprint(place)
-    document = {"parent": parent, "base": hashed, "recordings": len(paths), "demonstrations": len(shown)}
+    document: dict[str, Any] = {
+        "parent": parent,
+        "base": hashed,
+        "sessions": sessions,
+        "recordings": len(paths),
+        "demonstrations": len(shown),
+    }
     if dry_run:
         name = shelf.new_folder(name or shelf.fresh_name()).name
         line = f"would adapt {name} from {parent} to {len(paths)} recordings in {settings.iterations} iterations."
-        return Report({"adapter": name, **document, "dry_run": True}, [line])
+        return Report({"adapter": name, **document, "dry_run": True}, [*map(printable, told_before), line])
     if onward is not None:
         adapters.check_base(onward, hashed)  # refuses what does not fit before any work is done
+    for line in told_before:
+        say(stderr_console(), line)
     kept = retention.of_base(place)
     with shelf.making(name) as folder, training_view(stderr_console()) as view:
         name = folder.name
@@ -115,17 +125,22 @@ def adapt_recordings(
         "reason": decision.reason,
         "path": str(folder),
     }
-    verdict = "active from now on" if document["promoted"] else f"not promoted, {active} stays active"
-    if decision.promoted and promote and active != name:
-        verdict = f"not promoted: another program made {active} active meanwhile; `a2g adapters promote {name}` insists"
+    before_and_after = told_at_home(done.losses)
     lines = [
-        f"{name}: {verdict} ({decision.reason}); {done.seconds:.0f} s.",
-        *filter(None, [told_at_home(done.losses)]),
+        f"{name}: {_verdict(document['promoted'], decision, promote, active)} ({decision.reason}); {done.seconds:.0f} s.",
+        *([] if before_and_after is None else [before_and_after]),
         *([] if suspected is None else [_doubt(suspected)]),
-        f"next: {to_type(workspace, 'evaluate', '--adapter', parent, '--adapter', name)} · "
-        f"undo: {to_type(workspace, 'adapters', 'rollback')}",
+        *following(workspace, parent, name, paths, base, passed=decision.promoted, promoted=document["promoted"]),
     ]
     return Report(document, lines)
+
+
+def _verdict(promoted: bool, decision: Decision, asked: bool, active: str) -> str:
+    if promoted:
+        return "active from now on"
+    if decision.promoted and asked:
+        return f"not promoted: another program made {active} active meanwhile"
+    return f"not promoted, {active} stays active"
 
 
 def _encoded(

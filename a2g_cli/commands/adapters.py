@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from a2g_cli.commands.asking import confirm_removal, to_type
+from a2g_cli.commands.following import to_record
 from a2g_cli.commands.report import Report
 from a2g_cli.display.lines import printable
 from a2g_cli.display.listing import facts, listing, size
 from a2g_cli.errors import A2GError, CheckpointError, UnknownNameError, UsageError
 from a2g_cli.learning.retention import told_at_home
 from a2g_cli.policy import checkpoint
+from a2g_cli.policy.adapter import Adapter
 from a2g_cli.policy.shelf import RESERVED, Shelf
+from a2g_cli.recording.practice import newest_practice
 from a2g_cli.workspace import Workspace, checked_name
 
 _KINDS = {"lora": "LoRA", "dora": "DoRA", "full": "full fine-tuning"}
@@ -21,17 +24,20 @@ def list_adapters(workspace: Workspace) -> Report:
     """List the adapters, oldest first, the damaged ones too.
 
     The document: ``{"active", "adapters": [ADAPTER]}``, ADAPTER being ``{"name", "path", "active", "base",
-    "fits_shipped_base", "parent", "rank", "promoted", "created_at", "bytes", "problem"}``; a damaged one has no more than
-    name, path, active and problem. ``active`` is ``none`` for the base alone.
+    "fits_shipped_base", "parent", "rank", "promoted", "gate", "created_at", "bytes", "problem"}``; a damaged one has no more
+    than name, path, active and problem. ``active`` is ``none`` for the base alone; ``gate`` is ``passed``, ``refused``, or
+    null for an adapter that no gate has judged, such as an imported one.
     """
     shelf = Shelf(workspace)
     active, shipped = shelf.active(), _shipped()
     found = [_document(shelf, name, active, shipped) for name in shelf.names()]
     rows = [_row(entry) for entry in found]
     lines = listing(["", "adapter", "parent", "base", "rank", "gate", "made"], rows) if rows else []
+    lines += [printable(f"{entry['name']} is damaged: {entry['problem']}") for entry in found if entry["problem"]]
     lines.append("the base acts alone: no adapter is active." if active == "none" else printable(f"active: {active}"))
     if not rows:
-        lines.append(f"no adapters yet: {to_type(workspace, 'adapt')} makes one out of recordings.")
+        ready = newest_practice(workspace).session is not None
+        lines.append(f"no adapters yet; next: {to_type(workspace, 'adapt') if ready else to_record(workspace)}")
     return Report({"active": active, "adapters": found}, lines)
 
 
@@ -59,7 +65,7 @@ def show_adapter(workspace: Workspace, name: str) -> Report:
         if isinstance(recordings, list) and recordings
         else "",
         "mixed in": _mixed_in(lineage),
-        "gate": _gate(document["promoted"], lineage.get("promotion")),
+        "gate": _gate_words(adapter),
         "losses": _numbers(lineage.get("losses")),
         "retention": told_at_home(lineage.get("losses")) or "",
         "settings": json.dumps(lineage["settings"]) if lineage.get("settings") else "",
@@ -68,12 +74,21 @@ def show_adapter(workspace: Workspace, name: str) -> Report:
     return Report(document, facts(values))
 
 
-def promote_adapter(workspace: Workspace, name: str) -> Report:
-    """Make ``name`` the active adapter; ``none`` is the base alone. The document: ``{"active", "before"}``."""
+def promote_adapter(workspace: Workspace, name: str, force: bool = False) -> Report:
+    """Make ``name`` the active adapter; ``none`` is the base alone. The document: ``{"active", "before"}``.
+
+    Raises:
+        UsageError: the gate refused it, and ``force`` is false; or it is a floor.
+        UnknownNameError, CheckpointError: it does not exist, or is damaged.
+    """
     if name in RESERVED and name != "none":
         raise UsageError(f"{name!r} is for comparisons: it cannot be the active adapter.")
     shelf = Shelf(workspace)
     before = shelf.active()
+    if name != "none" and not force and _gate(adapter := shelf.get(name)) == "refused":
+        raise UsageError(
+            f"the gate refused adapter {name!r}: {_reason(adapter)}. Add --force to make it active all the same."
+        )
     shelf.promote(name)
     lines = [f"active: {name} (before: {before})" if before != name else f"{name} was active already."]
     if name != "none" and _fits(shelf.get(name).base, _shipped()) is False:
@@ -132,13 +147,14 @@ def _document(shelf: Shelf, name: str, active: str, shipped: str | None) -> dict
         adapter = shelf.get(name)
     except A2GError as error:
         return document | {"problem": str(error)}
-    promotion = adapter.lineage.get("promotion")
+    gate = _gate(adapter)
     return document | {
         "base": adapter.base,
         "fits_shipped_base": _fits(adapter.base, shipped),
         "parent": adapter.lineage.get("parent"),
         "rank": adapter.rank,
-        "promoted": promotion.get("promoted") if isinstance(promotion, dict) else None,
+        "promoted": None if gate is None else gate == "passed",
+        "gate": gate,
         "created_at": adapter.lineage.get("created_at"),
         "bytes": sum(path.stat().st_size for path in adapter.folder.iterdir() if path.is_file()),
         "problem": None,
@@ -148,16 +164,15 @@ def _document(shelf: Shelf, name: str, active: str, shipped: str | None) -> dict
 def _row(entry: dict[str, Any]) -> list[str]:
     mark = "*" if entry["active"] else ""
     if entry["problem"] is not None:
-        return [mark, entry["name"], "-", "-", "", "damaged: `a2g adapters show` says more", ""]
+        return [mark, entry["name"], "-", "-", "", "damaged", ""]
     base = entry["base"] + ("" if entry["fits_shipped_base"] in {True, None} else " (another)")
-    gate = {True: "passed", False: "refused", None: "not held"}.get(entry["promoted"], "?")
     return [
         mark,
         entry["name"],
         str(entry["parent"] or "none"),
         base,
         str(entry["rank"]),
-        gate,
+        entry["gate"] or "not held",
         str(entry["created_at"] or ""),
     ]
 
@@ -169,10 +184,23 @@ def _mixed_in(lineage: dict[str, Any]) -> str:
     return f"{settings.get('mix')} of every batch, from {len(names)} demonstrations: {names[0]}{', …' if names[1:] else ''}"
 
 
-def _gate(promoted: object, promotion: object) -> str:
-    if not isinstance(promotion, dict):
-        return "never held against its parent"
-    return f"{'passed' if promoted else 'refused'}: {promotion.get('reason', '')}"
+def _gate(adapter: Adapter) -> Literal["passed", "refused"] | None:
+    """Return what the gate decided, as the adapter's lineage tells it; None where it never judged the adapter."""
+    promotion = adapter.lineage.get("promotion")
+    promoted = promotion.get("promoted") if isinstance(promotion, dict) else None
+    if not isinstance(promoted, bool):
+        return None
+    return "passed" if promoted else "refused"
+
+
+def _reason(adapter: Adapter) -> str:
+    promotion = adapter.lineage.get("promotion")
+    return printable(str(promotion.get("reason") or "no reason is given")) if isinstance(promotion, dict) else ""
+
+
+def _gate_words(adapter: Adapter) -> str:
+    gate = _gate(adapter)
+    return "never held against its parent" if gate is None else f"{gate}: {_reason(adapter)}"
 
 
 def _base_words(fits: bool | None) -> str:

@@ -3,10 +3,12 @@
 import os
 import select
 import shlex
+import shutil
 import sys
 import termios
 import tty
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import typer
 
@@ -103,6 +105,23 @@ def _key(terminal: int, interrupted: Callable[[], bool]) -> bool | None:
 
 
 def to_type(workspace: Workspace, *words: str) -> str:
-    """Return the command line ``a2g words...``, with ``--workspace`` where it would not be found without."""
-    elsewhere = [] if Workspace.find() == workspace else ["--workspace", str(workspace.root)]
-    return shlex.join(["a2g", *words, *elsewhere])
+    """Return the command line ``a2g words...`` for a shell, with ``--workspace`` where it would not be found without."""
+    return f"{program()} {shlex.join(words)}{elsewhere(workspace)}"
+
+
+def elsewhere(workspace: Workspace) -> str:
+    """Return `` --workspace DIR``, or nothing where a command that is typed here works in ``workspace`` without.
+
+    What ``$A2G_WORKSPACE`` says now, the next command may not be told: it may have been set for one command alone.
+    """
+    here = Path.cwd() == workspace.root and Workspace.find() == workspace
+    return "" if here else f" --workspace {shlex.quote(str(workspace.root))}"
+
+
+def program() -> str:
+    """Return what to type for ``a2g``: itself, or, where the shell would not find that, what was typed to start it."""
+    typed = Path(sys.argv[0])
+    if typed.name != "a2g" or not typed.is_file():
+        return "a2g"
+    found = shutil.which("a2g")
+    return "a2g" if found is not None and Path(found).samefile(typed) else shlex.quote(str(typed))

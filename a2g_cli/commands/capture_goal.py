@@ -11,6 +11,7 @@ from a2g_cli import goals as goal_store
 from a2g_cli.cameras.choice import CameraChoice, identity
 from a2g_cli.commands.asking import to_type
 from a2g_cli.commands.deployment import Deployment
+from a2g_cli.commands.following import on_robot
 from a2g_cli.commands.live_capture import Sight, take, through_cameras, through_robot
 from a2g_cli.commands.report import Report, reported
 from a2g_cli.display.console import draws_pictures, stderr_console
@@ -18,6 +19,7 @@ from a2g_cli.display.lines import printable, say
 from a2g_cli.display.pictures import filmstrip
 from a2g_cli.episode import Description, Goal, Image, State
 from a2g_cli.errors import GoalError, UsageError
+from a2g_cli.recording.reader import Recording
 from a2g_cli.recording.sessions import find_recording
 from a2g_cli.robots.robot import InstrumentedRobot, RobotSpec
 from a2g_cli.session.reset import without_state
@@ -92,6 +94,7 @@ def capture_goal(
     if not source.looks:
         deployment = replace(deployment, cameras={})  # a goal that is drawn, or imported, is the bare robot's
     robot = deployment.make()
+    options = list(deployment.typed)
     notes: list[str] = []
     # What cameras saw is saved before they are closed: one that cannot be closed loses nothing.
     with reported() as finished, ExitStack() as opened:
@@ -99,6 +102,8 @@ def capture_goal(
             goal = goal_store.goal_from_images(name, photos(source.images, robot.spec), robot.spec)
         elif source.recording is not None:
             path = find_recording(workspace, source.recording)
+            with Recording(path) as recording:
+                options = options or on_robot(workspace, recording.spec.name, recording.provenance.shift)
             goal = goal_store.goal_from_recording(path, -1 if source.frame is None else source.frame, name)
         else:
             goal, notes = _seen(workspace, deployment, name, source, opened)
@@ -111,7 +116,7 @@ def capture_goal(
             )
         folder = goal_store.save_goal(workspace, goal, overwrite, [*notes, *warnings])
         _show(goal, warnings)
-        finished.report = _report(workspace, deployment, goal, folder, notes, warnings)
+        finished.report = _report(workspace, goal, folder, notes, warnings, options)
     return finished.report
 
 
@@ -233,24 +238,15 @@ def where(truth: State | None) -> str:
     )
 
 
-def _chosen(workspace: Workspace, deployment: Deployment) -> list[str]:
-    """Return the options that make this deployment out of the workspace's usual one."""
-    usual = Deployment.choose(workspace, None)
-    robot = [] if deployment.robot == usual.robot else [f"--robot={deployment.robot}"]
-    return robot + [
-        f"--{key}={value}" for key, value in deployment.settings.items() if usual.settings.get(key) != value
-    ]
-
-
 def _report(
     workspace: Workspace,
-    deployment: Deployment,
     goal: Goal,
     folder: Path,
     notes: Sequence[str],
     warnings: Sequence[str],
+    options: Sequence[str],
 ) -> Report:
-    following = to_type(workspace, "run", goal.name, *_chosen(workspace, deployment))
+    following = to_type(workspace, "run", goal.name, *options)
     document: dict[str, Any] = {
         "goal": goal.name,
         "path": str(folder),

@@ -1,8 +1,8 @@
 """The checks of ``a2g doctor``, and those of them that need no hardware: the installation and the workspace."""
 
-import errno
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from a2g_cli import configuration
 from a2g_cli.commands import checkup_hardware as hardware
 from a2g_cli.commands import checkup_usb as usb
+from a2g_cli.commands.asking import to_type
 from a2g_cli.commands.check import Check, State
 from a2g_cli.commands.deployment import Deployment
 from a2g_cli.display.console import draws_pictures, stderr_console
@@ -30,6 +31,8 @@ _DRAWS = "install libegl1 (or libosmesa6, and set MUJOCO_GL=osmesa), then try ag
 def every_check(workspace: Workspace, robot: str | None = None, cameras: Sequence[str] = ()) -> Iterator[Check]:
     """Look at everything, one after another; a check that breaks is a failure like any other.
 
+    What cannot be looked at before something else is well is a note that says so: every failure is told once, by its cause.
+
     Args:
         workspace: whose configuration, disk and adapters are looked at.
         robot: a driver that is connected to; None looks at the configured one from outside.
@@ -39,35 +42,43 @@ def every_check(workspace: Workspace, robot: str | None = None, cameras: Sequenc
     def deployment() -> Deployment:
         return Deployment.choose(workspace, robot)
 
-    checks: list[tuple[str, Callable[[], Check | list[Check]]]] = [
-        ("python", _python),
-        ("packages", _packages),
-        ("torch", _torch),
-        ("simulator", _drawing),
-        ("base", _base),
-        ("adapters", lambda: _adapters(workspace)),
-        ("workspace", lambda: _disk(workspace)),
-        ("a2g.toml", lambda: _settings(workspace)),
-        ("disk speed", lambda: hardware.disk_speed(workspace, deployment())),
-        ("robot drivers", lambda: hardware.driver_list("robot")),
-        ("robot", lambda: hardware.robot(deployment(), robot is not None)),
-        ("serial ports", usb.serial_ports),
-        ("camera drivers", lambda: hardware.driver_list("camera")),
-        ("realsense", usb.realsense),
-        ("udev", usb.udev),
-        ("cameras", lambda: hardware.cameras(workspace, cameras)),
-        ("terminal", _terminal),
+    checks: list[tuple[str, str | None, Callable[[], Check | list[Check]]]] = [
+        ("python", None, _python),
+        ("packages", None, _packages),
+        ("torch", None, _torch),
+        ("simulator", None, _drawing),
+        ("base", "torch", lambda: _base(workspace)),
+        ("adapters", "base", lambda: _adapters(workspace)),
+        ("workspace", None, lambda: _disk(workspace)),
+        ("a2g.toml", None, lambda: _settings(workspace)),
+        ("disk speed", "workspace", lambda: hardware.disk_speed(workspace, deployment)),
+        ("robot drivers", None, lambda: hardware.driver_list("robot")),
+        ("robot", "a2g.toml", lambda: hardware.robot(workspace, deployment(), robot is not None)),
+        ("serial ports", None, usb.serial_ports),
+        ("camera drivers", None, lambda: hardware.driver_list("camera")),
+        ("realsense", None, usb.realsense),
+        ("udev", None, usb.udev),
+        ("cameras", "a2g.toml", lambda: hardware.cameras(workspace, cameras)),
+        ("terminal", None, _terminal),
     ]
-    for name, check in checks:
+    unwell: set[str] = set()
+    for name, needed, check in checks:
+        if needed in unwell:
+            unwell.add(name)
+            yield Check(name, "note", f"not looked at: it needs {needed}", f"put {needed} right first, see above.")
+            continue
         try:
             found = check()
         except A2GError as error:
-            found = Check(name, "fail", str(error), "see the lines above.")
+            found = Check(name, "fail", str(error), "put that right, then try again.")
         except Exception as error:  # whatever is broken here is what the doctor was called for
             found = Check(
                 name, "fail", f"{type(error).__name__}: {error}", "reinstall a2g: pip install --force-reinstall a2g"
             )
-        yield from found if isinstance(found, list) else [found]
+        found = found if isinstance(found, list) else [found]
+        if any(one.state == "fail" for one in found):
+            unwell.add(name)
+        yield from found
 
 
 def _python() -> Check:
@@ -77,16 +88,14 @@ def _python() -> Check:
     return Check("python", "ok", detail)
 
 
-def _packages() -> Check:
+def _packages() -> list[Check]:
     found, missing = [], []
     for package in _PACKAGES:
         try:
             found.append(f"{package} {version(package)}")
         except PackageNotFoundError:
-            missing.append(package)
-    if missing:
-        return Check("packages", "fail", f"missing: {', '.join(missing)}", f"pip install {' '.join(missing)}")
-    return Check("packages", "ok", ", ".join(found))
+            missing.append(Check(f"package {package}", "fail", "it is not installed", f"pip install {package}"))
+    return [Check("packages", "ok", ", ".join(found) or "none"), *missing]
 
 
 def _torch() -> Check:
@@ -119,11 +128,12 @@ def _drawing() -> Check:
     return Check("simulator", "ok", f"{drawn}{renderer}, a picture takes {found['milliseconds']:g} ms")
 
 
-def _base() -> Check:
+def _base(workspace: Workspace) -> Check:
     from a2g_cli.policy import checkpoint
     from a2g_cli.robots.sim import SimRobot
 
-    again = "reinstall a2g; or train one, a2g pretrain --scene place, and give it with --base training/base/checkpoint"
+    train = to_type(workspace, "pretrain", "--scene", "place")
+    again = f"reinstall a2g; or train one, {train}, and give it with --base training/base/checkpoint"
     try:
         fingerprint = checkpoint.fingerprint(checkpoint.SHIPPED)
         config, _ = checkpoint.read_config(checkpoint.SHIPPED)
@@ -142,27 +152,35 @@ def _adapters(workspace: Workspace) -> list[Check]:
     from a2g_cli.policy.shelf import Shelf
 
     shelf = Shelf(workspace)
-    base, active, checks, fitting = checkpoint.fingerprint(checkpoint.SHIPPED), shelf.active(), [], 0
+    base, checks, fitting = checkpoint.fingerprint(checkpoint.SHIPPED), [], 0
+    try:
+        active = shelf.active()
+    except CheckpointError as error:
+        promote = to_type(workspace, "adapters", "promote", "NAME")
+        return [Check("adapters", "fail", str(error), f"then make one active again: {promote}")]
+    alone = f"act with the base alone: {to_type(workspace, 'adapters', 'promote', 'none')}"
     for name in shelf.names():
+        state: State = "fail" if name == active else "note"
+        instead = alone if name == active else f"remove it: {to_type(workspace, 'adapters', 'rm', name)}"
         try:
             adapter = shelf.get(name)
             if adapter.base != base:
-                advice = "give its base with --base, or remove it: a2g adapters rm " + name
-                state: State = "fail" if name == active else "note"
+                advice = f"give its base with --base, or {instead}"
                 checks.append(Check(f"adapter {name}", state, f"it belongs to the base {adapter.base}", advice))
                 continue
             if name == active:
                 adapters.apply(adapter, checkpoint.load(checkpoint.SHIPPED), base)
             fitting += 1
         except A2GError as error:
-            checks.append(Check(f"adapter {name}", "fail" if name == active else "note", str(error), "a2g adapters rm"))
+            checks.append(Check(f"adapter {name}", state, str(error), instead))
     if active not in {"none", *shelf.names()}:
-        checks.append(Check("adapters", "fail", f"the active one, {active}, is gone", "a2g adapters rollback"))
+        back = f"go back to the one before: {to_type(workspace, 'adapters', 'rollback')}"
+        checks.append(Check("active adapter", "fail", f"the active one, {active}, is gone", back))
     plural = "adapter fits" if fitting == 1 else "adapters fit"
     return [Check("adapters", "ok", f"{fitting} {plural} the base, active: {active}"), *checks]
 
 
-def _disk(workspace: Workspace) -> Check:
+def _disk(workspace: Workspace) -> list[Check]:
     folder = workspace.root
     while not folder.exists():
         folder = folder.parent
@@ -171,19 +189,24 @@ def _disk(workspace: Workspace) -> Check:
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
-        for inside in (workspace.goals.parent, workspace.goals, workspace.sessions, workspace.adapters):
-            if inside.exists() and not (inside.is_dir() and os.access(inside, os.W_OK)):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(inside))
     except OSError as error:
-        where = error.filename or folder
-        return Check("workspace", "fail", f"{where} cannot be written", "choose another folder with --workspace.")
+        why = f"{folder} cannot be written: {error.strerror or error}"
+        return [Check("workspace", "fail", why, f"chmod u+w {shlex.quote(str(folder))}, or another --workspace.")]
+    closed = []
+    for inside in (workspace.goals.parent, workspace.goals, workspace.sessions, workspace.adapters):
+        quoted = shlex.quote(str(inside))
+        if inside.exists() and not inside.is_dir():
+            advice = f"move it away: mv {quoted} {shlex.quote(f'{inside}.old')}; or another --workspace."
+            closed.append(Check("workspace", "fail", f"{inside} is a file, and has to be a folder", advice))
+        elif inside.exists() and not os.access(inside, os.W_OK):
+            advice = f"chmod u+w {quoted}; or another --workspace."
+            closed.append(Check("workspace", "fail", f"{inside} cannot be written", advice))
     if free < _LEAST_FREE:
-        return Check(
-            "workspace", "fail", detail, f"{size(_LEAST_FREE)} are needed: free some, or --workspace elsewhere."
-        )
+        advice = f"{size(_LEAST_FREE)} are needed: free some, or another --workspace."
+        return [Check("workspace", "fail", detail, advice), *closed]
     if free < _COMFORTABLE:
-        return Check("workspace", "note", detail, "that is enough for some sessions only.")
-    return Check("workspace", "ok", detail)
+        return [Check("workspace", "note", detail, "that is enough for some sessions only."), *closed]
+    return closed or [Check("workspace", "ok", detail)]
 
 
 def _settings(workspace: Workspace) -> Check:

@@ -4,7 +4,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from a2g_cli.cameras.camera import warnings_of
 from a2g_cli.cameras.choice import CameraChoice, choose, identity
 from a2g_cli.cameras.measure import Measured, measure
 from a2g_cli.cameras.reader import CameraReader
+from a2g_cli.commands.asking import to_type
 from a2g_cli.commands.check import Check, State
 from a2g_cli.commands.deployment import Deployment
 from a2g_cli.display.listing import size
-from a2g_cli.errors import A2GError, HardwareError, UsageError, closed
+from a2g_cli.errors import A2GError, HardwareError, UnknownNameError, UsageError, closed
 from a2g_cli.robots.robot import RobotSpec
 from a2g_cli.session.safety.guards import Guards
 from a2g_cli.workspace import Workspace
@@ -51,18 +52,23 @@ def driver_list(kind: drivers.Kind) -> list[Check]:
 
 def cameras(workspace: Workspace, given: Sequence[str]) -> list[Check]:
     """Open every camera that is configured or asked for, and watch them all at once."""
-    try:
-        choices = choose(workspace, given)
-    except A2GError as error:
-        return [Check("cameras", "fail", str(error), "correct the camera's description.")]
-    if not choices:
-        there = ", ".join(str(path) for path in opencv.devices()) or "none"
-        return [
-            Check(
-                "cameras", "ok", f"none configured; video devices: {there}. Try one: --camera front=opencv:/dev/video0"
-            )
-        ]
     checks: list[Check] = []
+    sound: list[str] = []
+    for text in given:
+        try:
+            choose(None, [text])
+            sound.append(text)
+        except A2GError as error:
+            checks.append(Check("cameras", "fail", f"--camera {text}: {error}", "correct this --camera."))
+    try:
+        choices = choose(workspace, sound)
+    except A2GError as error:
+        return [*checks, Check("cameras", "fail", str(error), "correct the camera's description.")]
+    if not choices and not checks:
+        there = opencv.devices()
+        listed = ", ".join(map(str, there)) or "none"
+        again = to_type(workspace, "doctor", "--camera", f"front=opencv:{there[0]}") if there else ""
+        return [Check("cameras", "ok", f"none configured; video devices: {listed}{'. Try one: ' * bool(there)}{again}")]
     with ExitStack() as stack:
         readers: dict[str, CameraReader] = {}
         for name, choice in choices.items():
@@ -125,14 +131,15 @@ def _locked(settings: object) -> str:
     return f"locked at {', '.join(f'{name}={settings[name]:g}' for name in names)}" if names else ""
 
 
-def robot(deployment: Deployment, asked: bool) -> Check:
+def robot(workspace: Workspace, deployment: Deployment, asked: bool) -> Check:
     """Look at the robot; one that was asked for by name is connected and observed, which moves nothing."""
     try:
         if not asked:
             outside = deployment.make()
             spec = outside.spec
             Guards(outside, deployment.safety)
-            how = "" if deployment.robot == "sim" else f"; a2g doctor --robot {deployment.robot} connects to it"
+            again = to_type(workspace, "doctor", "--robot", deployment.robot)
+            how = "" if deployment.robot == "sim" else f"; to connect to it: {again}"
             return Check("robot", "ok", f"{_about(spec)}{how}")
         with deployment.connected() as (found,):
             begun = time.monotonic()
@@ -141,7 +148,9 @@ def robot(deployment: Deployment, asked: bool) -> Check:
             took = 1000 * (time.monotonic() - begun)
             return Check("robot", "ok", f"{_about(found.spec)}; connected, an observation takes {took:.0f} ms")
     except UsageError as error:
-        return Check("robot", "fail", f"{deployment.robot}: {error}", "correct `[robot]` or `[safety]` in a2g.toml.")
+        typed = asked and isinstance(error, UnknownNameError)
+        advice = "correct --robot." if typed else "correct `[robot]` or `[safety]` in a2g.toml."
+        return Check("robot", "fail", f"{deployment.robot}: {error}", advice)
     except A2GError as error:
         advice = "see that it is plugged in and switched on, and the line on serial ports."
         return Check("robot", "fail", f"{deployment.robot}: {error}", advice)
@@ -152,13 +161,17 @@ def _about(spec: RobotSpec) -> str:
     return f"{spec.name}, {len(spec.action_names)} actions at {spec.rate:g} Hz, cameras: {seen}"
 
 
-def disk_speed(workspace: Workspace, deployment: Deployment) -> Check:
-    """Write for a moment, to the platter, and hold it against what a recording needs at most."""
+def disk_speed(workspace: Workspace, deployment: Callable[[], Deployment]) -> Check:
+    """Write for a moment, to the platter, and hold it against what a recording of ``deployment()`` needs at most."""
     folder = workspace.root
     while not folder.exists():
         folder = folder.parent
     speed = _written(folder)
-    needed = _recorded(deployment.make().spec)
+    try:
+        needed = _recorded(deployment().make().spec)
+    except A2GError:  # which is told on the line of the robot, or of a2g.toml
+        unknown = "what a recording needs is not known without a robot"
+        return Check("disk speed", "note", f"{size(int(speed))} a second; {unknown}")
     detail = f"{size(int(speed))} a second, a recording needs {size(int(needed))} at most"
     if speed < needed:
         return Check("disk speed", "fail", detail, "choose a faster disk with --workspace, or smaller pictures.")

@@ -1,6 +1,7 @@
 """What ``a2g doctor`` looks at where hardware is plugged in: libusb, udev's rules, serial ports."""
 
 import os
+import shlex
 from pathlib import Path
 
 from a2g_cli.cameras import realsense_sdk
@@ -44,34 +45,46 @@ def realsense() -> list[Check]:
     return [*found, Check("realsense", "ok", f"pyrealsense2 {rs.__version__}; {', '.join(there) or 'none plugged in'}")]
 
 
-def udev(root: Path = Path("/")) -> Check:
+def udev(root: Path = Path("/")) -> list[Check]:
     """Look whether RealSense cameras that are plugged in may be opened, else whether udev would allow it."""
     devices = list(_intel_cameras(root))
-    closed = [name for name, node in devices if not os.access(node, os.R_OK | os.W_OK)]
-    if closed:
-        return Check("udev", "fail", f"{', '.join(closed)} may not be opened by you", _ADVICE)
     if devices:
-        return Check("udev", "ok", f"{', '.join(name for name, _ in devices)} may be opened")
+        return [
+            Check("udev", "ok", f"{name} may be opened")
+            if os.access(node, os.R_OK | os.W_OK)
+            else Check("udev", "fail", f"{name} ({node}) may not be opened by you", _ADVICE)
+            for name, node in devices
+        ]
     rules = [path.name for folder in _RULE_FOLDERS for path in (root / folder).glob("*.rules") if _names_intel(path)]
     if rules:
-        return Check("udev", "ok", f"rules for RealSense: {rules[0]}")
+        return [Check("udev", "ok", f"rules for RealSense: {rules[0]}")]
     if os.geteuid() == 0:
-        return Check("udev", "ok", "no rules for RealSense; root needs none")
-    return Check("udev", "note", "no rules for RealSense: only root may open one", _ADVICE)
+        return [Check("udev", "ok", "no rules for RealSense; root needs none")]
+    return [Check("udev", "note", "no rules for RealSense: only root may open one", _ADVICE)]
 
 
-def serial_ports(root: Path = Path("/")) -> Check:
+def serial_ports(root: Path = Path("/")) -> list[Check]:
     """Look at the ports that arms hang on."""
     ports = sorted(path for kind in ("ttyACM*", "ttyUSB*") for path in (root / "dev").glob(kind))
-    closed = [str(port) for port in ports if not os.access(port, os.R_OK | os.W_OK)]
-    if closed:
-        return Check(
-            "serial ports",
-            "fail",
-            f"{', '.join(closed)} may not be opened by you",
-            "sudo usermod -aG dialout $USER, then log in again.",
-        )
-    return Check("serial ports", "ok", ", ".join(map(str, ports)) or "none: no arm is plugged in")
+    closed = [port for port in ports if not os.access(port, os.R_OK | os.W_OK)]
+    if len(closed) == len(ports) > 0:
+        found = []
+    else:
+        usable = ", ".join(str(port) for port in ports if port not in closed)
+        found = [Check("serial ports", "ok", usable or "none: no arm is plugged in")]
+    return [
+        *found,
+        *(Check("serial port", "fail", f"{port} may not be opened by you", _joins(port)) for port in closed),
+    ]
+
+
+def _joins(port: Path) -> str:
+    """Return how to join the group that ``port`` belongs to: ``dialout`` on most systems, ``uucp`` on others."""
+    try:
+        group = port.group()
+    except (OSError, KeyError):
+        group = "dialout"
+    return f"sudo usermod -aG {shlex.quote(group)} $USER, then log in again."
 
 
 def _names_intel(path: Path) -> bool:

@@ -28,7 +28,7 @@ def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: in
     Raises:
         HardwareError: no GL. CheckpointError: no shipped base. UsageError: no such shift.
     """
-    workspace = Workspace.find(folder or (None if "A2G_WORKSPACE" in os.environ else Path("demo")))
+    workspace = Workspace.find(folder or (None if os.environ.get("A2G_WORKSPACE") else Path("demo")))
     console = stderr_console()
     deployment = Deployment("sim", {"shift": shift})
     shelf = Shelf(workspace)
@@ -56,11 +56,10 @@ def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: in
 
 
 def _next(workspace: Workspace, shift: str, adapter: str) -> list[str]:
-    program = "  .venv/bin/" if Path(".venv/bin/a2g").exists() else "  "
     commands = [
         ("capture-goal", "mine", "--shift", shift),
         ("run", "mine", "--episodes", "3", "--shift", shift),
         ("replay", "latest"),
         ("evaluate", "--adapter", "none", "--adapter", adapter, "--adapter", "random", "--shift", shift),
     ]
-    return [program + to_type(workspace, *words) for words in commands]
+    return [f"  {to_type(workspace, *words)}" for words in commands]

@@ -35,6 +35,8 @@ class Deployment:
     """The workspace's limits."""
     goals: tuple[str, ...] = ()
     """The workspace's goals: what a run goes for when none is named."""
+    typed: tuple[str, ...] = field(default=(), compare=False)
+    """The options that chose it on the command line, for a command that is to follow there."""
 
     @classmethod
     def choose(cls, workspace: Workspace, robot: str | None, cameras: Sequence[str] = (), **given: Any) -> "Deployment":
@@ -57,7 +59,12 @@ class Deployment:
         settings = dict(configured.robot_settings) if chosen == usual else {}
         settings |= {key: value for key, value in given.items() if value is not None}
         beside = choose_cameras(workspace, cameras) if chosen == usual else choose_cameras(None, cameras)
-        return cls(chosen, settings, beside, configured.safety, configured.goals)
+        typed = [
+            *([] if robot is None else [f"--robot={robot}"]),
+            *(f"--camera={camera}" for camera in cameras),
+            *(f"--{key}={value}" for key, value in given.items() if value is not None),
+        ]
+        return cls(chosen, settings, beside, configured.safety, configured.goals, tuple(typed))
 
     def make(self, **changed: Any) -> Robot:
         """Return a driver object; nothing is opened and nothing moves.

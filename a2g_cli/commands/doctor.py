@@ -28,15 +28,16 @@ def examine(workspace: Workspace, robot: str | None = None, cameras: Sequence[st
     failed = [check for check in checks if check.state == "fail"]
     code = HardwareError.exit_code if failed else 0
     width = max(len(check.name) for check in checks)
-    lines = [_line(check, width) for check in checks]
+    lines = [line for check in checks for line in _lines(check, width)]
     summary = f"{len(failed)} of {len(checks)} checks failed." if failed else "everything that is needed works."
     document = {"ok": not failed, "checks": [check.to_json() for check in checks]}
     return Report(document, [*lines, Text(summary)], code)
 
 
-def _line(check: Check, width: int) -> Text:
+def _lines(check: Check, width: int) -> list[Text]:
+    """Return what is so, and under it what to do about it."""
     word, style = _MARKS[check.state]
-    advice = f" -> {check.advice}" if check.advice else ""
-    return Text.assemble(
-        (word, style), f"  {check.name:<{width}}  {printable(check.detail)}", (printable(advice), "bold")
-    )
+    lines = [Text.assemble((word, style), f"  {check.name:<{width}}  {printable(check.detail)}")]
+    if check.advice:
+        lines.append(Text(f"      -> {printable(check.advice)}", "bold"))
+    return lines

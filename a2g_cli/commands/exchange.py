@@ -102,7 +102,7 @@ def import_recordings(
         f"{brought.episodes} recordings, {brought.steps} steps, in the session {name}, from {chosen.name}.",
         *brought.notes,
         *skipped_lines(brought.skipped),
-        f"next: {to_type(workspace, 'pretrain', name)}",
+        f"next: {to_type(workspace, 'pretrain', name, *_own_folder(name))}",
     ]
     return Report(document, [printable(line) for line in lines])
 
@@ -137,6 +137,11 @@ def skipped_lines(skipped: Mapping[str, str]) -> list[str]:
     if len(skipped) > _NAMED:
         lines.append(f"… and {len(skipped) - _NAMED} more: --json names all of them.")
     return [f"{len(skipped)} episodes were left out:", *lines] if lines else []
+
+
+def _own_folder(session: str) -> list[str]:
+    """Return ``--out`` where the usual folder holds a training already, which is hardly one of this session."""
+    return ["--out", f"training/{session}"] if Path("training/base").exists() else []
 
 
 def default_name(source: Path) -> str:

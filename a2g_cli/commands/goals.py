@@ -6,6 +6,7 @@ from typing import Any
 from a2g_cli import goals as goal_store
 from a2g_cli.commands.asking import confirm_removal, to_type
 from a2g_cli.commands.capture_goal import where
+from a2g_cli.commands.following import running
 from a2g_cli.commands.report import Report
 from a2g_cli.display.console import draws_pictures, stderr_console
 from a2g_cli.display.lines import printable
@@ -55,7 +56,7 @@ def show_goal(workspace: Workspace, name: str) -> Report:
             "cameras": _sizes(document),
             "where": where(goal.truth),
             "judged by": "the simulator's truth" if goal.truth else "nobody: no true state is known",
-            "next": to_type(workspace, "run", name),
+            "next": running(workspace, goal),
         }
     )
     return Report(document, lines)

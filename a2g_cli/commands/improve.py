@@ -1,7 +1,7 @@
 """``a2g improve``: run and adapt, round after round, measured before and after on held-out starts and goals."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from a2g_cli.learning.adapt import AdaptSettings
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.shelf import Shelf
+from a2g_cli.recording.practice import held as recording_into
 from a2g_cli.recording.sessions import find_recordings, new_session, open_session
 from a2g_cli.robots.robot import InstrumentedRobot, Robot, shift_of, views_of
 from a2g_cli.safety_limits import SafetyLimits
@@ -198,6 +199,7 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
         holding(settings.rollout.safety) as (held, wait),
         deployment.connected(lanes=lanes) as robots,
         _at_home(deployment, robots[0], lanes) as homes,
+        ExitStack() as until_the_end,
     ):
         view = _View(plain)
         spec, shift = robots[0].spec, shift_of(robots[0])
@@ -222,6 +224,7 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
             remembered(players)
         players.get(shelf.active())  # what cannot act is refused before anything is measured or made
         progress = begun(shelf.active())
+        until_the_end.enter_context(recording_into(progress.session, "a2g improve"))
         begin = str(progress.asked["begin"])
 
         wait(interrupt)
@@ -247,11 +250,11 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
             if not interrupt.requested:
                 raise
             document |= _document(progress, improvement)
-            line = (
-                f"interrupted after {len(document['rounds'])} rounds; {document['active']} is active, nothing is lost · "
-                f"go on: {to_type(workspace, 'improve', '--resume', progress.session.name)}"
-            )
-            finished.report = Report(document, [line], 130)
+            lines = [
+                f"interrupted after {len(document['rounds'])} rounds; {document['active']} is active, nothing is lost.",
+                f"go on: {to_type(workspace, 'improve', '--resume', progress.session.name)}",
+            ]
+            finished.report = Report(document, lines, 130)
             return finished.report
         document |= _document(progress, improvement)
         finished.report = Report(document, summary(workspace, document))

@@ -4,6 +4,8 @@ from typing import Any
 
 from a2g_cli.commands.asking import to_type
 from a2g_cli.display.tables import curve
+from a2g_cli.policy.shelf import Shelf
+from a2g_cli.recording.sessions import Session
 from a2g_cli.workspace import Workspace
 
 
@@ -46,8 +48,14 @@ def _practised(workspace: Workspace, document: dict[str, Any]) -> list[str]:
     tried = f" ({explored} of them to find out where the arm stands)" if explored else ""
     tried += f" ({rehearsed} of them with closed eyes, as remembered)" if rehearsed else ""
     care = f"; the scene was set up {anew} times" + (f", {lost} episodes lost while it was stuck" if lost else "")
+    session = Session(workspace.sessions / document["session"])
+    recorded = session.recordings()
+    # Another program may have promoted something else since: a rollback would undo that.
+    promoted = [done["adapter"] for done in rounds if done["promoted"]]
+    undoes = bool(promoted) and Shelf(workspace).active() == promoted[-1]
     return [
         f"practice: {practised} episodes{tried}, {rolled:.0f} s of rollouts and {adapted:.0f} s of adaptation{care}.",
-        f"active adapter: {document['active']} · undo: {to_type(workspace, 'adapters', 'rollback')} · "
-        f"watch: {to_type(workspace, 'replay', document['session'] + '/episode-0000')}",
+        f"active adapter: {document['active']}",
+        *([f"watch: {to_type(workspace, 'replay', f'{session.name}/{recorded[0].stem}')}"] if recorded else []),
+        *([f"undo: {to_type(workspace, 'adapters', 'rollback')}"] if undoes else []),
     ]

@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 
+from a2g_cli.commands.asking import to_type
 from a2g_cli.commands.exchange import default_name, parse_size
+from a2g_cli.commands.following import can_be_evaluated, on_robot
 from a2g_cli.commands.rehearsal import Rehearsal, table
 from a2g_cli.commands.report import Report
 from a2g_cli.display.console import stderr_console
@@ -33,6 +35,7 @@ from a2g_cli.policy.home import HOME
 from a2g_cli.policy.motion_law import MotionLaw
 from a2g_cli.policy.movements import MOVEMENTS
 from a2g_cli.policy.retention import RETENTION
+from a2g_cli.recording.reader import Recording
 from a2g_cli.recording.sessions import Session, find_recordings, list_sessions
 from a2g_cli.session.demonstrate import demonstration, record_demonstrations
 from a2g_cli.simulator.scenes import SCENES
@@ -155,9 +158,22 @@ def pretrain(
     }
     lines = [
         f"base {state.get('hash', '')} in {out / 'checkpoint'}, {run.seconds / 60:.0f} min of training.",
-        f"next: a2g evaluate --base {out / 'checkpoint'} --adapter none",
+        *_next(workspace, out / "checkpoint", paths),
     ]
     return Report(document, lines)
+
+
+def _next(workspace: Workspace, base: Path, paths: Sequence[Path]) -> list[str]:
+    """Return the lines that say how to try ``base``: one for each robot of its demonstrations that can be tried here."""
+    robots: dict[str, None] = {}
+    for path in {path.parent: path for path in reversed(paths)}.values():  # a session is of one robot
+        with Recording(path) as recording:
+            robots.setdefault(recording.spec.name)
+    return [
+        f"next: {to_type(workspace, 'evaluate', '--adapter', 'none', f'--base={base}', *on_robot(workspace, robot, 'none'))}"
+        for robot in reversed(robots)
+        if can_be_evaluated(workspace, robot, base)
+    ]
 
 
 def _brought_in(workspace: Workspace, name: str, resize: str | None, view: TrainingWatcher, machine: Machine) -> str:

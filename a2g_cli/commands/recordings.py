@@ -8,6 +8,7 @@ from typing import Any
 from rich.progress import Progress
 
 from a2g_cli.commands.asking import to_type
+from a2g_cli.commands.following import to_record
 from a2g_cli.commands.report import Report
 from a2g_cli.commands.summary import details, name_of, summarise_all, summarise_session, table
 from a2g_cli.display.console import draws_pictures, stderr_console
@@ -42,10 +43,10 @@ def list_recordings(workspace: Workspace, session: str | None) -> Report:
     ``{"session", "recordings": [SUMMARY], "unfinished": [path]}`` with SUMMARY as in commands/summary.py.
     """
     if session is not None:
-        return _list_one(open_session(workspace, session))
+        return _list_one(workspace, open_session(workspace, session))
     sessions = [_session(found) for found in list_sessions(workspace)]
     if not sessions:
-        return Report({"sessions": []}, [f"no recordings yet: {to_type(workspace, 'run', 'GOAL')} makes some."])
+        return Report({"sessions": []}, [f"no recordings yet; next: {to_record(workspace)}"])
     rows = [
         [
             found["name"],
@@ -76,10 +77,11 @@ def _session(session: Session) -> dict[str, Any]:
     }
 
 
-def _list_one(session: Session) -> Report:
+def _list_one(workspace: Workspace, session: Session) -> Report:
     summaries = summarise_session(session)
     unfinished = waiting(session)
-    lines = table(summaries) if summaries else [f"the session {session.name} has no recording."]
+    more = to_type(workspace, "recordings", "verify", session.name)
+    lines = table(summaries, more) if summaries else [f"the session {session.name} has no recording."]
     lines += [printable(f"unfinished: {path}") for path in unfinished]
     document = {"session": session.name, "recordings": summaries, "unfinished": list(map(str, unfinished))}
     return Report(document, lines)
@@ -141,8 +143,9 @@ def verify_recordings(workspace: Workspace, names: Sequence[str]) -> Report:
         f"note: {second} is the same episode as {first}, a copy or the same seed again: learning would count it twice."
         for first, second in duplicates
     ]
-    lines += [f"{name}/{INDEX} does not list what is there: `a2g recordings repair` makes it again." for name in stale]
-    lines += [f"unfinished: {path}: `a2g recordings repair` makes a recording of it." for path in unfinished]
+    repair = to_type(workspace, "recordings", "repair")
+    lines += [f"{name}/{INDEX} does not list what is there: `{repair}` makes it again." for name in stale]
+    lines += [f"unfinished: {path}: `{repair}` makes a recording of it." for path in unfinished]
     lines.append(f"{len(found) - len(damaged)} sound, {len(damaged)} damaged.")
     document = {
         "recordings": found,

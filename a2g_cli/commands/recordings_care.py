@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from a2g_cli.commands.asking import confirm_removal
+from a2g_cli.commands.asking import confirm_removal, to_type
 from a2g_cli.commands.recordings import waiting
 from a2g_cli.commands.report import Report
 from a2g_cli.commands.summary import name_of
@@ -56,8 +56,11 @@ def repair_recordings(workspace: Workspace, names: Sequence[str], dry_run: bool)
     ]
     lines += [f"{path} {again}." for path in linked]
     lines += [entry["problem"] for entry in failed]
+    own = [entry["partial"] for entry in repaired if Path(entry["partial"]).parent.parent == workspace.sessions]
     if repaired and not dry_run:
-        lines.append("the .partial files are kept; `a2g recordings rm NAME.hdf5.partial` removes one.")
+        names = [name_of(workspace, Path(partial)) for partial in own]
+        remove = f": to remove them, {to_type(workspace, 'recordings', 'rm', *names)}" if own else "."
+        lines.append(f"the .partial files are kept{remove}")
     document = {"repaired": repaired, "linked": linked, "failed": failed, "dry_run": dry_run}
     return Report(document, [printable(line) for line in lines or ["nothing is unfinished."]], int(bool(failed)))
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from a2g_cli import goals as goal_store
 from a2g_cli.commands.asking import asks_for_a_key, somebody_is_there, to_type
 from a2g_cli.commands.deployment import Deployment
+from a2g_cli.commands.following import with_base
 from a2g_cli.commands.report import Report, reported
 from a2g_cli.commands.run_episodes import RunUnderWay
 from a2g_cli.commands.safety import PATIENCE, asking, holding
@@ -19,9 +20,11 @@ from a2g_cli.display.lines import say
 from a2g_cli.display.rollout_view import rollout_view
 from a2g_cli.episode import Goal, Provenance
 from a2g_cli.errors import A2GError, GoalNotReached, UsageError
+from a2g_cli.learning.practised import SLACK
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.acting import ActingSettings
 from a2g_cli.policy.shelf import Shelf
+from a2g_cli.recording.practice import held as recording_into
 from a2g_cli.recording.sessions import recording_session
 from a2g_cli.robots.robot import InstrumentedRobot, Robot, shift_of, views_of
 from a2g_cli.safety_limits import SafetyLimits
@@ -124,6 +127,7 @@ def run(
         )
         with (
             recording_session(workspace, session_name) as session,
+            recording_into(session, "a2g run"),
             rollout_view(console) as view,
             Interrupt(lambda: view.note("finishing the step, saving …")) as interrupt,
         ):
@@ -137,13 +141,11 @@ def run(
             try:
                 rolled.each(wanted, before, wait_for_key)
             except A2GError as stop:
-                _tell(
-                    stop, rolled, lambda: _report(workspace, rolled, name, time.monotonic() - begun, interrupted=False)
-                )
+                _tell(stop, rolled, lambda: _report(workspace, rolled, name, time.monotonic() - begun, False, base))
                 raise
         if rolled.done:
             session.link()
-        finished.report = _report(workspace, rolled, name, time.monotonic() - begun, interrupt.requested)
+        finished.report = _report(workspace, rolled, name, time.monotonic() - begun, interrupt.requested, base)
     return finished.report
 
 
@@ -199,7 +201,9 @@ def _tell(stop: A2GError, rolled: RunUnderWay, report: Callable[[], Report]) -> 
         stop.add_note(f"What was recorded is kept: {last.path} (stopped by {last.outcome.stopped_by}).")
 
 
-def _report(workspace: Workspace, rolled: RunUnderWay, adapter: str, seconds: float, interrupted: bool) -> Report:
+def _report(
+    workspace: Workspace, rolled: RunUnderWay, adapter: str, seconds: float, interrupted: bool, base: Path | None
+) -> Report:
     done, session = rolled.done, rolled.session
     judged = [episode for episode in done if episode.outcome.success is not None]
     successes = sum(bool(episode.outcome.success) for episode in judged)
@@ -221,11 +225,16 @@ def _report(workspace: Workspace, rolled: RunUnderWay, adapter: str, seconds: fl
     )
     lines = ["nothing was recorded."]
     if done:
+        # An adaptation learns from episodes that arrived, as the policy sees it, and is refused where none did.
+        arrived = any(one.nearest < SLACK * rolled.settings.arrived_below for one in done)
+        again = [*([] if arrived else ["--keep", "all"]), *with_base(base)]
+        if adapter != Shelf(workspace).active():
+            again += ["--parent", "none" if adapter in FLOORS else adapter]
         lines = [
             f"{len(done)} {'episode' if len(done) == 1 else 'episodes'} in {session.folder}: {told}.",
             f"timing: {in_words(timing)}.",
-            f"next: {to_type(workspace, 'replay', f'{session.name}/{done[-1].path.stem}')} · "
-            f"{to_type(workspace, 'adapt', session.name)}",
+            f"watch: {to_type(workspace, 'replay', f'{session.name}/{done[-1].path.stem}')}",
+            f"next: {to_type(workspace, 'adapt', session.name, *again)}",
         ]
     if interrupted:
         return Report(document, lines, 130)

@@ -1,5 +1,6 @@
 """The episodes of one `a2g run`: each rolled out for its goal, recorded, shown, and counted."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,17 +27,24 @@ class Watch:
     def __init__(self, view: RolloutView) -> None:
         self._view = view
         self.steps = 0
+        self.nearest = math.inf
+        """Fewest steps to go so far, as the policy sees it."""
 
     def planned(
         self, observation: Observation, imagined: Mapping[str, Sequence[Image]], steps_to_go: float, seconds: float
     ) -> None:
         """Show a plan."""
+        self._approached(steps_to_go)
         self._view.planned(observation, imagined, steps_to_go, seconds)
 
     def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
         """Show a step, and count it."""
         self.steps = step
+        self._approached(steps_to_go)
         self._view.stepped(step, observation, steps_to_go)
+
+    def _approached(self, steps_to_go: float) -> None:
+        self.nearest = min(self.nearest, steps_to_go)  # in this order NaN, of a policy without such a head, is left out
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,8 @@ class Done:
     steps: int
     waited: float
     """How long the robot had to wait for the disk [s]."""
+    nearest: float = math.inf
+    """Fewest steps to go at any moment, as the policy saw it; infinite where it could not."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented recording object."""
@@ -101,10 +111,10 @@ class RunUnderWay:
                 self.view.episode_ended(index, outcome, watch.steps, path if watch.steps else None)
         finally:  # a guard's stop is an episode too
             if kept.outcome is not None:
-                self._ended(goal, path, kept.outcome, kept.steps, recorder.pressure)
+                self._ended(goal, path, kept.outcome, kept.steps, recorder.pressure, watch.nearest)
 
-    def _ended(self, goal: Goal, path: Path, outcome: Outcome, steps: int, pressure: Pressure) -> None:
-        self.done.append(Done(goal.name, path, outcome, steps, pressure.seconds))
+    def _ended(self, goal: Goal, path: Path, outcome: Outcome, steps: int, pressure: Pressure, nearest: float) -> None:
+        self.done.append(Done(goal.name, path, outcome, steps, pressure.seconds, nearest))
         if pressure.waits:
             self.view.note(
                 f"the disk is slow: in {pressure.waits} of {steps} steps the robot waited for it, "

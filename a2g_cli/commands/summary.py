@@ -91,12 +91,12 @@ def one_line(summary: dict[str, Any]) -> str:
     )
 
 
-def table(summaries: Sequence[dict[str, Any]]) -> list[str]:
-    """Return recordings as a list, one a line."""
+def table(summaries: Sequence[dict[str, Any]], more: str) -> list[str]:
+    """Return recordings as a list, one a line; ``more`` is what to type to learn what is wrong with one."""
     rows = []
     for summary in summaries:
         if summary["problem"] is not None:
-            rows.append([summary["name"], "-", "-", "damaged: `a2g recordings verify` says more", "", "", ""])
+            rows.append([summary["name"], "-", "-", f"damaged: `{more}` says more", "", "", ""])
         else:
             rows.append(
                 [

@@ -118,7 +118,7 @@ def salvage(partial: Path) -> Path:
     if not partial.name.endswith(UNFINISHED):
         raise RecordingError(f"{partial} is not unfinished: the name of such a recording ends in {UNFINISHED}.")
     if not partial.is_file():
-        raise RecordingError(f"{partial} does not exist: `a2g recordings` lists what there is.")
+        raise RecordingError(f"{partial} does not exist: `a2g recordings list` lists what there is.")
     with storage.reading(partial, "unfinished recording"), storage.holding(partial) as free:
         if not free:
             raise RecordingError(f"{partial} is being written at this moment, or repaired: there is nothing to do.")

@@ -1,6 +1,7 @@
 """Reads recordings. A recording may come from anywhere: nothing in it is believed before it is checked."""
 
 import hashlib
+import shlex
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -235,11 +236,11 @@ def _check_kind(path: Path) -> None:
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder")
         if not path.exists():
-            raise RecordingError(f"{path} does not exist: `a2g recordings` lists what there is.")
+            raise RecordingError(f"{path} does not exist: `a2g recordings list` lists what there is.")
         with path.open("rb") as file:
             begin = file.read(len(MAGIC))
         if path.suffix == schema.PARTIAL_SUFFIX or begin == MAGIC:
-            advice = f"`a2g recordings repair {path}` makes a recording of what it holds."
+            advice = f"`a2g recordings repair {shlex.quote(str(path))}` makes a recording of what it holds."
             raise RecordingError(f"{path} is an unfinished recording: {advice}")
         if not begin or not h5py.is_hdf5(path):
             raise RecordingError(f"{path} is {'not an HDF5 file' if begin else 'empty'}: it is no recording.")

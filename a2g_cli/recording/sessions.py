@@ -167,8 +167,8 @@ def open_session(workspace: Workspace, name: str) -> Session:
     if name == LATEST:
         filled = [session for session in sessions.values() if session.recordings()]
         if not filled:
-            raise UnknownNameError("session", name, [], "`a2g run` records one.")
-        return max(filled, key=lambda session: (_newest(session), session.name))
+            raise UnknownNameError("session", name, [], "`a2g run GOAL` records one.")
+        return max(filled, key=lambda session: (newest_recording(session), session.name))
     if name not in sessions:
         raise UnknownNameError("session", session_name(name), sessions, f"`{LATEST}` is the newest.")
     return sessions[name]
@@ -235,7 +235,8 @@ def _resolve(workspace: Workspace, name: str) -> list[Path]:
     return [names[wanted]]
 
 
-def _newest(session: Session) -> float:
+def newest_recording(session: Session) -> float:
+    """Return when the newest recording of a session, which has one, was changed [s since 1970]."""
     return max(path.stat().st_mtime for path in session.recordings())
 
 

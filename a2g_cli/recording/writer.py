@@ -5,6 +5,7 @@ says how often it did. Another thread has the disk take what was written, about 
 costs no more. Nothing is dropped: what cannot be written is an error of the next call.
 """
 
+import shlex
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -112,7 +113,7 @@ class RecordingWriter:
             except FileExistsError as error:
                 raise RecordingError(
                     f"{self.partial} is there already: another program is writing it, or died while it did. "
-                    f"`a2g recordings repair {self.partial}` makes a recording of it."
+                    f"`a2g recordings repair {shlex.quote(str(self.partial))}` makes a recording of it."
                 ) from error
             # After the exclusive name, not before: whoever holds it is the only one who may make `path`.
             if self.path.exists():
