@@ -318,11 +318,43 @@ class TestAdapters:
         good, bad = sorted(listed["adapters"], key=lambda entry: -len(entry))
         assert (good["name"], good["active"], good["promoted"], good["rank"]) == ("good", True, True, 2)
         assert "lineage.json" in bad["problem"]
+        assert good["gate"] == "passed"
         shown = ask(tmp_path, "adapters", "show", "good")
         assert shown["lineage"]["losses"] == {"flow": 0.1}
         assert "passed: 2.0 steps fewer" in a2g(tmp_path, "adapters", "show", "good").stdout
         assert "damaged" in a2g(tmp_path, "adapters", "list").stdout
         refused(tmp_path, "adapters", "show", "bad")
+
+    @pytest.mark.parametrize(
+        ("promotion", "gate", "listed"),
+        [
+            ({"promoted": True, "reason": "better"}, "passed", "passed"),
+            ({"promoted": False, "reason": "its [loss] rose"}, "refused", "refused"),
+            ({"promoted": False}, "refused", "refused"),  # as a version without reasons would have written it
+            (None, None, "not held"),  # imported from elsewhere, or killed before the gate
+            ({}, None, "not held"),
+            ({"promoted": "no"}, None, "not held"),
+            ("refused", None, "not held"),
+        ],
+    )
+    def test_what_the_gate_refused_is_listed_so_and_needs_force(
+        self, tmp_path: Path, promotion: object, gate: str | None, listed: str
+    ) -> None:
+        shelve(tmp_path, "a1", promotion=promotion)
+        (entry,) = ask(tmp_path, "adapters", "list")["adapters"]
+        assert (entry["gate"], entry["promoted"]) == (gate, None if gate is None else gate == "passed")
+        assert f"  {listed}  " in a2g(tmp_path, "adapters", "list").stdout
+        if gate == "refused":
+            reason = promotion.get("reason", "no reason is given") if isinstance(promotion, dict) else ""
+            message = refused(tmp_path, "adapters", "promote", "a1")
+            assert reason in message
+            assert "--force" in message
+            assert ask(tmp_path, "adapters", "list")["active"] == "none"
+            ask(tmp_path, "adapters", "promote", "a1", "--force")
+            (entry,) = ask(tmp_path, "adapters", "list")["adapters"]
+            assert (entry["active"], entry["gate"]) == (True, "refused")
+        else:
+            ask(tmp_path, "adapters", "promote", "a1")
 
     def test_promote_and_roll_back(self, tmp_path: Path) -> None:
         shelve(tmp_path, "a1")

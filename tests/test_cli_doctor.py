@@ -1,17 +1,21 @@
 import dataclasses
 import json
 import re
+import shlex
 import sys
 import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from camera_examples import FaultyCamera, folder
 from cli_examples import a2g, ask, shelve
+from typer.testing import CliRunner
 
 from a2g_cli import drivers
+from a2g_cli.app import app
 from a2g_cli.cameras import realsense_sdk
 from a2g_cli.cameras.choice import CameraChoice
 from a2g_cli.cameras.measure import Measured, measure
@@ -58,8 +62,10 @@ def test_every_line_says_what_to_do(tmp_path: Path) -> None:
     said = a2g(tmp_path, "doctor")
     assert said.exit_code == 0
     assert said.stdout.splitlines()[-1] == "everything that is needed works."
-    noted = [line for line in said.stdout.splitlines() if line.startswith(("note  udev", "note  libusb", "FAIL"))]
-    assert all("->" in line for line in noted)
+    lines = said.stdout.splitlines()
+    for line, following in pairwise(lines):
+        if line.startswith(("note  udev", "note  libusb", "FAIL")):
+            assert following.startswith("      -> ")
 
 
 class TestDrawing:
@@ -105,7 +111,7 @@ def test_a_workspace_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkup.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 5_000_000}))
-    check = checkup._disk(Workspace(tmp_path))
+    (check,) = checkup._disk(Workspace(tmp_path))
     assert (check.state, "5.0 MB free" in check.detail) == ("fail", True)
 
 
@@ -120,15 +126,19 @@ def test_settings_that_are_not_toml(tmp_path: Path) -> None:
         ("[safety]\nframe_age = 200\n", "a2g.toml", "line 2: [safety] frame_age = 200: expected seconds, 0.02 to 10"),
         ("[robot]\nsize = 32.5\n", "a2g.toml", "line 2: [robot] size = 32.5: expected a whole number"),
         ("[safety]\nworkspace_low = { q = 0.1 }\n", "robot", "known: dx, dy, dz, opening, x, y, z"),
+        ("[robot]\ndriver = 'simm'\n", "a2g.toml", "did you mean sim?"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_told_where_they_stand(
     tmp_path: Path, text: str, failing: str, says: str
 ) -> None:
     (tmp_path / "a2g.toml").write_text(text)
-    check = found(ask(tmp_path, "doctor", code=3))[failing]
-    assert check["state"] == "fail"
+    document = ask(tmp_path, "doctor", code=3)
+    (check,) = [one for one in document["checks"] if one["state"] == "fail"]  # once, by its cause, and nothing besides
+    assert check["name"] == failing
     assert says in check["detail"]
+    assert "a2g.toml" in check["detail"] + check["advice"]
+    assert "1 of" in a2g(tmp_path, "doctor").stdout.splitlines()[-1]
 
 
 def test_a_driver_whose_package_is_missing_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +234,7 @@ def test_a_robot_is_connected_to_only_when_it_is_asked_for(tmp_path: Path, monke
 
 
 def test_a_disk_that_cannot_keep_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place, robot = Workspace(tmp_path), Deployment()
+    place, robot = Workspace(tmp_path), Deployment
     needed = checkup_hardware._recorded(SimRobot().spec)
     assert needed == 10 * (64 * 64 * 3 + 8 * 4 + 4 * 4)
     for speed, state in ((0.5 * needed, "fail"), (2 * needed, "note"), (100 * needed, "ok")):
@@ -261,26 +271,85 @@ def usb_device(root: Path, product: str = "Intel(R) RealSense(TM) Depth Camera 4
 
 def test_what_udev_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkup_usb.os, "geteuid", lambda: 1000)
-    bare = checkup_usb.udev(tmp_path)
+    (bare,) = checkup_usb.udev(tmp_path)
     assert (bare.state, "udevadm control" in bare.advice) == ("note", True)
     rules = tmp_path / "etc/udev/rules.d"
     rules.mkdir(parents=True)
     (rules / "99-realsense-libusb.rules").write_text('SUBSYSTEMS=="usb", ATTRS{idVendor}=="8086", MODE:="0666"\n')
-    assert "99-realsense" in checkup_usb.udev(tmp_path).detail
+    assert "99-realsense" in checkup_usb.udev(tmp_path)[0].detail
     node = usb_device(tmp_path)
-    assert "RealSense" in checkup_usb.udev(tmp_path).detail
+    assert "RealSense" in checkup_usb.udev(tmp_path)[0].detail
     monkeypatch.setattr(checkup_usb.os, "access", lambda path, _: path != node)
-    closed = checkup_usb.udev(tmp_path)
+    (closed,) = checkup_usb.udev(tmp_path)
     assert (closed.state, "may not be opened" in closed.detail) == ("fail", True)
 
 
 def test_which_ports_arms_hang_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "no arm is plugged in" in checkup_usb.serial_ports(tmp_path).detail
+    assert "no arm is plugged in" in checkup_usb.serial_ports(tmp_path)[0].detail
     (tmp_path / "dev").mkdir()
-    (tmp_path / "dev/ttyACM0").touch()
-    assert "ttyACM0" in checkup_usb.serial_ports(tmp_path).detail
-    monkeypatch.setattr(checkup_usb.os, "access", lambda *_: False)
-    assert "dialout" in checkup_usb.serial_ports(tmp_path).advice
+    for name in ("ttyACM0", "ttyACM1", "ttyUSB0"):
+        (tmp_path / "dev" / name).touch()
+    assert "ttyACM0" in checkup_usb.serial_ports(tmp_path)[0].detail
+    monkeypatch.setattr(checkup_usb.os, "access", lambda path, _: path.name == "ttyACM1")
+    usable, *closed = checkup_usb.serial_ports(tmp_path)
+    assert (usable.state, usable.detail) == ("ok", str(tmp_path / "dev/ttyACM1"))
+    assert [check.detail.split()[0] for check in closed] == [
+        str(tmp_path / "dev" / name) for name in ("ttyACM0", "ttyUSB0")
+    ]
+    assert all(f"usermod -aG {(tmp_path / 'dev/ttyACM0').group()}" in check.advice for check in closed)
+
+
+def test_each_failure_has_a_line_and_a_remedy_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkup, "_PACKAGES", ("numpy", "no-such-one", "no-such-other"))
+    (tmp_path / "recordings").write_text("")
+    (tmp_path / "adapters").write_text("")
+    wrong = ("--camera", "front=realsens:1", "--camera", "side=opencvv:0")
+    document = ask(tmp_path, "doctor", *wrong, code=3)
+    failed = [check for check in document["checks"] if check["state"] == "fail"]
+    assert [check["name"] for check in failed] == [
+        *("package no-such-one", "package no-such-other"),
+        *("workspace", "workspace", "cameras", "cameras"),
+    ]
+    remedies = [check["advice"] for check in failed]
+    assert remedies[:2] == ["pip install no-such-one", "pip install no-such-other"]
+    assert str(tmp_path / "recordings") in remedies[2]
+    assert str(tmp_path / "adapters") in remedies[3]
+    assert "realsens" in failed[4]["detail"]
+    assert "side=opencvv" in failed[5]["detail"]
+    lines = a2g(tmp_path, "doctor", *wrong).stdout.splitlines()
+    for check in failed:
+        (number,) = [
+            n
+            for n, line in enumerate(lines)
+            if line.startswith(f"FAIL  {check['name']} ") and line.endswith(check["detail"])
+        ]
+        assert lines[number + 1] == f"      -> {check['advice']}"
+    assert lines[-1].startswith(f"{len(failed)} of ")
+
+
+def test_a_broken_base_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelve(tmp_path, "mine")
+    monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path / "none")
+    document = ask(tmp_path, "doctor", code=3)
+    assert [check["name"] for check in document["checks"] if check["state"] == "fail"] == ["base"]
+    assert "base" in found(document)["adapters"]["advice"]
+
+
+def test_what_the_doctor_says_to_do_about_an_adapter_works(tmp_path: Path) -> None:
+    shelve(tmp_path, "its-mine")
+    Shelf(Workspace(tmp_path)).promote("its-mine")
+    advice = found(ask(tmp_path, "doctor", code=3))["adapter its-mine"]["advice"]
+    command = shlex.split(advice.partition("alone: ")[2])
+    assert CliRunner().invoke(app, command[1:]).exit_code == 0
+    document = ask(tmp_path, "doctor")
+    assert found(document)["adapter its-mine"]["state"] == "note"
+    command = shlex.split(found(document)["adapter its-mine"]["advice"].partition("remove it: ")[2])
+    assert CliRunner().invoke(app, [*command[1:], "--yes"]).exit_code == 0
+    assert not (tmp_path / "adapters" / "its-mine").exists()
+    (tmp_path / "adapters" / "active.json").write_text('{"history": ["gone"]}')
+    command = shlex.split(found(ask(tmp_path, "doctor", code=3))["active adapter"]["advice"].partition("before: ")[2])
+    assert CliRunner().invoke(app, command[1:]).exit_code == 0
+    ask(tmp_path, "doctor")
 
 
 def test_libusb_that_is_missing_is_said_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
