@@ -66,7 +66,14 @@ def import_recordings(
         str,
         typer.Option("--colour-order", metavar="ORDER", help="Colours in compressed pictures: auto, rgb or bgr."),
     ] = "auto",
-    flip: Annotated[bool, typer.Option("--flip", help="Turn every frame by 180 degrees.")] = False,
+    flip: Annotated[
+        str | None,
+        typer.Option(
+            "--flip",
+            metavar="HOW",
+            help="Turn every frame: rows (it stands on its head), columns (it is mirrored), turn (both, 180 degrees).",
+        ),
+    ] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out episodes that cannot be used, and name them.")
     ] = False,
@@ -78,7 +85,7 @@ def import_recordings(
     def work() -> "Report":
         from a2g_cli.commands.exchange import import_options, import_recordings
 
-        chosen = import_options(rate, resize, episodes, cameras, columns, colour_order, flip=flip, skip_bad=skip_bad)
+        chosen = import_options(rate, resize, episodes, cameras, columns, colour_order, flip, skip_bad=skip_bad)
         return import_recordings(place(workspace), source, form, session, chosen)
 
     finish(as_json, work)

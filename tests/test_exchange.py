@@ -174,7 +174,7 @@ def test_an_episode_that_cannot_be_used_is_left_out_and_named(tmp_path: Path) ->
 def test_frames_upside_down_are_turned(tmp_path: Path, recorded: list[Path]) -> None:
     target = tmp_path / "all.hdf5"
     FORMATS["robomimic"].write(recorded, target, True)
-    turned = bring_in(Workspace(tmp_path), target, detect(target), "turned", ImportOptions(flip=True))
+    turned = bring_in(Workspace(tmp_path), target, detect(target), "turned", ImportOptions(flip="turn"))
     for path, before in zip(turned.session.recordings(), recorded, strict=True):
         with Recording(path) as here, Recording(before) as there:
             for camera in here.cameras:

@@ -16,6 +16,7 @@ from a2g_cli.display.listing import size as amount
 from a2g_cli.errors import UnknownNameError, UsageError
 from a2g_cli.exchange.formats import detect, find
 from a2g_cli.exchange.importing import ImportOptions, bring_in
+from a2g_cli.exchange.incoming import Flip
 from a2g_cli.exchange.reading import ColourOrder, ReadOptions
 from a2g_cli.recording import schema
 from a2g_cli.recording.sessions import find_recordings
@@ -114,17 +115,19 @@ def import_options(
     cameras: str | None,
     columns: str | None,
     colour_order: str,
+    flip: str | None,
     *,
-    flip: bool,
     skip_bad: bool,
 ) -> ImportOptions:
     """Return what was typed, checked. Raises UsageError."""
-    orders = get_args(ColourOrder)
+    orders, flips = get_args(ColourOrder), get_args(Flip)
     if colour_order not in orders:
         raise UnknownNameError("colour order", colour_order, orders)
+    if flip is not None and flip not in flips:
+        raise UnknownNameError("--flip", flip, flips)
     read = ReadOptions(rate, _names(cameras), _names(columns), cast("ColourOrder", colour_order))
     size = None if resize is None else parse_size(resize)
-    return ImportOptions(read, size, flip, skip_bad, episodes)
+    return ImportOptions(read, size, cast("Flip | None", flip), skip_bad, episodes)
 
 
 def _names(text: str | None) -> tuple[str, ...]:

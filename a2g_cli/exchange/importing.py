@@ -10,9 +10,9 @@ from pathlib import Path
 from a2g_cli.episode import StepTiming
 from a2g_cli.errors import RecordingError, UsageError
 from a2g_cli.exchange.formats import Format
-from a2g_cli.exchange.incoming import Incoming, flipped, resized
+from a2g_cli.exchange.incoming import Flip, Incoming, SourceError, flipped, resized
 from a2g_cli.exchange.reading import ReadOptions, SourceEpisode
-from a2g_cli.recording import storage
+from a2g_cli.recording import checks, storage
 from a2g_cli.recording.journal import NO_TIMING
 from a2g_cli.recording.sessions import Session, session_name
 from a2g_cli.recording.writer import RecordingWriter
@@ -34,8 +34,8 @@ class ImportOptions:
     read: ReadOptions = field(default_factory=ReadOptions)
     size: tuple[int, int] | None = None
     """(H, W) that every frame is cropped and resized to; None: as they are [px]."""
-    flip: bool = False
-    """Turn every frame by 180 degrees: some simulators keep them upside down."""
+    flip: Flip | None = None
+    """Turn every frame: some simulators keep them upside down."""
     skip_bad: bool = False
     """Leave out an episode that cannot be used, instead of refusing the whole source."""
     most: int | None = None
@@ -125,11 +125,16 @@ def _record(
     def reading() -> Iterator[None]:
         try:
             yield
+        except SourceError:
+            raise
+        except RecordingError as error:
+            raise BadEpisodeError(source, found.name, str(error).rstrip(".")) from error
         except storage.UNREADABLE as error:
-            raise BadEpisodeError(source, found.name, storage.fault(error)) from error
+            raise BadEpisodeError(source, found.name, storage.fault(error).rstrip(".")) from error
 
     with reading():
         episode = _prepared(found.load(), options)
+        _check(episode)
         observations = episode.observations()
         first = next(observations)
     writer = RecordingWriter(
@@ -155,7 +160,19 @@ def _record(
     return len(episode.actions)
 
 
+def _check(episode: Incoming) -> None:
+    """Raise ValueError for what ``a2g recordings verify`` would call damaged.
+
+    What a2g recorded itself comes back even where its clock or its commands are doubtful: it is what happened.
+    """
+    numbers = episode.numbers()
+    found = [*checks.faults(numbers), *([] if episode.own else checks.doubts(numbers))]
+    if found:
+        remedy = episode.times_remedy if any(line.startswith("times:") for line in found) else ""
+        raise ValueError("; ".join([*found[:3], *([remedy] if remedy else [])]))
+
+
 def _prepared(episode: Incoming, options: ImportOptions) -> Incoming:
-    if options.flip:
-        episode = flipped(episode)
+    if options.flip is not None:
+        episode = flipped(episode, options.flip)
     return episode if options.size is None else resized(episode, *options.size)

@@ -1,22 +1,47 @@
 """An episode as another program keeps it, on its way to becoming a recording, and what must be made up where it is silent."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import repeat
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from a2g_cli.episode import Goal, Image, Observation, Outcome, Provenance, Vector
+from a2g_cli.cameras.view import Framing
+from a2g_cli.episode import Depth, Goal, Image, Observation, Outcome, Provenance, Vector
+from a2g_cli.errors import RecordingError
 from a2g_cli.goals import fit
-from a2g_cli.recording import schema
+from a2g_cli.recording import schema, storage
+from a2g_cli.recording.checks import Numbers
 from a2g_cli.robots.robot import RobotSpec
 
 Frames = Mapping[str, Image]
 """Camera -> (H, W, 3): one moment."""
 
+Depths = Mapping[str, Depth]
+"""Camera -> (H, W) uint16: what it measured with its frame."""
+
+Flip = Literal["rows", "columns", "turn"]
+"""Upside down: rows in reversed order. Mirrored: columns. Turned by 180 degrees: both."""
+
 MAX_ELEMENTS = 2**31
 """Numbers in one array of another program's file: more is refused before it is read."""
+
+
+class SourceError(RecordingError):
+    """The source as a whole cannot be read, whichever episode is asked for; it need not be damaged."""
+
+
+@contextmanager
+def reading_source(path: Path, what: str) -> Iterator[None]:
+    """Turn what reading the untrusted ``path`` raises into a SourceError that does not call it damaged: it may be sound."""
+    try:
+        yield
+    except storage.UNREADABLE as error:
+        raise SourceError(f"{path} cannot be read as a {what}: {storage.fault(error).rstrip('.')}.") from error
 
 
 @dataclass(frozen=True)
@@ -44,6 +69,10 @@ class Incoming:
     """(T, 3): the columns of ``schema.TIMING`` [s], NaN where nobody took a time; None where nobody took any."""
     notes: tuple[str, ...] = ()
     """What the source did not say, or what was left out, in words."""
+    depth: Callable[[], Iterator[Depths]] | None = None
+    """Yields T + 1 depths of the cameras in ``spec.depth``; None where there are none."""
+    times_remedy: str = ""
+    """What a person can do where the source's times cannot be used, in words."""
 
     def __post_init__(self) -> None:
         """Hold the arrays against each other. Raises ValueError: whoever reads a format turns it into words."""
@@ -69,38 +98,77 @@ class Incoming:
                 f"capture times of {sorted(self.captured_at)}, the cameras are {sorted(self.spec.cameras)}"
             )
 
+    @property
+    def own(self) -> bool:
+        """Whether a2g recorded it: then nothing in it was made up, and it comes back as it was."""
+        return self.created_at is not None
+
+    def numbers(self) -> Numbers:
+        """Return all of it that is no picture."""
+        return Numbers(self.spec, self.actions, self.requested, self.proprioception, self.times, dict(self.captured_at))
+
     def observations(self) -> Iterator[Observation]:
-        """Yield the T + 1 observations. Raises ValueError when there are fewer or more frames than that."""
+        """Yield the T + 1 observations. Raises ValueError for fewer or more frames than that, or such of another size."""
         count = 0
+        depths: Iterator[Depths] = repeat({}) if self.depth is None else self.depth()
         for index, images in enumerate(self.frames()):
             if index >= len(self.times):
                 raise ValueError(f"there are frames beyond the {len(self.times)} moments")
+            depth = next(depths, None)
+            if depth is None:
+                raise ValueError(f"there are depths for {count} of {len(self.times)} moments")
+            self._check(images, depth)
             captured = {camera: float(row[index]) for camera, row in self.captured_at.items()}
-            yield Observation(images, self.proprioception[index], captured, float(self.times[index]))
+            yield Observation(images, self.proprioception[index], captured, float(self.times[index]), depth)
             count += 1
         if count != len(self.times):
             raise ValueError(f"there are frames for {count} of {len(self.times)} moments")
 
+    def _check(self, images: Frames, depth: Depths) -> None:
+        if set(images) != set(self.spec.cameras) or set(depth) != set(self.spec.depth):
+            raise ValueError(f"frames of {sorted(images)}, the cameras are {sorted(self.spec.cameras)}")
+        for camera, size in self.spec.cameras.items():
+            image = images[camera]
+            if image.shape != (*size, 3) or image.dtype != np.uint8:
+                raise ValueError(f"a frame of {camera} is {image.dtype} of shape {image.shape}, not {(*size, 3)} bytes")
+        for camera, measured in depth.items():
+            size = self.spec.cameras[camera]
+            if measured.shape != size or measured.dtype != np.uint16:
+                raise ValueError(f"a depth of {camera} is {measured.dtype} of shape {measured.shape}, not {size}")
+
 
 def resized(episode: Incoming, height: int, width: int) -> Incoming:
     """Return ``episode`` with every frame cropped about its centre and resized, as goals are [px]."""
+    framing = Framing(size=(height, width))
 
     def shrink(images: Frames) -> Frames:
         return {camera: fit(image, height, width)[0] for camera, image in images.items()}
 
+    def nearest(depth: Depths) -> Depths:
+        return {camera: framing.apply_depth(measured) for camera, measured in depth.items()}
+
     spec = replace(episode.spec, cameras=dict.fromkeys(episode.spec.cameras, (height, width)))
-    goal = replace(episode.goal, images=shrink(episode.goal.images))
-    return replace(episode, spec=spec, goal=goal, frames=lambda: map(shrink, episode.frames()))
+    return replace(_changed(episode, shrink, nearest), spec=spec)
 
 
-def flipped(episode: Incoming) -> Incoming:
-    """Return ``episode`` with every frame turned by 180 degrees; its last frame, which is its goal, as well."""
+def flipped(episode: Incoming, how: Flip) -> Incoming:
+    """Return ``episode`` with every frame and depth the other way round; its goal, which is a frame, as well."""
+    axes = {"rows": (0,), "columns": (1,), "turn": (0, 1)}[how]
 
-    def turn(images: Frames) -> Frames:
-        return {camera: np.ascontiguousarray(image[::-1, ::-1]) for camera, image in images.items()}
+    def turn(images: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        return {camera: np.ascontiguousarray(np.flip(image, axes)) for camera, image in images.items()}
 
-    goal = replace(episode.goal, images=turn(episode.goal.images))
-    return replace(episode, goal=goal, frames=lambda: map(turn, episode.frames()))
+    return _changed(episode, turn, turn)
+
+
+def _changed(episode: Incoming, frame: Callable[[Frames], Frames], depth: Callable[[Depths], Depths]) -> Incoming:
+    measured = episode.depth
+    return replace(
+        episode,
+        goal=replace(episode.goal, images=frame(episode.goal.images)),
+        frames=lambda: map(frame, episode.frames()),
+        depth=None if measured is None else lambda: map(depth, measured()),
+    )
 
 
 def own_words(

@@ -13,22 +13,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from a2g_cli.errors import RecordingError
 from a2g_cli.recording import schema, storage, untrusted
+from a2g_cli.recording.checks import MAX_AGE, doubts, faults, numbers_of
 from a2g_cli.recording.reader import Recording
 
-MAX_AGE = 1.0
-"""A frame older than this when it was used shows a world that has moved on [s]."""
-
-Numbers = NDArray[np.float32] | NDArray[np.float64]
-
 _BLOCK = 64
-_TOLERANCE = 1e-3
-"""Clocks of cameras are compared with the robot's: what they may disagree by [s]."""
-_RATE_TOLERANCE = 0.1
-"""What the usual step may differ from the control period, as a share of it."""
 _LATE = 1.5
 """A step that took longer than this is worth a note [control periods]."""
 _STILL = 1.0
@@ -69,7 +60,8 @@ def verify_all(paths: Iterable[Path], max_age: float = MAX_AGE) -> Iterator[Verd
 
 
 def _verdict(recording: Recording, max_age: float, views: "_Views") -> Verdict:
-    problems = [*_numbers(recording), *_order(recording, max_age), *_goal(recording)]
+    numbers = numbers_of(recording)
+    problems = [*faults(numbers), *doubts(numbers, max_age), *_goal(recording)]
     with storage.reading(recording.path), untrusted.opened(recording.path) as file:
         problems += _robomimic(recording, file)
     problems += views.problems(recording.path)
@@ -108,51 +100,6 @@ def _frames(recording: Recording, camera: str, content: Any) -> int:
             longest = max(longest, run)
         last = frames[-1]
     return longest
-
-
-def _numbers(recording: Recording) -> Iterator[str]:
-    """Finite, and actions within the robot's limits."""
-    arrays: dict[str, Numbers] = {
-        "actions": recording.actions,
-        "actions_requested": recording.requested,
-        "proprioception": recording.proprioception,
-        "times": recording.times,
-    }
-    for name, array in arrays.items():
-        if count := int((~np.isfinite(array)).sum()):
-            yield f"{name}: {count} of {array.size} numbers are NaN or infinite"
-    spec = recording.spec
-    if not (np.isfinite(spec.rate) and spec.rate > 0):
-        yield f"spec: a control rate of {spec.rate} Hz"
-    low, high = np.asarray(spec.action_low, np.float32), np.asarray(spec.action_high, np.float32)
-    outside = np.logical_or(recording.actions < low, recording.actions > high)
-    if outside.any():
-        names = [name for index, name in enumerate(spec.action_names) if outside[:, index].any()]
-        yield f"actions: {int(outside.any(axis=1).sum())} sent beyond the limits of {', '.join(names)}"
-
-
-def _order(recording: Recording, max_age: float) -> Iterator[str]:
-    """Time grows at the control rate, and every observation has a new frame that is not too old."""
-    times, rate = recording.times, recording.spec.rate
-    if count := int((np.diff(times) <= 0).sum()):
-        yield f"times: {count} of {recording.length} steps do not move on"
-    elif np.isfinite(times).all() and np.isfinite(rate) and rate > 0:
-        usual = float(np.median(np.diff(times)))
-        if abs(usual * rate - 1) > _RATE_TOLERANCE:
-            yield f"times: the usual step takes {usual:.4g} s, which is {1 / usual:.4g} Hz; the spec says {rate:g} Hz"
-    for camera in recording.cameras:
-        captured = recording.captured_at(camera)
-        if count := int((~np.isfinite(captured)).sum()):
-            yield f"captured_at/{camera}: {count} of {captured.size} numbers are NaN or infinite"
-        elif count := int((np.diff(captured) < 0).sum()):
-            yield f"captured_at/{camera}: {count} frames are older than the frame before them"
-        elif count := int((np.diff(captured) == 0).sum()):
-            yield f"captured_at/{camera}: {count} frames were used twice"
-        ages = times - captured
-        if (ages < -_TOLERANCE).any():
-            yield f"captured_at/{camera}: a frame was captured {-ages.min():.3f} s after it was used"
-        if (ages > max_age).any():
-            yield f"captured_at/{camera}: a frame was {ages.max():.3f} s old when it was used, {max_age:g} s is the most"
 
 
 def _rhythm(recording: Recording) -> Iterator[str]:
