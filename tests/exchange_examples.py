@@ -5,7 +5,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import PIL.Image
+from hdf5_examples import as_opencv_packs, film, padded
 
 from a2g_cli.episode import Episode
 from a2g_cli.exchange.incoming import Incoming
@@ -45,25 +45,15 @@ def robomimic_file(path: Path, lengths: tuple[int, ...] = (6, 4), next_obs: bool
 
 
 def aloha_file(path: Path, steps: int = 6, compress: bool = False) -> Path:
-    """As ALOHA's ``record_episodes`` writes it; ``compress`` pads JPEGs to one length."""
+    """As ALOHA's ``record_episodes`` writes it; ``compress`` hands RGB to ``cv2.imencode`` and pads its JPEGs to one length."""
     with h5py.File(path, "w") as file:
         file.attrs["sim"], file.attrs["compress"] = False, compress
         file["action"] = np.arange(steps * 3, dtype=np.float32).reshape(steps, 3)
         file["observations/qpos"] = np.arange(steps * 3, dtype=np.float64).reshape(steps, 3) / 10
         file["observations/qvel"] = np.zeros((steps, 3))
+        packed = [as_opencv_packs(frame) for frame in film(steps)]
         for camera in ("cam_high", "cam_low"):
-            film = np.stack([shade(index) for index in range(steps)])
-            if compress:
-                packed = [_jpeg(frame) for frame in film]
-                longest = max(map(len, packed))
-                film = np.stack([np.frombuffer(data.ljust(longest, b"\0"), np.uint8) for data in packed])
-            file[f"observations/images/{camera}"] = film
+            file[f"observations/images/{camera}"] = padded(packed) if compress else film(steps)
+        if compress:
+            file["compress_len"] = np.array([[len(data) for data in packed]] * 2, np.float32)
     return path
-
-
-def _jpeg(frame: np.ndarray) -> bytes:
-    import io
-
-    buffer = io.BytesIO()
-    PIL.Image.fromarray(frame).save(buffer, format="JPEG", quality=95)
-    return buffer.getvalue()

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from exchange_examples import aloha_file, in_memory, robomimic_file
+from hdf5_examples import BLUE
 from recording_examples import SPEC, episode, same
 
 from a2g_cli.episode import Episode, Outcome, StepTiming
@@ -131,8 +132,9 @@ def test_aloha_of_another_program(tmp_path: Path, compress: bool) -> None:
     assert detect(tmp_path).name == "aloha"
     made = [in_memory(one.load()) for one in detect(tmp_path).read(tmp_path, ReadOptions(rate=25.0))]
     assert [len(one) for one in made] == [5, 13]
-    shades = [float(one.images["cam_low"].mean()) for one in made[0].observations]
-    np.testing.assert_allclose(shades, [10 * index for index in range(6)], atol=1.5)
+    reds = [float(one.images["cam_low"][..., 0].mean()) for one in made[0].observations]
+    np.testing.assert_allclose(reds, [10 * index for index in range(6)], atol=3)
+    assert made[0].observations[0].images["cam_low"][..., 2].mean() == pytest.approx(BLUE, abs=3)
     assert made[0].observations[3].time == pytest.approx(3 / 25)
 
 

@@ -9,40 +9,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
-from numpy.typing import NDArray
 
-from a2g_cli.episode import Image, Outcome, Provenance
-from a2g_cli.exchange import hdf5, pictures
-from a2g_cli.exchange.incoming import Frames, Incoming, OwnWords, last_frame_as_goal, numbered, spec_for
+from a2g_cli.episode import Image
+from a2g_cli.exchange import hdf5, hdf5_files
+from a2g_cli.exchange.aloha_foreign import ACTIONS, RATE, foreign
+from a2g_cli.exchange.hdf5_films import Film
+from a2g_cli.exchange.incoming import Frames, Incoming, OwnWords
 from a2g_cli.exchange.outgoing import building_folder, frames, one_robot, timing, words
 from a2g_cli.exchange.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes
 from a2g_cli.recording import schema, storage, untrusted
 from a2g_cli.recording.journal import deflate
 from a2g_cli.recording.reader import Recording
 
-RATE = 50.0
-"""ALOHA's own [Hz]."""
 _OWN = "a2g"
 _PACKED: dict[str, Any] = {"compression": "gzip", "compression_opts": 1}
 
 
 def recognises(source: Path) -> bool:
     """Whether ``source`` is an episode of ALOHA's, or a folder of them."""
-    for path in _episodes(source)[:1]:
-        if not h5py.is_hdf5(path):
-            return False
-        with storage.reading(path, "ALOHA episode"), untrusted.opened(path) as file:
-            return untrusted.holds(file, "action") and untrusted.holds(file, "observations")
-    return False
+    return hdf5_files.recognises(source, "ALOHA episode", _is_episode)
 
 
-def _episodes(source: Path) -> list[Path]:
-    if source.is_file():
-        return [source]
-    found = [path for path in source.glob("episode_*.hdf5") if path.stem[8:].isdecimal()]
-    return sorted(found, key=lambda path: int(path.stem[8:]))
+def _is_episode(file: Any) -> bool:
+    return any(untrusted.holds(file, name) for name in ACTIONS) and untrusted.holds(file, "observations")
 
 
 def write(paths: Sequence[Path], target: Path, lossless: bool = True) -> list[str]:
@@ -103,14 +93,15 @@ def read(source: Path, options: ReadOptions = DEFAULTS) -> SourceEpisodes:
     """Yield the episodes of ``source``, a file or a folder of them. ``options.rate`` [Hz] is theirs, 50 unless given.
 
     Raises:
-        RecordingError: one is damaged, or describes what no recording can hold.
+        UsageError: it holds far too many files.
     """
-    for path in _episodes(source):
-        with storage.reading(path, "ALOHA episode"), untrusted.opened(path) as file:
-            if untrusted.holds(file, _OWN):
-                yield SourceEpisode(path.name, partial(_own, file))
-            else:
-                yield SourceEpisode(path.name, partial(_foreign, file, path, options.rate))
+
+    def one(file: Any, path: Path, name: str) -> list[SourceEpisode]:
+        if untrusted.holds(file, _OWN):
+            return [SourceEpisode(name, partial(_own, file))]
+        return [SourceEpisode(name, partial(foreign, file, path, options))]
+
+    return hdf5_files.episodes(source, one)
 
 
 def _own(file: Any) -> Incoming:
@@ -123,7 +114,7 @@ def _own(file: Any) -> Incoming:
     times = hdf5.numbers(own, "times")
     steps, joints = len(times) - 1, len(told.spec.proprioception_names)
     films = _films(file, steps)
-    if {camera: size for camera, (size, _) in films.items()} != dict(told.spec.cameras):
+    if {camera: film.size for camera, film in films.items()} != dict(told.spec.cameras):
         raise ValueError("its pictures are not those of the robot that it names")
     if {camera: image.shape[:2] for camera, image in last.items()} != dict(told.spec.cameras):
         raise ValueError("its last pictures are not those of the robot that it names")
@@ -148,37 +139,6 @@ def _own(file: Any) -> Incoming:
     )
 
 
-def _foreign(file: Any, path: Path, rate: float | None) -> Incoming:
-    actions = hdf5.matrix(file, "action")
-    steps = len(actions)
-    if steps < 2:
-        raise ValueError(f"it has {steps} rows: two are needed for one action and where it led")
-    joints = hdf5.matrix(file, "observations/qpos", steps)
-    films = _films(file, steps)
-    hertz = RATE if rate is None else rate
-    names = (numbered("action", actions.shape[1]), numbered("qpos", joints.shape[1]))
-    spec = spec_for("aloha", *names, {camera: size for camera, (size, _) in films.items()}, hertz)
-    goal = {camera: _at(size, dataset, steps - 1) for camera, (size, dataset) in films.items()}
-    times = np.arange(steps) / hertz
-    return Incoming(
-        spec,
-        last_frame_as_goal(goal, f"aloha:{path.name}"),
-        Provenance("aloha", "imported", settings={"imported": {"format": "aloha", "episode": path.stem}}),
-        Outcome(None, "none", "imported"),
-        actions[:-1],
-        actions[:-1],
-        joints,
-        times,
-        dict.fromkeys(films, times),
-        lambda: _moments(films, steps),
-        notes=(
-            f"ALOHA keeps no times: they are counted at {hertz:g} Hz; --rate says otherwise",
-            "the last action of an episode leads nowhere that was kept, and is left out",
-            "qvel and effort are left out",
-        ),
-    )
-
-
 def _stills(own: Any, name: str) -> dict[str, Image]:
     found = {}
     for camera in untrusted.members(own, name):
@@ -189,31 +149,17 @@ def _stills(own: Any, name: str) -> dict[str, Image]:
     return found
 
 
-def _films(file: Any, steps: int) -> dict[str, tuple[tuple[int, int], Any]]:
-    """Return camera -> its size and its dataset: pictures, or, where ``compress`` is set, padded JPEGs."""
+def _films(file: Any, steps: int) -> dict[str, Film]:
+    """Return camera -> its pictures, as ``write`` stores them."""
     found = {}
     for camera in hdf5.group(file, "observations/images"):
-        dataset = untrusted.plain(file, f"observations/images/{camera}")
-        if len(dataset) < steps:
-            raise ValueError(f"{camera} has {len(dataset)} pictures for {steps} actions")
-        size = hdf5.picture_size(dataset)
-        if size is None:
-            if dataset.ndim != 2 or dataset.dtype != np.uint8 or dataset.shape[1] > pictures.MAX_FILE:
-                raise ValueError(f"{camera} has shape {dataset.shape} of {dataset.dtype}: no pictures")
-            size = pictures.size_of(_bytes(dataset[0]))
-        found[camera] = (size, dataset)
+        dataset = untrusted.stored(file, f"observations/images/{camera}", (steps, None, None, 3), "u1")
+        if max(dataset.shape[1:]) > schema.MAX_SIDE:
+            raise ValueError(f"{camera} has shape {dataset.shape}")
+        found[camera] = Film(dataset, (dataset.shape[1], dataset.shape[2]), "rows")
     return found
 
 
-def _at(size: tuple[int, int], dataset: Any, index: int) -> Image:
-    row = dataset[index]
-    return np.asarray(row, np.uint8) if dataset.ndim == 4 else pictures.decode(_bytes(row), size)
-
-
-def _bytes(row: NDArray[np.uint8]) -> bytes:
-    return bytes(row.tobytes())
-
-
-def _moments(films: dict[str, tuple[tuple[int, int], Any]], count: int) -> Iterator[Frames]:
+def _moments(films: dict[str, Film], count: int) -> Iterator[Frames]:
     for index in range(count):
-        yield {camera: _at(size, dataset, index) for camera, (size, dataset) in films.items()}
+        yield {camera: film.at(index) for camera, film in films.items()}

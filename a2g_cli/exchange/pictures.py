@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from a2g_cli.episode import Image
+from a2g_cli.episode import Depth, Image
 from a2g_cli.recording import schema
 
 MAX_FILE = 64 * 2**20
+_DEEP = {"I", "I;16", "I;16B"}
+"""Pillow's names for one channel of 16 bits."""
 _BROKEN = (OSError, SyntaxError, EOFError, PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning)
 
 
@@ -36,6 +38,36 @@ def decode(data: bytes, size: tuple[int, int] | None = None) -> Image:
                 return np.array(picture.convert("RGB"), np.uint8)
     except _BROKEN as error:
         raise ValueError(f"a picture cannot be unpacked: {error}") from error
+
+
+def comment(data: bytes) -> bytes:
+    """Return the comment in a JPEG, empty where there is none. Raises ValueError for what is no picture."""
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
+            found = picture.info.get("comment", b"")
+            return found if isinstance(found, bytes) else b""
+    except _BROKEN as error:
+        raise ValueError(f"a picture cannot be read: {error}") from error
+
+
+def is_deep(data: bytes) -> bool:
+    """Whether a PNG has one channel of 16 bits, as depth is kept. Raises ValueError where it is no PNG."""
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
+            return picture.mode in _DEEP
+    except _BROKEN as error:
+        raise ValueError(f"a depth cannot be read: {error}") from error
+
+
+def decode_depth(data: bytes, size: tuple[int, int]) -> Depth:
+    """Return (H, W) of a PNG of one channel of 16 bits, of exactly ``size`` (H, W). Raises ValueError for anything else."""
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
+            if picture.mode not in _DEEP or (picture.height, picture.width) != size:
+                raise ValueError(f"a depth is {picture.width}x{picture.height} {picture.mode}, not {size} of 16 bits")
+            return np.array(picture).astype(np.uint16)
+    except _BROKEN as error:
+        raise ValueError(f"a depth cannot be unpacked: {error}") from error
 
 
 def open_png(path: Path) -> Image:

@@ -10,6 +10,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from a2g_cli.recording.object_header import finds_chunks_by_tree
+
 _DEFLATE, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000
 _FILTERS = {_DEFLATE, _SHUFFLE, _FLETCHER32, _LZF}
 _MOST_DEFLATE_CAN = 1100
@@ -17,6 +19,14 @@ _MOST_DEFLATE_CAN = 1100
 
 _CHUNK = 64 * 2**20
 """A chunk that is larger than its dataset may have as many bytes: writers that append choose them beforehand."""
+_STORED_CHUNK = 512 * 2**20
+"""So many bytes it may have where the file holds a part of them that is worth it: an episode's frames, reserved beforehand."""
+_WORTH = 16
+"""A chunk of so many times the bytes that are stored of it is worth unpacking: pictures, and not zeros."""
+
+
+class PluginNeededError(ValueError):
+    """A dataset whose bytes only a plugin of HDF5's unpacks."""
 
 
 def opened(path: Path) -> Any:
@@ -82,21 +92,34 @@ def stored(file: Any, name: str, shape: tuple[int | None, ...], dtype: str) -> A
 def _check_storage(name: str, dataset: Any) -> None:
     if dataset.shape is None:
         raise ValueError(f"{name} is empty")
+    if dataset.chunks and len(dataset.chunks) != len(dataset.shape):
+        raise ValueError(
+            f"{name} has shape {dataset.shape} in pieces of shape {dataset.chunks}"
+        )  # HDF5 searches for ever
     plist = dataset.id.get_create_plist()
     filters = {plist.get_filter(index)[0] for index in range(plist.get_nfilters())}
     if not filters <= _FILTERS:
-        raise ValueError(f"{name} needs the HDF5 filters {sorted(filters - _FILTERS)}")
+        raise PluginNeededError(f"{name} needs the HDF5 filters {sorted(filters - _FILTERS)}")
     ratio = _MOST_DEFLATE_CAN if filters & {_DEFLATE, _LZF} else 1
-    if dataset.nbytes > ratio * dataset.id.get_storage_size():
-        raise ValueError(f"{name} claims {dataset.nbytes} bytes, {dataset.id.get_storage_size()} are stored")
-    # HDF5 finds chunks by the size that a data set may grow to, and does not survive every lie about it.
-    if any(most != size for most, size in zip(dataset.maxshape, dataset.shape, strict=True) if most is not None) or (
-        None in dataset.maxshape[1:]
-    ):
-        raise ValueError(f"{name} has shape {dataset.shape} and may grow to {dataset.maxshape}")
+    stored = dataset.id.get_storage_size()
+    if dataset.nbytes > ratio * stored:
+        raise ValueError(f"{name} claims {dataset.nbytes} bytes, {stored} are stored")
+    # Newer files find chunks by the size that a dataset may grow to, and HDF5 does not survive every lie about it.
+    if _grows_oddly(dataset) and not finds_chunks_by_tree(dataset):
+        raise ValueError(
+            f"{name} has shape {dataset.shape} and may grow to {dataset.maxshape}, in HDF5's newest layout: "
+            "`h5repack --high=1` writes the file in one that is safe to read"
+        )
     # One number brings its whole chunk into memory, and a chunk may be far larger than what is stored in it.
-    if dataset.chunks and (size := math.prod(dataset.chunks) * dataset.dtype.itemsize) > max(_CHUNK, dataset.nbytes):
+    size = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
+    if dataset.chunks and size > max(_CHUNK, dataset.nbytes, min(_STORED_CHUNK, _WORTH * stored)):
         raise ValueError(f"{name} is stored in pieces of {size} bytes")
+
+
+def _grows_oddly(dataset: Any) -> bool:
+    """Whether ``dataset`` may grow in another way than by as many rows as one likes."""
+    sizes = zip(dataset.maxshape, dataset.shape, strict=True)
+    return any(most not in {None, size} for most, size in sizes) or None in dataset.maxshape[1:]
 
 
 def members(file: Any, name: str) -> list[str]:
