@@ -45,7 +45,7 @@ def robomimic_file(path: Path, lengths: tuple[int, ...] = (6, 4), next_obs: bool
 
 
 def aloha_file(path: Path, steps: int = 6, compress: bool = False) -> Path:
-    """As ALOHA's ``record_episodes`` writes it; ``compress`` hands RGB to ``cv2.imencode`` and pads its JPEGs to one length."""
+    """As ALOHA's ``record_episodes`` writes it; ``compress`` hands RGB to ``cv2.imencode`` and pads the JPEGs."""
     with h5py.File(path, "w") as file:
         file.attrs["sim"], file.attrs["compress"] = False, compress
         file["action"] = np.arange(steps * 3, dtype=np.float32).reshape(steps, 3)

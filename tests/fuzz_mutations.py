@@ -224,7 +224,7 @@ def _structure(path: Path, rng: random.Random, trap: Path) -> str:
                     done.append(_attribute(file[rng.choice(attributed)], rng))
                 elif names:
                     done.append(_object(file, rng.choice(names), rng, trap))
-            except (LookupError, ValueError, TypeError, OSError, RuntimeError) as error:
+            except (LookupError, ValueError, TypeError, OSError, RuntimeError, AttributeError) as error:
                 done.append(f"half of it: {error}")  # what HDF5 refuses to write; what stands until then is tried
     return "; ".join(done)
 

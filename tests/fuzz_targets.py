@@ -4,8 +4,22 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from exchange_examples import aloha_file, in_memory, robomimic_file
+from hdf5_examples import (
+    aloha as aloha_of_act,
+)
+from hdf5_examples import (
+    as_the_standard_says,
+    bounded,
+    film,
+    growing,
+    isaac_lab,
+    robosuite,
+    unlimited,
+    write_vlen,
+)
 from recording_examples import SPEC, episode, extend, goal, start
 
 from a2g_cli.episode import Outcome
@@ -66,6 +80,13 @@ def _rerun(folder: Path) -> None:
     path = folder / "set" / "episode-0000.rrd"
     with storage.reading(path):
         in_memory(rerun_read.episode(path))
+
+
+def _of_any_length(folder: Path) -> None:
+    def change(file: Any) -> None:
+        write_vlen(file["observations/images"], "top", [as_the_standard_says(frame) for frame in film(6)])
+
+    aloha_of_act(folder / "episode_0.hdf5", change=change, images=False)
 
 
 def _exported(module, name: str) -> Callable[[Path], object]:
@@ -198,6 +219,19 @@ TARGETS = (
         lambda folder: aloha_file(folder / "episode_0.hdf5", compress=True),
         lambda folder: _import(folder / "episode_0.hdf5"),
     ),
+    Target(
+        "aloha growing",
+        lambda folder: growing(folder / "episode_0.hdf5", bounded, compression="gzip"),
+        lambda folder: _import(folder / "episode_0.hdf5"),
+    ),
+    Target(
+        "aloha growing, 1.8",
+        lambda folder: growing(folder / "episode_0.hdf5", unlimited, libver=("v108", "v108")),
+        lambda folder: _import(folder / "episode_0.hdf5"),
+    ),
+    Target("aloha of any length", _of_any_length, lambda folder: _import(folder / "episode_0.hdf5")),
+    Target("isaac lab", lambda folder: isaac_lab(folder / "a.hdf5"), lambda folder: _import(folder / "a.hdf5")),
+    Target("depth", lambda folder: robosuite(folder / "a.hdf5"), lambda folder: _import(folder / "a.hdf5")),
     Target("aloha of ours", _exported(aloha, "set"), lambda folder: _import(folder / "set")),
     Target("lerobot", _exported(lerobot, "set"), lambda folder: _import(folder / "set")),
     Target("rerun", _exported(rerun, "set"), _rerun, isolated=True),

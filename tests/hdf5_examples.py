@@ -110,11 +110,45 @@ def real_aloha(path: Path, steps: int = 6, pack: Callable[[np.ndarray], bytes] =
     return aloha(path, steps, change, images=False)
 
 
+def growing(
+    path: Path,
+    maxshape: Callable[[tuple[int, ...]], tuple[int | None, ...]],
+    chunk: int = 2,
+    libver: Any = None,
+    **how: Any,
+) -> Path:
+    """An episode of datasets that may grow to ``maxshape`` of their shape, in chunks of ``chunk`` rows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {"action": np.arange(18, dtype=np.float32).reshape(6, 3), "observations/qpos": np.zeros((6, 3))}
+    with h5py.File(path, "w", libver=libver) as file:
+        for name, data in (arrays | {"observations/images/top": film(6)}).items():
+            shape = data.shape
+            file.create_dataset(name, data=data, maxshape=maxshape(shape), chunks=(chunk, *shape[1:]), **how)
+    return path
+
+
+def bounded(shape: tuple[int, ...]) -> tuple[int | None, ...]:
+    """Ten more rows, and no more."""
+    return (shape[0] + 10, *shape[1:])
+
+
+def unlimited(shape: tuple[int, ...]) -> tuple[int | None, ...]:
+    """Anything."""
+    return (None,) * len(shape)
+
+
 def distances(rows: int, size: tuple[int, int] = UPRIGHT) -> np.ndarray:
     """(rows, H, W) uint16: moment i is 500 + i mm away, but for one corner, where nothing was measured."""
     made = np.full((rows, *size), 500, np.uint16) + np.arange(rows, dtype=np.uint16)[:, None, None]
     made[:, 0, 0] = 0
     return made
+
+
+def png_of_depth(depth: np.ndarray) -> bytes:
+    """16 bits, as ``cv2.imencode(".png", depth)`` makes it."""
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(depth).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 # -- robomimic and what is laid out like it ---------------------------------------------------------------------------

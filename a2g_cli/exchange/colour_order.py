@@ -50,6 +50,6 @@ _SWAPPED = (
     "--colour-order rgb"
 )
 _AS_THEY_ARE = (
-    "compressed pictures of {cameras}: nothing says whether red and blue are swapped; they were left as they are. If red looks "
-    "blue, import again with --colour-order bgr"
+    "compressed pictures of {cameras}: nothing says whether red and blue are swapped; they were left as they are. If red "
+    "looks blue, import again with --colour-order bgr"
 )

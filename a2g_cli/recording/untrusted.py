@@ -20,7 +20,7 @@ _MOST_DEFLATE_CAN = 1100
 _CHUNK = 64 * 2**20
 """A chunk that is larger than its dataset may have as many bytes: writers that append choose them beforehand."""
 _STORED_CHUNK = 512 * 2**20
-"""So many bytes it may have where the file holds a part of them that is worth it: an episode's frames, reserved beforehand."""
+"""So many bytes it may have where the file holds a good part of them: an episode's frames, reserved beforehand."""
 _WORTH = 16
 """A chunk of so many times the bytes that are stored of it is worth unpacking: pictures, and not zeros."""
 
