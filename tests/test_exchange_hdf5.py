@@ -82,6 +82,10 @@ def packed_chunks(group: Any, name: str, rows: list[bytes]) -> None:
     made.write_vlen(group, name, rows, chunks=(4,), maxshape=(None,), compression="gzip")
 
 
+def bare_chunks(group: Any, name: str, rows: list[bytes]) -> None:
+    made.write_vlen(group, name, rows, chunks=(4,))
+
+
 def add(name: str, data: np.ndarray) -> Make:
     return changed(lambda file: file.create_dataset(f"observations/images/{name}", data=data))
 
@@ -97,6 +101,10 @@ LAYOUTS: dict[str, Make] = {
     "opaque": packed(as_opaque, STANDARD),
     "of any length": packed(made.write_vlen, STANDARD),
     "of any length, packed again": packed(packed_chunks, STANDARD),
+    "of any length, in chunks": packed(bare_chunks, STANDARD),
+    "of any length, each longer than a heap's block": packed(
+        made.write_vlen, lambda frame: STANDARD(frame) + bytes(9000)
+    ),
     "channels first": add("left", film(6).transpose(0, 3, 1, 2)),
     "RGBA": add("left", np.concatenate([film(6), film(6)[..., :1]], axis=-1)),
     "a group a camera": add("left/color", film(6)),
@@ -444,6 +452,17 @@ def test_what_is_not_kept_step_by_step_is_left_out(tmp_path: Path) -> None:
 
     result = brought(made.robosuite(tmp_path / "lift.hdf5", next_obs=False, extra=extra))
     assert "camera_matrix" in note(result, "not a row a step")
+
+
+def test_a_heap_that_holds_no_such_row_is_a_bad_episode(tmp_path: Path) -> None:
+    """HDF5 2.0 itself does not come to an end with such a file."""
+    path = LAYOUTS["of any length"](tmp_path / "episode_0.hdf5")
+    data = path.read_bytes()
+    heap = data.index(b"GCOL")
+    for place in (heap + 8, heap + 24, heap + 16):  # the collection's size, its first object's, and its number
+        path.write_bytes(data[:place] + bytes(8) + data[place + 8 :])
+        with pytest.raises(BadEpisodeError, match=r"no camera that can be read .*heap|no camera .* is not in the file"):
+            brought(path)
 
 
 # -- what HDF5 must not be trusted with ---------------------------------------------------------------------------------

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from a2g_cli.episode import Depth, Image
 from a2g_cli.exchange import pictures
+from a2g_cli.exchange.hdf5_vlen import VariableRows, is_variable
 from a2g_cli.recording import schema
 
 DEPTH_UNITS = 0.001
@@ -98,9 +97,19 @@ def film_of(dataset: Any, deep: bool) -> Film | DepthFilm | str:
 
     Raises ValueError for frames of absurd size.
     """
+    if is_variable(dataset):
+        return _of_any_length(dataset)
     if is_packed(dataset):
         return _packed(dataset)
     return _measured(dataset) if deep else _coloured(dataset)
+
+
+def _of_any_length(dataset: Any) -> Film | DepthFilm | str:
+    try:
+        rows = VariableRows(dataset)
+    except ValueError as error:
+        return str(error)
+    return _packed(rows) if len(rows) else "no row"
 
 
 def _coloured(dataset: Any) -> Film | str:
@@ -121,12 +130,11 @@ def _measured(dataset: Any) -> DepthFilm | str:
 
 
 def is_packed(dataset: Any) -> bool:
-    """Whether the first row of ``dataset`` is a PNG or JPEG: padded bytes, a text of fixed length, or bytes of any length."""
+    """Whether the first row of ``dataset``, padded bytes or a text of fixed length, is a PNG or JPEG."""
     kind = dataset.dtype
     fixed = kind.kind in "SV" and kind.names is None and len(dataset.shape) == 1 and kind.itemsize <= pictures.MAX_FILE
-    free = kind.kind == "O" and h5py.check_vlen_dtype(kind) == np.uint8 and len(dataset.shape) == 1
     plain = kind == np.uint8 and len(dataset.shape) == 2 and dataset.shape[1] <= pictures.MAX_FILE
-    return (fixed or free or plain) and len(dataset) > 0 and packed_bytes(dataset[0]).startswith(_BEGINNINGS)
+    return (fixed or plain) and len(dataset) > 0 and packed_bytes(dataset[0]).startswith(_BEGINNINGS)
 
 
 def packed_bytes(row: Any) -> bytes:
@@ -158,9 +166,12 @@ def _checked(dataset: Any, size: tuple[int, ...]) -> tuple[int, int]:
     return height, width
 
 
-def _rows(dataset: Any, count: int) -> Iterator[NDArray[Any]]:
+def _rows(dataset: Any, count: int) -> Iterator[Any]:
     """Yield the first ``count`` rows, some megabytes in memory at a time."""
+    if isinstance(dataset, VariableRows):
+        yield from map(dataset.__getitem__, range(count))
+        return
     size = math.prod(dataset.shape[1:]) * dataset.dtype.itemsize
-    block = 1 if dataset.dtype.kind == "O" else max(1, _BLOCK_BYTES // max(1, size))
+    block = max(1, _BLOCK_BYTES // max(1, size))
     for start in range(0, count, block):
         yield from dataset[start : min(start + block, count)]

@@ -12,6 +12,7 @@ from a2g_cli.exchange import hdf5
 from a2g_cli.exchange.choosing import choose, left_out_notes, listed
 from a2g_cli.exchange.colour_order import set_right
 from a2g_cli.exchange.hdf5_films import DepthFilm, Film, film_of, is_packed
+from a2g_cli.exchange.hdf5_vlen import VariableRows
 from a2g_cli.exchange.incoming import Frames, numbered
 from a2g_cli.exchange.reading import ReadOptions
 
@@ -147,7 +148,7 @@ def _alike(before: Any, found: Mapping[str, Any], key: str) -> Any:
         raise ValueError(
             f"{key} is {before.dtype} {before.shape} before the actions and {other.dtype} {other.shape} after them"
         )
-    return other
+    return VariableRows(other) if isinstance(before, VariableRows) else other
 
 
 def _there(found: Mapping[str, Any], key: str) -> Any:

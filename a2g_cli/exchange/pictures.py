@@ -40,16 +40,6 @@ def decode(data: bytes, size: tuple[int, int] | None = None) -> Image:
         raise ValueError(f"a picture cannot be unpacked: {error}") from error
 
 
-def comment(data: bytes) -> bytes:
-    """Return the comment in a JPEG, empty where there is none. Raises ValueError for what is no picture."""
-    try:
-        with PIL.Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
-            found = picture.info.get("comment", b"")
-            return found if isinstance(found, bytes) else b""
-    except _BROKEN as error:
-        raise ValueError(f"a picture cannot be read: {error}") from error
-
-
 def is_deep(data: bytes) -> bool:
     """Whether a PNG has one channel of 16 bits, as depth is kept. Raises ValueError where it is no PNG."""
     try:
@@ -82,3 +72,13 @@ def png(image: Image) -> bytes:
     buffer = io.BytesIO()
     PIL.Image.fromarray(image).save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()
+
+
+def comment(data: bytes) -> bytes:
+    """Return the comment in a JPEG, empty where there is none. Raises ValueError for what is no picture."""
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
+            found = picture.info.get("comment", b"")
+            return found if isinstance(found, bytes) else b""
+    except _BROKEN as error:
+        raise ValueError(f"a picture cannot be read: {error}") from error
