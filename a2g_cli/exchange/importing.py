@@ -168,8 +168,8 @@ def _check(episode: Incoming) -> None:
     numbers = episode.numbers()
     found = [*checks.faults(numbers), *([] if episode.own else checks.doubts(numbers))]
     if found:
-        remedy = episode.times_remedy if any(line.startswith("times:") for line in found) else ""
-        raise ValueError("; ".join([*found[:3], *([remedy] if remedy else [])]))
+        remedy = f"; {episode.times_remedy}" if found[0].startswith("times:") and episode.times_remedy else ""
+        raise ValueError(f"{found[0]}{remedy}")
 
 
 def _prepared(episode: Incoming, options: ImportOptions) -> Incoming:

@@ -27,6 +27,8 @@ Depths = Mapping[str, Depth]
 Flip = Literal["rows", "columns", "turn"]
 """Upside down: rows in reversed order. Mirrored: columns. Turned by 180 degrees: both."""
 
+_POINTER = b"version https://git-lfs"
+
 MAX_ELEMENTS = 2**31
 """Numbers in one array of another program's file: more is refused before it is read."""
 
@@ -42,6 +44,16 @@ def reading_source(path: Path, what: str) -> Iterator[None]:
         yield
     except storage.UNREADABLE as error:
         raise SourceError(f"{path} cannot be read as a {what}: {storage.fault(error).rstrip('.')}.") from error
+
+
+def check_downloaded(path: Path) -> None:
+    """Raise SourceError where ``path`` holds what git keeps in place of a large file. Raises OSError."""
+    with path.open("rb") as file:
+        if file.read(len(_POINTER)) == _POINTER:
+            raise SourceError(
+                f"{path} is a git-lfs pointer, the data themselves were not downloaded: `git lfs pull` in its folder "
+                "brings them."
+            )
 
 
 @dataclass(frozen=True)

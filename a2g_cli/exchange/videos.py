@@ -1,6 +1,7 @@
 """MP4 as LeRobot keeps it: one stream of pictures at a constant rate, frames found by their number."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
@@ -12,9 +13,15 @@ import numpy as np
 
 from a2g_cli.episode import Image
 from a2g_cli.errors import A2GError
+from a2g_cli.exchange.incoming import check_downloaded
 
 KEYFRAMES = 2
 """Every second frame stands alone, so that one in the middle is found at once: LeRobot's own choice."""
+
+_SAME_RATE = 0.01
+"""What a film's rate may differ from the dataset's, as a share of it."""
+_SHORT = 0.75
+"""What a stretch of film may lack of an episode's length [frames]: its end is rounded."""
 
 
 def write_mp4(path: Path, frames: Iterator[Image], rate: float, lossless: bool) -> dict[str, Any]:
@@ -52,21 +59,47 @@ def write_mp4(path: Path, frames: Iterator[Image], rate: float, lossless: bool) 
     }
 
 
-def read_mp4(path: Path, start: float, count: int, size: tuple[int, int]) -> Iterator[Image]:
-    """Yield ``count`` frames of ``size`` (H, W) from ``start`` [s] on.
+@dataclass(frozen=True)
+class Stretch:
+    """The part of a film that shows one episode."""
+
+    path: Path
+    start: float
+    """[s]."""
+    end: float | None
+    """[s]; None: where the film ends."""
+    count: int
+    """Frames that the episode needs."""
+    rate: float
+    """Rows a second, as the dataset says it [Hz]."""
+    size: tuple[int, int]
+    """(H, W) [px]."""
+
+
+def film_size(path: Path) -> tuple[int, int]:
+    """Return (H, W) [px] of a film. Raises ValueError, OSError."""
+    with _opened(path) as file:
+        stream = file.streams.video[0]
+        return int(stream.height), int(stream.width)
+
+
+def read_mp4(stretch: Stretch, first: int = 0) -> Iterator[Image]:
+    """Yield the frames (H, W, 3) of a stretch, from its frame ``first`` on.
 
     Raises:
-        ValueError: no such stretch, another size, or not a video that FFmpeg reads.
+        ValueError: it is too short, of another rate or size, or not a video that FFmpeg reads.
         OSError: the file cannot be read.
     """
+    path, size, count = stretch.path, stretch.size, stretch.count - first
     yielded = 0
     try:
-        # No demuxer that reads other files than the one it was given.
-        with av.open(str(path), format="mp4") as file:
+        with _opened(path) as file:
             stream = file.streams.video[0]
             if (stream.height, stream.width) != size:
                 raise ValueError(f"{path.name} is {stream.width}x{stream.height}, {size[1]}x{size[0]} was announced")
-            rate = float(stream.average_rate or 0) or 30.0
+            rate = float(stream.average_rate or 0) or stretch.rate
+            _check_length(stretch, rate, float((stream.duration or 0) * (stream.time_base or 0)))
+            start = stretch.start + first / rate
             if start > 0:
                 file.seek(int(start / stream.time_base), stream=stream)
             decoded = (frame for frame in file.decode(stream) if frame.time is not None)
@@ -79,4 +112,37 @@ def read_mp4(path: Path, start: float, count: int, size: tuple[int, int]) -> Ite
     except (av.error.FFmpegError, IndexError, ZeroDivisionError, OverflowError) as error:
         raise ValueError(f"{path.name} is not a video that can be read: {error}") from error
     if yielded != count:
-        raise ValueError(f"{path.name} has {yielded} frames from {start:.3f} s on, {count} are needed")
+        raise ValueError(
+            f"{path.name} has {first + yielded} frames from {stretch.start:.3f} s on, {stretch.count} are needed"
+        )
+
+
+def _check_length(stretch: Stretch, rate: float, whole: float) -> None:
+    """Raise ValueError where the frames would be another episode's, or other moments than the rows'.
+
+    ``rate`` [Hz] and ``whole``, its length [s], are the film's own; 0 where it does not say how long it is.
+    """
+    name = stretch.path.name
+    if stretch.end is not None and (stretch.end - stretch.start) * rate < stretch.count - _SHORT:
+        shown = (stretch.end - stretch.start) * rate
+        raise ValueError(f"{name} shows {shown:.0f} frames of it, {stretch.count} are needed")
+    end = stretch.end if stretch.end is not None else whole
+    if end and abs(rate - stretch.rate) > _SAME_RATE * stretch.rate:
+        # As many frames as rows: somebody wrote another rate into the film, and the pictures are the right ones.
+        shown = (end - stretch.start) * rate
+        if abs(shown - stretch.count) > 1 + _SHORT:
+            raise ValueError(
+                f"{name} has {rate:g} frames a second, the dataset {stretch.rate:g}: which frame belongs to which row is "
+                "not known"
+            )
+
+
+def _opened(path: Path) -> Any:
+    """Open a film. Raises OSError where it is not there, FFmpegError or ValueError where it is none."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"the film {path.parent.parent.name}/{path.parent.name}/{path.name} is missing: download the videos too"
+        )
+    check_downloaded(path)
+    # No demuxer that reads other files than the one it was given.
+    return av.open(str(path), format="mp4")

@@ -6,6 +6,7 @@ Only numbers are read here, no frames: it costs milliseconds an episode.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ def numbers_of(recording: Recording) -> Numbers:
 
 def faults(numbers: Numbers) -> Iterator[str]:
     """Yield what makes an episode useless to learn from: numbers that are none, and time that does not go forward."""
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "actions": numbers.actions,
         "actions_requested": numbers.requested,
         "proprioception": numbers.proprioception,
