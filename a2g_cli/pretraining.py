@@ -132,6 +132,9 @@ def pretrain(
         str | None,
         typer.Option("--resize", metavar="WxH", help="Crop and resize the frames of other programs' data, e.g. 64x64."),
     ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out episodes that cannot be learned from, and name them.")
+    ] = False,
     seed: options.Seed = 0,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
@@ -160,7 +163,17 @@ def pretrain(
         scenes = counts(scene or [], demonstrations or [])
         joined = machine(device, precision, accumulate, compiled=compiled)
         report = train(
-            place(workspace), data or [], out, scenes, settings, joined, autoencoder, evaluate_every, evaluation, resize
+            place(workspace),
+            data or [],
+            out,
+            scenes,
+            settings,
+            joined,
+            autoencoder,
+            evaluate_every,
+            evaluation,
+            resize,
+            skip_bad=skip_bad,
         )
         if not joined.first:
             raise typer.Exit  # the first process says what there is to say

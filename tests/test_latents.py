@@ -203,7 +203,7 @@ def test_a_recording_with_numbers_that_are_none_teaches_nothing(
         episode.observations[3] = replace(episode.observations[3], proprioception=poisoned)
     with Recording(demonstrations[0]) as recording:
         path = write_episode(tmp_path / "poisoned.hdf5", recording.spec, episode)
-    with pytest.raises(RecordingError, match=r"poisoned\.hdf5 .* not finite"):
+    with pytest.raises(RecordingError, match=r"poisoned\.hdf5 .* NaN or infinite"):
         encode_recording(model, path)
 
 

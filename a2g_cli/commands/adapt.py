@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from a2g_cli.commands.adapt_words import chosen, following
+from a2g_cli.commands.learnable import not_learnable
 from a2g_cli.commands.report import Report
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.lines import printable, say
@@ -73,6 +74,7 @@ def adapt_recordings(
     kept = retention.of_base(place)
     with shelf.making(name) as folder, training_view(stderr_console()) as view:
         name = folder.name
+        not_learnable([*paths, *shown], view, "Name the others alone, or remove it: `a2g recordings rm`.")
         model = checkpoint.load(place)
         with Recording(paths[0]) as first:
             remembered = movements.of_robot(place, first.spec.name)

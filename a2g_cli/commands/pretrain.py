@@ -12,8 +12,9 @@ from typing import Any
 import torch
 
 from a2g_cli.commands.asking import to_type
-from a2g_cli.commands.exchange import default_name, parse_size
+from a2g_cli.commands.exchange import default_name, parse_size, skipped_lines
 from a2g_cli.commands.following import can_be_evaluated, on_robot
+from a2g_cli.commands.learnable import by_name, not_learnable
 from a2g_cli.commands.rehearsal import Rehearsal, table
 from a2g_cli.commands.report import Report
 from a2g_cli.display.console import stderr_console
@@ -94,6 +95,8 @@ def pretrain(
     evaluate_every: int = 0,
     evaluation: int = 20,
     resize: str | None = None,
+    *,
+    skip_bad: bool = False,
 ) -> Report:
     """Train a base into ``out``; a run that was stopped goes on where it stopped.
 
@@ -108,6 +111,9 @@ def pretrain(
         evaluate_every: iterations between evaluations in the simulator; 0 for none.
         evaluation: trials of each scene in such an evaluation.
         resize: ``WIDTHxHEIGHT`` that the frames of other programs' data are cropped and resized to; None as they are [px].
+        skip_bad: leave out episodes and recordings that cannot be learned from, instead of refusing them all.
+
+    The document names those under ``skipped``: ``{name: reason}``.
 
     Raises:
         UsageError: no data at all, or a size that is none.
@@ -124,8 +130,14 @@ def pretrain(
     if autoencoder is not None:
         checkpoint.read_config(checkpoint.of_run(autoencoder))
     with training_view(stderr_console()) if machine.first else nullcontext(Unwatched()) as view:
-        given = [_brought_in(workspace, name, resize, view, machine) for name in names]
+        skipped: dict[str, str] = {}
+        given = [_brought_in(workspace, name, resize, view, machine, skipped, skip_bad=skip_bad) for name in names]
         paths = find_recordings(workspace, given) if given else []
+        bad = not_learnable(paths, view, "`--skip-bad` leaves such recordings out.", skip_bad=skip_bad) if paths else {}
+        paths = [path for path in paths if path not in bad]
+        skipped |= by_name(bad)
+        for line in skipped_lines(skipped):
+            view.note(line)
         groups = [path.parent.name for path in paths]
         for scene, count in scenes.items():
             shown = _demonstrated(workspace, scene, count, settings.seed, view, machine)
@@ -154,6 +166,7 @@ def pretrain(
         "data": dict(Counter(groups)),
         "seconds": round(run.seconds, 1),
         "evaluations": run.evaluations,
+        "skipped": skipped,
         **state,
     }
     lines = [
@@ -176,32 +189,48 @@ def _next(workspace: Workspace, base: Path, paths: Sequence[Path]) -> list[str]:
     ]
 
 
-def _brought_in(workspace: Workspace, name: str, resize: str | None, view: TrainingWatcher, machine: Machine) -> str:
+def _brought_in(
+    workspace: Workspace,
+    name: str,
+    resize: str | None,
+    view: TrainingWatcher,
+    machine: Machine,
+    skipped: dict[str, str],
+    *,
+    skip_bad: bool,
+) -> str:
     """Return ``name``, or, where it is a place with another program's data, the session that it was imported to.
 
-    The session's name tells the very files from any others, so that a run that goes on finds it again.
+    The session's name tells the very files from any others, so that a run that goes on finds it again. Episodes that were
+    left out go to ``skipped``.
     """
     place = expanded(name)
     known = {session.name for session in list_sessions(workspace)}
     if name.partition("/")[0] in known or (form := foreign(place)) is None:
         return name
     size = None if resize is None else parse_size(resize)
-    session = f"{default_name(place)}-{_identity(place, size)}"
+    session = f"{default_name(place)}-{_identity(place, size, skip_bad=skip_bad)}"
     if machine.first and session not in known:
         view.started(f"importing {place.name} ({form.name})", 0)
         brought = bring_in(
-            workspace, place, form, session, ImportOptions(size=size), lambda done: view.advanced(done, {})
+            workspace,
+            place,
+            form,
+            session,
+            ImportOptions(size=size, skip_bad=skip_bad),
+            lambda done: view.advanced(done, {}),
         )
         view.finished()
+        skipped |= brought.skipped
         for note in brought.notes:
             view.note(note)
     machine.wait()
     return session
 
 
-def _identity(place: Path, size: tuple[int, int] | None) -> str:
+def _identity(place: Path, size: tuple[int, int] | None, *, skip_bad: bool) -> str:
     files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
-    digest = hashlib.sha256(f"{place.resolve()} {size}".encode())
+    digest = hashlib.sha256(f"{place.resolve()} {size}{' skip-bad' if skip_bad else ''}".encode())
     for path in files:
         state = path.stat()
         digest.update(f"{path.relative_to(place.parent)} {state.st_size} {state.st_mtime_ns}\n".encode())

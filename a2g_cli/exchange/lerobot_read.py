@@ -28,7 +28,6 @@ from a2g_cli.exchange.lerobot_tables import PictureReader, RowFinder, Rows
 from a2g_cli.exchange.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes
 from a2g_cli.exchange.videos import Stretch, film_size, read_mp4
 from a2g_cli.recording import schema, storage
-from a2g_cli.workspace import read_text
 
 TIME, CAPTURED, REQUESTED = f"{OWN}time", f"{OWN}captured_at.", f"{OWN}action_requested"
 

@@ -17,6 +17,7 @@ from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.autoencoder import to_tensor
 from a2g_cli.policy.calibration import AT_HOME, Calibration
 from a2g_cli.policy.presets import Act2GoalConfig
+from a2g_cli.recording.checks import faults, numbers_of
 from a2g_cli.recording.reader import Recording, fingerprint
 
 LATENTS = "latents.safetensors"
@@ -67,10 +68,8 @@ def encode_recording(
     """
     with Recording(path) as recording:
         check_recording(recording, model.config)
-        if not (np.isfinite(recording.actions).all() and np.isfinite(recording.proprioception).all()):
-            raise RecordingError(
-                f"{path} holds actions or proprioception that are not finite: it cannot be learned from."
-            )
+        if found := next(faults(numbers_of(recording)), None):
+            raise RecordingError(f"{path} cannot be learned from: {found}.")
         videos = [
             calibration.frames(camera, torch.from_numpy(recording.frames(camera))).numpy()
             for camera in model.config.cameras

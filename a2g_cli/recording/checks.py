@@ -5,7 +5,6 @@ Only numbers are read here, no frames: it costs milliseconds an episode.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,9 +104,3 @@ def doubts(numbers: Numbers, max_age: float = MAX_AGE) -> Iterator[str]:
             yield f"captured_at/{camera}: a frame was captured {-ages.min():.3f} s after it was used"
         if (ages > max_age).any():
             yield f"captured_at/{camera}: a frame was {ages.max():.3f} s old when it was used, {max_age:g} s is the most"
-
-
-def faults_in(path: Path) -> list[str]:
-    """Return the faults in the numbers of the recording ``path``, none when it can be learned from. Raises RecordingError."""
-    with Recording(path) as recording:
-        return list(faults(numbers_of(recording)))
