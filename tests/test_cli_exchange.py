@@ -4,13 +4,16 @@ import shutil
 import sys
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 from cli_examples import a2g, ask, record, refused
 from exchange_examples import aloha_file, robomimic_file
 
 from a2g_cli.policy import checkpoint
-from a2g_cli.recording.reader import Recording
+from a2g_cli.recording.reader import Recording, read_episode
 from a2g_cli.recording.sessions import Session
+from a2g_cli.recording.writer import write_episode
 
 
 @pytest.mark.parametrize(("form", "out"), [("robomimic", "all.hdf5"), ("lerobot", "set"), ("aloha", "set")])
@@ -53,6 +56,7 @@ def test_what_was_not_known_is_said(tmp_path: Path) -> None:
         (("import", "lift.hdf5", "--session", "../up"), "cannot name a session"),
         (("import", "lift.hdf5", "--session", "latest"), "stands for the newest"),
         (("import", "lift.hdf5", "--resize", "wide"), "--resize is WIDTHxHEIGHT"),
+        (("import", "lift.hdf5", "--flip", "upside"), "known: columns, rows, turn"),
     ],
 )
 def test_bad_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], part: str) -> None:
@@ -91,6 +95,53 @@ def test_a_base_from_a_folder_of_demonstrations_made_elsewhere(tmp_path: Path, f
     assert ask(tmp_path, *words)["hash"] == document["hash"]
     if form == "robomimic":
         assert ask(tmp_path, "pretrain", session, *QUICK, "--out", tmp_path / "run")["hash"] == document["hash"]
+
+
+def _spoiled(workspace: Path, name: str) -> None:
+    """Put a recording with one NaN in it into ``workspace``, as an import left it that did not look."""
+    path = record(workspace, name)
+    made = read_episode(path)
+    with Recording(path) as recording:
+        spec = recording.spec
+    made.observations[2].proprioception[1] = np.nan
+    path.unlink()
+    write_episode(path, spec, made)
+
+
+def test_what_cannot_be_learned_from_is_found_before_any_training(tmp_path: Path) -> None:
+    record(tmp_path, "monday/episode-0000")
+    record(tmp_path, "monday/episode-0001")
+    _spoiled(tmp_path, "monday/episode-0002")
+    out = tmp_path / "run"
+    words = ("pretrain", "monday", *QUICK, "--out", out)
+    told = refused(tmp_path, *words, code=1)
+    assert told.startswith("monday/episode-0002 cannot be learned from: proprioception: 1 of ")
+    assert told.endswith("`--skip-bad` leaves such recordings out.")
+    assert not out.exists()
+    assert "monday/episode-0002 cannot be learned" in refused(tmp_path, "adapt", "monday", code=1)
+    assert not list((tmp_path / "adapters").glob("adapter-*"))
+    assert ask(tmp_path, "recordings", "verify", "monday", code=1)["damaged"] == 1
+    document = ask(tmp_path, *words, "--skip-bad")
+    assert document["recordings"] == 2
+    assert list(document["skipped"]) == ["monday/episode-0002"]
+    for number in range(2):
+        _spoiled(tmp_path, f"tuesday/episode-000{number}")
+    told = refused(tmp_path, "pretrain", "tuesday", *QUICK, "--out", tmp_path / "none", "--skip-bad", code=1)
+    assert told.endswith("2 of 2 recordings are like that. There is nothing else to learn from.")
+
+
+def test_bad_episodes_of_other_programs_are_left_out_of_a_training(tmp_path: Path) -> None:
+    robomimic_file(tmp_path / "lift.hdf5", lengths=(8, 7, 6))
+    with h5py.File(tmp_path / "lift.hdf5", "r+") as file:
+        file["data/demo_1/actions"][3, 0] = np.nan
+    words = ("pretrain", tmp_path / "lift.hdf5", "--resize", "32x32", *QUICK, "--out", tmp_path / "run")
+    told = refused(tmp_path, *words, code=1)
+    assert "demo_1 cannot be used: actions: 1 of" in told
+    assert "`--skip-bad`" in told
+    again = a2g(tmp_path, *words, "--skip-bad")
+    assert again.exit_code == 0, again.stderr
+    assert "1 episodes were left out:\nskipped demo_1: actions: 1 of" in again.stderr
+    assert "demo_1 cannot be used" in refused(tmp_path, *words, code=1), "what --skip-bad left is not taken for all"
 
 
 @pytest.mark.parametrize(("form", "module"), [("lerobot", "pyarrow"), ("rerun", "rerun")])

@@ -1,0 +1,145 @@
+"""LeRobot datasets as other people's programs leave them, written by pyarrow and PyAV alone, small."""
+
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from a2g_cli.exchange.lerobot import DATA, VIDEO
+from a2g_cli.exchange.lerobot_layout import OLD_DATA, OLD_VIDEO
+from a2g_cli.exchange.videos import write_mp4
+
+H, W, FPS = 16, 24, 10
+FRONT = "observation.images.front"
+DEPTH = "observation.images.front_depth"
+
+
+def shade(episode: int, row: int, height: int = H, width: int = W) -> np.ndarray:
+    """A frame that says which it is, brighter below and to the right."""
+    image = np.full((height, width, 3), (10 + 40 * episode + 5 * row) % 200, np.uint8)
+    image[height // 2 :] += 20
+    image[:, width // 2 :] += 10
+    return image
+
+
+def png(image: np.ndarray) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(image).save(buffer, "PNG")
+    return {"bytes": buffer.getvalue(), "path": None}
+
+
+@dataclass
+class Made:
+    """What a dataset is to be like; ``write`` lays it out. One film for each episode, unless ``together``."""
+
+    lengths: Sequence[int] = (6, 5, 4)
+    video: bool = True
+    cameras: Sequence[str] = (FRONT,)
+    action: str = "action"
+    state: str = "observation.state"
+    features: dict[str, Any] = field(default_factory=dict)
+    """Over what is written anyway."""
+    columns: Mapping[str, Callable[[int, int], Any]] = field(default_factory=dict)
+    """Column -> its value at (episode, row), over what is written anyway."""
+    told: Callable[[dict[str, Any]], None] = lambda _: None
+    """Changes what is said of an episode."""
+    films: Mapping[int, int | None] = field(default_factory=dict)
+    """Episode -> how many frames its film has instead; None: there is no film."""
+    together: bool = False
+    version: str = "v3.0"
+
+    def write(self, root: Path) -> Path:
+        old = self.version.startswith("v2")
+        (root / "meta").mkdir(parents=True)
+        vector = {"dtype": "float32", "shape": [2], "names": ["pan", "lift"]}
+        one = {"dtype": "int64", "shape": [1], "names": None}
+        picture = {
+            "dtype": "video" if self.video else "image",
+            "shape": [H, W, 3],
+            "names": ["height", "width", "channels"],
+        }
+        features = {self.action: vector, self.state: vector, **dict.fromkeys(self.cameras, picture)}
+        features |= {"timestamp": one | {"dtype": "float32"}, **dict.fromkeys(("frame_index", "episode_index"), one)}
+        information = {
+            "codebase_version": self.version,
+            "robot_type": "so101",
+            "fps": FPS,
+            "chunks_size": 1000,
+            "data_path": OLD_DATA if old else DATA,
+            "video_path": (OLD_VIDEO if old else VIDEO) if self.video else None,
+            "features": features | self.features,
+        }
+        (root / "meta" / "info.json").write_text(json.dumps(information))
+        self._data(root, old)
+        self._told(root, old)
+        if self.video:
+            self._films(root, old)
+        return root
+
+    def _rows(self, episode: int) -> list[dict[str, Any]]:
+        pictures = {} if self.video else dict.fromkeys(self.cameras)
+        return [
+            {
+                self.action: [float(row), float(episode)],
+                self.state: [float(episode), float(row)],
+                "timestamp": row / FPS,
+                "frame_index": row,
+                "episode_index": episode,
+                **{camera: png(shade(episode, row)) for camera in pictures},
+                **{name: value(episode, row) for name, value in self.columns.items()},
+            }
+            for row in range(self.lengths[episode])
+        ]
+
+    def _data(self, root: Path, old: bool) -> None:
+        episodes = [self._rows(episode) for episode in range(len(self.lengths))]
+        files = {OLD_DATA.format(episode_chunk=0, episode_index=i): rows for i, rows in enumerate(episodes)}
+        if not old:
+            files = {DATA.format(chunk_index=0, file_index=0): [row for rows in episodes for row in rows]}
+        for name, rows in files.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(pa.Table.from_pylist(rows), root / name)  # all of it in one row group
+
+    def _told(self, root: Path, old: bool) -> None:
+        told = []
+        for episode, length in enumerate(self.lengths):
+            begins = sum(self.lengths[:episode]) / FPS if self.together else 0.0
+            one = {"episode_index": episode, "tasks": ["stack"], "length": length}
+            if not old:
+                one |= {"data/chunk_index": 0, "data/file_index": 0}
+                for camera in self.cameras if self.video else ():
+                    one |= {
+                        f"videos/{camera}/chunk_index": 0,
+                        f"videos/{camera}/file_index": 0 if self.together else episode,
+                        f"videos/{camera}/from_timestamp": begins,
+                        f"videos/{camera}/to_timestamp": begins + self.films.get(episode, length) / FPS
+                        if self.films.get(episode, length) is not None
+                        else None,
+                    }
+            self.told(one)
+            told.append(one)
+        if old:
+            (root / "meta" / "episodes.jsonl").write_text("".join(json.dumps(one) + "\n" for one in told))
+        else:
+            place = root / "meta" / "episodes" / "chunk-000" / "file-000.parquet"
+            place.parent.mkdir(parents=True)
+            pq.write_table(pa.Table.from_pylist(told), place)
+
+    def _films(self, root: Path, old: bool) -> None:
+        counts = [self.films.get(episode, length) for episode, length in enumerate(self.lengths)]
+        frames = [[shade(episode, row) for row in range(count or 0)] for episode, count in enumerate(counts)]
+        films = [[image for film in frames for image in film]] if self.together else frames
+        for number, film in enumerate(films):
+            for camera in self.cameras if film else ():
+                name = OLD_VIDEO if old else VIDEO
+                where = {"episode_chunk": 0, "episode_index": number, "chunk_index": 0, "file_index": number}
+                path = root / name.format(video_key=camera, **where)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_mp4(path, iter(film), FPS, lossless=True)
