@@ -64,7 +64,11 @@ def import_recordings(
     ] = None,
     colour_order: Annotated[
         str,
-        typer.Option("--colour-order", metavar="ORDER", help="Colours in compressed pictures: auto, rgb or bgr."),
+        typer.Option(
+            "--colour-order",
+            metavar="ORDER",
+            help="What a standard decoder makes of compressed pictures: rgb, bgr (red and blue swapped), or auto: as the file shows.",
+        ),
     ] = "auto",
     flip: Annotated[
         str | None,
