@@ -67,7 +67,7 @@ def import_recordings(
         typer.Option(
             "--colour-order",
             metavar="ORDER",
-            help="What a standard decoder makes of compressed pictures: rgb, bgr (red and blue swapped), or auto: as the file shows.",
+            help="What a decoder makes of compressed pictures: rgb, bgr (red and blue swapped) or auto (as the file shows).",
         ),
     ] = "auto",
     flip: Annotated[
