@@ -77,6 +77,18 @@ def test_there_and_back_again(tmp_path: Path, recorded: list[Path], name: str) -
             assert (one.timings is None) == (original == recorded[1])
 
 
+@pytest.mark.parametrize("name", ["robomimic", "lerobot", "aloha"])
+def test_what_a2g_recorded_comes_back_even_where_its_clock_is_doubtful(tmp_path: Path, name: str) -> None:
+    """A camera that sent a frame twice: `verify` says so of the original and of what came back."""
+    made = episode(5)
+    twice = made.observations[2]
+    made.observations[3] = replace(made.observations[3], captured_at=twice.captured_at)
+    path = write_episode(tmp_path / "own" / "a.hdf5", SPEC, made)
+    FORMATS[name].write([path], tmp_path / TARGETS[name], True)
+    (again,) = bring_in(Workspace(tmp_path), tmp_path / TARGETS[name], FORMATS[name], "back").session.recordings()
+    assert verify(again) == verify(path) != []
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_an_export_never_overwrites_and_leaves_nothing_of_a_failure(
     tmp_path: Path, recorded: list[Path], name: str

@@ -353,6 +353,7 @@ def test_a_dataset_that_cannot_be_read_is_not_called_damaged(
         with pytest.raises(RecordingError, match=message) as refused:
             bring_in(Workspace(tmp_path), root, detect(root), "theirs", ImportOptions(skip_bad=skip_bad))
         assert "Restore" not in str(refused.value)
+        assert "--skip-bad" not in str(refused.value)
 
 
 def test_a_version_2_without_its_list_names_the_command_that_converts(tmp_path: Path) -> None:
