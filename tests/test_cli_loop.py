@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from cli_examples import a2g, ask, refused
 
+from a2g_cli.display.training_view import PlainTrainingView
+from a2g_cli.episode import Vector
 from a2g_cli.policy.retention import RETENTION
 from a2g_cli.recording.reader import Recording
 from a2g_cli.recording.sessions import Session
@@ -100,6 +102,7 @@ def test_adapt_mixes_demonstrations_in_and_holds_to_the_base(workspace: Path, ba
     record_demonstrations(elsewhere, "plug", 5, 1, processes=1)
     other = ("--mix", 0.5, "--demonstrations", "elsewhere")
     assert "with the robot sim:plug, and practice with sim:place" in refused(workspace, "adapt", *words, *other, code=1)
+    assert list((workspace / "adapters").iterdir()) == known, "what is refused leaves nothing"
     robot = SimRobot(size=32)
     robot.connect()
     small = next(demonstration_episodes(robot, 0, 0, 1, limit=3))
@@ -107,7 +110,6 @@ def test_adapt_mixes_demonstrations_in_and_holds_to_the_base(workspace: Path, ba
     robot.close()
     other = ("--mix", 0.5, "--demonstrations", "small")
     assert "image sizes" in refused(workspace, "adapt", *words, *other, code=1)
-    assert list((workspace / "adapters").iterdir()) == known, "what is refused leaves nothing"
 
 
 def test_a_base_that_keeps_no_retention_set_adapts_and_says_so_where_it_is_asked_for(
@@ -162,6 +164,61 @@ def test_improve_keeps_its_contract(workspace: Path, base: Path) -> None:
             purposes.add(recording.provenance.settings["purpose"])
             assert recording.provenance.shift == "remounted:1"
     assert purposes == {"practice"}, "what is judged is never recorded, so it can never be learned from"
+
+
+def test_improve_without_a_shift_measures_once_and_says_so(workspace: Path, base: Path) -> None:
+    words = ("--rounds", 1, "--episodes", 2, "--seed", 7, "--steps", 4, "--evaluation", 2, "--iterations", 2)
+    said = a2g(workspace, "improve", "--scene", "place", *words, "--base", base, "--session", "plain")
+    assert said.exit_code == 0, said.stderr
+    assert said.stderr.count("in distribution: 2 to do") == 2, "once before, once after"
+    assert "under none" not in said.stderr + said.stdout
+    assert "no shift: this is the training domain, so it was measured once" in " ".join(said.stdout.split())
+    assert "in distribution, before" not in said.stdout
+    document = ask(workspace, "improve", "--resume", "plain")
+    assert document["in_distribution"] == {"before": document["before"], "after": document["after"]}
+    assert document["before"]["n"] == 2
+
+
+def test_the_time_of_a_batch_of_episodes_begins_before_the_first(
+    workspace: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All lanes end at about the same moment: told of the first end alone, a view would time next to nothing."""
+    told: list[tuple[str, str]] = []
+    begin = PlainTrainingView.started
+
+    def started(view: PlainTrainingView, title: str, total: int) -> None:
+        told.append(("started", title))
+        begin(view, title, total)
+
+    def act(robot: SimRobot, action: Vector) -> Vector:
+        told.append(("acted", ""))
+        return real(robot, action)
+
+    real = SimRobot.act
+    monkeypatch.setattr(PlainTrainingView, "started", started)
+    monkeypatch.setattr(SimRobot, "act", act)
+    words = ("--rounds", 1, "--episodes", 2, "--seed", 7, "--steps", 4, "--evaluation", 2, "--iterations", 2)
+    ask(workspace, "improve", "--scene", "place", *words, "--base", base)
+    acts = [(title, len(done)) for title, done in batches(told)]
+    assert acts[0][0] != "", "an arm moved before anything was shown"
+    moved = {title: count for title, count in acts if count}
+    assert any(title.startswith("evaluating") for title in moved)
+    assert "round 1: practice" in moved
+    # Two episodes of three or four steps each: all of them, not the last step of the lane that ends last.
+    assert min(moved.values()) >= 6
+
+
+def batches(told: list[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    """What was shown, each with what was done until the next was."""
+    title, done = "", list[str]()
+    for kind, name in told:
+        if kind == "started":
+            if title or done:
+                yield title, done
+            title, done = name, []
+        else:
+            done.append(kind)
+    yield title, done
 
 
 @pytest.mark.parametrize(

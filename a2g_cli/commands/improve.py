@@ -80,19 +80,28 @@ class _View:
     def __init__(self, view: TrainingView) -> None:
         self._view = view
         self._what = ""
-        self.started, self.advanced, self.note, self.finished = view.started, view.advanced, view.note, view.finished
+        self.advanced, self.note, self.finished = view.advanced, view.note, view.finished
+
+    def started(self, title: str, total: int) -> None:
+        """Show a training."""
+        self._over()
+        self._view.started(title, total)
+
+    def _over(self) -> None:
+        """Say how a batch of episodes ended of which enough were tried before the last."""
+        if self._what:
+            self._view.finished()
+        self._what = ""
 
     def rolled(self, what: str, done: int, total: int, successes: int) -> None:
-        """Show the episodes of one batch as they end."""
+        """Show the episodes of one batch, from before the first to the end of the last."""
         if what != self._what:
-            if self._what:  # enough was tried before the last episode
-                self._view.finished()
+            self._over()
             self._what = what
             self._view.started(what, total)
         self._view.advanced(done, {"successes": successes})
         if done == total:
-            self._view.finished()
-            self._what = ""
+            self._over()
 
     def counting(self, what: str, total: int) -> Callable[[int, int], None]:
         """Return a callback that shows the episodes of an evaluation as they end."""
@@ -100,9 +109,7 @@ class _View:
 
     def round_over(self, number: int, total: int, line: str) -> None:
         """Say how a round ended."""
-        if self._what:  # the two were told apart before the last trial
-            self._view.finished()
-            self._what = ""
+        self._over()
         self._view.note(f"round {number}/{total}: {line}")
 
 
@@ -119,16 +126,26 @@ class _HeldOut:
     interrupted: Callable[[], bool]
 
     def measure(self, moment: str, name: str, robots: Sequence[Robot], homes: Sequence[Robot]) -> None:
-        """Measure ``name`` here and at home; nothing of a robot that has no such home, as it cannot tell what is true."""
-        if homes:
-            self._measure(moment, name, robots, f"under {shift_of(robots[0])}")
-            self._measure(f"home {moment}", name, homes, "in distribution")
+        """Measure ``name`` here and in the training domain; nothing of a robot that cannot tell what is true.
+
+        Without a shift ``homes`` are ``robots``, and one measurement is both.
+        """
+        if not homes:
+            return
+        if homes is robots:
+            self._measure(moment, name, robots, "in distribution")
+            self.progress.measured[f"home {moment}"] = self.progress.measured[moment]
+            self.progress.save()
+            return
+        self._measure(moment, name, robots, f"under {shift_of(robots[0])}")
+        self._measure(f"home {moment}", name, homes, "in distribution")
 
     def _measure(self, moment: str, name: str, robots: Sequence[Robot], where: str) -> None:
         if moment not in self.progress.measured:
             trials = draw_trials(robots[0], "evaluation", self.seed, self.count)
             told = self.view.counting(f"evaluating {name} {where}", self.count)
             policy = self.players.get(name)
+            told(0, 0)  # its time begins with the first episode, not with the first that has ended
             result = evaluate(name, policy, robots, trials, self.rollout, told, self.interrupted)
             self.progress.measured[moment] = result.to_json()
             self.progress.save()
@@ -198,7 +215,7 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
         Interrupt(lambda: plain.note("finishing the step, saving …")) as interrupt,
         holding(settings.rollout.safety) as (held, wait),
         deployment.connected(lanes=lanes) as robots,
-        _at_home(deployment, robots[0], lanes) as homes,
+        _at_home(deployment, robots, lanes) as homes,
         ExitStack() as until_the_end,
     ):
         view = _View(plain)
@@ -275,10 +292,16 @@ def _document(progress: Progress, improvement: Improvement) -> dict[str, Any]:
 
 
 @contextmanager
-def _at_home(deployment: Deployment, robot: Robot, lanes: int) -> Iterator[list[Robot]]:
-    """Connect the same robots in a world that is not shifted; none, where ``robot`` is hardware: there is one world."""
-    if not isinstance(robot, InstrumentedRobot):
+def _at_home(deployment: Deployment, robots: list[Robot], lanes: int) -> Iterator[list[Robot]]:
+    """Connect the same robots in a world that is not shifted: ``robots`` themselves, where theirs is not.
+
+    None, where they are hardware: there is one world, and nobody to tell what is true of it.
+    """
+    if not isinstance(robots[0], InstrumentedRobot):
         yield []
+        return
+    if shift_of(robots[0]) == "none":
+        yield robots
         return
     settings = {key: value for key, value in deployment.settings.items() if key != "shift"}
     with Deployment(deployment.robot, settings).connected(lanes=lanes) as homes:

@@ -23,14 +23,14 @@ def summary(workspace: Workspace, document: dict[str, Any]) -> list[Any]:
 
 def _measured(document: dict[str, Any]) -> list[Any]:
     home = document["in_distribution"]
-    rows = [
-        ("before", document["before"]),
-        ("after", document["after"]),
-        ("in distribution, before", home["before"]),
-        ("in distribution, after", home["after"]),
-    ]
+    rows = [("before", document["before"]), ("after", document["after"])]
+    where = f"under {document['shift']}"
+    if document["shift"] == "none":
+        where = "(no shift: this is the training domain, so it was measured once)"
+    else:
+        rows += [("in distribution, before", home["before"]), ("in distribution, after", home["after"])]
     return [
-        f"success on {rows[0][1]['n']} held-out starts and goals under {document['shift']}:",
+        f"success on {rows[0][1]['n']} held-out starts and goals {where}:",
         curve(
             [row["rate"] for _, row in rows], [label for label, _ in rows], [tuple(row["interval"]) for _, row in rows]
         ),

@@ -22,7 +22,10 @@ class PracticeWatcher(Protocol):
     """Whoever looks on."""
 
     def rolled(self, what: str, done: int, total: int, successes: int) -> None:
-        """``done`` of ``total`` episodes are over; successes as the truth sees them, for people only."""
+        """``done`` of ``total`` episodes are over; successes as the truth sees them, for people only.
+
+        Told before the first is begun, and after each.
+        """
 
 
 @dataclass(frozen=True)
@@ -74,16 +77,21 @@ class Practice:
         outcomes = [_outcome(path) for path, complete in places if complete]
         begun: list[Path] = []
 
+        def told() -> None:
+            self.watcher.rolled(what, len(outcomes), self.count, sum(bool(one.success) for one in outcomes))
+
         def jobs() -> Iterator[Job]:
             for attempt in self.attempts.of(number, stage, missing):
                 begun.append(places[attempt.slot][0])
                 yield self._job(attempt, acting, begun[-1], assigned)
 
+        if missing:
+            told()  # the time of what is shown begins with the first episode, not with the first that has ended
         for index, outcome in roll_out(self.attempts.robots, jobs(), policy, self.rollout, None, self.interrupted):
             outcomes.append(outcome)
             if outcome.stopped_by != "interrupted":
                 self.attempts.ended(begun[index])
-            self.watcher.rolled(what, len(outcomes), self.count, sum(bool(one.success) for one in outcomes))
+            told()
         return sum(bool(one.success) for one in outcomes)
 
     def _job(self, attempt: Attempt, acting: Provenance, path: Path, assigned: AssignedPolicy | None) -> Job:
