@@ -70,6 +70,10 @@ class RecordingError(A2GError):
     """A recording that is missing, truncated, or not a recording at all."""
 
 
+class SessionExistsError(UsageError):
+    """A session is to be made under a name that is taken."""
+
+
 class BusyError(A2GError):
     """Something of the workspace is in the hands of another program."""
 

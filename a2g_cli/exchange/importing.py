@@ -1,14 +1,14 @@
 """Other programs' episodes -> a session of recordings, which appears when all of them are in it."""
 
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from a2g_cli.episode import StepTiming
-from a2g_cli.errors import RecordingError, UsageError
+from a2g_cli.errors import RecordingError, SessionExistsError
+from a2g_cli.exchange.building import being_built
 from a2g_cli.exchange.formats import Format
 from a2g_cli.exchange.incoming import Flip, Incoming, SourceError, flipped, resized
 from a2g_cli.exchange.reading import ReadOptions, SourceEpisode
@@ -62,6 +62,7 @@ def bring_in(
     name: str,
     options: ImportOptions = ImportOptions(),
     advanced: Callable[[int], None] | None = None,
+    patience: float = 10.0,
 ) -> Imported:
     """Record every episode of ``source`` in a new session ``name``; an import that fails leaves no session.
 
@@ -72,23 +73,21 @@ def bring_in(
         name: the session's.
         options: what to read, and how.
         advanced: called with the number of episodes so far, after each.
+        patience: how long to wait for another program that imports into the same name [s].
 
     Raises:
-        UsageError: the name is taken.
+        SessionExistsError: the name is taken.
+        BusyError: another program imports into the same name for longer.
         BadEpisodeError: an episode cannot be used, and ``options.skip_bad`` is off.
         A2GError: the source is damaged, holds no episode, or needs a library that is not installed; the disk refuses.
     """
     folder = workspace.sessions / session_name(name)
-    if folder.exists():
-        raise UsageError(f"the session {name!r} exists: choose another with --session.")
-    building = workspace.sessions / f".{name}.importing"
-    with storage.writing(building):
-        with suppress(FileNotFoundError):
-            shutil.rmtree(building)  # what an interrupted import left
-        building.mkdir(parents=True)
-    session, steps, count = Session(building), 0, 0
+    steps, count = 0, 0
     notes, skipped = dict[str, None](), dict[str, str]()
-    try:
+    with being_built(workspace, name, patience) as building:
+        if folder.exists():  # now that nobody else makes it
+            raise SessionExistsError(f"the session {name!r} exists: choose another with --session.")
+        session = Session(building)
         for found in islice(form.read(source, options.read), options.most):
             try:
                 steps += _record(session, source, found, options, notes)
@@ -104,8 +103,6 @@ def bring_in(
             raise RecordingError(_nothing(source, skipped))
         with storage.writing(folder):
             building.rename(folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
     return Imported(Session(folder), count, steps, list(notes), skipped)
 
 
