@@ -130,7 +130,11 @@ def pretrain(
     ] = False,
     resize: Annotated[
         str | None,
-        typer.Option("--resize", metavar="WxH", help="Crop and resize the frames of other programs' data, e.g. 64x64."),
+        typer.Option(
+            "--resize",
+            metavar="WxH",
+            help="Size to train at: images of another size are cropped about the centre and resized. [default: 64x64]",
+        ),
     ] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out episodes that cannot be learned from, and name them.")
@@ -142,10 +146,12 @@ def pretrain(
     """Train a base from demonstrations. Stopped at any moment, the same command goes on."""
 
     def work() -> "Report":
+        from a2g_cli.commands.exchange import parse_size
         from a2g_cli.commands.pretrain import counts, shares
         from a2g_cli.commands.pretrain import pretrain as train
         from a2g_cli.learning.machine import machine
         from a2g_cli.learning.pretrain_settings import settings_for
+        from a2g_cli.policy.presets import SIZE
 
         plan = {"proximal": proximal, "stride": stride, "distal": distal, "spacing": spacing}
         settings = settings_for(
@@ -159,6 +165,7 @@ def pretrain(
             batch=batch,
             seed=seed,
             shares=shares(share or []),
+            size=SIZE if resize is None else parse_size(resize),
         )
         scenes = counts(scene or [], demonstrations or [])
         joined = machine(device, precision, accumulate, compiled=compiled)
@@ -172,7 +179,6 @@ def pretrain(
             autoencoder,
             evaluate_every,
             evaluation,
-            resize,
             skip_bad=skip_bad,
         )
         if not joined.first:

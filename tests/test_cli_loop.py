@@ -109,7 +109,9 @@ def test_adapt_mixes_demonstrations_in_and_holds_to_the_base(workspace: Path, ba
     write_episode(workspace / "recordings/sessions/small/episode-0000.hdf5", robot.spec, small)
     robot.close()
     other = ("--mix", 0.5, "--demonstrations", "small")
-    assert "image sizes" in refused(workspace, "adapt", *words, *other, code=1)
+    said = a2g(workspace, "adapt", *words, *other)
+    assert said.exit_code == 0, said.stderr
+    assert "images of 32x32 (front) are cropped about the centre and resized to 64x64" in said.stderr
 
 
 def test_a_base_that_keeps_no_retention_set_adapts_and_says_so_where_it_is_asked_for(

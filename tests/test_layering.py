@@ -107,7 +107,7 @@ LAYERS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("configuration",): (*WORDS, "drivers"),
     ("robots", "cameras", "simulator"): (*WORDS, *DEVICES),
     ("recording",): (*WORDS, *DATA),
-    ("policy",): (*WORDS, "robots.robot", "policy"),
+    ("policy",): (*WORDS, "robots.robot", "cameras.view", "policy"),
     ("goals",): (*WORDS, *DATA),
     ("exchange",): (*WORDS, *DATA, "goals", "exchange"),
     ("display",): ("errors", "episode", "clock", "robots.robot", "display"),

@@ -100,7 +100,7 @@ def test_a_damaged_state_is_refused_and_left_for_the_user_to_remove(demonstratio
     assert (tmp_path / "state.safetensors").exists()
 
 
-@pytest.mark.parametrize("odd", [{"size": 40}, {"cameras": ("side",)}, {"cameras": ("front", "wrist")}], ids=str)
+@pytest.mark.parametrize("odd", [{"cameras": ("side",)}, {"cameras": ("front", "wrist")}], ids=str)
 def test_a_recording_that_does_not_fit_the_others_is_named(
     demonstrations: list[Path], tmp_path: Path, odd: dict[str, Any]
 ) -> None:

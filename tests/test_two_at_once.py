@@ -9,9 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
-from cli_examples import a2g, ask, shelve
+from cli_examples import a2g, ask, refused, shelve
+from exchange_examples import robomimic_file
 
-from a2g_cli.lock import holder
+from a2g_cli.errors import BusyError, SessionExistsError
+from a2g_cli.exchange.building import being_built
+from a2g_cli.exchange.formats import detect
+from a2g_cli.exchange.importing import bring_in
+from a2g_cli.lock import holder, locked
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.reader import Recording
 from a2g_cli.workspace import Workspace
@@ -169,3 +174,47 @@ def test_a_killed_run_and_a_killed_adapt_leave_a_workspace_that_goes_on(workspac
     again = ("adapt", "first", "--name", "lost", "--keep", "all", "--iterations", 2, "--rank", 2, "--base", base)
     assert ask(workspace, *again)["adapter"] == "lost"
     assert not lock.exists()
+
+
+def test_two_trainings_on_one_data_set_share_its_import(tmp_path: Path) -> None:
+    data = robomimic_file(tmp_path / "lift.hdf5", lengths=(8, 7) * 20)
+    quick = ("--preset", "micro", "--iterations", 4, "--batch", 4, "--autoencoder-iterations", 2)
+    words = [("pretrain", data, *quick, "--seed", seed, "--out", tmp_path / f"run-{seed}") for seed in (1, 2, 3)]
+    sessions = tmp_path / "recordings" / "sessions"
+    sessions.mkdir(parents=True)
+    (sessions / ".killed.importing").mkdir()  # what a killed import into another name left
+    processes = [begin(tmp_path, *one) for one in words]
+    said = [process.communicate(timeout=900) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], [errors for _, errors in said]
+    documents = [json.loads(out) for out, _ in said]
+    assert documents[0]["data"] == documents[1]["data"] == documents[2]["data"]
+    (session,) = documents[0]["data"]
+    assert documents[0]["data"][session] == 40
+    assert [path.name for path in sessions.iterdir()] == [session], "no leftover, no lock"
+    assert ask(tmp_path, "recordings", "verify", session)["damaged"] == 0
+
+
+def test_an_import_that_goes_on_keeps_its_folder_and_a_killed_one_leaves_it_to_the_next(tmp_path: Path) -> None:
+    workspace, data = Workspace(tmp_path), robomimic_file(tmp_path / "lift.hdf5")
+    with being_built(workspace, "lift", 0.0) as building:
+        (building / "episode-0000.hdf5").write_text("half")
+        with pytest.raises(BusyError, match=r"the import into lift \(process"):
+            bring_in(workspace, data, detect(data), "lift", patience=0.0)
+        assert bring_in(workspace, data, detect(data), "other").episodes == 2
+        assert (building / "episode-0000.hdf5").read_text() == "half"
+    killed = workspace.sessions / ".lift.importing"
+    killed.mkdir()
+    (killed / "episode-0000.hdf5").write_text("half")
+    assert bring_in(workspace, data, detect(data), "lift").episodes == 2
+    with pytest.raises(SessionExistsError, match="exists: choose another"):
+        bring_in(workspace, data, detect(data), "lift")
+    assert sorted(path.name for path in workspace.sessions.iterdir()) == ["lift", "other"]
+
+
+def test_two_trainings_into_one_folder_are_one_and_a_line(tmp_path: Path) -> None:
+    data, out = robomimic_file(tmp_path / "lift.hdf5"), tmp_path / "run"
+    words = ("pretrain", data, "--preset", "micro", "--iterations", 4, "--batch", 4, "--autoencoder-iterations", 2)
+    out.mkdir()
+    with locked(out / ".lock", "another training"):
+        assert "is held by another training" in refused(tmp_path, *words, "--out", out, code=1)
+    assert ask(tmp_path, *words, "--out", out)["recordings"] == 2

@@ -14,6 +14,7 @@ from a2g_cli.display.training_view import training_view
 from a2g_cli.errors import RecordingError, UsageError
 from a2g_cli.learning.adapt import AdaptSettings, adapt
 from a2g_cli.learning.calibrate import suspected_mount
+from a2g_cli.learning.frames import resizing
 from a2g_cli.learning.practised import SLACK, Practised, read
 from a2g_cli.learning.promotion import Decision, decide, record_decision
 from a2g_cli.learning.retention import told_at_home
@@ -76,6 +77,8 @@ def adapt_recordings(
         name = folder.name
         not_learnable([*paths, *shown], view, "Name the others alone, or remove it: `a2g recordings rm`.")
         model = checkpoint.load(place)
+        if told := resizing([*paths, *shown], model.config.size):
+            view.note(f"{told}, the size that the base was trained at")
         with Recording(paths[0]) as first:
             remembered = movements.of_robot(place, first.spec.name)
         encoded = _encoded(model, [*paths, *shown], remembered, view)

@@ -49,6 +49,7 @@ def evaluate_adapters(
     ):
         players = Players(base or checkpoint.SHIPPED, shelf, robots[0].spec, acting)
         policies = [(name, players.get(name)) for name in names]  # a name that is wrong is wrong at once
+        players.note_resizing(view.note, *names)
         trials = draw_trials(robots[0], "evaluation", seed, episodes)
         for name, policy in policies:
             view.started(f"evaluating {name}", episodes)

@@ -240,6 +240,7 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
         if settings.rehearse:
             remembered(players)
         players.get(shelf.active())  # what cannot act is refused before anything is measured or made
+        players.note_resizing(view.note, shelf.active())
         progress = begun(shelf.active())
         until_the_end.enter_context(recording_into(progress.session, "a2g improve"))
         begin = str(progress.asked["begin"])

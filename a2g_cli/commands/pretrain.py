@@ -1,6 +1,5 @@
 """``a2g pretrain``: train a base from demonstrations, recorded, imported, or made by the simulator's scripted expert."""
 
-import hashlib
 import platform
 import sys
 from collections import Counter
@@ -12,16 +11,15 @@ from typing import Any
 import torch
 
 from a2g_cli.commands.asking import to_type
-from a2g_cli.commands.exchange import default_name, parse_size, skipped_lines
+from a2g_cli.commands.exchange import skipped_lines
 from a2g_cli.commands.following import can_be_evaluated, on_robot
 from a2g_cli.commands.learnable import by_name, not_learnable
+from a2g_cli.commands.pretrain_data import alone, brought_in, demonstrated
 from a2g_cli.commands.rehearsal import Rehearsal, table
 from a2g_cli.commands.report import Report
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import training_view
 from a2g_cli.errors import UnknownNameError, UsageError
-from a2g_cli.exchange.formats import foreign
-from a2g_cli.exchange.importing import ImportOptions, bring_in
 from a2g_cli.learning.hindsight import parse_mixture
 from a2g_cli.learning.home import measure_home
 from a2g_cli.learning.machine import Machine
@@ -35,12 +33,12 @@ from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.home import HOME
 from a2g_cli.policy.motion_law import MotionLaw
 from a2g_cli.policy.movements import MOVEMENTS
+from a2g_cli.policy.presets import Act2GoalConfig
 from a2g_cli.policy.retention import RETENTION
 from a2g_cli.recording.reader import Recording
-from a2g_cli.recording.sessions import Session, find_recordings, list_sessions
-from a2g_cli.session.demonstrate import demonstration, record_demonstrations
+from a2g_cli.recording.sessions import find_recordings
 from a2g_cli.simulator.scenes import SCENES
-from a2g_cli.workspace import Workspace, expanded
+from a2g_cli.workspace import Workspace
 
 DEMONSTRATIONS = 4000
 """A scene's expert gives as many, unless the user says otherwise."""
@@ -94,7 +92,6 @@ def pretrain(
     autoencoder: Path | None = None,
     evaluate_every: int = 0,
     evaluation: int = 20,
-    resize: str | None = None,
     *,
     skip_bad: bool = False,
 ) -> Report:
@@ -110,13 +107,13 @@ def pretrain(
         autoencoder: another base's checkpoint, or its run, whose frozen autoencoder is used; None to train one.
         evaluate_every: iterations between evaluations in the simulator; 0 for none.
         evaluation: trials of each scene in such an evaluation.
-        resize: ``WIDTHxHEIGHT`` that the frames of other programs' data are cropped and resized to; None as they are [px].
         skip_bad: leave out episodes and recordings that cannot be learned from, instead of refusing them all.
 
     The document names those under ``skipped``: ``{name: reason}``.
 
     Raises:
-        UsageError: no data at all, or a size that is none.
+        UsageError: no data at all.
+        BusyError: another program trains into ``out``, or imports the same data for too long.
         UnknownNameError, RecordingError, CheckpointError: see their messages.
     """
     if not names and not scenes:
@@ -129,9 +126,15 @@ def pretrain(
     machine.check(settings.batch)  # what is wrong is wrong before demonstrations are made
     if autoencoder is not None:
         checkpoint.read_config(checkpoint.of_run(autoencoder))
-    with training_view(stderr_console()) if machine.first else nullcontext(Unwatched()) as view:
-        skipped: dict[str, str] = {}
-        given = [_brought_in(workspace, name, resize, view, machine, skipped, skip_bad=skip_bad) for name in names]
+    skipped: dict[str, str] = {}
+    with (
+        training_view(stderr_console()) if machine.first else nullcontext(Unwatched()) as view,
+        # Two trainings into one folder would take turns at writing its state.
+        alone(out / ".lock", str(out), 0.0, view) if machine.first else nullcontext(),
+    ):
+        given = [
+            brought_in(workspace, name, settings.size, view, machine, skipped, skip_bad=skip_bad) for name in names
+        ]
         paths = find_recordings(workspace, given) if given else []
         bad = not_learnable(paths, view, "`--skip-bad` leaves such recordings out.", skip_bad=skip_bad) if paths else {}
         paths = [path for path in paths if path not in bad]
@@ -140,7 +143,7 @@ def pretrain(
             view.note(line)
         groups = [path.parent.name for path in paths]
         for scene, count in scenes.items():
-            shown = _demonstrated(workspace, scene, count, settings.seed, view, machine)
+            shown = demonstrated(workspace, scene, count, settings.seed, view, machine)
             paths += shown
             groups += [scene] * len(shown)
         state: dict[str, Any] = {}
@@ -149,7 +152,7 @@ def pretrain(
             data = dict(Counter(groups))
             facts |= {"demonstrations": len(paths), "data": data, "machine": _machine(machine), "command": _command()}
             facts["scenes"] = list(scenes)
-            state["hash"] = checkpoint.save(model, out / "checkpoint", _card(facts), facts)
+            state["hash"] = checkpoint.save(model, out / "checkpoint", _card(facts, model.config), facts)
             state["iteration"] = iteration
             if iteration < settings.joint_iterations + settings.action_iterations:
                 for name in (HOME, RETENTION, MOVEMENTS):  # of a run that was there before
@@ -189,70 +192,6 @@ def _next(workspace: Workspace, base: Path, paths: Sequence[Path]) -> list[str]:
     ]
 
 
-def _brought_in(
-    workspace: Workspace,
-    name: str,
-    resize: str | None,
-    view: TrainingWatcher,
-    machine: Machine,
-    skipped: dict[str, str],
-    *,
-    skip_bad: bool,
-) -> str:
-    """Return ``name``, or, where it is a place with another program's data, the session that it was imported to.
-
-    The session's name tells the very files from any others, so that a run that goes on finds it again. Episodes that were
-    left out go to ``skipped``.
-    """
-    place = expanded(name)
-    known = {session.name for session in list_sessions(workspace)}
-    if name.partition("/")[0] in known or (form := foreign(place)) is None:
-        return name
-    size = None if resize is None else parse_size(resize)
-    session = f"{default_name(place)}-{_identity(place, size, skip_bad=skip_bad)}"
-    if machine.first and session not in known:
-        view.started(f"importing {place.name} ({form.name})", 0)
-        brought = bring_in(
-            workspace,
-            place,
-            form,
-            session,
-            ImportOptions(size=size, skip_bad=skip_bad),
-            lambda done: view.advanced(done, {}),
-        )
-        view.finished()
-        skipped |= brought.skipped
-        for note in brought.notes:
-            view.note(note)
-    machine.wait()
-    return session
-
-
-def _identity(place: Path, size: tuple[int, int] | None, *, skip_bad: bool) -> str:
-    files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
-    digest = hashlib.sha256(f"{place.resolve()} {size}{' skip-bad' if skip_bad else ''}".encode())
-    for path in files:
-        state = path.stat()
-        digest.update(f"{path.relative_to(place.parent)} {state.st_size} {state.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:8]
-
-
-def _demonstrated(
-    workspace: Workspace, scene: str, count: int, seed: int, view: TrainingWatcher, machine: Machine
-) -> list[Path]:
-    """Return the demonstrations of a scene, made by the first process while the others wait."""
-    session = Session(workspace.sessions / f"demonstrations-{scene}-{seed}")
-    if machine.first:
-        view.started(f"demonstrations of {scene}", count)
-        failed = record_demonstrations(session, scene, seed, count, advanced=lambda done: view.advanced(done, {}))
-        view.finished()
-        if failed:
-            view.note(f"{failed} of {count} demonstrations failed and were left out")
-    machine.wait()
-    wanted = {demonstration(session, index).name for index in range(count)}  # there may be more, of an earlier run
-    return [path for path in session.recordings() if path.name in wanted]
-
-
 def _finish(
     folder: Path,
     model: Act2Goal,
@@ -287,7 +226,7 @@ def _command() -> str:
     return " ".join(["a2g", *sys.argv[1:]])
 
 
-def _card(facts: dict[str, Any]) -> str:
+def _card(facts: dict[str, Any], config: Act2GoalConfig) -> str:
     """Return the model card: what it is, what it was made from, how to make it again."""
     losses = ", ".join(f"{name} {value:.3f}" for name, value in facts["losses"].items())
     data = ", ".join(f"{count} of `{name}`" for name, count in facts["data"].items())
@@ -305,6 +244,7 @@ def _card(facts: dict[str, Any]) -> str:
 Act2Goal networks for one robot: autoencoder, goal-conditioned world model, action expert, steps-to-go head.
 
 - Data: {facts["demonstrations"]} demonstrations: {data}{f"; scenes of the simulator: {scenes}" if scenes else ""}
+- Images: {config.width}x{config.height}{f"; {facts['resizing']}" if facts.get("resizing") else ""}
 - Training: iteration {facts["iteration"]}, {facts["seconds"] / 60:.0f} min, {facts["machine"]}, {computed}
 - Losses: {losses}
 - Command: `{facts["command"]}`

@@ -9,6 +9,7 @@ from a2g_cli.learning.watcher import TrainingWatcher
 from a2g_cli.policy import checkpoint
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.acting import Act2GoalPolicy
+from a2g_cli.policy.image_size import ResizingPolicy, resized_spec
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.session.endings import RolloutSettings
 from a2g_cli.session.evaluate import draw_trials, evaluate
@@ -35,11 +36,12 @@ class Rehearsal:
             CheckpointError: the model is for another robot than the simulator's.
             HardwareError: there is no OpenGL.
         """
-        policy, found = Act2GoalPolicy(model), {}
+        size = model.config.size
+        policy, found = ResizingPolicy(Act2GoalPolicy(model), size), {}
         for scene, first in self.scenes.items():
             with ExitStack() as stack:
                 robots = [SimRobot(scene=scene) for _ in range(min(LANES, self.episodes))]
-                checkpoint.check_fits(model.config, robots[0].spec)
+                checkpoint.check_fits(model.config, resized_spec(robots[0].spec, size))
                 for robot in robots:
                     stack.callback(robot.close)
                     robot.connect()

@@ -134,6 +134,7 @@ def run(
             key = asks_for_a_key(view.note, interrupt) if care.judge == "person" else None
             settings = replace(settings, verdict=verdict_of(care.judge, judging, settings.arrived_below, key))
             view.note(f"{robot.spec.name} · adapter {name} · session {session.name}")
+            players.note_resizing(view.note, name)
             rolled = RunUnderWay(robot, policy, settings, session, provenance, view, interrupt)
             ask = asking(care.patience, view.note, interrupt)
             before = _reset(way, rolled, seed, wait_for_key if care.limits.hold_key is not None else None, ask)

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from a2g_cli.learning.latents import encode_frames
+from a2g_cli.learning.frames import read_frames
+from a2g_cli.learning.latents import encode_frames, fewer
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.autoencoder import to_images, to_tensor
 from a2g_cli.policy.home import PLACES, Home
 from a2g_cli.policy.motion_law import MotionLaw
+from a2g_cli.policy.presets import Act2GoalConfig
 from a2g_cli.policy.tool_reader import ToolReader
 from a2g_cli.recording.reader import Recording
 
@@ -24,6 +26,8 @@ FRAMES = 12_000
 """Frames that are looked at, spread over all demonstrations."""
 EACH = 12
 """Of one demonstration, evenly from its beginning to its end."""
+BYTES = 512 * 2**20
+"""The most that these frames take [bytes]; they are held twice, as they are and as they are framed otherwise."""
 MEDIAN = 400
 """Frames of a group that its median picture is made of."""
 COPIES = 3
@@ -69,14 +73,21 @@ def measure_home(
     return Home(torch.stack(pictures), reader, shown, motors)
 
 
+def looked_at(config: Act2GoalConfig, recordings: int) -> int:
+    """Return how many of ``recordings`` are looked at, ``EACH`` frames of every one: no more than ``BYTES`` hold."""
+    most = BYTES // (EACH * len(config.cameras) * 3 * config.height * config.width)
+    return min(FRAMES // EACH, recordings, max(1, most))
+
+
 def _look(model: Act2Goal, recordings: Sequence[Path], groups: Sequence[str]) -> tuple[Tensor, Tensor, list[str]]:
     """Return frames (N, V, H, W, 3) uint8, proprioception (N, P) and groups (N,), spread over all recordings."""
-    some = torch.linspace(0, len(recordings) - 1, min(FRAMES // EACH, len(recordings))).long().tolist()
+    some = torch.linspace(0, len(recordings) - 1, looked_at(model.config, len(recordings))).long().tolist()
     frames, measured, of = [], [], []
     for path, group in ((recordings[i], groups[i]) for i in some):
         with Recording(path) as recording:
             picked = torch.linspace(0, recording.length, min(EACH, recording.length + 1)).round().long()
-            views = [torch.from_numpy(recording.frames(camera))[picked] for camera in model.config.cameras]
+            rows, config = picked.tolist(), model.config
+            views = [torch.from_numpy(read_frames(recording, one, config.size, rows)) for one in config.cameras]
             frames.append(torch.stack(views, 1))
             measured.append(torch.from_numpy(recording.proprioception).float()[picked])
             of += [group] * len(picked)
@@ -88,14 +99,14 @@ def _encode(model: Act2Goal, frames: Tensor) -> Tensor:
     return torch.stack([encode_frames(model, frames[:, view].numpy()) for view in range(frames.shape[1])], 1)
 
 
-def _framed(frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _framed(model: Act2Goal, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return frames shifted, turned, scaled and relit at random, each view by its own map, and the maps of their points.
 
     Returns:
         uint8 frames (N, V, H, W, 3); matrices (N, V, 2, 2) and shifts (N, V, 2): a point p of the old picture lies at
         matrix p + shift in the new one.
     """
-    flat = to_tensor(frames.flatten(0, 1))
+    flat = frames.flatten(0, 1)
     count = len(flat)
 
     def uniform(reach: float, *shape: int) -> Tensor:
@@ -106,16 +117,19 @@ def _framed(frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     scale = torch.stack([torch.stack([wide, slant], 1), torch.stack([torch.zeros(count), tall], 1)], 1)
     back, shift = turn @ scale, uniform(0.15, 2)  # new -> old, which is what sampling asks for
     new = torch.empty_like(flat)
-    for rows in torch.arange(count).split(1024):
+    light = 1 + uniform(0.3, 3, 1, 1)
+    # A few at a time: as numbers with a point all of them would take several times what they take as bytes.
+    for rows in torch.arange(count).split(fewer(1024, model.config)):
+        old = to_tensor(flat[rows])
         grid = functional.affine_grid(
-            torch.cat([back[rows], shift[rows, :, None]], 2), list(flat[rows].shape), align_corners=False
+            torch.cat([back[rows], shift[rows, :, None]], 2), list(old.shape), align_corners=False
         )
-        new[rows] = functional.grid_sample(flat[rows], grid, padding_mode="border", align_corners=False)
-    new = (new + 1) * (1 + uniform(0.3, 3, 1, 1)) - 1
+        framed = functional.grid_sample(old, grid, padding_mode="border", align_corners=False)
+        new[rows] = to_images((framed + 1) * light[rows] - 1)
     there = torch.linalg.inv(back)
     moved = -(there @ shift[:, :, None])[:, :, 0]
     shape = frames.shape[:2]
-    return to_images(new).unflatten(0, shape), there.unflatten(0, shape), moved.unflatten(0, shape)
+    return new.unflatten(0, shape), there.unflatten(0, shape), moved.unflatten(0, shape)
 
 
 def _train(
@@ -129,7 +143,7 @@ def _train(
     latents = _encode(model, frames)
     copies = []
     for _ in range(COPIES):
-        framed, matrix, shift = _framed(frames)
+        framed, matrix, shift = _framed(model, frames)
         copies.append((_encode(model, framed), matrix, shift))
     optimiser = torch.optim.AdamW(reader.parameters(), lr=RATE, weight_decay=1e-3)
     with torch.enable_grad():

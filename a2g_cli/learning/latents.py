@@ -12,28 +12,31 @@ from torch import Tensor
 
 from a2g_cli.errors import RecordingError
 from a2g_cli.learning.augmentation import KNOCKED, Look, draw_looks, seen
+from a2g_cli.learning.frames import read_frames
 from a2g_cli.learning.segments import Segments
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.autoencoder import to_tensor
 from a2g_cli.policy.calibration import AT_HOME, Calibration
-from a2g_cli.policy.presets import Act2GoalConfig
+from a2g_cli.policy.presets import SIZE, Act2GoalConfig
 from a2g_cli.recording.checks import faults, numbers_of
 from a2g_cli.recording.reader import Recording, fingerprint
 
 LATENTS = "latents.safetensors"
 """A run's cache of encoded demonstrations."""
+SAMPLE_BYTES = 512 * 2**20
+"""The most that the frames take which an autoencoder learns from, held in memory as they are [bytes]."""
 
 
 def check_recording(recording: Recording, config: Act2GoalConfig) -> None:
     """Hold a recording against the policy that is to learn from it.
 
     Raises:
-        RecordingError: other cameras, image sizes, actions or proprioception.
+        RecordingError: other cameras, actions or proprioception, or a camera without a goal image. Images of any size are
+            read at the policy's.
     """
     spec = recording.spec
     for what, wanted, found in (
         ("cameras", config.cameras, tuple(spec.cameras)),
-        ("image sizes", {(config.height, config.width)}, set(spec.cameras.values())),
         ("actions", config.action_names, spec.action_names),
         ("proprioception", config.proprioception_names, spec.proprioception_names),
         ("control rate", config.rate, spec.rate),
@@ -41,19 +44,17 @@ def check_recording(recording: Recording, config: Act2GoalConfig) -> None:
         if wanted != found:
             raise RecordingError(f"{recording.path} has {what} {found}, but the policy has {wanted}.")
     for camera in config.cameras:
-        image = recording.goal.images.get(camera)
-        if image is None or image.shape[:2] != (config.height, config.width):
-            has = "none" if image is None else f"one of {image.shape[:2]}"
-            raise RecordingError(f"{recording.path} needs a goal image for camera {camera}, and has {has}.")
+        if camera not in recording.goal.images:
+            raise RecordingError(f"{recording.path} needs a goal image for camera {camera}, and has none.")
 
 
 @torch.no_grad()
 def encode_frames(model: Act2Goal, frames: np.ndarray, look: Look | None = None) -> Tensor:
     """Return half-precision latents (N, C, h, w) of frames (N, H, W, 3) uint8, all seen in the one ``look``."""
     device = model.action_mean.device
-    parts = []
-    for i in range(0, len(frames), 256):
-        images = to_tensor(torch.from_numpy(frames[i : i + 256]).to(device))
+    parts, some = [], fewer(256, model.config)
+    for i in range(0, len(frames), some):
+        images = to_tensor(torch.from_numpy(frames[i : i + some]).to(device))
         parts.append(model.autoencoder.encode(images if look is None else seen(images, look)).half().cpu())
     return torch.cat(parts)
 
@@ -71,7 +72,7 @@ def encode_recording(
         if found := next(faults(numbers_of(recording)), None):
             raise RecordingError(f"{path} cannot be learned from: {found}.")
         videos = [
-            calibration.frames(camera, torch.from_numpy(recording.frames(camera))).numpy()
+            calibration.frames(camera, torch.from_numpy(read_frames(recording, camera, model.config.size))).numpy()
             for camera in model.config.cameras
         ]
         views = [torch.cat([encode_frames(model, video, look) for look in (None, *looks)]) for video in videos]
@@ -169,19 +170,34 @@ def identity(paths: Sequence[Path], advanced: Callable[[int], None] | None = Non
     return digest.hexdigest()[:16]
 
 
+def fewer(count: int, config: Act2GoalConfig) -> int:
+    """Return how many pictures at the policy's size are as much to hold and to code as ``count`` of 64x64; at least one."""
+    return max(1, min(count, count * SIZE[0] * SIZE[1] // (config.height * config.width)))
+
+
+def sample_size(config: Act2GoalConfig, recordings: int, limit: int) -> tuple[int, int]:
+    """Return of how many of ``recordings`` frames are sampled, and how many of each of their cameras.
+
+    Together they are up to ``limit``, or one of each recording and camera where those are more; and never more than
+    ``SAMPLE_BYTES`` hold.
+    """
+    cameras = len(config.cameras)
+    most = max(1, SAMPLE_BYTES // (3 * config.height * config.width))
+    some = min(recordings, max(1, most // cameras))
+    return some, max(1, min(limit, most) // (some * cameras))
+
+
 def sample_frames(config: Act2GoalConfig, paths: Sequence[Path], limit: int, seed: int) -> Tensor:
-    """Return up to ``limit`` frames (N, H, W, 3) uint8, spread evenly over recordings, cameras and time."""
+    """Return frames (N, H, W, 3) uint8 at the policy's size, spread evenly over recordings, cameras and time."""
     rng = np.random.default_rng(seed)
-    views = len(paths) * len(config.cameras)
-    each = max(1, limit // max(1, views))
-    frames = np.empty((each * views, config.height, config.width, 3), np.uint8)
+    some, each = sample_size(config, len(paths), limit)
+    frames = np.empty((some * each * len(config.cameras), *config.size, 3), np.uint8)
     count = 0
-    for path in paths:
-        with Recording(path) as recording:
+    for i in np.linspace(0, len(paths) - 1, some).round().astype(int):
+        with Recording(paths[i]) as recording:
             check_recording(recording, config)
             for camera in config.cameras:
-                video = recording.frames(camera)
-                some = rng.permutation(len(video))[:each]
-                frames[count : count + len(some)] = video[some]
-                count += len(some)
+                rows = rng.permutation(recording.length + 1)[:each].tolist()
+                frames[count : count + len(rows)] = read_frames(recording, camera, config.size, rows)
+                count += len(rows)
     return torch.from_numpy(frames[:count])

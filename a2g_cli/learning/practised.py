@@ -12,11 +12,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from a2g_cli.learning.frames import read_frames
 from a2g_cli.learning.latents import encode_frames, encode_recording, named
 from a2g_cli.learning.rehearsed import as_demonstrated
 from a2g_cli.learning.segments import Segments
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.calibration import AT_HOME, Calibration
+from a2g_cli.policy.image_size import resized
 from a2g_cli.policy.movements import Movement
 from a2g_cli.policy.remembering import MOVEMENT
 from a2g_cli.recording.reader import Recording
@@ -66,16 +68,18 @@ def read(
     Raises:
         RecordingError: it is damaged.
     """
-    segments = encode_recording(model, path, calibration)
+    segments, size = encode_recording(model, path, calibration), model.config.size
     with Recording(path) as recording:
         limits, robot = (recording.spec.action_low, recording.spec.action_high), recording.spec.name
         followed, measured = recording.provenance.settings.get(MOVEMENT), torch.from_numpy(recording.proprioception)
         views = [
-            calibration.frames(camera, torch.from_numpy(recording.goal.images[camera])[None]).numpy()
+            calibration.frames(camera, torch.from_numpy(resized(recording.goal.images[camera], size))[None]).numpy()
             for camera in model.config.cameras
         ]
-        frames = picked(recording.length)
-        sample = torch.stack([torch.from_numpy(recording.frames(camera))[frames] for camera in model.config.cameras], 1)
+        rows = picked(recording.length).tolist()
+        sample = torch.stack(
+            [torch.from_numpy(read_frames(recording, camera, size, rows)) for camera in model.config.cameras], 1
+        )
     goal = torch.stack([encode_frames(model, view)[0] for view in views]).float()
     latents = segments.latents.float()
     if followed is not None:

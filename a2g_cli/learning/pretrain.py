@@ -15,8 +15,17 @@ import torch
 from torch import Tensor
 
 from a2g_cli.errors import CheckpointError, RecordingError, UnknownNameError
+from a2g_cli.learning import memory
 from a2g_cli.learning.autoencoding import psnr, take_autoencoder
-from a2g_cli.learning.latents import LATENTS, encode_recordings, identity, read_latents, sample_frames, write_latents
+from a2g_cli.learning.latents import (
+    LATENTS,
+    encode_recordings,
+    fewer,
+    identity,
+    read_latents,
+    sample_frames,
+    write_latents,
+)
 from a2g_cli.learning.machine import Machine
 from a2g_cli.learning.motion import measure
 from a2g_cli.learning.pretrain_settings import PretrainSettings
@@ -55,6 +64,8 @@ class Pretraining:
     """What ``evaluate`` said, each with its iteration."""
     _arrivals: tuple[Tensor, Tensor] | None = field(default=None, init=False)
     """Latents of frames two steps before the end of demonstrations, and of their ends."""
+    _resizing: str = field(default="", init=False)
+    """What is done to images of another size than the policy's, in words."""
     law: MotionLaw | None = field(default=None, init=False)
     """What the demonstrations' motors made of commands; None before they are read, or where there is no one law."""
 
@@ -64,6 +75,7 @@ class Pretraining:
         Raises:
             RecordingError: no recording, or one that does not fit the others.
             CheckpointError: the folder holds a run with other settings.
+            A2GError: it would take more memory than there is.
         """
         if not self.recordings:
             raise RecordingError("there is no recording to train from.")
@@ -73,7 +85,15 @@ class Pretraining:
             raise UnknownNameError("scene or session", min(stranger), groups)
         # Neither the recordings nor the saving interval may differ, or the run would not be the same run.
         data = self._identity()
+        with Recording(self.recordings[0]) as first:
+            config = self.settings.config(first.spec)
+        found = memory.survey(self.recordings, config)
         facts = {**asdict(self.settings), "recordings": data, "groups": dict(Counter(groups))}
+        facts.pop("size")
+        if found.resizing:  # else what was recorded is what is learned from, however that was said
+            facts["size"] = list(config.size)
+            self._resizing = "; ".join(found.resizing)
+            self.watcher.note(f"{self._resizing} (--resize WxH chooses another size)")
         taken = None if self.autoencoder is None else checkpoint.load(checkpoint.of_run(self.autoencoder))
         if taken is not None:
             facts |= {"autoencoder": weights_hash(taken.autoencoder), "autoencoder_iterations": 0}
@@ -85,9 +105,10 @@ class Pretraining:
             )
         self.machine.check(self.settings.batch)
         torch.manual_seed(self.settings.seed)
-        with Recording(self.recordings[0]) as first:
-            config = self.settings.config(first.spec)
         model = Act2Goal(config).to(self.machine.device)
+        self.watcher.note(
+            memory.check(memory.need(model, self.settings, found, self.machine), config, self.settings, self.machine)
+        )
         self.seconds = state.seconds if state else 0.0
         self.evaluations = [dict(one) for one in state.evaluations] if state else []
         if state is not None and state.stage != "autoencoder":
@@ -125,7 +146,7 @@ class Pretraining:
         settings, coder = self.settings, model.autoencoder
         frames = sample_frames(model.config, self.recordings, settings.autoencoder_frames, settings.seed)
         self._loop(AutoencoderStage(model, frames, settings), model, state, facts)
-        sample = to_tensor(frames[torch.randint(frames.shape[0], (512,))]).to(self.machine.device)
+        sample = to_tensor(frames[torch.randint(frames.shape[0], (fewer(512, model.config),))]).to(self.machine.device)
         coder.standardise(sample)
         # As it will be in the checkpoint: the policy learns from the very latents that it will meet.
         coder.load_state_dict({name: value.half().float() for name, value in coder.state_dict().items()})
@@ -134,6 +155,8 @@ class Pretraining:
     def _segments(self, model: Act2Goal, data: str) -> Segments:
         """Return the demonstrations as latents, from a cache when one holds these recordings by this autoencoder."""
         settings, key = self.settings, f"{data} {weights_hash(model.autoencoder)}"
+        if self._resizing:
+            key += f" size {model.config.height}x{model.config.width}"
         if settings.copies:
             key += f" copies {settings.copies} seed {settings.seed}"
         if not self.machine.first:
@@ -224,6 +247,8 @@ class Pretraining:
             averaged = _averaged(stage, model)
             told = {"iteration": iteration, "seconds": round(self.seconds, 1), "losses": losses, "settings": facts}
             told |= {"computed": self.machine.to_json(), "evaluations": list(self.evaluations)}
+            if self._resizing:
+                told["resizing"] = self._resizing
             if self._arrivals is not None:
                 told["arrived_below"] = round(_arrived_below(averaged, *self._arrivals), 3)
             if self.law is not None:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from a2g_cli.errors import UnknownNameError, UsageError
+from a2g_cli.policy.image_size import resized_spec
 from a2g_cli.policy.presets import PRESETS, Act2GoalConfig, preset
 from a2g_cli.policy.temporal_hashing import TemporalHashing
 from a2g_cli.robots.robot import RobotSpec
@@ -41,6 +42,8 @@ class PretrainSettings:
     warm_up: int = 200
     clip: float = 1.0
     seed: int = 0
+    size: tuple[int, int] | None = None
+    """Height and width that images are cropped and resized to as they are read [px]; None: as they were recorded."""
     save_every: int = 500
     """Iterations between states on disk."""
 
@@ -50,9 +53,9 @@ class PretrainSettings:
         Raises:
             UnknownNameError: no such preset.
             UsageError: no plan has such a shape.
-            CheckpointError: no policy of this shape can look through the robot's cameras.
+            CheckpointError: no policy of this shape can look at images of this size, or at sizes that differ.
         """
-        made = preset(self.preset, spec)
+        made = preset(self.preset, spec if self.size is None else resized_spec(spec, self.size))
         if not self.hashing:
             return made
         try:
@@ -78,6 +81,7 @@ def settings_for(
     Raises:
         UnknownNameError: no such preset.
         UsageError: no plan has such a shape.
+        CheckpointError: the preset takes no images of the ``size`` that is given.
     """
     settings = PretrainSettings(preset=preset_name)
     if preset_name not in PRESETS:

@@ -14,6 +14,7 @@ from a2g_cli.episode import Goal, Image, Observation
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.autoencoder import to_tensor
 from a2g_cli.policy.calibration import AT_HOME, Calibration
+from a2g_cli.policy.image_size import resized_images
 from a2g_cli.policy.whereabouts import Whereabouts
 
 
@@ -56,9 +57,10 @@ def arrival(
 ) -> Arrival:
     """Return how near ``last`` is to ``goal``, where an episode began with ``first``; all are camera -> picture.
 
-    ``calibration`` says through which views they are looked at.
+    ``calibration`` says through which views they are looked at, at the size that the base was trained at.
     """
-    seen = [calibration.pictures(images) for images in (first, last, goal.images)]
+    size = model.config.size
+    seen = [calibration.pictures(resized_images(images, size)) for images in (first, last, goal.images)]
     views = [np.stack([images[camera] for camera in model.config.cameras]) for images in seen]
     latents = model.encode(to_tensor(torch.from_numpy(np.stack(views))))
     start, end, wanted = latents[0], latents[1], latents[2]

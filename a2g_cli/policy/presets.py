@@ -9,6 +9,9 @@ from a2g_cli.errors import CheckpointError, UnknownNameError
 from a2g_cli.policy.temporal_hashing import TemporalHashing
 from a2g_cli.robots.robot import RobotSpec
 
+SIZE = (64, 64)
+"""Height and width of the images that every preset is made for [px]; a base may be trained at another size."""
+
 
 @dataclass(frozen=True)
 class Act2GoalConfig:
@@ -39,6 +42,11 @@ class Act2GoalConfig:
     """Whether actions are denoised by flow matching; otherwise they are regressed: goal-conditioned behaviour cloning."""
     steps_width: int = 128
     """Hidden width of the steps-to-go head."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images that it was trained at [px]."""
+        return self.height, self.width
 
     @property
     def frames(self) -> int:
@@ -172,7 +180,7 @@ def preset(name: str, spec: RobotSpec) -> Act2GoalConfig:
     if config.height % patch or config.width % patch:
         height, width = (max(patch, side // patch * patch) for side in (config.height, config.width))
         raise CheckpointError(
-            f"pictures of {config.height}x{config.width} px do not fit preset {name!r}: height and width must be multiples "
-            f"of {patch} px; let the robot's driver give {height}x{width}, for example."
+            f"images of {config.width}x{config.height} px do not fit preset {name!r}: width and height must be multiples "
+            f"of {patch} px, such as {width}x{height}."
         )
     return config

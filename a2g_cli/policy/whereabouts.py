@@ -15,6 +15,7 @@ from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.autoencoder import to_tensor
 from a2g_cli.policy.calibration import Calibration
 from a2g_cli.policy.home import PLACES, Home
+from a2g_cli.policy.image_size import resized
 from a2g_cli.policy.policy import Plan, PlanRequest, Policy
 
 
@@ -33,9 +34,10 @@ class Whereabouts:
     @torch.no_grad()
     def leaning(self, observation: Observation) -> float:
         """Return how much more what is seen is like here than like home: above 0 for here, in units of its own error."""
+        config = self._model.config
         views = {
-            camera: torch.from_numpy(np.ascontiguousarray(observation.images[camera]))
-            for camera in self._model.config.cameras
+            camera: torch.from_numpy(np.ascontiguousarray(resized(observation.images[camera], config.size)))
+            for camera in config.cameras
         }
         total = 0.0
         if self._calibration.views:
@@ -45,7 +47,7 @@ class Whereabouts:
         if self._calibration.mount is not None and self._home.reader is not None:
             frames = torch.stack([self._calibration.frames(camera, view[None])[0] for camera, view in views.items()])
             seen = self._home.reader(self._model.autoencoder.encode(to_tensor(frames))[None])[0]
-            names = list(self._model.config.proprioception_names)
+            names = list(config.proprioception_names)
             measured = torch.from_numpy(np.asarray(observation.proprioception, np.float32))
             place = measured[[names.index(name) for name in PLACES]]
             as_is, moved = ((seen - one).norm() for one in (place, self._calibration.mount.as_home(place)))

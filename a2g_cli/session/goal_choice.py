@@ -20,6 +20,7 @@ from a2g_cli.goals import goal_from_recording
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.acting import Act2GoalPolicy, ActingSettings
 from a2g_cli.policy.autoencoder import to_tensor
+from a2g_cli.policy.image_size import ResizingPolicy, resized
 from a2g_cli.policy.policy import PlanRequest
 from a2g_cli.recording.reader import Recording
 from a2g_cli.recording.sessions import Session
@@ -108,7 +109,8 @@ class Imagined:
         seen, config = drawn.seen(), self.model.config
         nowhere = np.zeros(len(config.proprioception_names), np.float32)
         request = PlanRequest(Observation(seen, nowhere, {}, 0.0), drawn.goal, seed[-2], seed[-1])
-        policy = Act2GoalPolicy(self.model, ActingSettings(imagine_steps=IMAGINE_STEPS))
+        plain = Act2GoalPolicy(self.model, ActingSettings(imagine_steps=IMAGINE_STEPS))
+        policy = ResizingPolicy(plain, config.size)
         frames = policy.plan([request])[0].imagined
         goal = Goal(f"imagined-{drawn.goal.name}", {camera: film[-1] for camera, film in frames.items()}, "imagined")
         return drawn if self.satisfied(seen, goal) else replace(drawn, goal=goal)
@@ -150,7 +152,10 @@ class Curriculum:
         return np.asarray(weights / weights.sum())
 
     def _encode(self, pictures: Sequence[Mapping[str, Image]]) -> Tensor:
-        views = np.stack([np.stack([one[camera] for camera in self.model.config.cameras]) for one in pictures])
+        config = self.model.config
+        views = np.stack(
+            [np.stack([resized(one[camera], config.size) for camera in config.cameras]) for one in pictures]
+        )
         return self.model.encode(to_tensor(torch.from_numpy(views))).float()
 
 

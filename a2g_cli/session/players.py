@@ -12,7 +12,8 @@ from a2g_cli.policy.calibrated import CalibratedPolicy
 from a2g_cli.policy.calibration import AT_HOME, Calibration, Mount
 from a2g_cli.policy.floors import RandomPolicy, StillPolicy
 from a2g_cli.policy.guessing import GuessingPolicy
-from a2g_cli.policy.policy import Policy
+from a2g_cli.policy.image_size import ResizingAssignedPolicy, ResizingPolicy, in_words, resized_spec
+from a2g_cli.policy.policy import AssignedPolicy, Policy
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.policy.whereabouts import HereOrHome, Whereabouts
 from a2g_cli.robots.robot import RobotSpec
@@ -57,24 +58,38 @@ class Players:
         whereabouts = None if at_home is None else Whereabouts(plain, at_home, calibration)
         return whereabouts if whereabouts is not None and whereabouts.visible else None
 
-    def guessing(self, name: str, calibration: Calibration, guesses: Mapping[int, Mount]) -> GuessingPolicy:
+    def guessing(self, name: str, calibration: Calibration, guesses: Mapping[int, Mount]) -> AssignedPolicy:
         """Return ``name``'s weights behind another calibration, whose mount is each attempt's own guess.
 
         Raises:
             UnknownNameError, CheckpointError: as ``get`` does.
         """
-        return GuessingPolicy(Act2GoalPolicy(self._model(name), self.settings), calibration, self.spec, guesses)
+        model = self._model(name)
+        policy = GuessingPolicy(Act2GoalPolicy(model, self.settings), calibration, self.spec, guesses)
+        return ResizingAssignedPolicy(policy, model.config.size) if self._resizes(model) else policy
+
+    def note_resizing(self, note: Callable[[str], None], *names: str) -> None:
+        """Say by ``note`` what is done to the robot's images before any of ``names`` sees them. Raises CheckpointError."""
+        if set(names) - set(FLOORS):
+            config, _ = checkpoint.read_config(self.folder)
+            if told := in_words(self.spec.cameras, config.size):
+                note(f"{told}, the size that the base was trained at")
+
+    def _resizes(self, model: Act2Goal) -> bool:
+        return any(size != model.config.size for size in self.spec.cameras.values())
 
     def _model(self, name: str) -> Act2Goal:
         """Return the base with the weights of adapter ``name``, or alone for ``none``."""
         model = checkpoint.load(self.folder)
-        checkpoint.check_fits(model.config, self.spec)
+        checkpoint.check_fits(model.config, resized_spec(self.spec, model.config.size))
         if name != "none":
             adapters.apply(self.shelf.get(name), model, self.base_hash())
         return model
 
     def get(self, name: str) -> Policy:
         """Return the policy called ``name``: ``none``, ``random``, ``still``, or an adapter.
+
+        Images of another size than the base was trained at are cropped and resized to it.
 
         Raises:
             UnknownNameError: no such adapter.
@@ -83,7 +98,13 @@ class Players:
         """
         if name in FLOORS:
             return FLOORS[name](self.spec)
-        policy, calibration = Act2GoalPolicy(self._model(name), self.settings), self.calibration(name)
+        model = self._model(name)
+        policy = self._calibrated(model, name)
+        return ResizingPolicy(policy, model.config.size) if self._resizes(model) else policy
+
+    def _calibrated(self, model: Act2Goal, name: str) -> Policy:
+        """Return ``model`` acting through the calibration of ``name``, where it has one."""
+        policy, calibration = Act2GoalPolicy(model, self.settings), self.calibration(name)
         if not calibration:
             return policy
         here = CalibratedPolicy(policy, calibration, self.spec)
