@@ -194,10 +194,13 @@ class Filmed:
 
     def open(self, path: Path) -> Callable[[str, int, int], int]:
         """Open a film when it is asked for."""
-        from a2g_cli.exchange.videos import read_mp4
+        from a2g_cli.exchange.videos import Stretch, read_mp4
 
         return lambda camera, start, stop: sum(
-            1 for _ in read_mp4(path / f"{camera}.mp4", start / RATE, stop - start, (480, 640))
+            1
+            for _ in read_mp4(
+                Stretch(path / f"{camera}.mp4", start / RATE, stop / RATE, stop - start, RATE, (480, 640))
+            )
         )
 
 
