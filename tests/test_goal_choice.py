@@ -46,6 +46,7 @@ def candidate(name: str, value: float, start: float = 0) -> Candidate:
 @dataclass
 class _Config:
     cameras: tuple[str, ...] = ("eye",)
+    size: tuple[int, int] = (2, 2)
 
 
 class Grey:

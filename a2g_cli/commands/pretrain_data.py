@@ -110,6 +110,7 @@ def demonstrated(
         view.started(f"demonstrations of {scene}", count)
         with alone(workspace.sessions / f".{session.name}.lock", session.name, PATIENCE.total_seconds(), view):
             failed = record_demonstrations(session, scene, seed, count, advanced=lambda done: view.advanced(done, {}))
+        view.advanced(count, {})  # those that were there already too
         view.finished()
         if failed:
             view.note(f"{failed} of {count} demonstrations failed and were left out")
