@@ -14,7 +14,7 @@ from cli_examples import cut_off, record, shelve
 from typer.testing import CliRunner, Result
 
 from a2g_cli.app import app
-from a2g_cli.commands import adapt, asking
+from a2g_cli.commands import adapt, asking, demo
 from a2g_cli.learning.promotion import Decision
 from a2g_cli.policy.shelf import Shelf
 from a2g_cli.recording.practice import held, recorder_of
@@ -220,7 +220,8 @@ class TestWithNothingThere:
         command = printed(typed(group, "list"))["next"]
         follow(f"{command} --adapter random", code=5)
         if group == "adapters":
-            assert printed(typed(group, "list"))["next"] == "a2g adapt"
+            follow(printed(typed(group, "list"))["next"])
+            assert "adapter-001" in typed(group, "list").stdout
 
     def test_adapt_says_how_to_get_something_to_learn_from(self, here: Path) -> None:
         for code in (0, 5):
@@ -291,6 +292,15 @@ def test_demonstrations_are_no_practice(here: Path) -> None:
     assert "learning from 1 recording in session monday." in said
     assert "session shown is left out: it is no practice (policy: expert)" in said
     assert "learning from 1 recording in session shown." in typed("adapt", "shown", "--dry-run").stdout
+
+
+def test_what_the_demo_ends_with_can_be_typed_again_and_again(here: Path) -> None:
+    workspace = Workspace.find(Path("a demo"))
+    for mine in ("mine", "mine-2"):
+        for line in demo._next(workspace, "relit:0.5", "none"):
+            assert line.startswith("  a2g ")
+            follow(line, code={0, 5})
+        assert f"{mine} " in typed("goals", "list", "--workspace", "a demo").stdout
 
 
 class TestWhatIsGoingOn:

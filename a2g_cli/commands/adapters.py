@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from a2g_cli.commands.asking import confirm_removal, to_type
-from a2g_cli.commands.following import to_record
+from a2g_cli.commands.asking import confirm_removal
+from a2g_cli.commands.following import to_adapt, to_record
 from a2g_cli.commands.report import Report
 from a2g_cli.display.lines import printable
 from a2g_cli.display.listing import facts, listing, size
@@ -36,8 +36,10 @@ def list_adapters(workspace: Workspace) -> Report:
     lines += [printable(f"{entry['name']} is damaged: {entry['problem']}") for entry in found if entry["problem"]]
     lines.append("the base acts alone: no adapter is active." if active == "none" else printable(f"active: {active}"))
     if not rows:
-        ready = newest_practice(workspace).session is not None
-        lines.append(f"no adapters yet; next: {to_type(workspace, 'adapt') if ready else to_record(workspace)}")
+        session = newest_practice(workspace).session
+        lines.append(
+            f"no adapters yet; next: {to_record(workspace) if session is None else to_adapt(workspace, session)}"
+        )
     return Report({"active": active, "adapters": found}, lines)
 
 

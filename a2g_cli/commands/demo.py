@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,13 @@ def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: in
 
 
 def _next(workspace: Workspace, shift: str, adapter: str) -> list[str]:
+    taken = set(goal_store.list_goals(workspace))
+    mine = next(name for name in chain(["mine"], (f"mine-{number}" for number in count(2))) if name not in taken)
+    compared = [word for name in dict.fromkeys(("none", adapter, "random")) for word in ("--adapter", name)]
     commands = [
-        ("capture-goal", "mine", "--shift", shift),
-        ("run", "mine", "--episodes", "3", "--shift", shift),
+        ("capture-goal", mine, "--shift", shift),
+        ("run", mine, "--episodes", "3", "--shift", shift),
         ("replay", "latest"),
-        ("evaluate", "--adapter", "none", "--adapter", adapter, "--adapter", "random", "--shift", shift),
+        ("evaluate", *compared, "--shift", shift),
     ]
     return [f"  {to_type(workspace, *words)}" for words in commands]

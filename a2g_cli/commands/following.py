@@ -1,6 +1,7 @@
 """What can be typed next: commands with every option that they need to do what is promised, and never be refused."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from a2g_cli import drivers
@@ -8,7 +9,9 @@ from a2g_cli import goals as goal_store
 from a2g_cli.commands.asking import to_type
 from a2g_cli.commands.deployment import Deployment
 from a2g_cli.episode import Goal
-from a2g_cli.errors import HardwareError, UsageError
+from a2g_cli.errors import HardwareError, RecordingError, UsageError
+from a2g_cli.recording.reader import Recording
+from a2g_cli.recording.sessions import Session
 from a2g_cli.workspace import Workspace
 
 Words = list[str]
@@ -73,6 +76,23 @@ def to_record(workspace: Workspace) -> str:
         except UsageError:
             continue  # damaged: another one
     return to_type(workspace, "capture-goal", "NAME")
+
+
+def to_adapt(workspace: Workspace, session: Session) -> str:
+    """Return the command that learns from ``session``, the one that is taken where none is named, with the shipped base.
+
+    An adaptation learns from episodes that arrived, as the policy sees it, and is refused where none did.
+    """
+    from a2g_cli.learning.practised import SLACK  # takes a second to import
+    from a2g_cli.policy import checkpoint
+
+    bound = SLACK * checkpoint.arrived_below(checkpoint.SHIPPED)
+    for path in session.recordings():
+        with suppress(RecordingError), Recording(path) as recording:
+            left = recording.outcome.steps_to_go
+            if left is not None and left < bound:
+                return to_type(workspace, "adapt")
+    return to_type(workspace, "adapt", "--keep", "all")
 
 
 def to_compare(
