@@ -218,17 +218,17 @@ class TestWithNothingThere:
         assert command == "a2g capture-goal NAME"
         follow(command)
         command = printed(typed(group, "list"))["next"]
-        follow(f"{command} --adapter random", code=5)
+        follow(f"{command} --adapter random", code={0, 5})  # a goal that is drawn may be where the start is
         if group == "adapters":
             follow(printed(typed(group, "list"))["next"])
             assert "adapter-001" in typed(group, "list").stdout
 
     def test_adapt_says_how_to_get_something_to_learn_from(self, here: Path) -> None:
-        for code in (0, 5):
+        for options in ("", " --adapter random"):
             said = typed("adapt", code=2).stderr
             command = re.search(r"`(a2g [^`]+)`", said)
             assert command is not None, said
-            follow(command[1] + (" --adapter random" if code == 5 else ""), code=code)
+            follow(command[1] + options, code={0, 5})
         follow("a2g adapt --dry-run")
 
     def test_advice_of_an_error_works_where_the_workspace_is(self, here: Path, tmp_path: Path) -> None:
