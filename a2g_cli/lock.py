@@ -9,7 +9,6 @@ import errno
 import fcntl
 import json
 import os
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,12 +39,12 @@ class Owner:
     @classmethod
     def here(cls, doing: str) -> "Owner":
         """Return this process as an owner."""
-        return cls(os.getpid(), socket.gethostname(), _begun(os.getpid()) or 0.0, time.time(), doing)
+        return cls(os.getpid(), os.uname().nodename, _begun(os.getpid()) or 0.0, time.time(), doing)
 
     @property
     def alive(self) -> bool:
         """Whether it may still be there, as far as can be told from this host."""
-        if self.host != socket.gethostname():
+        if self.host != os.uname().nodename:
             return time.time() - self.since < _A_DAY
         begun = _begun(self.pid)
         return begun is not None and abs(begun - self.started) < 1.0

@@ -133,7 +133,7 @@ def pretrain(
         typer.Option(
             "--resize",
             metavar="WxH",
-            help="Size to train at: images of another size are cropped about the centre and resized. [default: 64x64]",
+            help="Size to train at: other images are cropped and resized. [default: the run's own, else 64x64]",
         ),
     ] = None,
     skip_bad: Annotated[
@@ -147,11 +147,10 @@ def pretrain(
 
     def work() -> "Report":
         from a2g_cli.commands.exchange import parse_size
-        from a2g_cli.commands.pretrain import counts, shares
+        from a2g_cli.commands.pretrain import counts, shares, size_of_run
         from a2g_cli.commands.pretrain import pretrain as train
         from a2g_cli.learning.machine import machine
         from a2g_cli.learning.pretrain_settings import settings_for
-        from a2g_cli.policy.presets import SIZE
 
         plan = {"proximal": proximal, "stride": stride, "distal": distal, "spacing": spacing}
         settings = settings_for(
@@ -165,7 +164,7 @@ def pretrain(
             batch=batch,
             seed=seed,
             shares=shares(share or []),
-            size=SIZE if resize is None else parse_size(resize),
+            size=size_of_run(out) if resize is None else parse_size(resize),
         )
         scenes = counts(scene or [], demonstrations or [])
         joined = machine(device, precision, accumulate, compiled=compiled)

@@ -100,14 +100,15 @@ def test_sizes_that_fit_nothing_are_trained_at_the_presets_size_and_adapted_to(t
     assert [fingerprint(path) for path in sorted(folder.iterdir())] == before
 
 
-def test_a_session_is_trained_at_the_size_that_is_typed_and_goes_on_with_it_alone(tmp_path: Path) -> None:
+def test_a_session_is_trained_at_the_size_that_is_typed_and_goes_on_with_it(tmp_path: Path) -> None:
     recorded(MIXED, tmp_path / "recordings" / "sessions" / "monday", 1)
     words = ("pretrain", "monday", *QUICK, "--out", tmp_path / "run")
     made = ask(tmp_path, *words, "--resize", "96x32")
     config, _ = checkpoint.read_config(Path(made["checkpoint"]))
     assert (config.height, config.width) == (32, 96)
     assert ask(tmp_path, *words, "--resize", "96x32")["hash"] == made["hash"]
-    assert "other settings (size)" in refused(tmp_path, *words)
+    assert ask(tmp_path, *words)["hash"] == made["hash"]
+    assert "other settings (size)" in refused(tmp_path, *words, "--resize", "64x64")
     said = refused(tmp_path, *words, "--resize", "96x40")
     assert "images of 96x40 px do not fit preset 'micro'" in said
     assert "96x32" in said

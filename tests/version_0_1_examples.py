@@ -217,7 +217,11 @@ def changed(workspace: Path) -> dict[str, Any]:
         ("recordings", "rm", "tuesday", "--yes"),
         ("recordings", "list"),
     ]
-    return {f"{i} {' '.join(map(str, one))}": _said(workspace, *one) for i, one in enumerate(words)}
+    # The gate refused it: today that is said, and promoting it all the same has to be typed.
+    added = {("adapters", "promote", "dora"): ("--force",)}
+    return {
+        f"{i} {' '.join(map(str, one))}": _said(workspace, *one, *added.get(one, ())) for i, one in enumerate(words)
+    }
 
 
 def acted(workspace: Path, adapter: str, where: str = "home") -> list[list[float]]:

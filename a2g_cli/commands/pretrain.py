@@ -27,13 +27,14 @@ from a2g_cli.learning.movements import remember
 from a2g_cli.learning.pretrain import Pretraining
 from a2g_cli.learning.pretrain_settings import PretrainSettings
 from a2g_cli.learning.retention import SEGMENTS, keep_some
+from a2g_cli.learning.training_state import settings_of
 from a2g_cli.learning.watcher import TrainingWatcher, Unwatched
 from a2g_cli.policy import checkpoint, movements
 from a2g_cli.policy.act2goal import Act2Goal
 from a2g_cli.policy.home import HOME
 from a2g_cli.policy.motion_law import MotionLaw
 from a2g_cli.policy.movements import MOVEMENTS
-from a2g_cli.policy.presets import Act2GoalConfig
+from a2g_cli.policy.presets import SIZE, Act2GoalConfig
 from a2g_cli.policy.retention import RETENTION
 from a2g_cli.recording.reader import Recording
 from a2g_cli.recording.sessions import find_recordings
@@ -82,6 +83,21 @@ def shares(given: Sequence[str]) -> dict[str, float]:
     return wanted
 
 
+def size_of_run(out: Path) -> tuple[int, int] | None:
+    """Return the size at which to train into ``out``: the one that its run began with, else the presets' (H, W) [px].
+
+    None: images as they were recorded, which is how a run goes on that found all of one size, and any run of version 0.1.
+
+    Raises:
+        CheckpointError: what is there is no training state.
+    """
+    begun = settings_of(out / "state.safetensors")
+    if begun is None:
+        return SIZE
+    size = begun.get("size")
+    return (int(size[0]), int(size[1])) if isinstance(size, list) and len(size) == 2 else None
+
+
 def pretrain(
     workspace: Workspace,
     names: Sequence[str],
@@ -127,11 +143,7 @@ def pretrain(
     if autoencoder is not None:
         checkpoint.read_config(checkpoint.of_run(autoencoder))
     skipped: dict[str, str] = {}
-    with (
-        training_view(stderr_console()) if machine.first else nullcontext(Unwatched()) as view,
-        # Two trainings into one folder would take turns at writing its state.
-        alone(out / ".lock", str(out), 0.0, view) if machine.first else nullcontext(),
-    ):
+    with training_view(stderr_console()) if machine.first else nullcontext(Unwatched()) as view:
         given = [
             brought_in(workspace, name, settings.size, view, machine, skipped, skip_bad=skip_bad) for name in names
         ]
@@ -160,9 +172,11 @@ def pretrain(
 
         rehearsal = Rehearsal(scenes, settings.seed, evaluation, view) if evaluate_every else None
         run = Pretraining(out, paths, settings, view, keep, groups, machine, autoencoder, rehearsal, evaluate_every)
-        model = run.run()
-        if machine.first:
-            _finish(out / "checkpoint", model, paths, groups, run.law, settings, view)
+        # Two trainings into one folder would take turns at writing its state.
+        with alone(out / ".lock", str(out), 0.0, view) if machine.first else nullcontext():
+            model = run.run()
+            if machine.first:
+                _finish(out / "checkpoint", model, paths, groups, run.law, settings, view)
     document = {
         "checkpoint": str(out / "checkpoint"),
         "recordings": len(paths),

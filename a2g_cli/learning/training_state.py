@@ -85,6 +85,21 @@ class TrainingState:
             raise CheckpointError(f"{path} is not a training state: {error}. Remove it to start again.") from error
 
 
+def settings_of(path: Path) -> Mapping[str, Any] | None:
+    """Return the settings of the state at ``path`` without reading its tensors, None where there is no state.
+
+    Raises:
+        CheckpointError: the file is damaged or something else.
+    """
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(json.loads((file.metadata() or {})["a2g_training"])["settings"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"{path} is not a training state: {error}. Remove it to start again.") from error
+
+
 def weights_hash(module: nn.Module) -> str:
     """Return what tells a module's weights and buffers from any others."""
     digest = hashlib.sha256()
