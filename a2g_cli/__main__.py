@@ -1,5 +1,5 @@
 """``python -m a2g_cli`` is ``a2g``."""
 
-from a2g_cli.app import main
+from a2g_cli.cli.app import main
 
 main()

@@ -19,9 +19,9 @@ from typing import Any
 
 from improvement import FIRST_SEED, a2g, pooled
 
-from a2g_cli.policy import checkpoint
-from a2g_cli.recording.sessions import Session
-from a2g_cli.session.demonstrate import record_demonstrations
+from a2g_cli.data.recording.sessions import Session
+from a2g_cli.models import checkpoint
+from a2g_cli.training.demonstrations import record_demonstrations
 
 PRACTICE, EXPERT = "practice", "expert"
 DEMONSTRATIONS = 40

@@ -24,18 +24,18 @@ from typing import Any
 
 import numpy as np
 
-from a2g_cli.clock import WallClock
-from a2g_cli.commands.deployment import Deployment
-from a2g_cli.commands.evaluate import LANES
-from a2g_cli.episode import Vector
-from a2g_cli.policy import checkpoint
-from a2g_cli.policy.acting import EXECUTE, Act2GoalPolicy, ActingSettings
-from a2g_cli.policy.policy import Plan, PlanRequest
+from a2g_cli.cli.commands.deployment import Deployment
+from a2g_cli.cli.commands.evaluate import LANES
+from a2g_cli.core.clock import WallClock
+from a2g_cli.core.types import Vector
+from a2g_cli.models import checkpoint
+from a2g_cli.policies.act2goal import EXECUTE, Act2GoalPolicy, ActingSettings
+from a2g_cli.policies.base import Plan, PlanRequest
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.endings import RolloutSettings
-from a2g_cli.session.evaluate import draw_trials, evaluate, jobs_of
-from a2g_cli.session.rollout import roll_out
-from a2g_cli.session.sink import Nowhere
+from a2g_cli.runtime.evaluation import draw_trials, evaluate, jobs_of
+from a2g_cli.runtime.rollout import roll_out
+from a2g_cli.runtime.sink import Nowhere
+from a2g_cli.runtime.termination import RolloutSettings
 
 SWEEPS: dict[str, list[ActingSettings]] = {
     "steps": [ActingSettings(action_steps=steps) for steps in (1, 2, 5, 10)],
@@ -166,7 +166,7 @@ def told(self, action):
     SimRobot.act = act
     return act(self, action)
 SimRobot.act = told
-from a2g_cli.app import main
+from a2g_cli.cli.app import main
 main()
 """
 

@@ -24,19 +24,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from a2g_cli.clock import WallClock
-from a2g_cli.episode import Observation, Outcome, Provenance, StepTiming, Vector
-from a2g_cli.policy import checkpoint
-from a2g_cli.policy.acting import Act2GoalPolicy, ActingSettings
-from a2g_cli.policy.policy import PlanRequest
-from a2g_cli.robots.robot import RobotSpec, Trial
+from a2g_cli.core.clock import WallClock
+from a2g_cli.core.safety_limits import SafetyLimits
+from a2g_cli.core.types import Observation, Outcome, Provenance, StepTiming, Vector
+from a2g_cli.models import checkpoint
+from a2g_cli.policies.act2goal import Act2GoalPolicy, ActingSettings
+from a2g_cli.policies.base import PlanRequest
+from a2g_cli.robots.base import RobotSpec, Trial
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.safety_limits import SafetyLimits
-from a2g_cli.session.endings import RolloutSettings
-from a2g_cli.session.recorder import Recorder
-from a2g_cli.session.rollout import Job, roll_out
-from a2g_cli.session.sink import Timed
-from a2g_cli.session.timing import Tempo
+from a2g_cli.runtime.recorder import Recorder
+from a2g_cli.runtime.rollout import Job, roll_out
+from a2g_cli.runtime.sink import Timed
+from a2g_cli.runtime.termination import RolloutSettings
+from a2g_cli.runtime.timing import Tempo
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from a2g_cli.session.evaluate import wilson
+from a2g_cli.runtime.evaluation import wilson
 
 WIDE, HIGH, GAP, LEFT, TOP = 190.0, 120.0, 34.0, 46.0, 40.0
 """Of a panel, between panels, and around them [px]."""

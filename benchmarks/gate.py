@@ -24,26 +24,29 @@ from typing import Any
 
 import torch
 
-from a2g_cli.episode import Provenance
-from a2g_cli.errors import SafetyStop
-from a2g_cli.learning.adapt import adapt, settings_from
-from a2g_cli.learning.practised import Practised
-from a2g_cli.learning.promotion import Decision, decide, refused_unseen, settled, unless_worse
-from a2g_cli.learning.study import prepare
-from a2g_cli.learning.watcher import Unwatched
-from a2g_cli.policy import checkpoint, home, movements, retention
-from a2g_cli.policy.remembering import RememberingPolicy
-from a2g_cli.policy.shelf import Shelf
-from a2g_cli.robots.robot import Robot, Trial
+from a2g_cli.adapters.registry import Shelf
+from a2g_cli.calibration import nominal
+from a2g_cli.core.errors import SafetyStop
+from a2g_cli.core.types import Provenance
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.demo_replay import trajectory
+from a2g_cli.demo_replay.policy import RememberingPolicy
+from a2g_cli.encoding.episodes import Practised
+from a2g_cli.improvement.gate import Decision, decide, refused_unseen, settled, unless_worse
+from a2g_cli.improvement.loop import COMPARED, OF_POLICY
+from a2g_cli.improvement.scoring import Seeing
+from a2g_cli.models import checkpoint
+from a2g_cli.robots.base import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.endings import RolloutSettings, limit_for
-from a2g_cli.session.evaluate import draw_trials, evaluate, jobs_of
-from a2g_cli.session.improve import COMPARED, OF_POLICY
-from a2g_cli.session.players import Players
-from a2g_cli.session.recorder import Recorder
-from a2g_cli.session.rollout import roll_out
-from a2g_cli.session.seeing import Seeing
-from a2g_cli.workspace import Workspace
+from a2g_cli.runtime.evaluation import draw_trials, evaluate, jobs_of
+from a2g_cli.runtime.policy_factory import Players
+from a2g_cli.runtime.recorder import Recorder
+from a2g_cli.runtime.rollout import roll_out
+from a2g_cli.runtime.termination import RolloutSettings, limit_for
+from a2g_cli.training import retention_set
+from a2g_cli.training.finetune import adapt, settings_from
+from a2g_cli.training.finetune_plan import prepare
+from a2g_cli.training.watcher import Unwatched
 
 CASES = ("place/remounted:0.8/apply", "plug/camera-bump:0.5/apply", "place/remounted:0.5/off")
 """A shift that practice measures first, so that the parent is good, and one where the base itself is the parent."""
@@ -129,8 +132,8 @@ class Bench:
     def rehearse(self) -> list[Path]:
         """Repeat what the base remembers, as `a2g improve --rehearse` does; return the recordings."""
         count, spec = self.given.rehearse, self.robots[0].spec
-        known = movements.of_robot(checkpoint.SHIPPED, spec.name)
-        at_home = home.of_base(checkpoint.SHIPPED)
+        known = trajectory.of_robot(checkpoint.SHIPPED, spec.name)
+        at_home = nominal.of_base(checkpoint.SHIPPED)
         which = {slot: slot * max(1, len(known) // max(1, count)) % len(known) for slot in range(count)}
         policy = RememberingPolicy(known, at_home.motors if at_home else None, spec, which)
         trials = draw_trials(self.robots[0], "practice", self.seed, count, first=2000) if count else []
@@ -180,7 +183,7 @@ class Bench:
             seed=self.seed, calibrate=self.calibrate, iterations=self.given.iterations, **way.settings
         )
         onward = None if parent == "none" else self.shelf.get(parent)
-        seeing, known = self.seeing, home.of_base(checkpoint.SHIPPED)
+        seeing, known = self.seeing, nominal.of_base(checkpoint.SHIPPED)
         study = prepare(seeing.model, known, onward, before, settings, seeing.bound)
         seen = [seeing.through(path, study.calibration) for path in rehearsed]
         kept = [way.spoil(one, chance) for one in (*study.kept, *seen)]
@@ -200,7 +203,7 @@ class Bench:
             settings,
             Unwatched(),
             calibration=study.calibration,
-            retention=retention.of_base(checkpoint.SHIPPED),
+            retention=retention_set.of_base(checkpoint.SHIPPED),
         )
         decision, compared = self.decide(adapter, parent, trials, before, made.losses)
         print(f"{name}: {decision.reason}", file=sys.stderr, flush=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from a2g_cli.robots.base import InstrumentedRobot, Robot
 from a2g_cli.robots.gymnasium_goals import gym_robot
-from a2g_cli.robots.robot import InstrumentedRobot, Robot
 
 ROBOTS: dict[str, dict[str, Any]] = {
     "ogbench:visual-cube-single-v0": {

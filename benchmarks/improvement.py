@@ -20,10 +20,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from a2g_cli.policy import checkpoint
-from a2g_cli.recording.sessions import Session
-from a2g_cli.session.demonstrate import record_demonstrations
-from a2g_cli.session.evaluate import wilson
+from a2g_cli.data.recording.sessions import Session
+from a2g_cli.models import checkpoint
+from a2g_cli.runtime.evaluation import wilson
+from a2g_cli.training.demonstrations import record_demonstrations
 
 CASES = (
     "place/remounted:0.8",

@@ -15,18 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
-from a2g_cli.episode import Outcome
-from a2g_cli.policy import checkpoint
-from a2g_cli.policy.shelf import Shelf
-from a2g_cli.robots.robot import Purpose, Robot
+from a2g_cli.adapters.registry import Shelf
+from a2g_cli.core.types import Outcome
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.models import checkpoint
+from a2g_cli.robots.base import Purpose, Robot
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.endings import RolloutSettings
-from a2g_cli.session.evaluate import draw_trials, jobs_of
-from a2g_cli.session.judging import NEAR, SLACK, verdict_of
-from a2g_cli.session.players import Players
-from a2g_cli.session.rollout import roll_out
-from a2g_cli.session.sink import Nowhere
-from a2g_cli.workspace import Workspace
+from a2g_cli.runtime.evaluation import draw_trials, jobs_of
+from a2g_cli.runtime.policy_factory import Players
+from a2g_cli.runtime.rollout import roll_out
+from a2g_cli.runtime.sink import Nowhere
+from a2g_cli.runtime.success import NEAR, SLACK, verdict_of
+from a2g_cli.runtime.termination import RolloutSettings
 
 LANES = 8
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lerobot.scripts.lerobot_record import record_loop
 
-from a2g_cli.policy import checkpoint
-from a2g_cli.policy.acting import Act2GoalPolicy, ActingSettings
-from a2g_cli.policy.policy import PlanRequest
-from a2g_cli.robots.robot import Robot, Trial
+from a2g_cli.models import checkpoint
+from a2g_cli.policies.act2goal import Act2GoalPolicy, ActingSettings
+from a2g_cli.policies.base import PlanRequest
+from a2g_cli.robots.base import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
 
 if TYPE_CHECKING:
-    from a2g_cli.episode import Observation
+    from a2g_cli.core.types import Observation
 
 
 class _Robot:

@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from a2g_cli.episode import Episode, Goal, Observation, Outcome, Provenance
-from a2g_cli.recording.index import NAME
-from a2g_cli.recording.sessions import new_session
-from a2g_cli.recording.writer import write_episode
-from a2g_cli.robots.robot import RobotSpec
-from a2g_cli.workspace import Workspace
+from a2g_cli.core.types import Episode, Goal, Observation, Outcome, Provenance
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.recording.index import NAME
+from a2g_cli.data.recording.sessions import new_session
+from a2g_cli.data.recording.writer import write_episode
+from a2g_cli.robots.base import RobotSpec
 
 STEPS = 5
 

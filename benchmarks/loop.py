@@ -36,9 +36,9 @@ def timed(*words: str) -> tuple[float, float, str]:
 
 def planning(base: list[str]) -> dict[str, float]:
     """Return the time of a plan beside the chunk's duration, one robot and one thread [ms]."""
-    from a2g_cli.policy import checkpoint
-    from a2g_cli.policy.acting import Act2GoalPolicy
-    from a2g_cli.policy.policy import PlanRequest
+    from a2g_cli.models import checkpoint
+    from a2g_cli.policies.act2goal import Act2GoalPolicy
+    from a2g_cli.policies.base import PlanRequest
     from a2g_cli.robots.sim import SimRobot
 
     robot = SimRobot()

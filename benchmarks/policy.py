@@ -39,18 +39,18 @@ from policy_runs import (
     with_settings,
 )
 
-from a2g_cli.learning.latents import encode_recording, encode_recordings, identity
-from a2g_cli.learning.plan_scores import score_plans
-from a2g_cli.policy import checkpoint
-from a2g_cli.policy.acting import Act2GoalPolicy, ActingSettings
-from a2g_cli.policy.nearest import Memory, NearestSettings
-from a2g_cli.policy.nearest_choice import choose
-from a2g_cli.policy.policy import PlanRequest, Policy
-from a2g_cli.recording.reader import Recording
-from a2g_cli.recording.sessions import Session
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.data.recording.sessions import Session
+from a2g_cli.encoding.frames import encode_recording, encode_recordings, identity
+from a2g_cli.models import checkpoint
+from a2g_cli.policies.act2goal import Act2GoalPolicy, ActingSettings
+from a2g_cli.policies.base import PlanRequest, Policy
+from a2g_cli.policies.nearest import Memory, NearestSettings
+from a2g_cli.policies.nearest_choice import choose
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.demonstrate import record_demonstrations
 from a2g_cli.simulator.scenes import SCENES
+from a2g_cli.training.demonstrations import record_demonstrations
+from a2g_cli.training.plan_scores import score_plans
 
 SECTIONS = ("success", "ablation", "plans", "time")
 PLANS_SEED = 20_007

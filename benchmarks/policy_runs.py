@@ -16,18 +16,18 @@ from typing import Any
 
 import torch
 
-from a2g_cli.errors import SafetyStop
-from a2g_cli.policy import checkpoint
-from a2g_cli.policy.acting import Act2GoalPolicy, ActingSettings
-from a2g_cli.policy.floors import RandomPolicy, StillPolicy
-from a2g_cli.policy.nearest import Memory, NearestPolicy, NearestSettings
-from a2g_cli.policy.policy import Policy
-from a2g_cli.robots.robot import Purpose, Robot, RobotSpec
+from a2g_cli.core.errors import SafetyStop
+from a2g_cli.models import checkpoint
+from a2g_cli.policies.act2goal import Act2GoalPolicy, ActingSettings
+from a2g_cli.policies.base import Policy
+from a2g_cli.policies.baselines import RandomPolicy, StillPolicy
+from a2g_cli.policies.nearest import Memory, NearestPolicy, NearestSettings
+from a2g_cli.robots.base import Purpose, Robot, RobotSpec
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.endings import RolloutSettings
-from a2g_cli.session.evaluate import draw_trials, jobs_of
-from a2g_cli.session.rollout import Job, roll_out
-from a2g_cli.session.sink import Nowhere
+from a2g_cli.runtime.evaluation import draw_trials, jobs_of
+from a2g_cli.runtime.rollout import Job, roll_out
+from a2g_cli.runtime.sink import Nowhere
+from a2g_cli.runtime.termination import RolloutSettings
 from a2g_cli.simulator.scenes import SCENES
 
 LANES = 8
@@ -130,7 +130,7 @@ def scene_version(scene: str) -> str:
 @cache
 def acting_code() -> str:
     """Return a hash of the code of networks and policies. Results keep it; other code asks for a word, not for a new run."""
-    folder = Path(find_spec("a2g_cli.policy.policy").origin).parent  # type: ignore[union-attr, arg-type]
+    folder = Path(find_spec("a2g_cli.policies.base").origin).parent  # type: ignore[union-attr, arg-type]
     names = ("acting", "act2goal", "action_expert", "autoencoder", "flow", "layers", "nearest", "world_model")
     trees = [ast.parse((folder / f"{name}.py").read_text(encoding="utf-8")) for name in names]
     return hashlib.sha256("".join(map(code, trees)).encode()).hexdigest()[:16]

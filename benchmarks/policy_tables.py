@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from a2g_cli.session.evaluate import wilson
+from a2g_cli.runtime.evaluation import wilson
 
 Outcomes = Sequence[Sequence[bool]]
 """One list of successes a seed, each over the same trials."""

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from a2g_cli.episode import Image
-from a2g_cli.recording import journal
+from a2g_cli.core.types import Image
+from a2g_cli.data.recording import journal
 
 sys.path.insert(0, str(Path(__file__).parent))
 import recording_writers as writers

@@ -14,11 +14,11 @@ import h5py
 import numpy as np
 import PIL.Image
 
-from a2g_cli.episode import Goal, Image, Observation, Outcome, Provenance
-from a2g_cli.recording import journal
-from a2g_cli.recording.reader import Recording
-from a2g_cli.recording.writer import RecordingWriter
-from a2g_cli.robots.robot import RobotSpec
+from a2g_cli.core.types import Goal, Image, Observation, Outcome, Provenance
+from a2g_cli.data.recording import journal
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.data.recording.writer import RecordingWriter
+from a2g_cli.robots.base import RobotSpec
 
 Frames = Mapping[str, Image]
 RATE = 30
@@ -194,7 +194,7 @@ class Filmed:
 
     def open(self, path: Path) -> Callable[[str, int, int], int]:
         """Open a film when it is asked for."""
-        from a2g_cli.exchange.videos import Stretch, read_mp4
+        from a2g_cli.data.formats.videos import Stretch, read_mp4
 
         return lambda camera, start, stop: sum(
             1

@@ -21,27 +21,27 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
-from training import matrix_rate
 
-from a2g_cli.episode import Provenance
-from a2g_cli.learning.adapt import Adaptation, AdaptSettings, target_modules
-from a2g_cli.learning.hindsight import parse_mixture, relabel
-from a2g_cli.learning.lessons import Imitation
-from a2g_cli.learning.practised import read
-from a2g_cli.learning.segments import join
-from a2g_cli.learning.watcher import Unwatched
-from a2g_cli.policy import checkpoint
-from a2g_cli.policy.autoencoder import to_tensor
-from a2g_cli.policy.shelf import Shelf
-from a2g_cli.recording.reader import Recording
-from a2g_cli.robots.robot import Robot, Trial
+from a2g_cli.adapters.registry import Shelf
+from a2g_cli.core.types import Provenance
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.data.relabelling import parse_mixture, relabel
+from a2g_cli.encoding.episodes import read
+from a2g_cli.encoding.segments import join
+from a2g_cli.models import checkpoint
+from a2g_cli.models.autoencoder import to_tensor
+from a2g_cli.robots.base import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.endings import RolloutSettings
-from a2g_cli.session.evaluate import draw_trials, jobs_of
-from a2g_cli.session.players import Players
-from a2g_cli.session.recorder import Recorder
-from a2g_cli.session.rollout import roll_out
-from a2g_cli.workspace import Workspace
+from a2g_cli.runtime.evaluation import draw_trials, jobs_of
+from a2g_cli.runtime.policy_factory import Players
+from a2g_cli.runtime.recorder import Recorder
+from a2g_cli.runtime.rollout import roll_out
+from a2g_cli.runtime.termination import RolloutSettings
+from a2g_cli.training.batch_sources import Imitation
+from a2g_cli.training.finetune import Adaptation, AdaptSettings, target_modules
+from a2g_cli.training.watcher import Unwatched
+from training import matrix_rate
 
 LANES = 8
 SETTINGS = AdaptSettings(keep="all", patience=0.0, held_out=0.0)

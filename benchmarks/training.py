@@ -15,14 +15,14 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from a2g_cli.learning.hindsight import parse_mixture
-from a2g_cli.learning.machine import machine
-from a2g_cli.learning.optimiser import muon_adamw
-from a2g_cli.learning.segments import Segments
-from a2g_cli.learning.training_state import Average
-from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.presets import preset
+from a2g_cli.data.relabelling import parse_mixture
+from a2g_cli.encoding.segments import Segments
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.models.presets import preset
 from a2g_cli.robots.sim import SimRobot
+from a2g_cli.training.device import machine
+from a2g_cli.training.optimiser import muon_adamw
+from a2g_cli.training.state import Average
 
 EPISODES, LENGTH = 200, 60
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from a2g_cli.episode import Episode, Observation, Outcome, StepTiming, Vector
-from a2g_cli.policy import checkpoint
-from a2g_cli.policy.acting import Act2GoalPolicy, ActingSettings
-from a2g_cli.policy.policy import PlanRequest
+from a2g_cli.core.types import Episode, Observation, Outcome, StepTiming, Vector
+from a2g_cli.models import checkpoint
+from a2g_cli.policies.act2goal import Act2GoalPolicy, ActingSettings
+from a2g_cli.policies.base import PlanRequest
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.endings import RolloutSettings
-from a2g_cli.session.evaluate import draw_trials, jobs_of
-from a2g_cli.session.rollout import roll_out
+from a2g_cli.runtime.evaluation import draw_trials, jobs_of
+from a2g_cli.runtime.rollout import roll_out
+from a2g_cli.runtime.termination import RolloutSettings
 
 SCALE = 2
 INDEX = 4

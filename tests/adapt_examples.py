@@ -5,11 +5,11 @@ from pathlib import Path
 
 from policy_examples import Quiet, network, practised
 
-from a2g_cli.learning.adapt import Adapted, AdaptSettings, adapt
-from a2g_cli.learning.practised import Practised
-from a2g_cli.policy import adapter
-from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.retention import Retention
+from a2g_cli.adapters import files
+from a2g_cli.encoding.episodes import Practised
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.training.finetune import Adapted, AdaptSettings, adapt
+from a2g_cli.training.retention_set import Retention
 
 BASE = "0123456789abcdef"
 SETTINGS = AdaptSettings(iterations=12, batch=16, draws=2, rank=4, lr=5e-3, relabel="future", held_out=0.4, seed=3)
@@ -17,7 +17,7 @@ SETTINGS = AdaptSettings(iterations=12, batch=16, draws=2, rank=4, lr=5e-3, rela
 
 def make(
     folder: Path,
-    parent: adapter.Adapter | None = None,
+    parent: files.Adapter | None = None,
     settings: AdaptSettings = SETTINGS,
     watcher: Quiet | None = None,
     model: Act2Goal | None = None,
@@ -31,5 +31,5 @@ def make(
 
 def applied(folder: Path) -> Act2Goal:
     model = network()
-    adapter.apply(adapter.read(folder), model, BASE)
+    files.apply(files.read(folder), model, BASE)
     return model

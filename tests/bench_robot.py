@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from a2g_cli.episode import Goal, Image, Observation, Vector
-from a2g_cli.robots.robot import RobotSpec
-from a2g_cli.safety_limits import SafetyLimits
+from a2g_cli.core.safety_limits import SafetyLimits
+from a2g_cli.core.types import Goal, Image, Observation, Vector
+from a2g_cli.robots.base import RobotSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from a2g_cli.cameras.camera import Camera
-from a2g_cli.errors import HardwareError
+from a2g_cli.cameras.base import Camera
+from a2g_cli.core.errors import HardwareError
 
 
 class CameraContract:

@@ -7,10 +7,10 @@ import av
 import numpy as np
 import PIL.Image
 
-from a2g_cli.cameras.camera import Frame
-from a2g_cli.cameras.view import View
-from a2g_cli.episode import Image
-from a2g_cli.errors import HardwareError
+from a2g_cli.cameras.base import Frame
+from a2g_cli.cameras.metadata import View
+from a2g_cli.core.errors import HardwareError
+from a2g_cli.core.types import Image
 
 HEIGHT, WIDTH = 48, 64
 

@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import save_file
 from typer.testing import CliRunner, Result
 
-from a2g_cli.app import app
-from a2g_cli.episode import Episode, Outcome, Provenance
-from a2g_cli.policy.adapter import CONFIG, LINEAGE, WEIGHTS
-from a2g_cli.recording.writer import RecordingWriter, write_episode
-from a2g_cli.robots.robot import RobotSpec
+from a2g_cli.adapters.files import CONFIG, LINEAGE, WEIGHTS
+from a2g_cli.cli.app import app
+from a2g_cli.core.types import Episode, Outcome, Provenance
+from a2g_cli.data.recording.writer import RecordingWriter, write_episode
+from a2g_cli.robots.base import RobotSpec
 from a2g_cli.robots.sim import SimRobot
 
 STEPS = 5

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from a2g_cli.robots.robot import Trial
+from a2g_cli.robots.base import Trial
 from a2g_cli.robots.sim import SimRobot
 
 if TYPE_CHECKING:
     from pretrain_examples import Whole
 
-    from a2g_cli.learning.practised import Practised
+    from a2g_cli.encoding.episodes import Practised
 
 
 @pytest.fixture(scope="session")
 def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Six recordings of the simulator's expert, cut off after 15 steps, 32x32 px."""
-    from a2g_cli.recording.writer import write_episode
+    from a2g_cli.data.recording.writer import write_episode
     from a2g_cli.simulator.demonstrations import demonstration_episodes
 
     folder = tmp_path_factory.mktemp("demonstrations")
@@ -47,10 +47,10 @@ def whole(demonstrations: list[Path], tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="session")
 def practice(tmp_path_factory: pytest.TempPathFactory) -> "Callable[[str, str], list[Practised]]":
     """Six episodes of a scene under a shift: the expert's, who arrives; what is measured asks for no arrival."""
-    from a2g_cli.learning.practised import read
-    from a2g_cli.policy import checkpoint
-    from a2g_cli.recording.sessions import Session
-    from a2g_cli.session.demonstrate import record_demonstrations
+    from a2g_cli.data.recording.sessions import Session
+    from a2g_cli.encoding.episodes import read
+    from a2g_cli.models import checkpoint
+    from a2g_cli.training.demonstrations import record_demonstrations
 
     folder = tmp_path_factory.mktemp("practice")
 

@@ -13,12 +13,12 @@ import pytest
 from cli_examples import a2g, ask, refused
 from recording_examples import DONE, episode, extend, same, start
 
-from a2g_cli.episode import Outcome
-from a2g_cli.errors import RecordingError
-from a2g_cli.recording.assemble import salvage
-from a2g_cli.recording.reader import fingerprint, read_episode
-from a2g_cli.recording.sessions import Session, new_session
-from a2g_cli.workspace import Workspace
+from a2g_cli.core.errors import RecordingError
+from a2g_cli.core.types import Outcome
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.recording.assemble import salvage
+from a2g_cli.data.recording.reader import fingerprint, read_episode
+from a2g_cli.data.recording.sessions import Session, new_session
 
 
 def mount(folder: Path, options: str) -> None:

@@ -16,9 +16,9 @@ from pathlib import Path
 from crash_disk import Dying
 from recording_examples import DONE, TINY, extend, start
 
-from a2g_cli.recording import writer as writing
-from a2g_cli.recording.sessions import new_session
-from a2g_cli.workspace import Workspace
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.recording import writer as writing
+from a2g_cli.data.recording.sessions import new_session
 
 STEPS = 20
 LINES = STEPS + 2

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from a2g_cli.cameras.camera import Frame
-from a2g_cli.clock import WallClock
-from a2g_cli.episode import Image, Observation, Vector
-from a2g_cli.robots.robot import RobotSpec
+from a2g_cli.cameras.base import Frame
+from a2g_cli.core.clock import WallClock
+from a2g_cli.core.types import Image, Observation, Vector
+from a2g_cli.robots.base import RobotSpec
 from a2g_cli.robots.sim import SimRobot
 
 SOUND = 3

@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 from hdf5_examples import as_opencv_packs, film, padded
 
-from a2g_cli.episode import Episode
-from a2g_cli.exchange.incoming import Incoming
+from a2g_cli.core.types import Episode
+from a2g_cli.data.formats.incoming import Incoming
 
 
 def in_memory(incoming: Incoming) -> Episode:

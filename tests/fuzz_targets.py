@@ -22,18 +22,18 @@ from hdf5_examples import (
 )
 from recording_examples import SPEC, episode, extend, goal, start
 
-from a2g_cli.episode import Outcome
-from a2g_cli.exchange import aloha, formats, lerobot, lerobot_read, rerun, rerun_read, robomimic
-from a2g_cli.exchange.importing import bring_in
-from a2g_cli.goals import load_goal, save_goal
-from a2g_cli.recording import storage
-from a2g_cli.recording.assemble import assemble
-from a2g_cli.recording.reader import read_episode
-from a2g_cli.recording.sessions import Session
-from a2g_cli.recording.views import problems
-from a2g_cli.recording.writer import write_episode
-from a2g_cli.session.progress import Progress, Round, Working, load
-from a2g_cli.workspace import Workspace
+from a2g_cli.core.types import Outcome
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.formats import aloha, lerobot, lerobot_read, registry, rerun, rerun_read, robomimic
+from a2g_cli.data.formats.importing import bring_in
+from a2g_cli.data.goals import load_goal, save_goal
+from a2g_cli.data.recording import storage
+from a2g_cli.data.recording.assemble import assemble
+from a2g_cli.data.recording.reader import read_episode
+from a2g_cli.data.recording.sessions import Session
+from a2g_cli.data.recording.views import problems
+from a2g_cli.data.recording.writer import write_episode
+from a2g_cli.improvement.state import Progress, Round, Working, load
 
 EARLY = (aloha, lerobot_read, rerun_read)
 """Imported by the formats when they are first asked for, which would be while a reader is watched."""
@@ -72,7 +72,7 @@ def _salvage(folder: Path) -> None:
 
 
 def _import(source: Path) -> None:
-    bring_in(Workspace(source.parent / "workspace"), source, formats.detect(source), "it")
+    bring_in(Workspace(source.parent / "workspace"), source, registry.detect(source), "it")
 
 
 def _rerun(folder: Path) -> None:
@@ -118,13 +118,13 @@ def _toml(folder: Path) -> None:
 def _checkpoint(folder: Path) -> None:
     from policy_examples import network
 
-    from a2g_cli.policy import checkpoint
+    from a2g_cli.models import checkpoint
 
     checkpoint.save(network(), folder, "# card\n", {"arrived_below": 2.2})
 
 
 def _load_checkpoint(folder: Path) -> None:
-    from a2g_cli.policy import checkpoint
+    from a2g_cli.models import checkpoint
 
     checkpoint.load(folder)
     checkpoint.arrived_below(folder)
@@ -139,27 +139,27 @@ def _retention(folder: Path) -> None:
 
 
 def _load_retention(folder: Path) -> None:
-    from a2g_cli.policy import retention
+    from a2g_cli.training import retention_set
 
-    retention.of_base(folder)
+    retention_set.of_base(folder)
 
 
 def _movements(folder: Path) -> None:
     import torch
     from policy_examples import network
 
-    from a2g_cli.policy import movements
+    from a2g_cli.demo_replay import trajectory
 
     _checkpoint(folder)
     config = network().config
     p, a = len(config.proprioception_names), len(config.action_names)
-    movements.save([movements.Movement(torch.rand(n + 1, p), torch.rand(n, a), "sim:a") for n in (3, 2)], folder)
+    trajectory.save([trajectory.Movement(torch.rand(n + 1, p), torch.rand(n, a), "sim:a") for n in (3, 2)], folder)
 
 
 def _load_movements(folder: Path) -> None:
-    from a2g_cli.policy import movements
+    from a2g_cli.demo_replay import trajectory
 
-    movements.of_base(folder)
+    trajectory.of_base(folder)
 
 
 def _adapter(folder: Path) -> None:
@@ -174,20 +174,20 @@ def _adapter(folder: Path) -> None:
 
 
 def _load_adapter(folder: Path) -> None:
-    from a2g_cli.policy import adapter
-    from a2g_cli.policy.shelf import Shelf
+    from a2g_cli.adapters import files
+    from a2g_cli.adapters.registry import Shelf
 
     shelf = Shelf(Workspace(folder))
     shelf.active()
     found = shelf.get("adapter-001")
-    adapter.weights(found)
+    files.weights(found)
     found.fingerprint  # noqa: B018 - reads
 
 
 def _state(folder: Path) -> None:
     import torch
 
-    from a2g_cli.learning.training_state import TrainingState
+    from a2g_cli.training.state import TrainingState
 
     TrainingState("world", 3, 1.5, {"seed": 0}, {"model.x": torch.zeros(3)}, {"a": 0.5}, []).write(
         folder / "state.safetensors"
@@ -195,7 +195,7 @@ def _state(folder: Path) -> None:
 
 
 def _read_state(folder: Path) -> None:
-    from a2g_cli.learning.training_state import TrainingState
+    from a2g_cli.training.state import TrainingState
 
     TrainingState.read(folder / "state.safetensors")
 

@@ -99,7 +99,7 @@ def work(names: Sequence[str], seed: str, cases: dict[str, tuple[int, int]], roo
     from fuzz_mutations import spoil
     from fuzz_targets import TARGETS
 
-    from a2g_cli.errors import A2GError
+    from a2g_cli.core.errors import A2GError
 
     warnings.simplefilter("ignore")
     guard = _Guard()

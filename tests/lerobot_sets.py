@@ -12,9 +12,9 @@ import PIL.Image
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from a2g_cli.exchange.lerobot import DATA, VIDEO
-from a2g_cli.exchange.lerobot_layout import OLD_DATA, OLD_VIDEO
-from a2g_cli.exchange.videos import write_mp4
+from a2g_cli.data.formats.lerobot import DATA, VIDEO
+from a2g_cli.data.formats.lerobot_layout import OLD_DATA, OLD_VIDEO
+from a2g_cli.data.formats.videos import write_mp4
 
 H, W, FPS = 16, 24, 10
 FRONT = "observation.images.front"

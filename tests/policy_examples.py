@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from a2g_cli.episode import Goal, Observation
-from a2g_cli.learning.practised import Practised
-from a2g_cli.learning.segments import Segments
-from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.presets import Act2GoalConfig, micro
-from a2g_cli.policy.retention import Retention, join
-from a2g_cli.policy.temporal_hashing import TemporalHashing
-from a2g_cli.robots.robot import RobotSpec
+from a2g_cli.core.types import Goal, Observation
+from a2g_cli.encoding.episodes import Practised
+from a2g_cli.encoding.segments import Segments
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
+from a2g_cli.models.presets import Act2GoalConfig, micro
+from a2g_cli.robots.base import RobotSpec
+from a2g_cli.training.retention_set import Retention, join
 
 torch.set_num_threads(1)  # networks this small only lose by sharing their work
 

@@ -8,10 +8,10 @@ import torch
 from policy_examples import Quiet
 from torch import Tensor
 
-from a2g_cli.learning.pretrain import Pretraining
-from a2g_cli.learning.pretrain_settings import PretrainSettings
-from a2g_cli.learning.training_state import TrainingState
-from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.training.pretrain import Pretraining
+from a2g_cli.training.pretrain_settings import PretrainSettings
+from a2g_cli.training.state import TrainingState
 
 SETTINGS = PretrainSettings(
     preset="micro",

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from a2g_cli.episode import Episode, Goal, Observation, Outcome, Provenance, Vector
-from a2g_cli.recording.writer import RecordingWriter
-from a2g_cli.robots.robot import RobotSpec
+from a2g_cli.core.types import Episode, Goal, Observation, Outcome, Provenance, Vector
+from a2g_cli.data.recording.writer import RecordingWriter
+from a2g_cli.robots.base import RobotSpec
 
 SPEC = RobotSpec(
     name="sim:place",

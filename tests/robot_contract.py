@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from a2g_cli.episode import Observation, Vector
-from a2g_cli.errors import A2GError, GoalError, HardwareError
-from a2g_cli.robots.robot import InstrumentedRobot, Robot
+from a2g_cli.core.errors import A2GError, GoalError, HardwareError
+from a2g_cli.core.types import Observation, Vector
+from a2g_cli.robots.base import InstrumentedRobot, Robot
 
 
 class RobotContract:

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from a2g_cli.episode import Observation, Outcome, Provenance, State, StepTiming, Vector
-from a2g_cli.policy.policy import Plan, PlanRequest
-from a2g_cli.robots.robot import Robot, Trial
+from a2g_cli.core.types import Observation, Outcome, Provenance, State, StepTiming, Vector
+from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.robots.base import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.endings import RolloutSettings
-from a2g_cli.session.recorder import Recorder
-from a2g_cli.session.rollout import Job, roll_out
+from a2g_cli.runtime.recorder import Recorder
+from a2g_cli.runtime.rollout import Job, roll_out
+from a2g_cli.runtime.termination import RolloutSettings
 
 RIGHT = np.array([0.01, 0.0, 0.0, 1.0], np.float32)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from a2g_cli.errors import GoalError
+from a2g_cli.core.errors import GoalError
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.simulator.demonstrations import demonstrate, demonstration_episodes
 from a2g_cli.simulator.expert import ScriptedExpert

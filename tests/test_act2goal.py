@@ -6,8 +6,8 @@ import torch
 from policy_examples import batch, frames, network, plan_inputs
 from torch import Tensor, nn
 
-from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.temporal_hashing import TemporalHashing
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
 
 
 @contextmanager

@@ -6,13 +6,13 @@ import pytest
 import torch
 from policy_examples import goal, network, observation, spec
 
-from a2g_cli.errors import UsageError
-from a2g_cli.options import ActionSteps, Ahead, Execute
-from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.acting import EXECUTE, Act2GoalPolicy, ActingSettings, acting_from
-from a2g_cli.policy.floors import RandomPolicy, StillPolicy
-from a2g_cli.policy.policy import Plan, PlanRequest, Policy
-from a2g_cli.policy.temporal_hashing import TemporalHashing
+from a2g_cli.cli.options import ActionSteps, Ahead, Execute
+from a2g_cli.core.errors import UsageError
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
+from a2g_cli.policies.act2goal import EXECUTE, Act2GoalPolicy, ActingSettings, acting_from
+from a2g_cli.policies.base import Plan, PlanRequest, Policy
+from a2g_cli.policies.baselines import RandomPolicy, StillPolicy
 
 ROBOT = spec(cameras=2)
 

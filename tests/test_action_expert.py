@@ -2,7 +2,7 @@ import pytest
 import torch
 from policy_examples import network
 
-from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.models.act2goal.model import Act2Goal
 
 
 def inputs(model: Act2Goal, size: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

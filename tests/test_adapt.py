@@ -13,15 +13,15 @@ from policy_examples import Quiet, batch, network, plan_inputs, practised, segme
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from a2g_cli.errors import A2GError, CheckpointError, RecordingError, UsageError
-from a2g_cli.learning.adapt import Adaptation, AdaptSettings, adapt
-from a2g_cli.learning.adapt_settings import Placement
-from a2g_cli.learning.lessons import Imitation, hindsight_weights
-from a2g_cli.learning.practised import split
-from a2g_cli.learning.segments import join
-from a2g_cli.learning.students import LowRank
-from a2g_cli.policy import adapter
-from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.adapters import files
+from a2g_cli.core.errors import A2GError, CheckpointError, RecordingError, UsageError
+from a2g_cli.encoding.episodes import split
+from a2g_cli.encoding.segments import join
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.training.batch_sources import Imitation, hindsight_weights
+from a2g_cli.training.finetune import Adaptation, AdaptSettings, adapt
+from a2g_cli.training.finetune_settings import Placement
+from a2g_cli.training.finetuners import LowRank
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_lora_is_placed_where_it_was_asked_for_and_nowhere_else(
     tmp_path: Path, placement: Placement, prefixes: set[str]
 ) -> None:
     folder = make(tmp_path / "one", settings=replace(SETTINGS, placement=placement, iterations=3)).folder
-    names = {key.removeprefix("base_model.model.") for key in load_file(folder / adapter.WEIGHTS)}
+    names = {key.removeprefix("base_model.model.") for key in load_file(folder / files.WEIGHTS)}
     assert {name.split(".")[0] for name in names} == prefixes
     assert all(".blocks." in name for name in names)
     changed, base = applied(folder), network()
@@ -112,8 +112,8 @@ def test_the_same_seed_makes_the_same_adapter(made: Path, tmp_path: Path) -> Non
     torch.manual_seed(99)
     again = make(tmp_path / "again").folder
     other = make(tmp_path / "other", settings=replace(SETTINGS, seed=4)).folder
-    assert (again / adapter.WEIGHTS).read_bytes() == (made / adapter.WEIGHTS).read_bytes()
-    assert (other / adapter.WEIGHTS).read_bytes() != (made / adapter.WEIGHTS).read_bytes()
+    assert (again / files.WEIGHTS).read_bytes() == (made / files.WEIGHTS).read_bytes()
+    assert (other / files.WEIGHTS).read_bytes() != (made / files.WEIGHTS).read_bytes()
 
 
 def test_what_was_rehearsed_and_held_out_has_a_loss_of_its_own(tmp_path: Path) -> None:
@@ -133,37 +133,37 @@ def test_what_was_rehearsed_and_held_out_has_a_loss_of_its_own(tmp_path: Path) -
 
 
 def test_going_on_from_a_parent_begins_with_the_parent_s_function_exactly(made: Path) -> None:
-    parent, given = adapter.read(made), plan_inputs(network(), 3)
+    parent, given = files.read(made), plan_inputs(network(), 3)
     work = Adaptation(network(), BASE, parent, replace(SETTINGS, rank=16, alpha_per_rank=7.0))
     torch.testing.assert_close(work.model.act(*given, 5), applied(made).act(*given, 5), atol=1e-5, rtol=1e-5)
     student = work.student
     assert isinstance(student, LowRank)
-    tensors, saved = student.peft.state_dict(), load_file(made / adapter.WEIGHTS)
+    tensors, saved = student.peft.state_dict(), load_file(made / files.WEIGHTS)
     for key, value in saved.items():
         assert torch.equal(tensors[key.replace(".weight", ".default.weight")], value)
     assert (work.settings.rank, work.settings.alpha_per_rank) == (4, 1.0)
 
 
 def test_a_child_differs_from_its_parent_and_leaves_it_alone(made: Path, tmp_path: Path) -> None:
-    before = (made / adapter.WEIGHTS).read_bytes()
-    child = make(tmp_path / "two", parent=adapter.read(made))
-    assert (made / adapter.WEIGHTS).read_bytes() == before
-    assert (child.folder / adapter.WEIGHTS).read_bytes() != before
+    before = (made / files.WEIGHTS).read_bytes()
+    child = make(tmp_path / "two", parent=files.read(made))
+    assert (made / files.WEIGHTS).read_bytes() == before
+    assert (child.folder / files.WEIGHTS).read_bytes() != before
 
 
 def test_a_parent_on_other_layers_is_refused(made: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="placement"):
-        make(tmp_path / "two", parent=adapter.read(made), settings=replace(SETTINGS, placement="expert"))
+        make(tmp_path / "two", parent=files.read(made), settings=replace(SETTINGS, placement="expert"))
     assert not (tmp_path / "two").exists()
 
 
 def test_a_parent_of_another_base_is_refused(made: Path) -> None:
     with pytest.raises(CheckpointError, match=f"trained on base {BASE}, but this base is fedcba9876543210"):
-        Adaptation(network(), "fedcba9876543210", adapter.read(made), SETTINGS)
+        Adaptation(network(), "fedcba9876543210", files.read(made), SETTINGS)
 
 
 def test_another_rank_than_the_parent_s_is_refused_where_it_was_asked_for(made: Path) -> None:
-    parent = adapter.read(made)
+    parent = files.read(made)
     with pytest.raises(UsageError, match="has rank 4"):
         Adaptation(network(), BASE, parent, replace(SETTINGS, rank=8))
     # The default is no wish.
@@ -172,23 +172,23 @@ def test_another_rank_than_the_parent_s_is_refused_where_it_was_asked_for(made: 
 
 def test_a_damaged_parent_is_refused(made: Path, tmp_path: Path) -> None:
     damaged = Path(shutil.copytree(made, tmp_path / "damaged"))
-    tensors = load_file(damaged / adapter.WEIGHTS)
+    tensors = load_file(damaged / files.WEIGHTS)
     next(iter(tensors.values())).view(-1)[0] = float("nan")
-    save_file(tensors, damaged / adapter.WEIGHTS)
+    save_file(tensors, damaged / files.WEIGHTS)
     with pytest.raises(CheckpointError, match="not finite"):
-        Adaptation(network(), BASE, adapter.read(damaged), SETTINGS)
+        Adaptation(network(), BASE, files.read(damaged), SETTINGS)
 
 
 def test_another_kind_than_the_parent_s_is_refused_where_it_was_asked_for(made: Path) -> None:
     with pytest.raises(UsageError, match="of the kind lora"):
-        Adaptation(network(), BASE, adapter.read(made), replace(SETTINGS, method="dora"))
+        Adaptation(network(), BASE, files.read(made), replace(SETTINGS, method="dora"))
 
 
 # -- what it leaves behind ------------------------------------------------------------------------------------------------
 
 
 def test_the_lineage_is_complete(made: Path, tmp_path: Path) -> None:
-    lineage = json.loads((made / adapter.LINEAGE).read_text())
+    lineage = json.loads((made / files.LINEAGE).read_text())
     assert lineage["base"] == BASE
     assert lineage["parent"] is None
     assert lineage["recordings"] == [one.name for one in practised(network())]
@@ -196,22 +196,22 @@ def test_the_lineage_is_complete(made: Path, tmp_path: Path) -> None:
     assert lineage["losses"].keys() >= {"first", "last", "held_out_before", "held_out_after"}
     assert lineage["seconds"] > 0
     assert lineage["created_at"].endswith("+00:00")
-    child = json.loads((make(tmp_path / "two", parent=adapter.read(made)).folder / adapter.LINEAGE).read_text())
+    child = json.loads((make(tmp_path / "two", parent=files.read(made)).folder / files.LINEAGE).read_text())
     assert child["parent"] == "one"
-    assert child["parent_fingerprint"] == adapter.read(made).fingerprint
+    assert child["parent_fingerprint"] == files.read(made).fingerprint
 
 
 def test_an_adapter_is_what_peft_writes_plus_lineage(made: Path) -> None:
-    assert sorted(path.name for path in made.iterdir()) == sorted([adapter.WEIGHTS, adapter.CONFIG, adapter.LINEAGE])
-    config = json.loads((made / adapter.CONFIG).read_text())
+    assert sorted(path.name for path in made.iterdir()) == sorted([files.WEIGHTS, files.CONFIG, files.LINEAGE])
+    config = json.loads((made / files.CONFIG).read_text())
     assert (config["peft_type"], config["r"], config["lora_alpha"]) == ("LORA", 4, 4)
-    assert adapter.read(made).base == BASE
+    assert files.read(made).base == BASE
 
 
 def killed(stop: type[BaseException]) -> Callable[..., None]:
     def save(folder: Path, **_: Any) -> None:
         folder.mkdir()
-        (folder / adapter.WEIGHTS).write_bytes(b"half")
+        (folder / files.WEIGHTS).write_bytes(b"half")
         raise stop
 
     return save
@@ -231,7 +231,7 @@ def test_a_folder_appears_whole_or_not_at_all(
 def test_what_a_killed_process_left_is_no_obstacle_and_no_adapter(tmp_path: Path) -> None:
     litter = tmp_path / ".one.tmp"
     litter.mkdir()
-    (litter / adapter.LINEAGE).write_text("half")
+    (litter / files.LINEAGE).write_text("half")
     make(tmp_path / "one", settings=replace(SETTINGS, iterations=1))
     assert [path.name for path in tmp_path.iterdir()] == ["one"]
 
@@ -341,7 +341,7 @@ def test_held_out_episodes_are_not_trained_on(tmp_path: Path) -> None:
         episodes[i].segments.actions[:] = float("nan")
     settings = replace(SETTINGS, held_out=0.4, iterations=5)
     result = adapt(model, BASE, None, episodes, tmp_path / "one", settings, Quiet())
-    weights = load_file(result.folder / adapter.WEIGHTS)
+    weights = load_file(result.folder / files.WEIGHTS)
     assert all(value.isfinite().all() for value in weights.values())
     assert math.isnan(result.losses["held_out_before"])
     assert math.isnan(result.losses["held_out_after"])

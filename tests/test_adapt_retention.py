@@ -11,16 +11,16 @@ from adapt_examples import SETTINGS, applied, make
 from policy_examples import frames, network, practised, retention, segments
 from safetensors.torch import load_file
 
-from a2g_cli.errors import A2GError
-from a2g_cli.learning.adapt import settings_from
-from a2g_cli.learning.lessons import Imitation
-from a2g_cli.learning.mixing import Mixed
-from a2g_cli.learning.practised import Practised, split
-from a2g_cli.learning.retention import error_at_home
-from a2g_cli.policy import adapter
-from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.adapter import Method
-from a2g_cli.policy.retention import Retention
+from a2g_cli.adapters import files
+from a2g_cli.adapters.files import Method
+from a2g_cli.core.errors import A2GError
+from a2g_cli.encoding.episodes import Practised, split
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.training.batch_sources import Imitation
+from a2g_cli.training.cotraining import Mixed
+from a2g_cli.training.finetune import settings_from
+from a2g_cli.training.retention import error_at_home
+from a2g_cli.training.retention_set import Retention
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +36,11 @@ def test_what_adapting_cost_is_measured_on_what_the_practised_robot_was_shown(ma
     for name, model in expected.items():
         assert result.losses[name] == pytest.approx(error_at_home(model, own), rel=1e-4)
     assert result.losses["retention_before"] != result.losses["retention_after"]
-    lineage = json.loads((result.folder / adapter.LINEAGE).read_text())
+    lineage = json.loads((result.folder / files.LINEAGE).read_text())
     assert lineage["losses"]["retention_after"] == round(result.losses["retention_after"], 5)
     # It is information: nothing is learned from it.
-    assert (result.folder / adapter.WEIGHTS).read_bytes() == (made / adapter.WEIGHTS).read_bytes()
-    child = make(tmp_path / "two", parent=adapter.read(result.folder), kept=kept)
+    assert (result.folder / files.WEIGHTS).read_bytes() == (made / files.WEIGHTS).read_bytes()
+    child = make(tmp_path / "two", parent=files.read(result.folder), kept=kept)
     assert child.losses["retention_before"] == pytest.approx(result.losses["retention_after"], rel=1e-4)
 
 
@@ -106,16 +106,16 @@ def test_demonstrations_are_learned_from_and_named_and_judge_nothing(made: Path,
     shown = demonstrated()
     settings = replace(SETTINGS, mix=0.5, demonstrations=["home"])
     result = make(tmp_path / "one", settings=settings, shown=shown)
-    lineage = json.loads((result.folder / adapter.LINEAGE).read_text())
+    lineage = json.loads((result.folder / files.LINEAGE).read_text())
     assert lineage["demonstrations"] == [one.name for one in shown]
     assert (lineage["settings"]["mix"], lineage["settings"]["demonstrations"]) == (0.5, ["home"])
-    before = json.loads((made / adapter.LINEAGE).read_text())
+    before = json.loads((made / files.LINEAGE).read_text())
     assert lineage["recordings"] == before["recordings"]
     assert before["demonstrations"] == []
     # What is held out is practice, as without them.
     assert lineage["losses"]["held_out_before"] == before["losses"]["held_out_before"]
     assert lineage["losses"]["held_out_after"] != before["losses"]["held_out_after"]
-    assert (result.folder / adapter.WEIGHTS).read_bytes() != (made / adapter.WEIGHTS).read_bytes()
+    assert (result.folder / files.WEIGHTS).read_bytes() != (made / files.WEIGHTS).read_bytes()
 
 
 def test_a_demonstration_that_is_held_out_is_not_trained_on(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_demonstration_that_is_held_out_is_not_trained_on(tmp_path: Path) -> N
     for i in held:
         shown[i].whole.actions[:] = float("nan")
     result = make(tmp_path / "one", settings=replace(SETTINGS, mix=0.5, demonstrations=["home"]), shown=shown)
-    assert all(value.isfinite().all() for value in load_file(result.folder / adapter.WEIGHTS).values())
+    assert all(value.isfinite().all() for value in load_file(result.folder / files.WEIGHTS).values())
 
 
 @pytest.mark.parametrize(

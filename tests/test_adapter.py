@@ -11,9 +11,9 @@ from policy_examples import batch, network, plan_inputs
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from a2g_cli.errors import CheckpointError
-from a2g_cli.policy import adapter
-from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.adapters import files
+from a2g_cli.core.errors import CheckpointError
+from a2g_cli.models.act2goal.model import Act2Goal
 
 BASE = "0123456789abcdef"
 
@@ -32,7 +32,7 @@ def train(model: Act2Goal, folder: Path, steps: int = 3, lr: float = 3.0, **lora
         inner.losses(batch(inner, 8), inner.draw_chance(8, 0.0, 4))["action"].backward()
         optimiser.step()
     wrapped.save_pretrained(folder, safe_serialization=True)
-    (folder / adapter.LINEAGE).write_text(json.dumps({"base": BASE}))
+    (folder / files.LINEAGE).write_text(json.dumps({"base": BASE}))
     return wrapped.eval()
 
 
@@ -68,7 +68,7 @@ def change(folder: Path, name: str, **changed: Any) -> None:
 def test_merged_weights_act_as_peft_s_own_layers_do(trained: tuple[Path, Any]) -> None:
     folder, wrapped = trained
     merged, plain = network(), network()
-    adapter.apply(adapter.read(folder), merged, BASE)
+    files.apply(files.read(folder), merged, BASE)
     given = plan_inputs(merged, 3)
     expected = wrapped.get_base_model().act(*given, 5)
     torch.testing.assert_close(merged.act(*given, 5), expected, atol=1e-5, rtol=1e-5)
@@ -83,7 +83,7 @@ def test_merged_weights_act_as_peft_s_own_layers_do(trained: tuple[Path, Any]) -
 
 def test_applying_changes_the_adapted_layers_alone(trained: tuple[Path, Any]) -> None:
     merged, plain = network(), network()
-    adapter.apply(adapter.read(trained[0]), merged, BASE)
+    files.apply(files.read(trained[0]), merged, BASE)
     changed = {name for name, value in merged.state_dict().items() if not torch.equal(value, plain.state_dict()[name])}
     assert changed
     assert all(".blocks." in name and name.endswith(".weight") for name in changed)
@@ -91,19 +91,19 @@ def test_applying_changes_the_adapted_layers_alone(trained: tuple[Path, Any]) ->
 
 
 def test_an_adapter_says_what_it_is(trained: tuple[Path, Any]) -> None:
-    read = adapter.read(trained[0])
+    read = files.read(trained[0])
     assert (read.name, read.rank, read.alpha, read.base) == ("adapter-001", 4, 12.0, BASE)
     assert len(read.fingerprint) == 16
 
 
 def test_the_fingerprint_is_of_the_weights(folder: Path) -> None:
-    read = adapter.read(folder)
+    read = files.read(folder)
     before = read.fingerprint
-    change(folder, adapter.LINEAGE, promotion={"promoted": True})
+    change(folder, files.LINEAGE, promotion={"promoted": True})
     assert read.fingerprint == before
-    weights = load_file(folder / adapter.WEIGHTS)
+    weights = load_file(folder / files.WEIGHTS)
     next(iter(weights.values())).view(-1)[0] += 1
-    save_file(weights, folder / adapter.WEIGHTS)
+    save_file(weights, folder / files.WEIGHTS)
     assert read.fingerprint != before
 
 
@@ -113,7 +113,7 @@ def test_the_fingerprint_is_of_the_weights(folder: Path) -> None:
 def refused(folder: Path, match: str, base: str = BASE) -> None:
     model, plain = network(), network()
     with pytest.raises(CheckpointError, match=match):
-        adapter.apply(adapter.read(folder), model, base)
+        files.apply(files.read(folder), model, base)
     for name, value in plain.state_dict().items():
         assert torch.equal(model.state_dict()[name], value)
 
@@ -122,47 +122,47 @@ def test_an_adapter_of_another_base_is_refused(folder: Path) -> None:
     refused(folder, "trained on base 0123456789abcdef, but this base is fedcba9876543210", "fedcba9876543210")
 
 
-@pytest.mark.parametrize("name", [adapter.WEIGHTS, adapter.CONFIG, adapter.LINEAGE])
+@pytest.mark.parametrize("name", [files.WEIGHTS, files.CONFIG, files.LINEAGE])
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     refused(folder, f"{name} is missing")
 
 
 def test_without_weights_there_is_no_fingerprint(folder: Path) -> None:
-    read = adapter.read(folder)
-    (folder / adapter.WEIGHTS).unlink()
+    read = files.read(folder)
+    (folder / files.WEIGHTS).unlink()
     with pytest.raises(CheckpointError, match="missing"):
         _ = read.fingerprint
 
 
 @pytest.mark.parametrize("kept", [0, 7, 100, -1])
 def test_truncated_weights_are_refused(folder: Path, kept: int) -> None:
-    path = folder / adapter.WEIGHTS
+    path = folder / files.WEIGHTS
     path.write_bytes(path.read_bytes()[:kept])
     refused(folder, "damaged")
 
 
 def test_a_pickle_under_the_weights_name_is_refused(folder: Path) -> None:
-    (folder / adapter.WEIGHTS).write_bytes(pickle.dumps(load_file(folder / adapter.WEIGHTS)))
+    (folder / files.WEIGHTS).write_bytes(pickle.dumps(load_file(folder / files.WEIGHTS)))
     refused(folder, "damaged")
 
 
-@pytest.mark.parametrize("name", [adapter.CONFIG, adapter.LINEAGE])
+@pytest.mark.parametrize("name", [files.CONFIG, files.LINEAGE])
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 200_000, "\x00"], ids=range(6))
 def test_foreign_json_is_refused(folder: Path, name: str, text: str) -> None:
     (folder / name).write_text(text)
     refused(folder, name)
 
 
-@pytest.mark.parametrize("name", [adapter.CONFIG, adapter.LINEAGE])
+@pytest.mark.parametrize("name", [files.CONFIG, files.LINEAGE])
 def test_a_byte_order_mark_is_taken(folder: Path, name: str) -> None:
-    plain = adapter.read(folder)
+    plain = files.read(folder)
     (folder / name).write_bytes(b"\xef\xbb\xbf" + (folder / name).read_bytes())
-    assert adapter.read(folder) == plain
+    assert files.read(folder) == plain
 
 
 def test_json_far_too_long_is_not_read(folder: Path) -> None:
-    path = folder / adapter.CONFIG
+    path = folder / files.CONFIG
     path.write_text(path.read_text() + " " * 10_000_001)
     refused(folder, "too large")
 
@@ -196,14 +196,14 @@ def test_json_far_too_long_is_not_read(folder: Path) -> None:
     ids=str,
 )
 def test_what_cannot_be_merged_by_w_plus_ba_is_refused(folder: Path, changed: dict[str, Any]) -> None:
-    change(folder, adapter.CONFIG, **changed)
+    change(folder, files.CONFIG, **changed)
     refused(folder, "not a plain LoRA adapter")
 
 
 def test_every_option_of_peft_that_is_not_applied_is_refused_by_its_name_once_it_is_switched_on(folder: Path) -> None:
     from peft import LoraConfig
 
-    config = json.loads((folder / adapter.CONFIG).read_text())
+    config = json.loads((folder / files.CONFIG).read_text())
     applied = {"peft_type", "r", "lora_alpha", "use_dora", "bias", "init_lora_weights"}
     of_no_effect = {
         *("auto_mapping", "base_model_name_or_path", "eva_config", "exclude_modules", "inference_mode", "lora_dropout"),
@@ -212,13 +212,13 @@ def test_every_option_of_peft_that_is_not_applied_is_refused_by_its_name_once_it
     others = {field.name for field in dataclasses.fields(LoraConfig)} - applied - of_no_effect
     assert len(others) > 10
     for name in others:
-        change(folder, adapter.CONFIG, **{**config, name: {"switched": "on"}})
+        change(folder, files.CONFIG, **{**config, name: {"switched": "on"}})
         refused(folder, f"says {name} = ")
-        change(folder, adapter.CONFIG, **config)
+        change(folder, files.CONFIG, **config)
 
 
 def test_what_is_switched_off_is_no_reason_to_refuse_even_where_it_is_not_known(folder: Path) -> None:
-    plain = adapter.read(folder)
+    plain = files.read(folder)
     off = {
         "an_option_of_tomorrow": None,
         "another": False,
@@ -226,8 +226,8 @@ def test_what_is_switched_off_is_no_reason_to_refuse_even_where_it_is_not_known(
         "layers_to_transform": [],
         "eva_config": None,
     }
-    change(folder, adapter.CONFIG, **off, lora_dropout=0.1, task_type="FEATURE_EXTRACTION", peft_version="9.0")
-    assert adapter.read(folder) == plain
+    change(folder, files.CONFIG, **off, lora_dropout=0.1, task_type="FEATURE_EXTRACTION", peft_version="9.0")
+    assert files.read(folder) == plain
 
 
 @pytest.mark.parametrize(
@@ -247,18 +247,18 @@ def test_what_is_switched_off_is_no_reason_to_refuse_even_where_it_is_not_known(
     ids=lambda changed: str(changed)[:30],
 )
 def test_rank_and_alpha_must_be_usable_numbers(folder: Path, changed: dict[str, Any]) -> None:
-    change(folder, adapter.CONFIG, **changed)
+    change(folder, files.CONFIG, **changed)
     refused(folder, "no usable rank and alpha")
 
 
 @pytest.mark.parametrize("base", [None, 7, ["x"]])
 def test_a_lineage_without_base_is_refused(folder: Path, base: object) -> None:
-    change(folder, adapter.LINEAGE, base=base)
+    change(folder, files.LINEAGE, base=base)
     refused(folder, "does not say which base")
 
 
 def test_another_rank_than_the_weights_have_is_refused(folder: Path) -> None:
-    change(folder, adapter.CONFIG, r=8)
+    change(folder, files.CONFIG, r=8)
     refused(folder, "other sizes")
 
 
@@ -279,9 +279,9 @@ A = "base_model.model.expert.blocks.0.attention.query.lora_A.weight"
     ids=range(7),
 )
 def test_weights_that_belong_elsewhere_are_refused(folder: Path, key: str, value: torch.Tensor, match: str) -> None:
-    weights = load_file(folder / adapter.WEIGHTS)
+    weights = load_file(folder / files.WEIGHTS)
     weights[key] = value
-    save_file(weights, folder / adapter.WEIGHTS)
+    save_file(weights, folder / files.WEIGHTS)
     refused(folder, match)
 
 
@@ -290,10 +290,10 @@ M = A.replace("lora_A.weight", "lora_magnitude_vector")
 
 def test_the_lengths_of_dora_were_learned_and_take_part(dora: tuple[Path, Any], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(dora[0], tmp_path / "copy"))
-    assert adapter.read(folder).method == "dora"
+    assert files.read(folder).method == "dora"
     merged, other = network(), network()
-    adapter.apply(adapter.read(folder), merged, BASE)
-    weights = load_file(folder / adapter.WEIGHTS)
+    files.apply(files.read(folder), merged, BASE)
+    weights = load_file(folder / files.WEIGHTS)
     name = M.removeprefix("base_model.model.").removesuffix(".lora_magnitude_vector")
     lengths = merged.get_submodule(name).weight.norm(dim=1)
     torch.testing.assert_close(lengths, weights[M], atol=1e-6, rtol=1e-6)
@@ -313,24 +313,24 @@ def test_lengths_that_do_not_fit_are_refused(
     dora: tuple[Path, Any], tmp_path: Path, value: torch.Tensor | None, match: str
 ) -> None:
     folder = Path(shutil.copytree(dora[0], tmp_path / "copy"))
-    weights = load_file(folder / adapter.WEIGHTS)
+    weights = load_file(folder / files.WEIGHTS)
     if value is None:
         del weights[M]
     else:
         weights[M] = value
-    save_file(weights, folder / adapter.WEIGHTS)
+    save_file(weights, folder / files.WEIGHTS)
     refused(folder, match)
 
 
 def test_a_row_without_a_direction_is_refused(dora: tuple[Path, Any], tmp_path: Path) -> None:
     folder, model = Path(shutil.copytree(dora[0], tmp_path / "copy")), network()
-    weights = load_file(folder / adapter.WEIGHTS)
+    weights = load_file(folder / files.WEIGHTS)
     weights[A.replace("lora_A", "lora_B")][0] = 0
-    save_file(weights, folder / adapter.WEIGHTS)
+    save_file(weights, folder / files.WEIGHTS)
     with torch.no_grad():
         model.get_submodule("expert.blocks.0.attention.query").weight[0] = 0
     with pytest.raises(CheckpointError, match="not finite"):
-        adapter.apply(adapter.read(folder), model, BASE)
+        files.apply(files.read(folder), model, BASE)
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -338,20 +338,20 @@ def test_one_kind_is_not_taken_for_the_other(
     plain: tuple[Path, Any], dora: tuple[Path, Any], tmp_path: Path, told: bool
 ) -> None:
     folder = Path(shutil.copytree((plain if told else dora)[0], tmp_path / "copy"))
-    change(folder, adapter.CONFIG, use_dora=told)
+    change(folder, files.CONFIG, use_dora=told)
     refused(folder, "no such linear layer")
 
 
 def test_half_a_pair_is_refused(folder: Path) -> None:
-    weights = load_file(folder / adapter.WEIGHTS)
+    weights = load_file(folder / files.WEIGHTS)
     del weights[A]
-    save_file(weights, folder / adapter.WEIGHTS)
+    save_file(weights, folder / files.WEIGHTS)
     refused(folder, "no such linear layer")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers_are_refused(folder: Path, value: float) -> None:
-    weights = load_file(folder / adapter.WEIGHTS)
+    weights = load_file(folder / files.WEIGHTS)
     weights[A][1, 1] = value
-    save_file(weights, folder / adapter.WEIGHTS)
+    save_file(weights, folder / files.WEIGHTS)
     refused(folder, "not finite")

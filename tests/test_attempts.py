@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from bench_robot import GOAL, BenchRobot
 
-from a2g_cli.episode import Goal, State
-from a2g_cli.errors import UsageError
-from a2g_cli.robots.robot import Trial
+from a2g_cli.core.errors import UsageError
+from a2g_cli.core.types import Goal, State
+from a2g_cli.improvement.trials import STUCK, Attempt, Cycle, Drawn, Eyes, check_cycle
+from a2g_cli.robots.base import Trial
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.attempts import STUCK, Attempt, Cycle, Drawn, Eyes, check_cycle
 
 OTHER = replace(GOAL, name="other")
 HERE = Path("episode.hdf5")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from a2g_cli.policy.autoencoder import Autoencoder, to_images, to_tensor
+from a2g_cli.models.autoencoder import Autoencoder, to_images, to_tensor
 
 
 @pytest.fixture

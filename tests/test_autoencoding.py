@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from a2g_cli.learning.augmentation import augment
-from a2g_cli.learning.autoencoding import psnr, reconstruction_loss, salience
-from a2g_cli.policy.autoencoder import Autoencoder
+from a2g_cli.encoding.augmentation import augment
+from a2g_cli.models.autoencoder import Autoencoder
+from a2g_cli.training.autoencoder import psnr, reconstruction_loss, salience
 
 
 class Painted(nn.Module):

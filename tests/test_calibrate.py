@@ -11,16 +11,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from a2g_cli.errors import CheckpointError
-from a2g_cli.learning.adapt import AdaptSettings, settings_from
-from a2g_cli.learning.calibrate import FEWEST_EPISODES, calibrate, fit_mount
-from a2g_cli.learning.practised import Practised
-from a2g_cli.learning.registration import register
-from a2g_cli.learning.study import Study, prepare
-from a2g_cli.policy import checkpoint, home
-from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.calibration import AT_HOME, Calibration, Mount
-from a2g_cli.policy.view import View
+from a2g_cli.calibration import nominal
+from a2g_cli.calibration.camera import View
+from a2g_cli.calibration.estimate import FEWEST_EPISODES, calibrate, fit_mount
+from a2g_cli.calibration.registration import register
+from a2g_cli.calibration.transform import AT_HOME, Calibration, Mount
+from a2g_cli.core.errors import CheckpointError
+from a2g_cli.encoding.episodes import Practised
+from a2g_cli.models import checkpoint
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.training.finetune import AdaptSettings, settings_from
+from a2g_cli.training.finetune_plan import Study, prepare
 
 EPISODES = 6
 """Of the fixture ``practice``."""
@@ -65,8 +66,8 @@ def test_a_bumped_camera_in_another_light_is_registered() -> None:
 
 
 @cache
-def base() -> tuple[Act2Goal, home.Home]:
-    known = home.of_base(checkpoint.SHIPPED)
+def base() -> tuple[Act2Goal, nominal.Home]:
+    known = nominal.of_base(checkpoint.SHIPPED)
     assert known is not None
     return checkpoint.load(checkpoint.SHIPPED), known
 
@@ -194,16 +195,16 @@ def test_a_home_survives_its_file_and_a_damaged_one_is_refused(tmp_path: Path) -
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_bytes((checkpoint.SHIPPED / name).read_bytes())
     known.save(tmp_path)
-    again = home.of_base(tmp_path)
+    again = nominal.of_base(tmp_path)
     assert again is not None
     assert again.reader is not None
     assert torch.equal(again.pictures, known.pictures)
     assert again.groups == known.groups == ("place", "write", "plug")
-    whole = (tmp_path / home.HOME).read_bytes()
+    whole = (tmp_path / nominal.HOME).read_bytes()
     for damaged in (whole[: len(whole) // 2], b"", whole.replace(b"reader.mean", b"reader.meen")):
-        (tmp_path / home.HOME).write_bytes(damaged)
+        (tmp_path / nominal.HOME).write_bytes(damaged)
         with pytest.raises(CheckpointError, match="damaged"):
-            home.of_base(tmp_path)
-    home.Home(known.pictures[:, :, :32], None, known.groups).save(tmp_path)
+            nominal.of_base(tmp_path)
+    nominal.Home(known.pictures[:, :, :32], None, known.groups).save(tmp_path)
     with pytest.raises(CheckpointError, match="does not see"):
-        home.of_base(tmp_path)
+        nominal.of_base(tmp_path)

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_examples import goal, observation, spec
 
-from a2g_cli.errors import CheckpointError
-from a2g_cli.policy.calibrated import CalibratedPolicy
-from a2g_cli.policy.calibration import AT_HOME, Calibration, Mount
-from a2g_cli.policy.motion_law import MotionLaw
-from a2g_cli.policy.policy import Plan, PlanRequest
-from a2g_cli.policy.view import View
-from a2g_cli.robots.robot import RobotSpec
+from a2g_cli.calibration.actuators import MotionLaw
+from a2g_cli.calibration.camera import View
+from a2g_cli.calibration.policy import CalibratedPolicy
+from a2g_cli.calibration.transform import AT_HOME, Calibration, Mount
+from a2g_cli.core.errors import CheckpointError
+from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.robots.base import RobotSpec
 
 ACTIONS, MEASURED = ("dx", "dy", "dz", "grip"), ("x", "y", "z", "grip")
 AS_ASKED = MotionLaw(("x", "y", "z"), torch.eye(4, 3))

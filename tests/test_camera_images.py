@@ -7,10 +7,10 @@ import pytest
 from camera_contract import CameraContract
 from camera_examples import HEIGHT, WIDTH, folder, scene, video
 
-from a2g_cli.cameras.camera import Camera
+from a2g_cli.cameras.base import Camera
 from a2g_cli.cameras.images import ImagesCamera
-from a2g_cli.drivers import load
-from a2g_cli.errors import HardwareError, UsageError
+from a2g_cli.core.errors import HardwareError, UsageError
+from a2g_cli.core.plugins import load
 
 
 class TestFolder(CameraContract):

@@ -10,10 +10,10 @@ from camera_contract import CameraContract
 from camera_examples import HEIGHT, WIDTH, scene, video
 
 from a2g_cli.cameras import opencv
-from a2g_cli.cameras.camera import Camera
+from a2g_cli.cameras.base import Camera
 from a2g_cli.cameras.opencv import OpenCVCamera
-from a2g_cli.drivers import load
-from a2g_cli.errors import HardwareError, UsageError
+from a2g_cli.core.errors import HardwareError, UsageError
+from a2g_cli.core.plugins import load
 
 cv2 = pytest.importorskip("cv2", reason="OpenCV cannot be installed here", exc_type=ModuleNotFoundError)
 

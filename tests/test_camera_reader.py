@@ -6,11 +6,11 @@ import pytest
 from camera_contract import CameraContract
 from camera_examples import HEIGHT, WIDTH, FaultyCamera
 
-from a2g_cli.cameras.camera import Camera
+from a2g_cli.cameras.base import Camera
+from a2g_cli.cameras.metadata import Framing
 from a2g_cli.cameras.reader import CameraReader
-from a2g_cli.cameras.view import Framing
-from a2g_cli.clock import SteppedClock
-from a2g_cli.errors import HardwareError, UsageError
+from a2g_cli.core.clock import SteppedClock
+from a2g_cli.core.errors import HardwareError, UsageError
 
 
 def wait_for(condition, seconds: float = 10.0) -> None:

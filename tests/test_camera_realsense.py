@@ -12,13 +12,13 @@ from camera_examples import HEIGHT, WIDTH, scene
 from realsense_examples import AUTOMATIC, SERIAL, SoftwareRealSense
 
 from a2g_cli.cameras import realsense, realsense_sdk
-from a2g_cli.cameras.camera import Camera, Frame
+from a2g_cli.cameras.base import Camera, Frame
 from a2g_cli.cameras.device_time import DeviceTime
+from a2g_cli.cameras.metadata import Framing
 from a2g_cli.cameras.reader import CameraReader
 from a2g_cli.cameras.realsense import RealSenseCamera
-from a2g_cli.cameras.view import Framing
-from a2g_cli.drivers import load
-from a2g_cli.errors import HardwareError, UsageError
+from a2g_cli.core.errors import HardwareError, UsageError
+from a2g_cli.core.plugins import load
 
 # Looked for, not imported: without the system's libusb it must work all the same.
 if find_spec("pyrealsense2") is None:
@@ -271,7 +271,7 @@ def test_a_file_that_is_no_recording(tmp_path: Path) -> None:
 def test_a_missing_library_of_the_system_is_named() -> None:
     code = (
         "from a2g_cli.cameras import realsense_sdk\n"
-        "from a2g_cli.errors import HardwareError\n"
+        "from a2g_cli.core.errors import HardwareError\n"
         "realsense_sdk.bundled_libusb = lambda: None\n"
         "def load(*_):\n"
         "    try:\n"

@@ -12,10 +12,10 @@ import torch
 from policy_examples import network, plan_inputs, spec
 from safetensors.torch import load_file, save_file
 
-from a2g_cli.errors import A2GError, CheckpointError, UnknownNameError
-from a2g_cli.policy import checkpoint
-from a2g_cli.policy.presets import PRESETS, Act2GoalConfig, preset
-from a2g_cli.policy.temporal_hashing import TemporalHashing
+from a2g_cli.core.errors import A2GError, CheckpointError, UnknownNameError
+from a2g_cli.models import checkpoint
+from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
+from a2g_cli.models.presets import PRESETS, Act2GoalConfig, preset
 from a2g_cli.robots.sim import SimRobot
 
 

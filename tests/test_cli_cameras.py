@@ -15,16 +15,16 @@ from camera_examples import folder, video
 from cli_examples import a2g, ask, refused
 from test_display_views import pipe, terminal, visible
 
-from a2g_cli import drivers
-from a2g_cli.cameras.camera import view_of
+from a2g_cli.cameras.base import view_of
 from a2g_cli.cameras.choice import CameraChoice, choose, identity
-from a2g_cli.cameras.view import Framing, View
+from a2g_cli.cameras.metadata import Framing, View
+from a2g_cli.core import plugins
+from a2g_cli.core.errors import UnknownNameError, UsageError
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.goals import goal_from_recording, load_goal
+from a2g_cli.data.recording.reader import Recording
 from a2g_cli.display.preview import Preview, blended
-from a2g_cli.errors import UnknownNameError, UsageError
-from a2g_cli.goals import goal_from_recording, load_goal
-from a2g_cli.recording.reader import Recording
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.workspace import Workspace
 
 
 @pytest.fixture
@@ -141,8 +141,8 @@ def test_a_run_refuses_a_goal_taken_with_another_view(tmp_path: Path, monkeypatc
     goal = json.loads(path.read_text())
     mine = Looking.views["front"].to_json()
     path.write_text(json.dumps(goal | {"views": {"front": mine | {"settings": {"exposure": 90.0}}}}))
-    load = drivers.load
-    monkeypatch.setattr(drivers, "load", lambda kind, name: Looking if kind == "robot" else load(kind, name))
+    load = plugins.load
+    monkeypatch.setattr(plugins, "load", lambda kind, name: Looking if kind == "robot" else load(kind, name))
     ran = a2g(tmp_path, "run", "cup", "--steps", 2)
     assert "the goal was taken with exposure 90, now 120" in ran.stderr  # the same view in another light
     (recorded,) = (tmp_path / "recordings" / "sessions").glob("*/episode-0000.hdf5")

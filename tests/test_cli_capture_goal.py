@@ -8,17 +8,17 @@ from cli_examples import a2g, ask, record, refused
 from recording_examples import SPEC as OTHER_SPEC
 from recording_examples import episode
 
-from a2g_cli import drivers
-from a2g_cli.clock import SteppedClock
-from a2g_cli.commands.capture_goal import photos, state_words
-from a2g_cli.episode import Observation
-from a2g_cli.errors import UsageError
-from a2g_cli.goals import load_goal
-from a2g_cli.recording.reader import Recording
-from a2g_cli.recording.writer import write_episode
-from a2g_cli.robots.robot import RobotSpec
+from a2g_cli.cli.commands.capture_goal import photos, state_words
+from a2g_cli.core import plugins
+from a2g_cli.core.clock import SteppedClock
+from a2g_cli.core.errors import UsageError
+from a2g_cli.core.types import Observation
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.goals import load_goal
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.data.recording.writer import write_episode
+from a2g_cli.robots.base import RobotSpec
 from a2g_cli.simulator.scenes.place import RANGE
-from a2g_cli.workspace import Workspace
 
 GREY = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
 
@@ -183,7 +183,7 @@ class Blind:
 
 
 def test_a_real_robot_is_looked_through_and_never_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drivers, "load", lambda kind, name: Blind)
+    monkeypatch.setattr(plugins, "load", lambda kind, name: Blind)
     taken = ask(tmp_path, "capture-goal", "cup", "--robot", "blind")
     assert (taken["cameras"], taken["truth"], taken["source"]) == ({"top": [48, 64]}, None, "blind")
     assert "--robot=blind" in taken["next"]

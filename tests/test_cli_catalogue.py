@@ -9,18 +9,18 @@ import PIL.Image
 import pytest
 from cli_examples import STEPS, a2g, ask, cut_off, record, refused, shelve
 
-from a2g_cli.commands import asking
-from a2g_cli.episode import Goal
-from a2g_cli.goals import save_goal
-from a2g_cli.policy.shelf import Shelf
-from a2g_cli.recording.sessions import Session
-from a2g_cli.workspace import Workspace
+from a2g_cli.adapters.registry import Shelf
+from a2g_cli.cli.commands import prompts
+from a2g_cli.core.types import Goal
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.goals import save_goal
+from a2g_cli.data.recording.sessions import Session
 
 HEAVY = {"torch", "numpy", "h5py", "mujoco", "rich", "peft", "PIL", "av"}
 
 
 def test_the_app_is_parsed_without_anything_heavy() -> None:
-    code = "import sys, a2g_cli.app; print(*{name.partition('.')[0] for name in sys.modules})"
+    code = "import sys, a2g_cli.cli.app; print(*{name.partition('.')[0] for name in sys.modules})"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not HEAVY & set(found)
 
@@ -110,7 +110,7 @@ class TestGoals:
         assert "--yes" in refused(workspace, "goals", "rm", "cup")
         assert ask(workspace, "goals", "rm", "cup", "--dry-run") == {"removed": ["cup"], "dry_run": True}
         assert len(ask(workspace, "goals", "list")["goals"]) == 2
-        monkeypatch.setattr(asking, "somebody_is_there", lambda: True)
+        monkeypatch.setattr(prompts, "somebody_is_there", lambda: True)
         for answer in ("n\n", "", "\n"):
             declined = a2g(workspace, "goals", "rm", "cup", answer=answer)
             assert (declined.exit_code, "nothing was removed" in declined.stderr) == (1, True)

@@ -14,22 +14,22 @@ from camera_examples import FaultyCamera, folder
 from cli_examples import a2g, ask, shelve
 from typer.testing import CliRunner
 
-from a2g_cli import drivers
-from a2g_cli.app import app
+from a2g_cli.adapters.registry import Shelf
 from a2g_cli.cameras import realsense_sdk
 from a2g_cli.cameras.choice import CameraChoice
 from a2g_cli.cameras.measure import Measured, measure
+from a2g_cli.cameras.metadata import View
 from a2g_cli.cameras.reader import CameraReader
-from a2g_cli.cameras.view import View
-from a2g_cli.commands import checkup, checkup_hardware, checkup_usb
-from a2g_cli.commands.check import Check
-from a2g_cli.commands.deployment import Deployment
-from a2g_cli.errors import HardwareError
-from a2g_cli.policy import checkpoint, presets
-from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.shelf import Shelf
+from a2g_cli.cli.app import app
+from a2g_cli.cli.commands import checkup, checkup_hardware, checkup_usb
+from a2g_cli.cli.commands.check import Check
+from a2g_cli.cli.commands.deployment import Deployment
+from a2g_cli.core import plugins
+from a2g_cli.core.errors import HardwareError
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.models import checkpoint, presets
+from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.workspace import Workspace
 
 REALLY_DRAWING = checkup._drawing
 
@@ -147,8 +147,8 @@ def test_a_driver_whose_package_is_missing_is_a_note(tmp_path: Path, monkeypatch
             return SimRobot
         raise HardwareError(f"{kind} {name!r} needs a package that is not installed: No module named 'arm'")
 
-    monkeypatch.setattr(drivers, "known", lambda kind: ["arm", "sim"])
-    monkeypatch.setattr(drivers, "load", load)
+    monkeypatch.setattr(plugins, "known", lambda kind: ["arm", "sim"])
+    monkeypatch.setattr(plugins, "load", load)
     checks = found(ask(tmp_path, "doctor"))
     assert (checks["robot drivers"]["detail"], checks["robot arm"]["state"]) == ("sim", "note")
 

@@ -10,10 +10,10 @@ import pytest
 from cli_examples import a2g, ask, record, refused
 from exchange_examples import aloha_file, robomimic_file
 
-from a2g_cli.policy import checkpoint
-from a2g_cli.recording.reader import Recording, read_episode
-from a2g_cli.recording.sessions import Session
-from a2g_cli.recording.writer import write_episode
+from a2g_cli.data.recording.reader import Recording, read_episode
+from a2g_cli.data.recording.sessions import Session
+from a2g_cli.data.recording.writer import write_episode
+from a2g_cli.models import checkpoint
 
 
 @pytest.mark.parametrize(("form", "out"), [("robomimic", "all.hdf5"), ("lerobot", "set"), ("aloha", "set")])

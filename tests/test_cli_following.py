@@ -13,14 +13,14 @@ import pytest
 from cli_examples import cut_off, record, shelve
 from typer.testing import CliRunner, Result
 
-from a2g_cli.app import app
-from a2g_cli.commands import adapt, asking, demo
-from a2g_cli.learning.promotion import Decision
-from a2g_cli.policy.shelf import Shelf
-from a2g_cli.recording.practice import held, recorder_of
-from a2g_cli.recording.sessions import Session
-from a2g_cli.session.demonstrate import record_demonstrations
-from a2g_cli.workspace import Workspace
+from a2g_cli.adapters.registry import Shelf
+from a2g_cli.cli.app import app
+from a2g_cli.cli.commands import adapt, demo, prompts
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.recording.practice import held, recorder_of
+from a2g_cli.data.recording.sessions import Session
+from a2g_cli.improvement.gate import Decision
+from a2g_cli.training.demonstrations import record_demonstrations
 
 _LABELLED = re.compile(r"(?:^|; |[^ ]: )(?:(next|undo|promote|watch|go on): )(a2g .*)$")
 SHORT = {"evaluate": ["--episodes", "1", "--steps", "2"], "run": ["--steps", "3"], "adapt": ["--iterations", "1"]}
@@ -253,7 +253,7 @@ def test_repair_says_how_to_remove_what_it_kept(here: Path, monkeypatch: pytest.
     said = follow(command[0]).stdout
     command = re.search(r"a2g recordings rm .*", said)
     assert command is not None
-    monkeypatch.setattr(asking, "somebody_is_there", lambda: True)
+    monkeypatch.setattr(prompts, "somebody_is_there", lambda: True)
     removed = CliRunner().invoke(app, shlex.split(command[0])[1:], input="y\n")
     assert removed.exit_code == 0, removed.stderr
     assert not partial.exists()
@@ -277,9 +277,9 @@ def test_a_program_that_the_shell_would_not_find_is_printed_as_it_was_typed(
     program.chmod(0o755)
     monkeypatch.setattr("sys.argv", [str(program)])
     monkeypatch.setenv("PATH", "/nowhere")
-    assert asking.to_type(Workspace(here.resolve()), "doctor") == f"'{program}' doctor"
+    assert prompts.to_type(Workspace(here.resolve()), "doctor") == f"'{program}' doctor"
     monkeypatch.setenv("PATH", str(program.parent))
-    assert asking.to_type(Workspace(here.resolve()), "doctor") == "a2g doctor"
+    assert prompts.to_type(Workspace(here.resolve()), "doctor") == "a2g doctor"
 
 
 def test_demonstrations_are_no_practice(here: Path) -> None:

@@ -12,10 +12,10 @@ from rich.console import Console
 from typer import rich_utils
 from typer.testing import CliRunner
 
-from a2g_cli.app import app, every
-from a2g_cli.commands.report import Report
+from a2g_cli.cli.app import app, every
+from a2g_cli.cli.commands.report import Report
+from a2g_cli.cli.runner import finish
 from a2g_cli.display.console import stderr_console
-from a2g_cli.finish import finish
 
 
 def every_command(
@@ -93,7 +93,7 @@ def test_an_error_and_a_usage_error_keep_brackets(tmp_path: Path) -> None:
 def test_the_progress_of_a_video_shows_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from cli_examples import a2g, record
 
-    from a2g_cli.commands import replay
+    from a2g_cli.cli.commands import replay
 
     record(tmp_path)
     monkeypatch.setattr(

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from cli_examples import a2g, ask, refused
 
-from a2g_cli.configuration import read
-from a2g_cli.workspace import Workspace
+from a2g_cli.core.config import read
+from a2g_cli.core.workspace import Workspace
 
 SO101 = (
     "--robot",
@@ -72,7 +72,7 @@ def test_what_cannot_be_meant_is_not_written(tmp_path: Path) -> None:
 
 
 def test_it_asks_for_what_was_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("a2g_cli.commands.asking.somebody_is_there", lambda: True)
+    monkeypatch.setattr("a2g_cli.cli.commands.prompts.somebody_is_there", lambda: True)
     result = a2g(tmp_path, "init", answer="sim:write\nsize=32\n\n\ncup\n\n")
     assert result.exit_code == 0, result.stderr
     assert "Robot (" in result.stderr

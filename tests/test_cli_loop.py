@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from cli_examples import a2g, ask, refused
 
+from a2g_cli.core.types import Vector
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.data.recording.sessions import Session
+from a2g_cli.data.recording.writer import write_episode
 from a2g_cli.display.training_view import PlainTrainingView
-from a2g_cli.episode import Vector
-from a2g_cli.policy.retention import RETENTION
-from a2g_cli.recording.reader import Recording
-from a2g_cli.recording.sessions import Session
-from a2g_cli.recording.writer import write_episode
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.demonstrate import record_demonstrations
 from a2g_cli.simulator.demonstrations import demonstration_episodes
+from a2g_cli.training.demonstrations import record_demonstrations
+from a2g_cli.training.retention_set import RETENTION
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from cli_examples import ask, refused
 
-from a2g_cli.policy import checkpoint, movements, retention
+from a2g_cli.demo_replay import trajectory
+from a2g_cli.models import checkpoint
+from a2g_cli.training import retention_set
 
 QUICK = ("--preset", "micro", "--iterations", 6, "--batch", 6, "--autoencoder-iterations", 2)
 
@@ -25,10 +27,10 @@ def test_one_base_for_two_scenes_is_tried_in_both_on_the_way(tmp_path: Path) -> 
     card = (tmp_path / "run" / "checkpoint" / "README.md").read_text()
     assert "3 demonstrations: 2 of `place`, 1 of `plug`" in card
     assert "| iteration | place | plug |" in card
-    kept = retention.of_base(tmp_path / "run" / "checkpoint")
+    kept = retention_set.of_base(tmp_path / "run" / "checkpoint")
     assert kept is not None
     assert len(kept.of("sim:place")) == len(kept.of("sim:plug")) > 100
-    moved = movements.of_base(tmp_path / "run" / "checkpoint")
+    moved = trajectory.of_base(tmp_path / "run" / "checkpoint")
     assert [one.robot for one in moved] == ["sim:place", "sim:place", "sim:plug"]
     again = ask(tmp_path, "pretrain", *words, "--out", tmp_path / "run")
     assert (again["hash"], again["evaluations"]) == (document["hash"], document["evaluations"])

@@ -10,10 +10,10 @@ from recording_examples import SPEC as OTHER_SPEC
 from recording_examples import episode
 from rich.console import Console
 
-from a2g_cli.commands import replay as command
-from a2g_cli.commands import summary
-from a2g_cli.recording.reader import Recording
-from a2g_cli.recording.writer import write_episode
+from a2g_cli.cli.commands import replay as command
+from a2g_cli.cli.commands import summary
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.data.recording.writer import write_episode
 
 
 def test_without_a_terminal_a_line_a_recording(tmp_path: Path) -> None:

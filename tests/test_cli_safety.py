@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from cli_examples import a2g, ask, refused
 
-from a2g_cli.commands import safety
-from a2g_cli.errors import A2GError, RecordingError, UsageError
-from a2g_cli.recording.reader import Recording
-from a2g_cli.recording.verify import verify
-from a2g_cli.safety_limits import SafetyLimits
-from a2g_cli.session import recorder
+from a2g_cli.cli.commands import safety
+from a2g_cli.core.errors import A2GError, RecordingError, UsageError
+from a2g_cli.core.safety_limits import SafetyLimits
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.data.recording.verify import verify
+from a2g_cli.runtime import recorder
 
 PATIENCE = 90.0
 """[s]"""

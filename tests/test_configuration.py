@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from cli_examples import refused
 
-from a2g_cli.configuration import Configuration, line_of, read
-from a2g_cli.errors import UsageError
-from a2g_cli.safety_limits import SafetyLimits
-from a2g_cli.workspace import Workspace
+from a2g_cli.core.config import Configuration, line_of, read
+from a2g_cli.core.errors import UsageError
+from a2g_cli.core.safety_limits import SafetyLimits
+from a2g_cli.core.workspace import Workspace
 
 WHOLE = """# the bench
 [robot]
@@ -99,7 +99,7 @@ def test_every_limit_can_be_set_in_its_range(tmp_path: Path) -> None:
     # A limit that the guards know and the file does not, could not be set.
     from dataclasses import fields
 
-    from a2g_cli.configuration import BY_NAME, NUMBERS
+    from a2g_cli.core.config import BY_NAME, NUMBERS
 
     assert {one.name for one in fields(SafetyLimits)} == {*BY_NAME, *NUMBERS, "hold_key"}
     for name, allowed in NUMBERS.items():

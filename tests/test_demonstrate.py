@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from a2g_cli.errors import RecordingError, UnknownNameError
-from a2g_cli.recording.reader import read_episode
-from a2g_cli.recording.sessions import Session
-from a2g_cli.session.demonstrate import SHARD, record_demonstrations
+from a2g_cli.core.errors import RecordingError, UnknownNameError
+from a2g_cli.data.recording.reader import read_episode
+from a2g_cli.data.recording.sessions import Session
+from a2g_cli.training.demonstrations import SHARD, record_demonstrations
 
 PATIENCE = 90.0
 """[s]; a slow machine starts a process in several."""
@@ -25,9 +25,9 @@ WRITER = """
 import signal
 import sys
 from pathlib import Path
-from a2g_cli.errors import A2GError
-from a2g_cli.recording.sessions import Session
-from a2g_cli.session.demonstrate import record_demonstrations
+from a2g_cli.core.errors import A2GError
+from a2g_cli.data.recording.sessions import Session
+from a2g_cli.training.demonstrations import record_demonstrations
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job is deaf to it
     try:

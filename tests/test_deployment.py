@@ -3,12 +3,12 @@ from typing import Any
 
 import pytest
 
-from a2g_cli import drivers
-from a2g_cli.commands.deployment import Deployment
-from a2g_cli.errors import HardwareError, UsageError
-from a2g_cli.robots.robot import InstrumentedRobot, RobotSpec
+from a2g_cli.cli.commands.deployment import Deployment
+from a2g_cli.core import plugins
+from a2g_cli.core.errors import HardwareError, UsageError
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.robots.base import InstrumentedRobot, RobotSpec
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.workspace import Workspace
 
 
 class Arm:
@@ -67,7 +67,7 @@ DRIVERS = {"arm": Arm, "needy": Needy, "absent": Absent, "broken": Broken, "worl
 
 @pytest.fixture(autouse=True)
 def _drivers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drivers, "load", lambda _, name: DRIVERS[name])
+    monkeypatch.setattr(plugins, "load", lambda _, name: DRIVERS[name])
     Arm.events.clear()
     World.made.clear()
 

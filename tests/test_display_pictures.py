@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from a2g_cli.clock import SteppedClock
+from a2g_cli.core.clock import SteppedClock
+from a2g_cli.core.errors import UsageError
+from a2g_cli.core.types import Goal, Image
 from a2g_cli.display.lines import duration, printable
 from a2g_cli.display.pictures import Filmstrip, Picture, filmstrip, fitting_columns, picture
 from a2g_cli.display.player import play
-from a2g_cli.episode import Goal, Image
-from a2g_cli.errors import UsageError
 
 RED, BLUE = (248, 0, 0), (0, 0, 248)
 

@@ -6,9 +6,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from a2g_cli.core.errors import A2GError, UsageError
+from a2g_cli.core.types import Image
 from a2g_cli.display.video import side_by_side, write_video
-from a2g_cli.episode import Image
-from a2g_cli.errors import A2GError, UsageError
 
 
 def frame(k: int, height: int = 24, width: int = 32) -> Image:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from a2g_cli.core.types import Goal, Image, Observation, Outcome
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.rollout_view import LiveRolloutView, PlainRolloutView, RolloutView, rollout_view
 from a2g_cli.display.tables import bar, curve, results_table
 from a2g_cli.display.training_view import LiveTrainingView, PlainTrainingView, TrainingView, training_view
-from a2g_cli.episode import Goal, Image, Observation, Outcome
 
 CAMERAS = ("front", "wrist")
 

@@ -7,7 +7,7 @@ import pytest
 from cli_examples import a2g, ask, refused
 from driver_examples import ERRORS, install
 
-from a2g_cli.recording.reader import Recording
+from a2g_cli.data.recording.reader import Recording
 from a2g_cli.robots.sim import SimRobot
 
 PLAIN = [name for name, kind in ERRORS.items() if issubclass(kind, Exception)]

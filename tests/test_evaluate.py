@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from policy_examples import spec
 
-from a2g_cli.errors import UsageError
-from a2g_cli.policy.floors import RandomPolicy, StillPolicy
-from a2g_cli.policy.policy import Plan, PlanRequest
-from a2g_cli.robots.robot import Robot, Trial
+from a2g_cli.core.errors import UsageError
+from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.policies.baselines import RandomPolicy, StillPolicy
+from a2g_cli.robots.base import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.endings import RolloutSettings
-from a2g_cli.session.evaluate import Result, draw_trials, evaluate, jobs_of, wilson
-from a2g_cli.session.sink import Nowhere
+from a2g_cli.runtime.evaluation import Result, draw_trials, evaluate, jobs_of, wilson
+from a2g_cli.runtime.sink import Nowhere
+from a2g_cli.runtime.termination import RolloutSettings
 
 
 @contextmanager

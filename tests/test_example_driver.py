@@ -11,7 +11,7 @@ import pytest
 from camera_contract import CameraContract
 from robot_contract import RobotContract
 
-from a2g_cli.drivers import known, load
+from a2g_cli.core.plugins import known, load
 
 PACKAGE = Path(__file__).parents[1] / "examples" / "a2g-shuttle"
 

@@ -11,15 +11,15 @@ from exchange_examples import aloha_file, in_memory, robomimic_file
 from hdf5_examples import BLUE
 from recording_examples import SPEC, episode, same
 
-from a2g_cli.episode import Episode, Outcome, StepTiming
-from a2g_cli.errors import A2GError, RecordingError, UsageError
-from a2g_cli.exchange.formats import FORMATS, detect
-from a2g_cli.exchange.importing import ImportOptions, bring_in
-from a2g_cli.exchange.reading import ReadOptions
-from a2g_cli.recording.reader import Recording, read_episode
-from a2g_cli.recording.verify import verify
-from a2g_cli.recording.writer import RecordingWriter, write_episode
-from a2g_cli.workspace import Workspace
+from a2g_cli.core.errors import A2GError, RecordingError, UsageError
+from a2g_cli.core.types import Episode, Outcome, StepTiming
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.formats.importing import ImportOptions, bring_in
+from a2g_cli.data.formats.reading import ReadOptions
+from a2g_cli.data.formats.registry import FORMATS, detect
+from a2g_cli.data.recording.reader import Recording, read_episode
+from a2g_cli.data.recording.verify import verify
+from a2g_cli.data.recording.writer import RecordingWriter, write_episode
 
 LENGTHS = (5, 3, 8)
 TARGETS = {"robomimic": "all.hdf5", "lerobot": "set", "aloha": "set", "rerun": "set"}

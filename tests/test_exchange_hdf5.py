@@ -11,16 +11,16 @@ import pytest
 from hdf5_examples import BLUE, aloha, film
 from recording_examples import SPEC, episode
 
-from a2g_cli.episode import Episode
-from a2g_cli.errors import RecordingError, UsageError
-from a2g_cli.exchange.formats import detect
-from a2g_cli.exchange.importing import BadEpisodeError, Imported, ImportOptions, bring_in
-from a2g_cli.exchange.reading import ReadOptions
-from a2g_cli.recording.object_header import finds_chunks_by_tree
-from a2g_cli.recording.reader import Recording, read_episode
-from a2g_cli.recording.verify import verify
-from a2g_cli.recording.writer import write_episode
-from a2g_cli.workspace import Workspace
+from a2g_cli.core.errors import RecordingError, UsageError
+from a2g_cli.core.types import Episode
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.formats.importing import BadEpisodeError, Imported, ImportOptions, bring_in
+from a2g_cli.data.formats.reading import ReadOptions
+from a2g_cli.data.formats.registry import detect
+from a2g_cli.data.recording.object_header import finds_chunks_by_tree
+from a2g_cli.data.recording.reader import Recording, read_episode
+from a2g_cli.data.recording.verify import verify
+from a2g_cli.data.recording.writer import write_episode
 
 Make = Callable[[Path], Path]
 

@@ -13,11 +13,11 @@ import pytest
 from exchange_examples import in_memory
 from recording_examples import SPEC, episode
 
-from a2g_cli.episode import Episode, Outcome
-from a2g_cli.errors import RecordingError
-from a2g_cli.exchange import lerobot, lerobot_read
-from a2g_cli.exchange.reading import ReadOptions
-from a2g_cli.recording.writer import write_episode
+from a2g_cli.core.errors import RecordingError
+from a2g_cli.core.types import Episode, Outcome
+from a2g_cli.data.formats import lerobot, lerobot_read
+from a2g_cli.data.formats.reading import ReadOptions
+from a2g_cli.data.recording.writer import write_episode
 
 LENGTHS = (5, 3, 8)
 

@@ -11,15 +11,15 @@ import pytest
 from exchange_examples import in_memory
 from lerobot_sets import DEPTH, FPS, FRONT, H, Made, W, png, shade
 
-from a2g_cli.episode import Episode
-from a2g_cli.errors import A2GError, RecordingError, UsageError
-from a2g_cli.exchange import lerobot_read, lerobot_tables
-from a2g_cli.exchange.formats import FORMATS, detect
-from a2g_cli.exchange.importing import BadEpisodeError, Imported, ImportOptions, bring_in
-from a2g_cli.exchange.reading import ReadOptions
-from a2g_cli.recording.reader import Recording, read_episode
-from a2g_cli.recording.verify import verify
-from a2g_cli.workspace import Workspace
+from a2g_cli.core.errors import A2GError, RecordingError, UsageError
+from a2g_cli.core.types import Episode
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.formats import lerobot_read, lerobot_tables
+from a2g_cli.data.formats.importing import BadEpisodeError, Imported, ImportOptions, bring_in
+from a2g_cli.data.formats.reading import ReadOptions
+from a2g_cli.data.formats.registry import FORMATS, detect
+from a2g_cli.data.recording.reader import Recording, read_episode
+from a2g_cli.data.recording.verify import verify
 
 NAN = float("nan")
 
@@ -174,7 +174,7 @@ def test_a_camera_that_cannot_be_read_says_why(tmp_path: Path) -> None:
 def test_an_own_export_of_which_one_camera_is_read(tmp_path: Path) -> None:
     from recording_examples import SPEC, episode
 
-    from a2g_cli.recording.writer import write_episode
+    from a2g_cli.data.recording.writer import write_episode
 
     path = write_episode(tmp_path / "0.hdf5", SPEC, episode(4))
     FORMATS["lerobot"].write([path], tmp_path / "set", lossless=True)

@@ -11,10 +11,10 @@ import typer
 from cli_examples import refused
 from typer.testing import CliRunner
 
-from a2g_cli.app import app
-from a2g_cli.commands.report import Report
-from a2g_cli.errors import A2GError, HardwareError, UnknownNameError
-from a2g_cli.finish import finish
+from a2g_cli.cli.app import app
+from a2g_cli.cli.commands.report import Report
+from a2g_cli.cli.runner import finish
+from a2g_cli.core.errors import A2GError, HardwareError, UnknownNameError
 
 
 def strict(text: str) -> object:

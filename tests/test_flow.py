@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from a2g_cli.policy.flow import euler, interpolate, velocity
+from a2g_cli.models.flow import euler, interpolate, velocity
 
 MEAN, DEVIATION = 1.5, 0.4
 """The one-dimensional Gaussian that flows end in."""

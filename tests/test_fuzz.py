@@ -17,13 +17,14 @@ from fuzzing import fuzz
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from a2g_cli.errors import A2GError
-from a2g_cli.exchange import lerobot_read
-from a2g_cli.goals import load_goal
-from a2g_cli.policy import adapter, checkpoint
-from a2g_cli.policy.shelf import Shelf
-from a2g_cli.recording import schema, storage
-from a2g_cli.workspace import Workspace
+from a2g_cli.adapters import files
+from a2g_cli.adapters.registry import Shelf
+from a2g_cli.core.errors import A2GError
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.formats import lerobot_read
+from a2g_cli.data.goals import load_goal
+from a2g_cli.data.recording import schema, storage
+from a2g_cli.models import checkpoint
 
 CASES = int(os.environ.get("A2G_FUZZ_CASES", "300"))
 """Of all readers together; the environment may ask for more."""
@@ -52,7 +53,7 @@ def test_nothing_escapes() -> None:
 BAD = """
 import fuzz_targets, fuzzing
 from pathlib import Path
-from a2g_cli.errors import A2GError
+from a2g_cli.core.errors import A2GError
 here = Path(__file__)
 
 def crash(folder):
@@ -191,8 +192,8 @@ def _read_lerobot(root: Path) -> None:
             lambda root: load_goal(Workspace(root), "cup"),
         ),
         ("adapters/active.json", document("history"), lambda root: Shelf(Workspace(root)).active()),
-        ("adapter_config.json", document("peft_type", "r", "lora_alpha", "bias", "init_lora_weights"), adapter.read),
-        ("lineage.json", document("base", "parent", "recordings"), adapter.read),
+        ("adapter_config.json", document("peft_type", "r", "lora_alpha", "bias", "init_lora_weights"), files.read),
+        ("lineage.json", document("base", "parent", "recordings"), files.read),
         ("config.json", document("a2g_checkpoint", "policy", "facts"), checkpoint.arrived_below),
         (
             "meta/info.json",

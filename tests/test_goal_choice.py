@@ -12,12 +12,10 @@ import torch
 from cli_examples import record
 from torch import Tensor
 
-from a2g_cli.episode import Goal
-from a2g_cli.errors import UnknownNameError, UsageError
-from a2g_cli.policy import checkpoint
-from a2g_cli.policy.arrival import arrival
-from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.goal_choice import (
+from a2g_cli.calibration.goal_distance import arrival
+from a2g_cli.core.errors import UnknownNameError, UsageError
+from a2g_cli.core.types import Goal
+from a2g_cli.improvement.goal_sampling import (
     APART,
     CANDIDATES,
     Candidate,
@@ -29,6 +27,8 @@ from a2g_cli.session.goal_choice import (
     arrival_rate,
     check_source,
 )
+from a2g_cli.models import checkpoint
+from a2g_cli.robots.sim import SimRobot
 
 
 def flat(value: float) -> dict[str, Any]:

@@ -7,16 +7,16 @@ import PIL.Image
 import pytest
 from cli_examples import a2g, ask, record, refused
 
-from a2g_cli import drivers
-from a2g_cli.errors import GoalError
-from a2g_cli.goals import load_goal
-from a2g_cli.recording.reader import read_episode
-from a2g_cli.recording.writer import write_episode
+from a2g_cli.core import plugins
+from a2g_cli.core.errors import GoalError
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.goals import load_goal
+from a2g_cli.data.recording.reader import read_episode
+from a2g_cli.data.recording.writer import write_episode
+from a2g_cli.improvement.goal_sampling import Candidate, FromRecordings
+from a2g_cli.improvement.trials import Drawn
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.attempts import Drawn
-from a2g_cli.session.goal_choice import Candidate, FromRecordings
-from a2g_cli.session.reset import without_state
-from a2g_cli.workspace import Workspace
+from a2g_cli.runtime.reset import without_state
 
 RUN = ("--steps", 2, "--adapter", "random")
 
@@ -40,7 +40,7 @@ def test_capture_goal_says_that_a_simulator_knows_no_state_for_a_photo(tmp_path:
 def test_a_real_robot_takes_a_photo_without_a_word(
     tmp_path: Path, photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drivers, "load", lambda kind, name: _Bare)
+    monkeypatch.setattr(plugins, "load", lambda kind, name: _Bare)
     assert ask(tmp_path, "capture-goal", "cup", "--from-image", photo, "--robot", "bare")["warnings"] == []
 
 

@@ -11,9 +11,10 @@ import PIL.Image
 import pytest
 from recording_examples import SPEC, episode, goal
 
-from a2g_cli.episode import Goal, Image
-from a2g_cli.errors import GoalError, RecordingError, UnknownNameError, UsageError
-from a2g_cli.goals import (
+from a2g_cli.core.errors import GoalError, RecordingError, UnknownNameError, UsageError
+from a2g_cli.core.types import Goal, Image
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.goals import (
     check_goal,
     goal_from_images,
     goal_from_recording,
@@ -23,8 +24,7 @@ from a2g_cli.goals import (
     save_goal,
     sharpness,
 )
-from a2g_cli.recording.writer import write_episode
-from a2g_cli.workspace import Workspace
+from a2g_cli.data.recording.writer import write_episode
 
 
 @pytest.fixture

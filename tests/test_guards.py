@@ -9,20 +9,20 @@ import pytest
 from bench_robot import GOAL, SPEC, BenchRobot
 from rollout_examples import Kept, Scripted
 
-from a2g_cli.episode import Provenance
-from a2g_cli.errors import A2GError, HardwareError, SafetyStop, UsageError
-from a2g_cli.recording.reader import read_episode
-from a2g_cli.robots.robot import RobotSpec
+from a2g_cli.core.errors import A2GError, HardwareError, SafetyStop, UsageError
+from a2g_cli.core.safety_limits import SafetyLimits
+from a2g_cli.core.types import Provenance
+from a2g_cli.data.recording.reader import read_episode
+from a2g_cli.robots.base import RobotSpec
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.safety_limits import SafetyLimits
-from a2g_cli.session.endings import RolloutSettings
-from a2g_cli.session.faults import KINDS, OF_POLICY, Fault, FaultyPolicy, parse_fault, put_into_robot
-from a2g_cli.session.recorder import Recorder
-from a2g_cli.session.rollout import Job, roll_out
-from a2g_cli.session.safety import CAUSES
-from a2g_cli.session.safety.bounds import bounds_of, limits_of
-from a2g_cli.session.safety.guards import Guards, check_room
-from a2g_cli.session.sink import Sink
+from a2g_cli.runtime.faults import KINDS, OF_POLICY, Fault, FaultyPolicy, parse_fault, put_into_robot
+from a2g_cli.runtime.recorder import Recorder
+from a2g_cli.runtime.rollout import Job, roll_out
+from a2g_cli.runtime.safety import CAUSES
+from a2g_cli.runtime.safety.bounds import bounds_of, limits_of
+from a2g_cli.runtime.safety.guards import Guards, check_room
+from a2g_cli.runtime.sink import Sink
+from a2g_cli.runtime.termination import RolloutSettings
 
 DRIFT = np.array([[0.01, 0.01]], np.float32)
 

@@ -11,15 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from a2g_cli.episode import Goal, Observation
-from a2g_cli.learning.calibrate import calibrate, suspected_mount
-from a2g_cli.learning.guesses import CELL, DOUBT, HIT, LUCK, NEAR, Belief, believe
-from a2g_cli.learning.practised import Practised
-from a2g_cli.policy import checkpoint, home
-from a2g_cli.policy.calibrated import CalibratedPolicy
-from a2g_cli.policy.calibration import Calibration, Mount
-from a2g_cli.policy.guessing import GuessingPolicy
-from a2g_cli.policy.policy import Plan, PlanRequest
+from a2g_cli.calibration import nominal
+from a2g_cli.calibration.estimate import calibrate, suspected_mount
+from a2g_cli.calibration.policy import CalibratedPolicy
+from a2g_cli.calibration.posterior import CELL, DOUBT, HIT, LUCK, NEAR, Belief, believe
+from a2g_cli.calibration.posterior_policy import GuessingPolicy
+from a2g_cli.calibration.transform import Calibration, Mount
+from a2g_cli.core.types import Goal, Observation
+from a2g_cli.encoding.episodes import Practised
+from a2g_cli.models import checkpoint
+from a2g_cli.policies.base import Plan, PlanRequest
 from a2g_cli.robots.sim import SimRobot
 
 Practice = Callable[[str, str], list[Practised]]
@@ -115,7 +116,7 @@ def test_each_episode_acts_on_its_own_guess_and_all_are_planned_at_once() -> Non
 
 
 def suspected(practised: list[Practised]) -> Mount | None:
-    model, known = checkpoint.load(), home.of_base(checkpoint.SHIPPED)
+    model, known = checkpoint.load(), nominal.of_base(checkpoint.SHIPPED)
     return suspected_mount(model, known, practised, calibrate(model, known, practised))
 
 

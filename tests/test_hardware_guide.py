@@ -75,7 +75,7 @@ def test_every_command_is_run_or_says_why_not(bench: dict[str, str], tmp_path: P
 def test_the_table_has_every_limit() -> None:
     from dataclasses import fields
 
-    from a2g_cli.safety_limits import SafetyLimits
+    from a2g_cli.core.safety_limits import SafetyLimits
 
     for limit in fields(SafetyLimits):
         assert f"`{limit.name}`" in GUIDE

@@ -3,8 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a2g_cli.errors import UnknownNameError, UsageError
-from a2g_cli.learning.hindsight import RULES, parse_mixture, relabel
+from a2g_cli.core.errors import UnknownNameError, UsageError
+from a2g_cli.data.relabelling import RULES, parse_mixture, relabel
 
 mixtures = st.dictionaries(st.sampled_from(RULES), st.floats(0.01, 100), min_size=1).map(
     lambda shares: {name: share / sum(shares.values()) for name, share in shares.items()}

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from a2g_cli.errors import UsageError
-from a2g_cli.session import hold
-from a2g_cli.session.hold import HoldKey
+from a2g_cli.core.errors import UsageError
+from a2g_cli.runtime import deadman
+from a2g_cli.runtime.deadman import HoldKey
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_a_key_is_held_while_it_repeats(
     terminal: tuple[int, int], monkeypatch: pytest.MonkeyPatch, key: str, typed: bytes
 ) -> None:
     ours, theirs = terminal
-    monkeypatch.setattr(hold, "PATIENCE", 0.2)
+    monkeypatch.setattr(deadman, "PATIENCE", 0.2)
     with HoldKey(key, theirs) as held:
         assert not held()
         os.write(ours, b"xy")

@@ -11,19 +11,20 @@ from cli_examples import a2g, ask, refused
 from policy_examples import goal, observation, spec
 from test_own_robot import QUICK, ROBOT, recorded
 
-from a2g_cli.errors import A2GError
-from a2g_cli.goals import fit
-from a2g_cli.learning import latents, memory
-from a2g_cli.learning.frames import read_frames
-from a2g_cli.learning.home import EACH, looked_at
-from a2g_cli.learning.machine import Machine
-from a2g_cli.learning.pretrain_settings import PretrainSettings, settings_for
-from a2g_cli.policy import checkpoint
-from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.image_size import ResizingPolicy, in_words
-from a2g_cli.policy.policy import Plan, PlanRequest
-from a2g_cli.policy.presets import SIZE
-from a2g_cli.recording.reader import Recording, fingerprint
+from a2g_cli.calibration.nominal_fit import EACH, looked_at
+from a2g_cli.core.errors import A2GError
+from a2g_cli.data.goals import fit
+from a2g_cli.data.recording.reader import Recording, fingerprint
+from a2g_cli.encoding import frames as latents
+from a2g_cli.encoding.resizing import read_frames
+from a2g_cli.models import checkpoint
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.models.presets import SIZE
+from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.policies.image_size import ResizingPolicy, in_words
+from a2g_cli.training import memory
+from a2g_cli.training.device import Machine
+from a2g_cli.training.pretrain_settings import PretrainSettings, settings_for
 
 MIXED = replace(ROBOT, cameras={"head": (100, 128), "hand": (20, 20)})
 """Sizes that differ, and that fit no preset."""

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from cli_examples import a2g, ask, refused
 
-from a2g_cli import drivers
-from a2g_cli.episode import Observation, Vector
-from a2g_cli.recording.reader import Recording
-from a2g_cli.robots.robot import HomingRobot, InstrumentedRobot, Robot
+from a2g_cli.core import plugins
+from a2g_cli.core.types import Observation, Vector
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.robots.base import HomingRobot, InstrumentedRobot, Robot
 from a2g_cli.robots.sim import SimRobot
 
 SETTINGS = ("--rounds", 1, "--episodes", 3, "--steps", 4, "--iterations", 1, "--session", "long")
@@ -77,8 +77,8 @@ def arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace with two goals and an arm in it."""
     for name, seed in (("here", 1), ("there", 2)):
         a2g(tmp_path, "capture-goal", name, "--robot", "sim:place", "--seed", seed)
-    load = drivers.load
-    monkeypatch.setattr(drivers, "load", lambda kind, name: Arm if name == "arm" else load(kind, name))
+    load = plugins.load
+    monkeypatch.setattr(plugins, "load", lambda kind, name: Arm if name == "arm" else load(kind, name))
     return tmp_path
 
 
@@ -119,7 +119,7 @@ def test_a_person_puts_the_scene_back(arm: Path, base: Path, monkeypatch: pytest
     def asking(_seconds: float, _told: object, _interrupted: object) -> Callable[[str], bool]:
         return lambda goal: asked.append(goal) is None
 
-    monkeypatch.setattr("a2g_cli.commands.improve.asking", asking)
+    monkeypatch.setattr("a2g_cli.cli.commands.improve.asking", asking)
     words = ("--robot", "arm", "--reset", "prompt", "--base", base, *SETTINGS)
     done = ask(arm, "improve", "here", *words)["rounds"][0]
     assert asked == ["here"] * (3 + done["gate_episodes"])

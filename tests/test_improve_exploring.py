@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from cli_examples import a2g, ask
 
-from a2g_cli.policy.shelf import Shelf
-from a2g_cli.recording.reader import Recording
-from a2g_cli.recording.sessions import Session
-from a2g_cli.session import exploring
-from a2g_cli.session.progress import Progress, load
-from a2g_cli.workspace import Workspace
+from a2g_cli.adapters.registry import Shelf
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.data.recording.sessions import Session
+from a2g_cli.improvement import pose_search
+from a2g_cli.improvement.state import Progress, load
 
 WORDS = ("--scene", "plug", "--shift", "other-bench:1", "--rounds", 1, "--episodes", 6, "--seed", 7)
 RUN = (*WORDS, "--explore", 6, "--evaluation", 1, "--iterations", 1, "--session", "long")
@@ -34,8 +34,8 @@ def explored(workspace: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    monkeypatch.setattr(exploring, "BATCH", 3)
-    monkeypatch.setattr(exploring, "FEWEST", 0)  # whoever arrives of so few
+    monkeypatch.setattr(pose_search, "BATCH", 3)
+    monkeypatch.setattr(pose_search, "FEWEST", 0)  # whoever arrives of so few
     return monkeypatch
 
 
@@ -70,7 +70,7 @@ def test_it_tries_and_a_kill_changes_nothing(tmp_path: Path, few: pytest.MonkeyP
 
 
 def test_it_keeps_within_the_episodes_that_it_may_have_and_off_is_off(tmp_path: Path, few: pytest.MonkeyPatch) -> None:
-    few.setattr(exploring, "FEWEST", 7)
+    few.setattr(pose_search, "FEWEST", 7)
     (done,) = ask(tmp_path, "improve", *RUN, "--max-episodes", 14)["rounds"]
     assert done["explored"] == 2
     assert Shelf(Workspace(tmp_path)).get(done["adapter"]).calibration.mount is None, "too few arrived"

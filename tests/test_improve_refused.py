@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from cli_examples import ask
 
-from a2g_cli.learning import study
-from a2g_cli.learning.promotion import Decision
-from a2g_cli.policy.shelf import Shelf
-from a2g_cli.session import improve
-from a2g_cli.session.seeing import Seeing
-from a2g_cli.workspace import Workspace
+from a2g_cli.adapters.registry import Shelf
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.improvement import loop
+from a2g_cli.improvement.gate import Decision
+from a2g_cli.improvement.scoring import Seeing
+from a2g_cli.training import finetune_plan
 
 WORDS = ("--scene", "place", "--shift", "weak-motors", "--episodes", 6, "--steps", 30, "--seed", 7)
 
@@ -21,8 +21,10 @@ def carried(workspace: Path, names: list[str]) -> list[bool]:
 
 
 def test_after_a_refused_measurement_practice_is_imitated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(improve, "decide", lambda *_: Decision(promoted=False, reason="refused", measured={}))
-    monkeypatch.setattr(study, "select", lambda practised, *_: list(practised))  # so short an episode arrives nowhere
+    monkeypatch.setattr(loop, "decide", lambda *_: Decision(promoted=False, reason="refused", measured={}))
+    monkeypatch.setattr(
+        finetune_plan, "select", lambda practised, *_: list(practised)
+    )  # so short an episode arrives nowhere
     words = ("--rounds", 1, "--evaluation", 1, "--iterations", 1, "--session", "long")
     ask(tmp_path, "improve", *WORDS, *words)
     # The run goes on from the disk alone, where it says what was refused.
@@ -36,8 +38,8 @@ def test_pictures_as_they_are_have_the_last_word_on_a_new_view(
 ) -> None:
     monkeypatch.setattr(Seeing, "same_views", lambda *_: known)
     told = Decision(promoted=False, reason="as they are", measured={})
-    monkeypatch.setattr(improve, "decide", lambda *_: Decision(promoted=True, reason="through the view", measured={}))
-    monkeypatch.setattr(improve, "unless_worse", lambda decision, *_: told if decision.promoted else decision)
+    monkeypatch.setattr(loop, "decide", lambda *_: Decision(promoted=True, reason="through the view", measured={}))
+    monkeypatch.setattr(loop, "unless_worse", lambda decision, *_: told if decision.promoted else decision)
     words = ("--rounds", 1, "--evaluation", 1, "--iterations", 1)
     (done,) = ask(tmp_path, "improve", *WORDS, *words)["rounds"]
     assert done["promoted"] == known

@@ -9,18 +9,18 @@ import pytest
 import torch
 from cli_examples import a2g, ask, refused
 
-from a2g_cli.learning.latents import encode_recording
-from a2g_cli.learning.practised import read, select
-from a2g_cli.policy import checkpoint
-from a2g_cli.policy.movements import MOVEMENTS, of_base
-from a2g_cli.policy.shelf import Shelf
-from a2g_cli.recording.reader import Recording
-from a2g_cli.recording.sessions import Session
+from a2g_cli.adapters.registry import Shelf
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.data.recording.sessions import Session
+from a2g_cli.demo_replay.trajectory import MOVEMENTS, of_base
+from a2g_cli.encoding.episodes import read, select
+from a2g_cli.encoding.frames import encode_recording
+from a2g_cli.improvement.scoring import Seeing
+from a2g_cli.improvement.state import Progress, load
+from a2g_cli.models import checkpoint
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.players import Players
-from a2g_cli.session.progress import Progress, load
-from a2g_cli.session.seeing import Seeing
-from a2g_cli.workspace import Workspace
+from a2g_cli.runtime.policy_factory import Players
 
 WORDS = ("--scene", "write", "--shift", "camera-bump:1", "--episodes", 2, "--steps", 60, "--seed", 7, "--evaluation", 1)
 RUN = (*WORDS, "--rounds", 1, "--iterations", 2, "--calibrate", "off", "--session", "long")

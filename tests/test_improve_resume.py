@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 from cli_examples import a2g, ask, refused
 
-from a2g_cli.policy.policy import Policy
-from a2g_cli.recording.reader import Recording
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.improvement import candidate as making
+from a2g_cli.improvement import loop
+from a2g_cli.improvement.state import PROGRESS, Progress
+from a2g_cli.policies.base import Policy
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session import improve, making
-from a2g_cli.session.faults import FaultyPolicy, parse_fault
-from a2g_cli.session.players import Players
-from a2g_cli.session.progress import PROGRESS, Progress
+from a2g_cli.runtime.faults import FaultyPolicy, parse_fault
+from a2g_cli.runtime.policy_factory import Players
 
 PATIENCE = 120.0
 """[s]; a slow machine starts a process in several."""
@@ -104,7 +105,7 @@ def test_it_goes_on_from_every_moment(
 def test_it_goes_on_from_within_a_comparison(
     tmp_path: Path, base: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch, saves: int
 ) -> None:
-    monkeypatch.setattr(improve, "COMPARED", 1)
+    monkeypatch.setattr(loop, "COMPARED", 1)
     save = Progress.save
 
     def dying(self: Progress) -> None:
@@ -122,8 +123,8 @@ def test_it_goes_on_from_within_a_comparison(
 
 
 def test_a_comparison_ends_where_it_is_settled(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(improve, "COMPARED", 1)
-    monkeypatch.setattr(improve, "settled", lambda parent, candidate, _: len(parent) == len(candidate) == 1)
+    monkeypatch.setattr(loop, "COMPARED", 1)
+    monkeypatch.setattr(loop, "settled", lambda parent, candidate, _: len(parent) == len(candidate) == 1)
     document = ask(tmp_path, "improve", *WORDS, "--base", base)
     assert [(done["episodes"], done["gate_episodes"]) for done in document["rounds"]] == [(2, 1)]
     assert len(list((tmp_path / "recordings/sessions/long").glob("episode-*.hdf5"))) == 3
@@ -144,7 +145,7 @@ class Wild(Players):
 def test_a_candidate_that_a_guard_stops_is_refused_and_practice_goes_on(
     tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("a2g_cli.commands.improve.Players", Wild)
+    monkeypatch.setattr("a2g_cli.cli.commands.improve.Players", Wild)
     document = ask(tmp_path, "improve", *WORDS, "--base", base, "--rounds", 2)
     assert len(document["rounds"]) == 2
     for done in document["rounds"]:
@@ -155,8 +156,8 @@ def test_a_candidate_that_a_guard_stops_is_refused_and_practice_goes_on(
 
 
 def test_a_robot_that_was_stopped_stays_so(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("a2g_cli.commands.improve.Players", Wild)
-    monkeypatch.setattr(improve, "goes_on", lambda _: True)
+    monkeypatch.setattr("a2g_cli.cli.commands.improve.Players", Wild)
+    monkeypatch.setattr(loop, "goes_on", lambda _: True)
     words = ("improve", *WORDS, "--base", base, "--rounds", 2)
     assert "far beyond" in refused(tmp_path, *words, code=4)
     document = json.loads((tmp_path / "recordings/sessions/long" / PROGRESS).read_text())
@@ -169,7 +170,7 @@ def test_what_its_losses_refuse_never_moves_the_robot(
     tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch, losses: dict[str, float]
 ) -> None:
     monkeypatch.setattr(making, "losses_of", lambda _: losses)
-    monkeypatch.setattr("a2g_cli.commands.improve.Players", Wild)
+    monkeypatch.setattr("a2g_cli.cli.commands.improve.Players", Wild)
     done = ask(tmp_path, "improve", *WORDS, "--base", base)["rounds"][0]
     assert (done["promoted"], done["gate_episodes"]) == (False, 0)
     assert "loss" in done["reason"]

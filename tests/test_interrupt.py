@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from a2g_cli.session.interrupt import Ending, Interrupt
+from a2g_cli.runtime.interrupt import Ending, Interrupt
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 

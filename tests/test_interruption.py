@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cli_examples import ask
 
-from a2g_cli.recording.reader import Recording
+from a2g_cli.data.recording.reader import Recording
 
 PATIENCE = 90.0
 """[s]; a slow machine starts a process in several."""
@@ -110,7 +110,7 @@ def test_a_signal_before_the_first_step_closes_what_is_open_and_leaves_nothing(
 def test_an_import_that_was_interrupted_ends_with_the_exit_code_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "interrupted.py").write_text("""
 import typer
-from a2g_cli.finish import finish
+from a2g_cli.cli.runner import finish
 app = typer.Typer()
 @app.command()
 def go(): finish(False, lambda: exec("raise KeyboardInterrupt"))

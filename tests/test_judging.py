@@ -10,17 +10,17 @@ import pytest
 from cli_examples import a2g, ask, refused
 from rollout_examples import Kept, steady
 
-from a2g_cli.commands.asking import asks_for_a_key
-from a2g_cli.episode import Goal, Observation, Outcome
-from a2g_cli.errors import UnknownNameError, UsageError
-from a2g_cli.policy import checkpoint
-from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.arrival import Onlooker, arrival
-from a2g_cli.recording.schema import outcome_from_json, outcome_to_json
-from a2g_cli.robots.robot import Trial
+from a2g_cli.calibration.goal_distance import Onlooker, arrival
+from a2g_cli.cli.commands.prompts import asks_for_a_key
+from a2g_cli.core.errors import UnknownNameError, UsageError
+from a2g_cli.core.types import Goal, Observation, Outcome
+from a2g_cli.data.recording.schema import outcome_from_json, outcome_to_json
+from a2g_cli.models import checkpoint
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.robots.base import Trial
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.judging import NEAR, SLACK, verdict_of
-from a2g_cli.session.rollout import Job, RolloutSettings, roll_out
+from a2g_cli.runtime.rollout import Job, RolloutSettings, roll_out
+from a2g_cli.runtime.success import NEAR, SLACK, verdict_of
 
 UNJUDGED = Outcome(None, "none", "steps", 40.0)
 

@@ -9,12 +9,12 @@ import pytest
 from bench_robot import GOAL, BenchRobot
 from rollout_examples import Kept
 
-from a2g_cli.errors import SafetyStop
-from a2g_cli.policy.policy import Plan, PlanRequest
-from a2g_cli.safety_limits import SafetyLimits
-from a2g_cli.session.blending import CROSSING, blended
-from a2g_cli.session.endings import RolloutSettings
-from a2g_cli.session.rollout import Job, roll_out
+from a2g_cli.core.errors import SafetyStop
+from a2g_cli.core.safety_limits import SafetyLimits
+from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.runtime.blending import CROSSING, blended
+from a2g_cli.runtime.rollout import Job, roll_out
+from a2g_cli.runtime.termination import RolloutSettings
 
 EXECUTE, TAIL = 4, 4
 

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from a2g_cli.episode import Image
-from a2g_cli.errors import RecordingError
-from a2g_cli.learning.augmentation import KNOCKED, draw_looks
-from a2g_cli.learning.latents import (
+from a2g_cli.core.errors import RecordingError
+from a2g_cli.core.types import Image
+from a2g_cli.data.recording.reader import Recording, read_episode
+from a2g_cli.data.recording.writer import write_episode
+from a2g_cli.encoding.augmentation import KNOCKED, draw_looks
+from a2g_cli.encoding.frames import (
     encode_frames,
     encode_recording,
     encode_recordings,
@@ -19,11 +21,9 @@ from a2g_cli.learning.latents import (
     sample_frames,
     write_latents,
 )
-from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.autoencoder import to_tensor
-from a2g_cli.policy.presets import Act2GoalConfig, micro
-from a2g_cli.recording.reader import Recording, read_episode
-from a2g_cli.recording.writer import write_episode
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.models.autoencoder import to_tensor
+from a2g_cli.models.presets import Act2GoalConfig, micro
 
 
 @pytest.fixture(scope="module")

@@ -62,87 +62,68 @@ def imports(name: str) -> tuple[Import, ...]:
     return tuple(found)
 
 
-def within(name: str, *parts: str) -> bool:
-    return any(name == f"{PACKAGE}.{part}" or name.startswith(f"{PACKAGE}.{part}.") for part in parts)
-
-
-def named(*parts: str) -> list[str]:
-    found = [name for name in modules() if within(name, *parts)]
-    assert found, f"{parts} is empty: the rule below would hold for nothing"
-    return found
-
-
-def offences(sources: list[str], allowed: tuple[str, ...]) -> list[str]:
-    """Imports of this package from ``sources`` that lead anywhere but to ``allowed``."""
-    return [
-        f"{name}:{found.line} imports {found.module}"
-        for name in sources
-        for found in imports(name)
-        if found.module.split(".")[0] == PACKAGE and found.module != PACKAGE and not within(found.module, *allowed)
-    ]
-
-
-WORDS = ("errors", "episode", "clock", "workspace", "photos", "safety_limits", "durable", "lock", "standard_output")
-"""What everybody speaks."""
-DEVICES = ("robots", "cameras", "simulator", "drivers")
-DATA = ("robots.robot", "cameras.view", "recording")
-
-COMMAND_LINE = (
-    *("app", "__main__", "options", "commands", "catalogue", "finish"),
-    *("capturing", "improving", "pretraining", "running", "exchanging"),
+ORDER = (
+    ("core",),
+    ("robots", "cameras", "simulator"),
+    ("data",),
+    ("models",),
+    ("policies",),
+    ("encoding", "calibration", "demo_replay"),
+    ("adapters",),
+    ("training", "runtime"),
+    ("improvement",),
+    ("display",),
+    ("cli",),
 )
-"""May use everything, and nothing below uses it."""
+"""A module imports only from its own folder, or from folders of an earlier line."""
 
-LAYERS: dict[tuple[str, ...], tuple[str, ...]] = {
-    ("errors",): (),
-    ("clock",): (),
-    ("safety_limits",): (),
-    ("durable",): (),
-    ("standard_output",): (),
-    ("lock",): ("errors", "durable"),
-    ("workspace",): ("errors",),
-    ("episode",): ("errors",),
-    ("photos",): ("episode",),
-    ("drivers",): ("errors",),
-    ("configuration",): (*WORDS, "drivers"),
-    ("robots", "cameras", "simulator"): (*WORDS, *DEVICES),
-    ("recording",): (*WORDS, *DATA),
-    ("policy",): (*WORDS, "robots.robot", "cameras.view", "policy"),
-    ("goals",): (*WORDS, *DATA),
-    ("exchange",): (*WORDS, *DATA, "goals", "exchange"),
-    ("display",): ("errors", "episode", "clock", "robots.robot", "display"),
-    ("learning",): (*WORDS, *DATA, "policy", "learning"),
-    ("session",): (*WORDS, *DEVICES, "recording", "goals", "policy", "session", "learning"),  # learning: see below
-}
+SIBLINGS = {"robots", "cameras", "simulator"}
+"""What moves and sees: these may import one another. Training and runtime must not: they meet on disk."""
+
+ENTANGLED = {"encoding", "calibration", "demo_replay"}
+"""These still import one another."""
+
+OUTSIDE = {"__main__", "checkpoints"}
+"""The entry of ``python -m a2g_cli``, and the weights that ship."""
 
 
-@pytest.mark.parametrize("sources", LAYERS, ids="-".join)
-def test_a_module_imports_only_what_stands_above_it(sources: tuple[str, ...]) -> None:
-    assert offences(named(*sources), LAYERS[sources]) == []
+def folder(name: str) -> str:
+    return name.split(".")[1]
 
 
-def test_every_module_has_a_place_in_the_layering() -> None:
-    # What is left is the command line, which may use everything.
-    top = (*COMMAND_LINE, "checkpoints")
-    placed = {name for sources in LAYERS for name in named(*sources)}
-    assert [name for name in modules() if name not in placed and name != PACKAGE and not within(name, *top)] == []
+def may_import(folder_: str, target: str) -> bool:
+    rank = {one: i for i, line in enumerate(ORDER) for one in line}
+    if folder_ == target or {folder_, target} <= SIBLINGS or {folder_, target} <= ENTANGLED:
+        return True
+    return rank[target] < rank[folder_]
 
 
-def test_nothing_below_imports_the_command_line() -> None:
-    below = [name for sources in LAYERS for name in named(*sources)]
-    assert [f"{name} -> {i.module}" for name in below for i in imports(name) if within(i.module, *COMMAND_LINE)] == []
+def placed() -> list[str]:
+    return [name for name in modules() if name != PACKAGE and folder(name) not in OUTSIDE]
 
 
-def test_rollout_and_learning_meet_on_disk_alone() -> None:
-    # An improvement run is what they meet in: its rounds, a round's candidate, what is tried for it, and what is seen of it.
-    run = {f"{PACKAGE}.session.{name}" for name in ("improve", "making", "exploring", "seeing")}
-    sessions = [name for name in named("session") if name not in run]
-    assert not {i.module for name in sessions for i in imports(name)} & run, "nothing else in a session knows of it"
-    assert [name for name in sessions for i in imports(name) if within(i.module, "learning")] == []
-    assert [name for name in named("learning") for i in imports(name) if within(i.module, "session")] == []
+def test_every_module_has_a_place() -> None:
+    known = {one for line in ORDER for one in line}
+    assert {folder(name) for name in placed()} == known
+
+
+@pytest.mark.parametrize("source", [one for line in ORDER for one in line])
+def test_a_module_imports_only_what_stands_before_it(source: str) -> None:
+    found = [
+        f"{name}:{one.line} imports {one.module}"
+        for name in placed()
+        if folder(name) == source
+        for one in imports(name)
+        if one.module.startswith(f"{PACKAGE}.") and not may_import(source, folder(one.module))
+    ]
+    assert found == []
+
+
+def test_rollout_and_training_meet_on_disk_alone() -> None:
     # Not even by way of others.
-    assert not reachable(f"{PACKAGE}.session.rollout") & set(named("learning", "recording"))
-    assert not {name for start in named("learning") for name in reachable(start)} & set(named("session"))
+    assert not reachable(f"{PACKAGE}.runtime.rollout") & {n for n in placed() if folder(n) in {"training", "data"}}
+    trained = {other for name in placed() if folder(name) == "training" for other in reachable(name)}
+    assert not trained & {name for name in placed() if folder(name) == "runtime"}
 
 
 @cache
@@ -157,19 +138,24 @@ def reachable(name: str) -> frozenset[str]:
     return frozenset(seen)
 
 
-def test_the_session_knows_no_driver() -> None:
-    # "No `if sim` in session/": only the recording of the simulator's own demonstrations may name it.
-    sources = [name for name in named("session") if name != f"{PACKAGE}.session.demonstrate"]
-    drivers = [name for name in modules() if within(name, "robots", "cameras", "simulator")]
-    allowed = {f"{PACKAGE}.robots", f"{PACKAGE}.robots.robot"}
-    assert [f"{s} -> {i.module}" for s in sources for i in imports(s) if i.module in set(drivers) - allowed] == []
+def test_what_runs_episodes_knows_no_driver() -> None:
+    # No `if sim` where episodes run: robots and cameras are what their Protocols say.
+    allowed = {f"{PACKAGE}.robots", f"{PACKAGE}.robots.base", f"{PACKAGE}.cameras.base", f"{PACKAGE}.cameras.metadata"}
+    found = [
+        f"{name} -> {one.module}"
+        for name in placed()
+        if folder(name) in {"runtime", "improvement"}
+        for one in imports(name)
+        if one.module.startswith(f"{PACKAGE}.") and folder(one.module) in SIBLINGS and one.module not in allowed
+    ]
+    assert found == []
 
 
 LIGHT = {"typer", "click"}
 """What the command line may import beside the standard library before a command is known."""
 
 
-@pytest.mark.parametrize("name", ["app", "options", "__main__"])
+@pytest.mark.parametrize("name", ["cli.app", "cli.options", "__main__"])
 def test_the_command_line_imports_nothing_heavy_before_it_must(name: str) -> None:
     import sys
 

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from a2g_cli.policy.layers import Block, Norm, _attend, _UnitRms
+from a2g_cli.models.act2goal.layers import Block, Norm, _attend, _UnitRms
 
 
 def test_the_norm_s_derivative_is_the_true_one() -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from a2g_cli.errors import A2GError, BusyError
-from a2g_cli.lock import Owner, holder, locked
+from a2g_cli.core.errors import A2GError, BusyError
+from a2g_cli.core.locks import Owner, holder, locked
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from a2g_cli.lock import locked
+from a2g_cli.core.locks import locked
 with locked(Path(sys.argv[1]), "a test"):
     print("held", flush=True)
     time.sleep(60)
@@ -26,7 +26,7 @@ with locked(Path(sys.argv[1]), "a test"):
 COUNT = """
 import sys
 from pathlib import Path
-from a2g_cli.lock import locked
+from a2g_cli.core.locks import locked
 folder = Path(sys.argv[1])
 for _ in range(60):
     with locked(folder / "lock", "counting", patience=60):

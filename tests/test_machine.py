@@ -17,11 +17,11 @@ from policy_examples import Quiet, network, segments
 from safetensors.torch import load_file
 from torch import Tensor
 
-from a2g_cli.errors import A2GError, UnknownNameError, UsageError
-from a2g_cli.learning.machine import Machine, machine
-from a2g_cli.learning.pretrain import Pretraining
-from a2g_cli.learning.pretrain_settings import PretrainSettings
-from a2g_cli.learning.stages import AutoencoderStage, PolicyStage, Stage
+from a2g_cli.core.errors import A2GError, UnknownNameError, UsageError
+from a2g_cli.training.device import Machine, machine
+from a2g_cli.training.pretrain import Pretraining
+from a2g_cli.training.pretrain_settings import PretrainSettings
+from a2g_cli.training.stages import AutoencoderStage, PolicyStage, Stage
 
 SETTINGS = PretrainSettings(
     preset="micro",
@@ -189,8 +189,8 @@ torch.set_num_threads(1)
 sys.path.insert(0, str(Path(sys.argv[1]).parent))
 from safetensors.torch import save_file
 from test_machine import SETTINGS, Quiet
-from a2g_cli.learning.machine import machine
-from a2g_cli.learning.pretrain import Pretraining
+from a2g_cli.training.device import machine
+from a2g_cli.training.pretrain import Pretraining
 
 folder, dies = Path(sys.argv[2]), int(sys.argv[3])
 recordings = [Path(name) for name in sys.argv[4:]]

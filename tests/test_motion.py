@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from a2g_cli.errors import CheckpointError
-from a2g_cli.learning.motion import FEWEST, measure
-from a2g_cli.learning.segments import Segments, join
-from a2g_cli.policy import checkpoint, home
-from a2g_cli.policy.motion_law import MotionLaw, driven
+from a2g_cli.calibration import nominal
+from a2g_cli.calibration.actuator_fit import FEWEST, measure
+from a2g_cli.calibration.actuators import MotionLaw, driven
+from a2g_cli.core.errors import CheckpointError
+from a2g_cli.encoding.segments import Segments, join
+from a2g_cli.models import checkpoint
 
 ACTIONS = ("dx", "dy", "grip")
 MEASURED = ("x", "y", "grip")
@@ -84,17 +85,17 @@ def test_a_damaged_law_is_refused_in_one_line_and_a_missing_one_is_none(tmp_path
     shutil.copytree(checkpoint.SHIPPED, tmp_path / "base")
     path = tmp_path / "base" / "config.json"
     config = json.loads(path.read_text())
-    known = home.of_base(tmp_path / "base")
+    known = nominal.of_base(tmp_path / "base")
     assert known is not None
     assert known.motors is not None
     config["facts"]["motion_law"] = told
     path.write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match="damaged motion law"):
-        home.of_base(tmp_path / "base")
+        nominal.of_base(tmp_path / "base")
     del config["facts"]["motion_law"]
     path.write_text(json.dumps(config))
-    (tmp_path / "base" / home.HOME).unlink()
-    assert home.of_base(tmp_path / "base") is None
+    (tmp_path / "base" / nominal.HOME).unlink()
+    assert nominal.of_base(tmp_path / "base") is None
 
 
 def test_what_an_action_drives_is_told_by_names() -> None:

@@ -10,17 +10,18 @@ import torch
 from policy_examples import goal, images, network
 from safetensors.torch import load_file, save_file
 
-from a2g_cli.episode import Observation
-from a2g_cli.errors import CheckpointError
-from a2g_cli.learning import movements as learning
-from a2g_cli.learning.movements import EACH, remember
-from a2g_cli.policy import checkpoint, movements
-from a2g_cli.policy.motion_law import MotionLaw
-from a2g_cli.policy.movements import MOVEMENTS, ROBOTS, Movement, of_base
-from a2g_cli.policy.policy import Plan, PlanRequest
-from a2g_cli.policy.remembering import JOINING, RememberingPolicy
-from a2g_cli.recording.reader import Recording
-from a2g_cli.robots.robot import RobotSpec
+from a2g_cli.calibration.actuators import MotionLaw
+from a2g_cli.core.errors import CheckpointError
+from a2g_cli.core.types import Observation
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.demo_replay import selection as learning
+from a2g_cli.demo_replay import trajectory
+from a2g_cli.demo_replay.policy import JOINING, RememberingPolicy
+from a2g_cli.demo_replay.selection import EACH, remember
+from a2g_cli.demo_replay.trajectory import MOVEMENTS, ROBOTS, Movement, of_base
+from a2g_cli.models import checkpoint
+from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.robots.base import RobotSpec
 
 # -- what is remembered ----------------------------------------------------------------------------------------------------
 
@@ -64,7 +65,7 @@ def some(robots: tuple[str, ...] = ("sim:a", "sim:b"), lengths: tuple[int, ...] 
 def test_what_is_written_is_read(base: Path) -> None:
     before = checkpoint.fingerprint(base)
     assert of_base(base) == []
-    movements.save(some(), base)
+    trajectory.save(some(), base)
     found = of_base(base)
     assert len(found) == 3
     for one, other in zip(found, some(), strict=True):
@@ -94,7 +95,7 @@ def test_what_is_written_is_read(base: Path) -> None:
 def test_what_is_damaged_or_of_another_robot_is_refused(
     base: Path, changed: dict[str, torch.Tensor], match: str
 ) -> None:
-    movements.save(some(), base)
+    trajectory.save(some(), base)
     tensors = load_file(base / MOVEMENTS)
     if "actions" in changed and match == "not finite":
         changed = {"actions": torch.full_like(tensors["actions"], float("inf"))}
@@ -104,7 +105,7 @@ def test_what_is_damaged_or_of_another_robot_is_refused(
 
 
 def test_half_a_file_is_refused(base: Path) -> None:
-    movements.save(some(), base)
+    trajectory.save(some(), base)
     whole = (base / MOVEMENTS).read_bytes()
     for damaged in (whole[: len(whole) // 2], b"", whole.replace(b"a2g_rob", b"a2g_bor")):
         (base / MOVEMENTS).write_bytes(damaged)

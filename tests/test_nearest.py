@@ -7,14 +7,14 @@ import torch
 from policy_examples import frames, goal, images, network, observation, spec
 from torch import Tensor
 
-from a2g_cli.episode import Goal, Observation
-from a2g_cli.learning.segments import Segments, join
-from a2g_cli.policy import nearest_choice
-from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.autoencoder import to_tensor
-from a2g_cli.policy.nearest import Components, Memory, NearestPolicy, NearestSettings, Search
-from a2g_cli.policy.nearest_choice import choose
-from a2g_cli.policy.policy import PlanRequest, Policy
+from a2g_cli.core.types import Goal, Observation
+from a2g_cli.encoding.segments import Segments, join
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.models.autoencoder import to_tensor
+from a2g_cli.policies import nearest_choice
+from a2g_cli.policies.base import PlanRequest, Policy
+from a2g_cli.policies.nearest import Components, Memory, NearestPolicy, NearestSettings, Search
+from a2g_cli.policies.nearest_choice import choose
 
 ROBOT = spec(cameras=2)
 LENGTHS = (7, 12, 5)

@@ -3,7 +3,7 @@ import torch
 from policy_examples import batch, network
 from torch import nn
 
-from a2g_cli.learning.optimiser import Muon, Optimiser, adamw, muon_adamw, orthogonalise
+from a2g_cli.training.optimiser import Muon, Optimiser, adamw, muon_adamw, orthogonalise
 
 SHAPES = [(8, 8), (32, 8), (8, 32), (1, 6), (6, 1), (64, 48)]
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from cli_examples import ask, refused
 
-from a2g_cli.episode import Episode, Goal, Observation, Outcome, Provenance
-from a2g_cli.errors import CheckpointError
-from a2g_cli.policy import checkpoint
-from a2g_cli.policy.acting import Act2GoalPolicy
-from a2g_cli.policy.policy import PlanRequest
-from a2g_cli.policy.presets import preset
-from a2g_cli.recording.writer import write_episode
-from a2g_cli.robots.robot import RobotSpec
+from a2g_cli.core.errors import CheckpointError
+from a2g_cli.core.types import Episode, Goal, Observation, Outcome, Provenance
+from a2g_cli.data.recording.writer import write_episode
+from a2g_cli.models import checkpoint
+from a2g_cli.models.presets import preset
+from a2g_cli.policies.act2goal import Act2GoalPolicy
+from a2g_cli.policies.base import PlanRequest
+from a2g_cli.robots.base import RobotSpec
 
 ROBOT = RobotSpec(
     name="made-up",

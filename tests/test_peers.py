@@ -4,9 +4,9 @@ import pytest
 import torch
 from policy_examples import batch, config, plan_inputs, wake
 
-from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.presets import Act2GoalConfig, preset
-from a2g_cli.policy.temporal_hashing import TemporalHashing
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
+from a2g_cli.models.presets import Act2GoalConfig, preset
 from a2g_cli.robots.sim import SimRobot
 
 

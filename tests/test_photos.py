@@ -12,8 +12,8 @@ import PIL.ImageOps
 import pytest
 from cli_examples import a2g, ask, refused
 
-from a2g_cli import photos
-from a2g_cli.photos import read_photo
+from a2g_cli.core import photos
+from a2g_cli.core.photos import read_photo
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 256, (48, 64, 3), np.uint8)
@@ -153,7 +153,7 @@ def test_a_photo_of_108_megapixels_is_taken_within_bounded_memory(tmp_path: Path
         path, form, **({"compress_level": 1} if form == "PNG" else {})
     )
     program = (
-        "from pathlib import Path; from a2g_cli.photos import read_photo\n"
+        "from pathlib import Path; from a2g_cli.core.photos import read_photo\n"
         f"photo = read_photo(Path({str(path)!r}), enough=(48, 64))\n"
         # Not getrusage: its peak begins with that of the process which started this one.
         "peak = Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]\n"

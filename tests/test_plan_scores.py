@@ -6,11 +6,11 @@ import torch
 from policy_examples import network
 from torch import Tensor
 
-from a2g_cli.learning.plan_scores import METHODS, Imaginer, PlanScores, ask, frame_names, resampled, score_plans
-from a2g_cli.learning.segments import Segments
-from a2g_cli.policy.autoencoder import to_images
-from a2g_cli.policy.presets import Act2GoalConfig
-from a2g_cli.policy.temporal_hashing import TemporalHashing
+from a2g_cli.encoding.segments import Segments
+from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
+from a2g_cli.models.autoencoder import to_images
+from a2g_cli.models.presets import Act2GoalConfig
+from a2g_cli.training.plan_scores import METHODS, Imaginer, PlanScores, ask, frame_names, resampled, score_plans
 
 LENGTHS = (30, 21, 40, 12)
 

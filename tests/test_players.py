@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from policy_examples import Quiet, goal, network, observation, practised, spec
 
-from a2g_cli.errors import CheckpointError, UnknownNameError
-from a2g_cli.learning.adapt import AdaptSettings, adapt
-from a2g_cli.policy import adapter, checkpoint
-from a2g_cli.policy.acting import ActingSettings
-from a2g_cli.policy.policy import PlanRequest, Policy
-from a2g_cli.policy.shelf import Shelf
-from a2g_cli.session.players import Players
-from a2g_cli.workspace import Workspace
+from a2g_cli.adapters import files
+from a2g_cli.adapters.registry import Shelf
+from a2g_cli.core.errors import CheckpointError, UnknownNameError
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.models import checkpoint
+from a2g_cli.policies.act2goal import ActingSettings
+from a2g_cli.policies.base import PlanRequest, Policy
+from a2g_cli.runtime.policy_factory import Players
+from a2g_cli.training.finetune import AdaptSettings, adapt
 
 ROBOT = spec()
 
@@ -80,5 +81,5 @@ def test_an_adapter_of_another_base_is_refused(players: Players, tmp_path: Path)
 
 
 def test_the_lineage_names_the_base_that_plays(players: Players) -> None:
-    lineage = json.loads((players.shelf.folder / "one" / adapter.LINEAGE).read_text())
+    lineage = json.loads((players.shelf.folder / "one" / files.LINEAGE).read_text())
     assert lineage["base"] == players.base_hash()

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import torch
 
-from a2g_cli.learning import practised
-from a2g_cli.learning.latents import encode_frames
-from a2g_cli.learning.practised import Practised, select
-from a2g_cli.learning.segments import Segments
-from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.presets import micro
-from a2g_cli.recording.reader import Recording
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.encoding import episodes as practised
+from a2g_cli.encoding.episodes import Practised, select
+from a2g_cli.encoding.frames import encode_frames
+from a2g_cli.encoding.segments import Segments
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.models.presets import micro
 
 
 def some(*steps_left: float) -> list[Practised]:

@@ -8,13 +8,13 @@ import torch
 from policy_examples import Quiet
 from pretrain_examples import SETTINGS, Killed, Watcher, Whole, assert_same, nothing, run, state_of
 
-from a2g_cli.commands.rehearsal import table
-from a2g_cli.errors import CheckpointError, UnknownNameError
-from a2g_cli.learning.hindsight import parse_mixture
-from a2g_cli.learning.latents import LATENTS, encode_recordings
-from a2g_cli.learning.machine import Machine
-from a2g_cli.learning.pretrain import Pretraining
-from a2g_cli.policy.act2goal import Act2Goal
+from a2g_cli.cli.commands.checkpoint_eval import table
+from a2g_cli.core.errors import CheckpointError, UnknownNameError
+from a2g_cli.data.relabelling import parse_mixture
+from a2g_cli.encoding.frames import LATENTS, encode_recordings
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.training.device import Machine
+from a2g_cli.training.pretrain import Pretraining
 
 # -- it trains ------------------------------------------------------------------------------------------------------------
 

@@ -9,13 +9,13 @@ import pytest
 from policy_examples import Quiet
 from pretrain_examples import SETTINGS, Whole, assert_same, nothing, run
 
-from a2g_cli.errors import CheckpointError, RecordingError, UnknownNameError
-from a2g_cli.learning.latents import encode_recordings
-from a2g_cli.learning.pretrain import Pretraining
-from a2g_cli.policy import checkpoint
-from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.presets import micro
-from a2g_cli.recording.reader import Recording
+from a2g_cli.core.errors import CheckpointError, RecordingError, UnknownNameError
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.encoding.frames import encode_recordings
+from a2g_cli.models import checkpoint
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.models.presets import micro
+from a2g_cli.training.pretrain import Pretraining
 
 # -- refusals -------------------------------------------------------------------------------------------------------------
 
@@ -104,7 +104,7 @@ def test_a_damaged_state_is_refused_and_left_for_the_user_to_remove(demonstratio
 def test_a_recording_that_does_not_fit_the_others_is_named(
     demonstrations: list[Path], tmp_path: Path, odd: dict[str, Any]
 ) -> None:
-    from a2g_cli.recording.writer import write_episode
+    from a2g_cli.data.recording.writer import write_episode
     from a2g_cli.robots.sim import SimRobot
     from a2g_cli.simulator.demonstrations import demonstration_episodes
 

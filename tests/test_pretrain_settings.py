@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from a2g_cli.commands.pretrain import counts, shares
-from a2g_cli.errors import UsageError
-from a2g_cli.learning.pretrain_settings import PretrainSettings, settings_for
-from a2g_cli.policy.temporal_hashing import TemporalHashing
-from a2g_cli.recording.reader import Recording
+from a2g_cli.cli.commands.pretrain import counts, shares
+from a2g_cli.core.errors import UsageError
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
+from a2g_cli.training.pretrain_settings import PretrainSettings, settings_for
 
 # -- settings -------------------------------------------------------------------------------------------------------------
 

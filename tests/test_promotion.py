@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from a2g_cli.learning.promotion import decide, record_decision, settled, unless_worse
-from a2g_cli.policy.adapter import Adapter
+from a2g_cli.adapters.files import Adapter
+from a2g_cli.improvement.gate import decide, record_decision, settled, unless_worse
 
 FELL = {"first": 0.5, "last": 0.3, "held_out_before": 0.5, "held_out_after": 0.4}
 ROSE = {**FELL, "held_out_after": 0.9}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from a2g_cli.app import app
+from a2g_cli.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = (

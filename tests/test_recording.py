@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from recording_examples import DONE, PROVENANCE, SPEC, actions, episode, extend, goal, observation, same, start
 
-from a2g_cli.episode import Episode, Goal, Observation, Outcome, Provenance
-from a2g_cli.errors import RecordingError
-from a2g_cli.recording.reader import Recording, fingerprint, read_episode
-from a2g_cli.recording.storage import check_disk
-from a2g_cli.recording.verify import Verdict, verify, verify_all
-from a2g_cli.recording.writer import FLUSH_STEPS, RecordingWriter, write_episode
+from a2g_cli.core.errors import RecordingError
+from a2g_cli.core.types import Episode, Goal, Observation, Outcome, Provenance
+from a2g_cli.data.recording.reader import Recording, fingerprint, read_episode
+from a2g_cli.data.recording.storage import check_disk
+from a2g_cli.data.recording.verify import Verdict, verify, verify_all
+from a2g_cli.data.recording.writer import FLUSH_STEPS, RecordingWriter, write_episode
 
 floats = st.floats(width=32, allow_nan=True, allow_infinity=True)
 judgements = st.builds(

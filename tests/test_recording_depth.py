@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from recording_examples import DONE, PROVENANCE, SPEC, actions, goal, observation
 
-from a2g_cli.cameras.view import Framing
-from a2g_cli.episode import Episode, Observation
-from a2g_cli.errors import RecordingError
-from a2g_cli.recording.assemble import salvage
-from a2g_cli.recording.reader import Recording, read_episode
-from a2g_cli.recording.verify import verify
-from a2g_cli.recording.writer import RecordingWriter, write_episode
+from a2g_cli.cameras.metadata import Framing
+from a2g_cli.core.errors import RecordingError
+from a2g_cli.core.types import Episode, Observation
+from a2g_cli.data.recording.assemble import salvage
+from a2g_cli.data.recording.reader import Recording, read_episode
+from a2g_cli.data.recording.verify import verify
+from a2g_cli.data.recording.writer import RecordingWriter, write_episode
 
 DEEP = replace(SPEC, depth=("front",))
 

@@ -14,14 +14,14 @@ import pytest
 from crash_disk import Failing
 from recording_examples import DONE, TINY, episode, extend, same, start
 
-from a2g_cli.episode import Outcome
-from a2g_cli.errors import RecordingError
-from a2g_cli.recording import writer as writing
-from a2g_cli.recording.assemble import salvage
-from a2g_cli.recording.reader import fingerprint, read_episode
-from a2g_cli.recording.sessions import INDEX, Session, new_session
-from a2g_cli.recording.writer import RecordingWriter, write_episode
-from a2g_cli.workspace import Workspace
+from a2g_cli.core.errors import RecordingError
+from a2g_cli.core.types import Outcome
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.recording import writer as writing
+from a2g_cli.data.recording.assemble import salvage
+from a2g_cli.data.recording.reader import fingerprint, read_episode
+from a2g_cli.data.recording.sessions import INDEX, Session, new_session
+from a2g_cli.data.recording.writer import RecordingWriter, write_episode
 
 STEPS = 6
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from recording_examples import TINY, episode
 
-from a2g_cli.recording import index
-from a2g_cli.recording.sessions import Session
-from a2g_cli.recording.writer import write_episode
+from a2g_cli.data.recording import index
+from a2g_cli.data.recording.sessions import Session
+from a2g_cli.data.recording.writer import write_episode
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ import crash_writer
 import h5py
 from recording_examples import DONE, TINY, episode, same, start
 
-from a2g_cli.episode import Outcome
-from a2g_cli.errors import RecordingError
-from a2g_cli.recording.assemble import salvage
-from a2g_cli.recording.reader import fingerprint, read_episode
-from a2g_cli.recording.sessions import INDEX, Session
-from a2g_cli.recording.verify import verify
+from a2g_cli.core.errors import RecordingError
+from a2g_cli.core.types import Outcome
+from a2g_cli.data.recording.assemble import salvage
+from a2g_cli.data.recording.reader import fingerprint, read_episode
+from a2g_cli.data.recording.sessions import INDEX, Session
+from a2g_cli.data.recording.verify import verify
 
 POINTS = int(os.environ.get("A2G_CRASH_POINTS", "100"))
 

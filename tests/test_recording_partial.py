@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from recording_examples import DONE, episode, extend, same, start
 
-from a2g_cli.episode import Outcome
-from a2g_cli.errors import RecordingError
-from a2g_cli.recording.assemble import salvage
-from a2g_cli.recording.reader import Recording, fingerprint, read_episode
-from a2g_cli.recording.verify import verify
-from a2g_cli.recording.writer import FLUSH_STEPS
+from a2g_cli.core.errors import RecordingError
+from a2g_cli.core.types import Outcome
+from a2g_cli.data.recording.assemble import salvage
+from a2g_cli.data.recording.reader import Recording, fingerprint, read_episode
+from a2g_cli.data.recording.verify import verify
+from a2g_cli.data.recording.writer import FLUSH_STEPS
 
 SALVAGED = Outcome(None, "none", "salvaged")
 

@@ -16,13 +16,13 @@ import pytest
 from crash_disk import Recorded, Tree, after_power_cut, put, seen
 from recording_examples import DONE, TINY, episode, extend, same, start
 
-from a2g_cli.episode import Episode, Outcome
-from a2g_cli.errors import RecordingError
-from a2g_cli.recording import writer as writing
-from a2g_cli.recording.assemble import salvage
-from a2g_cli.recording.reader import fingerprint, read_episode
-from a2g_cli.recording.sessions import INDEX, Session, new_session
-from a2g_cli.workspace import Workspace
+from a2g_cli.core.errors import RecordingError
+from a2g_cli.core.types import Episode, Outcome
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.recording import writer as writing
+from a2g_cli.data.recording.assemble import salvage
+from a2g_cli.data.recording.reader import fingerprint, read_episode
+from a2g_cli.data.recording.sessions import INDEX, Session, new_session
 
 RANDOM = max(1, int(os.environ.get("A2G_CRASH_POINTS", "100")) // 40)
 KINDS = ("kept", "lost", "names", "zeros", "bytes")
@@ -151,7 +151,7 @@ def test_a_recording_that_is_not_synced_before_it_is_named_is_noticed(
     memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The check itself is checked: without fsync the same disks break the promise."""
-    from a2g_cli.recording import storage
+    from a2g_cli.data.recording import storage
 
     monkeypatch.setattr(storage, "sync_folder", lambda folder: None)
     with pytest.raises(AssertionError, match="a recording is lost"):

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from recording_examples import SPEC, episode
 
-from a2g_cli.episode import Outcome
-from a2g_cli.exchange import robomimic
-from a2g_cli.recording.sessions import Session
-from a2g_cli.recording.writer import write_episode
+from a2g_cli.core.types import Outcome
+from a2g_cli.data.formats import robomimic
+from a2g_cli.data.recording.sessions import Session
+from a2g_cli.data.recording.writer import write_episode
 
 KEYS = ["front_image", "wrist_image", "proprioception"]
 LENGTHS = [5, 3, 8]

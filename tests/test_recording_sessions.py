@@ -8,16 +8,16 @@ import h5py
 import pytest
 from recording_examples import SPEC, episode, start
 
-from a2g_cli.errors import RecordingError, UnknownNameError, UsageError
-from a2g_cli.recording.sessions import (
+from a2g_cli.core.errors import RecordingError, UnknownNameError, UsageError
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.recording.sessions import (
     find_recording,
     find_recordings,
     list_sessions,
     new_session,
     open_session,
 )
-from a2g_cli.recording.writer import write_episode
-from a2g_cli.workspace import Workspace
+from a2g_cli.data.recording.writer import write_episode
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from recording_examples import SPEC, episode, same
 
-from a2g_cli.errors import RecordingError
-from a2g_cli.recording.reader import Recording, read_episode
-from a2g_cli.recording.verify import verify
-from a2g_cli.recording.writer import write_episode
+from a2g_cli.core.errors import RecordingError
+from a2g_cli.data.recording.reader import Recording, read_episode
+from a2g_cli.data.recording.verify import verify
+from a2g_cli.data.recording.writer import write_episode
 
 
 @pytest.fixture(scope="module")

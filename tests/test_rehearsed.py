@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import torch
 
-from a2g_cli.learning.rehearsed import as_demonstrated
-from a2g_cli.learning.segments import Segments
-from a2g_cli.policy.movements import Movement
+from a2g_cli.demo_replay.labels import as_demonstrated
+from a2g_cli.demo_replay.trajectory import Movement
+from a2g_cli.encoding.segments import Segments
 
 STEPS = 30
 

@@ -6,14 +6,14 @@ import pytest
 from bench_robot import GOAL, SPEC, BenchRobot
 from rollout_examples import Kept
 
-from a2g_cli.episode import Goal
-from a2g_cli.errors import HardwareError, SafetyStop, UnknownNameError, UsageError
-from a2g_cli.robots.robot import HomingRobot, Trial
+from a2g_cli.core.errors import HardwareError, SafetyStop, UnknownNameError, UsageError
+from a2g_cli.core.safety_limits import SafetyLimits
+from a2g_cli.core.types import Goal
+from a2g_cli.robots.base import HomingRobot, Trial
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.safety_limits import SafetyLimits
-from a2g_cli.session.endings import RolloutSettings
-from a2g_cli.session.reset import Cycle, Home, Own, Prompt, check_way, homing_robot, in_cycles
-from a2g_cli.session.rollout import Job
+from a2g_cli.runtime.reset import Cycle, Home, Own, Prompt, check_way, homing_robot, in_cycles
+from a2g_cli.runtime.rollout import Job
+from a2g_cli.runtime.termination import RolloutSettings
 
 OTHER = replace(GOAL, name="other")
 

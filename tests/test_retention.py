@@ -9,14 +9,14 @@ import torch
 from policy_examples import network, retention
 from safetensors.torch import load_file, save_file
 
-from a2g_cli.errors import CheckpointError
-from a2g_cli.learning.latents import encode_recording
-from a2g_cli.learning.retention import BYTES, error_at_home, keep_some
-from a2g_cli.policy import checkpoint
-from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.presets import micro
-from a2g_cli.policy.retention import RETENTION, ROBOTS, of_base
-from a2g_cli.recording.reader import Recording
+from a2g_cli.core.errors import CheckpointError
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.encoding.frames import encode_recording
+from a2g_cli.models import checkpoint
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.models.presets import micro
+from a2g_cli.training.retention import BYTES, error_at_home, keep_some
+from a2g_cli.training.retention_set import RETENTION, ROBOTS, of_base
 
 # -- what is kept ---------------------------------------------------------------------------------------------------------
 

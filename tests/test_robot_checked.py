@@ -9,12 +9,12 @@ from camera_contract import CameraContract
 from driver_examples import SIZE, Arm, Camera, World
 from robot_contract import InstrumentedRobotContract, RobotContract
 
-from a2g_cli.cameras.camera import Frame
+from a2g_cli.cameras.base import Frame
 from a2g_cli.cameras.checked import CheckedCamera
-from a2g_cli.episode import Observation
-from a2g_cli.errors import HardwareError
+from a2g_cli.core.errors import HardwareError
+from a2g_cli.core.types import Observation
+from a2g_cli.robots.base import CyclingRobot, HomingRobot, InstrumentedRobot, limit_of, safety_of, shift_of
 from a2g_cli.robots.checked import CheckedRobot
-from a2g_cli.robots.robot import CyclingRobot, HomingRobot, InstrumentedRobot, limit_of, safety_of, shift_of
 from a2g_cli.robots.sim import SimRobot
 
 PIXELS = (SIZE, SIZE)

@@ -5,10 +5,10 @@ import pytest
 from camera_contract import CameraContract
 from robot_contract import InstrumentedRobotContract
 
-from a2g_cli.cameras.camera import Camera
+from a2g_cli.cameras.base import Camera
 from a2g_cli.cameras.sim import SimCamera
-from a2g_cli.drivers import load
-from a2g_cli.errors import UnknownNameError, UsageError
+from a2g_cli.core.errors import UnknownNameError, UsageError
+from a2g_cli.core.plugins import load
 from a2g_cli.robots.sim import SimRobot
 
 
@@ -40,7 +40,7 @@ def test_importing_the_drivers_does_not_import_mujoco() -> None:
 def test_without_opengl_one_line_says_what_to_install() -> None:
     code = (
         "from a2g_cli.robots.sim import SimRobot\n"
-        "from a2g_cli.errors import HardwareError\n"
+        "from a2g_cli.core.errors import HardwareError\n"
         "try:\n    SimRobot().connect()\n"
         "except HardwareError as error:\n    print(error)\n"
     )

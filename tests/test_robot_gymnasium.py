@@ -9,10 +9,10 @@ import pytest
 from cli_examples import a2g, ask
 from robot_contract import InstrumentedRobotContract, RobotContract
 
-from a2g_cli.errors import GoalError, HardwareError, UsageError
+from a2g_cli.core.errors import GoalError, HardwareError, UsageError
+from a2g_cli.robots.base import InstrumentedRobot
 from a2g_cli.robots.gymnasium import GymRobot
 from a2g_cli.robots.gymnasium_goals import GoalGymRobot, gym_robot
-from a2g_cli.robots.robot import InstrumentedRobot
 
 POINT = "gym_examples:Point-v0"
 DRAWN = "gym_examples:Drawn-v0"
@@ -82,7 +82,7 @@ def test_an_environment_that_has_ended_stays_as_it_is() -> None:
 
 
 def gym_robot_goal_of_another():  # type: ignore[no-untyped-def]
-    from a2g_cli.episode import Goal
+    from a2g_cli.core.types import Goal
 
     return Goal("cup", {}, "image", truth={"can": [0.0, 0.0, 0.0]})
 

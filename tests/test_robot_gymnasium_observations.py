@@ -10,11 +10,11 @@ from cli_examples import a2g, ask, refused
 from gym_shapes import HEIGHT, WIDTH
 from robot_contract import RobotContract
 
-from a2g_cli.episode import Vector
-from a2g_cli.errors import HardwareError, UsageError
+from a2g_cli.core.errors import HardwareError, UsageError
+from a2g_cli.core.types import Vector
+from a2g_cli.robots.base import Robot
 from a2g_cli.robots.gymnasium import GymRobot
 from a2g_cli.robots.gymnasium_goals import gym_robot
-from a2g_cli.robots.robot import Robot
 
 SHAPES = "gym_shapes:Shapes-v0"
 PLACE = ("place.0", "place.1")

@@ -10,9 +10,9 @@ from feetech_servos import GOAL, MAX, PRESENT, TORQUE, Servos, servos
 from lerobot_examples import JOINTS, calibration, lerobot, plugin
 from robot_contract import RobotContract
 
-from a2g_cli.drivers import load
-from a2g_cli.episode import Vector
-from a2g_cli.errors import HardwareError, UnknownNameError, UsageError
+from a2g_cli.core.errors import HardwareError, UnknownNameError, UsageError
+from a2g_cli.core.plugins import load
+from a2g_cli.core.types import Vector
 from a2g_cli.robots.lerobot import LeRobotRobot
 
 LIMITS = {"low": {"lift.pos": -10.0, "base.vel": -0.5}, "high": {"lift.pos": 10.0, "base.vel": 0.5}}

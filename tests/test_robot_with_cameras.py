@@ -15,17 +15,17 @@ from robot_contract import RobotContract, check_observation
 from rollout_examples import Kept, Scripted
 
 from a2g_cli.cameras.choice import CameraChoice
+from a2g_cli.cameras.metadata import Framing
 from a2g_cli.cameras.reader import CameraReader
-from a2g_cli.cameras.view import Framing
-from a2g_cli.clock import WallClock
-from a2g_cli.commands.live_capture import through_robot
-from a2g_cli.errors import HardwareError, SafetyStop
-from a2g_cli.robots.robot import InstrumentedRobot, Robot
+from a2g_cli.cli.commands.live_capture import through_robot
+from a2g_cli.core.clock import WallClock
+from a2g_cli.core.errors import HardwareError, SafetyStop
+from a2g_cli.core.safety_limits import SafetyLimits
+from a2g_cli.robots.base import InstrumentedRobot, Robot
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.robots.with_cameras import OLDEST, WithCameras
-from a2g_cli.safety_limits import SafetyLimits
-from a2g_cli.session.endings import RolloutSettings
-from a2g_cli.session.rollout import Job, roll_out
+from a2g_cli.runtime.rollout import Job, roll_out
+from a2g_cli.runtime.termination import RolloutSettings
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,13 @@ import pytest
 from recording_examples import same
 from rollout_examples import RIGHT, Kept, Scripted, job, recorder, roll, steady
 
-from a2g_cli.episode import Goal
-from a2g_cli.policy.policy import Plan, PlanRequest
-from a2g_cli.recording.reader import read_episode
-from a2g_cli.robots.robot import EPISODE_LIMIT, Trial
+from a2g_cli.core.types import Goal
+from a2g_cli.data.recording.reader import read_episode
+from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.robots.base import EPISODE_LIMIT, Trial
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.endings import RolloutSettings, limit_for
-from a2g_cli.session.rollout import roll_out
+from a2g_cli.runtime.rollout import roll_out
+from a2g_cli.runtime.termination import RolloutSettings, limit_for
 
 # -- one episode ----------------------------------------------------------------------------------------------------------
 

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from rollout_examples import RIGHT, Failing, Kept, Scripted, job, recorder, resting, steady
 
-from a2g_cli.episode import Observation, StepTiming, Vector
-from a2g_cli.errors import HardwareError, RecordingError, SafetyStop
-from a2g_cli.policy.policy import PlanRequest
-from a2g_cli.recording.assemble import salvage
-from a2g_cli.recording.reader import read_episode
-from a2g_cli.robots.robot import Robot, Trial
+from a2g_cli.core.errors import HardwareError, RecordingError, SafetyStop
+from a2g_cli.core.types import Observation, StepTiming, Vector
+from a2g_cli.data.recording.assemble import salvage
+from a2g_cli.data.recording.reader import read_episode
+from a2g_cli.policies.base import PlanRequest
+from a2g_cli.robots.base import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.endings import RolloutSettings
-from a2g_cli.session.rollout import Job, roll_out
+from a2g_cli.runtime.rollout import Job, roll_out
+from a2g_cli.runtime.termination import RolloutSettings
 
 # -- endings that nobody wanted -------------------------------------------------------------------------------------------
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from rollout_examples import RIGHT, Failing, Kept, Scripted, job, resting, roll, steady
 
-from a2g_cli.episode import Observation, Vector
-from a2g_cli.errors import HardwareError, SafetyStop
-from a2g_cli.policy.policy import Plan, PlanRequest
-from a2g_cli.robots.robot import Trial
+from a2g_cli.core.errors import HardwareError, SafetyStop
+from a2g_cli.core.types import Observation, Vector
+from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.robots.base import Trial
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.endings import RolloutSettings
-from a2g_cli.session.rollout import roll_out
+from a2g_cli.runtime.rollout import roll_out
+from a2g_cli.runtime.termination import RolloutSettings
 
 # -- the control period ---------------------------------------------------------------------------------------------------
 

@@ -7,19 +7,20 @@ import numpy as np
 import pytest
 from cli_examples import ask
 
-from a2g_cli.episode import Goal, Observation
-from a2g_cli.learning.calibrate import calibrate
-from a2g_cli.learning.practised import Practised
-from a2g_cli.policy import checkpoint, home
-from a2g_cli.policy.arrival import Onlooker, arrival
-from a2g_cli.policy.calibration import AT_HOME, Calibration
-from a2g_cli.policy.shelf import Shelf
-from a2g_cli.policy.whereabouts import Whereabouts
-from a2g_cli.recording.reader import Recording
+from a2g_cli.adapters.registry import Shelf
+from a2g_cli.calibration import nominal
+from a2g_cli.calibration.domain_switch import Whereabouts
+from a2g_cli.calibration.estimate import calibrate
+from a2g_cli.calibration.goal_distance import Onlooker, arrival
+from a2g_cli.calibration.transform import AT_HOME, Calibration
+from a2g_cli.core.types import Goal, Observation
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.encoding.episodes import Practised
+from a2g_cli.improvement.scoring import Seeing
+from a2g_cli.models import checkpoint
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.session.players import Players
-from a2g_cli.session.seeing import Seeing
-from a2g_cli.workspace import Workspace
+from a2g_cli.runtime.policy_factory import Players
 
 SCENE, SHIFT = "plug", "camera-bump:1"
 
@@ -31,7 +32,7 @@ def practised(practice: Callable[[str, str], list[Practised]]) -> list[Practised
 
 @pytest.fixture(scope="module")
 def measured(practised: list[Practised]) -> Calibration:
-    known = home.of_base(checkpoint.SHIPPED)
+    known = nominal.of_base(checkpoint.SHIPPED)
     assert known is not None
     found = calibrate(checkpoint.load(), known, practised)
     assert found.views
@@ -80,7 +81,7 @@ def looked_at(shift: str) -> tuple[Goal, Observation, Observation]:
 
 
 def test_a_camera_that_was_put_back_is_looked_through_as_it_is(measured: Calibration) -> None:
-    model, known = checkpoint.load(), home.of_base(checkpoint.SHIPPED)
+    model, known = checkpoint.load(), nominal.of_base(checkpoint.SHIPPED)
     assert known is not None
     onlooker = Onlooker(model, measured, Whereabouts(model, known, measured))
     for shift, expected in ((SHIFT, measured), ("none", AT_HOME)):

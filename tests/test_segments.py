@@ -3,8 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a2g_cli.learning.segments import Segments, balance, join
-from a2g_cli.policy.temporal_hashing import TemporalHashing
+from a2g_cli.encoding.segments import Segments, balance, join
+from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
 
 hashings = st.builds(
     lambda stride, count, distal, spacing: TemporalHashing(stride * count, stride, distal, spacing),

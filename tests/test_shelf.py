@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from a2g_cli.errors import A2GError, CheckpointError, UnknownNameError, UsageError
-from a2g_cli.policy.shelf import RESERVED, Shelf
-from a2g_cli.workspace import Workspace
+from a2g_cli.adapters.registry import RESERVED, Shelf
+from a2g_cli.core.errors import A2GError, CheckpointError, UnknownNameError, UsageError
+from a2g_cli.core.workspace import Workspace
 
 
 @pytest.fixture

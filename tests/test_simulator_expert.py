@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scene_contract import connected
 
-from a2g_cli.errors import GoalError
+from a2g_cli.core.errors import GoalError
 from a2g_cli.simulator.demonstrations import demonstrate, demonstration_episodes
 from a2g_cli.simulator.expert import ScriptedExpert
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scene_contract import SceneContract, connected
 
-from a2g_cli.episode import State
-from a2g_cli.errors import UnknownNameError, UsageError
+from a2g_cli.core.errors import UnknownNameError, UsageError
+from a2g_cli.core.types import State
 from a2g_cli.simulator.scenes.place import (
     CLEAR,
     CLEAR_OF_PLATE,

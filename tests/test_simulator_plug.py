@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scene_contract import SceneContract, connected, drive_home
 
-from a2g_cli.episode import State
-from a2g_cli.errors import UnknownNameError, UsageError
+from a2g_cli.core.errors import UnknownNameError, UsageError
+from a2g_cli.core.types import State
 from a2g_cli.simulator.scenes.plug import HOLE, PIN_RADIUS, SOCKET_RANGE, Plug
 from a2g_cli.simulator.shifts import Shift
 

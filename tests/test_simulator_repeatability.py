@@ -3,8 +3,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from a2g_cli.episode import Observation
-from a2g_cli.robots.robot import Purpose
+from a2g_cli.core.types import Observation
+from a2g_cli.robots.base import Purpose
 from a2g_cli.robots.sim import SimRobot
 
 PURPOSES: tuple[Purpose, ...] = ("demonstration", "practice", "evaluation")

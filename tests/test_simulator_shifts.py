@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from a2g_cli.errors import UnknownNameError, UsageError
+from a2g_cli.core.errors import UnknownNameError, UsageError
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.simulator.shifts import SHIFTS, Shift, parse_shift
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scene_contract import SceneContract, connected
 
-from a2g_cli.episode import State
-from a2g_cli.errors import UnknownNameError, UsageError
+from a2g_cli.core.errors import UnknownNameError, UsageError
+from a2g_cli.core.types import State
 from a2g_cli.simulator.scenes.ink import Ink, covered, dots
 from a2g_cli.simulator.scenes.letters import (
     FIGURES,

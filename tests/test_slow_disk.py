@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 from cli_examples import a2g, ask, refused
 
-from a2g_cli.recording import writer as writing
-from a2g_cli.recording.reader import Recording
+from a2g_cli.data.recording import writer as writing
+from a2g_cli.data.recording.reader import Recording
 from a2g_cli.robots.sim import SimRobot
 
 

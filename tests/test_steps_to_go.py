@@ -4,8 +4,8 @@ import pytest
 import torch
 from policy_examples import config, frames, network
 
-from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.steps_to_go import StepsToGo
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.models.steps_to_go import StepsToGo
 
 
 def constant(value: float) -> StepsToGo:

@@ -9,11 +9,11 @@ from adapt_examples import BASE, SETTINGS, applied, make
 from peft import PeftModel
 from policy_examples import Quiet, network, plan_inputs, practised, segments
 
-from a2g_cli.learning.adapt import Adaptation, AdaptSettings
-from a2g_cli.learning.lessons import Imitation
-from a2g_cli.learning.students import target_modules
-from a2g_cli.policy import adapter
-from a2g_cli.policy.adapter import Method
+from a2g_cli.adapters import files
+from a2g_cli.adapters.files import Method
+from a2g_cli.training.batch_sources import Imitation
+from a2g_cli.training.finetune import Adaptation, AdaptSettings
+from a2g_cli.training.finetuners import target_modules
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def test_another_method_acts_as_it_was_trained_and_goes_on_as_what_it_is(tmp_pat
     work = Adaptation(base, BASE, None, replace(SETTINGS, method=method))
     work.train(Imitation(segments(base), base, SETTINGS.patience), [one.name for one in practised(base)], Quiet())
     work.save(tmp_path / "one", {"base": BASE, "settings": asdict(work.settings)})
-    parent, given = adapter.read(tmp_path / "one"), plan_inputs(base, 3)
+    parent, given = files.read(tmp_path / "one"), plan_inputs(base, 3)
     expected = work.model.act(*given, 5)
     assert (expected - network().act(*given, 5)).abs().max() > 1e-3
     torch.testing.assert_close(applied(tmp_path / "one").act(*given, 5), expected, atol=1e-5, rtol=1e-5)
@@ -62,7 +62,7 @@ def test_peft_reads_full_fine_tuning_as_lora_of_full_rank(tmp_path: Path) -> Non
 
 
 def test_full_fine_tuning_of_a_part_goes_on_from_an_adapter_of_the_whole(made: Path, tmp_path: Path) -> None:
-    parent = adapter.read(made)
+    parent = files.read(made)
     folder = make(
         tmp_path / "two", parent=parent, settings=replace(SETTINGS, method="full", placement="expert", iterations=2)
     ).folder

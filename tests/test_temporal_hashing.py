@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a2g_cli.policy.temporal_hashing import Spacing, TemporalHashing
+from a2g_cli.models.act2goal.temporal_hashing import Spacing, TemporalHashing
 
 SPACINGS: tuple[Spacing, ...] = ("printed", "mirrored")
 plans = st.builds(

@@ -10,7 +10,7 @@ from cli_examples import ask
 from driver_examples import install
 from terminal_examples import AtATerminal, written
 
-from a2g_cli.recording.reader import Recording
+from a2g_cli.data.recording.reader import Recording
 
 STEPS = 100_000
 

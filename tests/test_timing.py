@@ -7,15 +7,15 @@ import pytest
 from bench_robot import GOAL, SPEC, BenchClock, BenchRobot
 from rollout_examples import Kept, Scripted
 
-from a2g_cli.episode import Outcome, Provenance, StepTiming
-from a2g_cli.policy.floors import StillPolicy
-from a2g_cli.recording.reader import Recording
-from a2g_cli.recording.writer import RecordingWriter
-from a2g_cli.session.endings import RolloutSettings
-from a2g_cli.session.recorder import Recorder
-from a2g_cli.session.rollout import Job, roll_out
-from a2g_cli.session.sink import Timed
-from a2g_cli.session.timing import Schedule, Tempo, in_words, missed
+from a2g_cli.core.types import Outcome, Provenance, StepTiming
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.data.recording.writer import RecordingWriter
+from a2g_cli.policies.baselines import StillPolicy
+from a2g_cli.runtime.recorder import Recorder
+from a2g_cli.runtime.rollout import Job, roll_out
+from a2g_cli.runtime.sink import Timed
+from a2g_cli.runtime.termination import RolloutSettings
+from a2g_cli.runtime.timing import Schedule, Tempo, in_words, missed
 
 
 def at(acted: float, due: float = math.nan, planning: float = math.nan) -> StepTiming:

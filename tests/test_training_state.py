@@ -9,8 +9,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from a2g_cli.errors import A2GError, CheckpointError
-from a2g_cli.learning.training_state import Average, TrainingState
+from a2g_cli.core.errors import A2GError, CheckpointError
+from a2g_cli.training.state import Average, TrainingState
 
 
 def state(iteration: int = 7) -> TrainingState:
@@ -58,7 +58,7 @@ def test_a_kill_while_writing_leaves_the_last_state(tmp_path: Path, monkeypatch:
         where.write_bytes(b"half of it")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("a2g_cli.learning.training_state.save_file", killed)
+    monkeypatch.setattr("a2g_cli.training.state.save_file", killed)
     with pytest.raises(KeyboardInterrupt):
         state(2).write(path)
     read = TrainingState.read(path)
@@ -80,7 +80,7 @@ def test_a_disk_that_refuses_is_one_line_and_the_last_state_stays(
         where.write_bytes(b"half of it")
         raise error
 
-    monkeypatch.setattr("a2g_cli.learning.training_state.save_file", refuses)
+    monkeypatch.setattr("a2g_cli.training.state.save_file", refuses)
     with pytest.raises(A2GError, match="cannot be written") as caught:
         state(2).write(path)
     assert "\n" not in str(caught.value)
@@ -94,8 +94,8 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 import torch
-from a2g_cli.errors import A2GError
-from a2g_cli.learning.training_state import TrainingState
+from a2g_cli.core.errors import A2GError
+from a2g_cli.training.state import TrainingState
 path = Path(sys.argv[1])
 TrainingState("policy", 1, 0.0, {}, {"rng": torch.ones(8)}).write(path)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
@@ -160,7 +160,7 @@ def test_pickles_are_refused(tmp_path: Path) -> None:
 def test_settings_come_back_equal_so_that_a_run_recognises_itself(tmp_path: Path) -> None:
     from dataclasses import asdict
 
-    from a2g_cli.learning.pretrain_settings import PretrainSettings
+    from a2g_cli.training.pretrain_settings import PretrainSettings
 
     settings = asdict(PretrainSettings(lr=1 / 3, relabel="final:0.1,future"))
     assert json.loads(json.dumps(settings)) == settings

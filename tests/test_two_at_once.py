@@ -12,20 +12,20 @@ import pytest
 from cli_examples import a2g, ask, refused, shelve
 from exchange_examples import robomimic_file
 
-from a2g_cli.errors import BusyError, SessionExistsError
-from a2g_cli.exchange.building import being_built
-from a2g_cli.exchange.formats import detect
-from a2g_cli.exchange.importing import bring_in
-from a2g_cli.lock import holder, locked
-from a2g_cli.policy.shelf import Shelf
-from a2g_cli.recording.reader import Recording
-from a2g_cli.workspace import Workspace
+from a2g_cli.adapters.registry import Shelf
+from a2g_cli.core.errors import BusyError, SessionExistsError
+from a2g_cli.core.locks import holder, locked
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.formats.building import being_built
+from a2g_cli.data.formats.importing import bring_in
+from a2g_cli.data.formats.registry import detect
+from a2g_cli.data.recording.reader import Recording
 
 PROMOTERS = """
 import os, random, sys, time
 from pathlib import Path
-from a2g_cli.policy.shelf import Shelf
-from a2g_cli.workspace import Workspace
+from a2g_cli.adapters.registry import Shelf
+from a2g_cli.core.workspace import Workspace
 shelf, how = Shelf(Workspace(Path(sys.argv[1]))), sys.argv[2]
 children = []
 for number in range(4):

@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from a2g_cli.learning.calibrate import calibrate
-from a2g_cli.learning.practised import Practised
-from a2g_cli.policy import checkpoint, home
-from a2g_cli.policy.calibration import Calibration
-from a2g_cli.policy.policy import Plan, PlanRequest
-from a2g_cli.policy.whereabouts import HereOrHome, Whereabouts
+from a2g_cli.calibration import nominal
+from a2g_cli.calibration.domain_switch import HereOrHome, Whereabouts
+from a2g_cli.calibration.estimate import calibrate
+from a2g_cli.calibration.transform import Calibration
+from a2g_cli.encoding.episodes import Practised
+from a2g_cli.models import checkpoint
+from a2g_cli.policies.base import Plan, PlanRequest
 from a2g_cli.robots.sim import SimRobot
 
 Practice = Callable[[str, str], list[Practised]]
@@ -29,7 +30,7 @@ class Saying:
 
 
 def chooser(practice: Practice, scene: str, shift: str) -> HereOrHome:
-    known, model = home.of_base(checkpoint.SHIPPED), checkpoint.load(checkpoint.SHIPPED)
+    known, model = nominal.of_base(checkpoint.SHIPPED), checkpoint.load(checkpoint.SHIPPED)
     assert known is not None
     found = calibrate(model, known, practice(scene, shift))
     assert Whereabouts(model, known, found).visible
@@ -73,7 +74,7 @@ def test_episodes_in_one_batch_are_told_apart_and_each_remembers_only_itself(pra
 
 
 def test_motors_alone_cannot_be_seen(practice: Practice) -> None:
-    known, model = home.of_base(checkpoint.SHIPPED), checkpoint.load(checkpoint.SHIPPED)
+    known, model = nominal.of_base(checkpoint.SHIPPED), checkpoint.load(checkpoint.SHIPPED)
     assert known is not None
     found = calibrate(model, known, practice("place", "weak-motors"))
     assert found.motors is not None

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from policy_examples import frames, network, wake
 
-from a2g_cli.policy.act2goal import Act2Goal
-from a2g_cli.policy.temporal_hashing import TemporalHashing
-from a2g_cli.policy.world_model import patchify, unpatchify
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
+from a2g_cli.models.act2goal.world_model import patchify, unpatchify
 
 
 def inputs(model: Act2Goal, size: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:

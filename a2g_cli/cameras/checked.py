@@ -4,10 +4,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from a2g_cli.cameras.camera import Camera, Frame, view_of, warnings_of
-from a2g_cli.cameras.view import View
-from a2g_cli.drivers import calling, is_built_in
-from a2g_cli.errors import HardwareError
+from a2g_cli.cameras.base import Camera, Frame, view_of, warnings_of
+from a2g_cli.cameras.metadata import View
+from a2g_cli.core.errors import HardwareError
+from a2g_cli.core.plugins import calling, is_built_in
 from a2g_cli.robots.promises import check_depth, check_picture, check_time, kind_of
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from a2g_cli import drivers
-from a2g_cli.cameras.camera import Camera
+from a2g_cli.cameras.base import Camera
 from a2g_cli.cameras.checked import CheckedCamera
+from a2g_cli.cameras.metadata import Framing
 from a2g_cli.cameras.reader import MAX_AGE, CameraReader
-from a2g_cli.cameras.view import Framing
-from a2g_cli.clock import Clock
-from a2g_cli.errors import UsageError
-from a2g_cli.workspace import Workspace, checked_name
+from a2g_cli.core import plugins
+from a2g_cli.core.clock import Clock
+from a2g_cli.core.errors import UsageError
+from a2g_cli.core.workspace import Workspace, checked_name
 
 _SETTING = re.compile(r",(?=[a-z_]+=)")  # a path may hold a comma
 _SIZE = re.compile(r"(\d+)x(\d+)")
@@ -68,7 +68,7 @@ class CameraChoice:
 
     def make(self) -> Camera:
         """Return the camera; nothing is opened. Raises UnknownNameError, UsageError, HardwareError: see ``drivers.make``."""
-        camera: Camera = drivers.make("camera", self.driver, self.settings, f"cameras.{self.name}")
+        camera: Camera = plugins.make("camera", self.driver, self.settings, f"cameras.{self.name}")
         return CheckedCamera(camera, f"camera {self.name!r}")
 
     def reader(
@@ -106,7 +106,7 @@ def choose(workspace: Workspace | None, given: Sequence[str]) -> dict[str, Camer
 
 
 def _first(driver: str) -> str:
-    parameters = drivers.parameters("camera", driver)
+    parameters = plugins.parameters("camera", driver)
     if not parameters:
         raise UsageError(f"camera {driver!r} takes no address: write NAME={driver}.")
     return next(iter(parameters))

@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from a2g_cli.cameras.camera import Frame
+from a2g_cli.cameras.base import Frame
+from a2g_cli.cameras.metadata import View
 from a2g_cli.cameras.pace import Pace
-from a2g_cli.cameras.view import View
-from a2g_cli.episode import Image
-from a2g_cli.errors import HardwareError, UsageError
-from a2g_cli.photos import read_photo, why
-from a2g_cli.workspace import expanded
+from a2g_cli.core.errors import HardwareError, UsageError
+from a2g_cli.core.photos import read_photo, why
+from a2g_cli.core.types import Image
+from a2g_cli.core.workspace import expanded
 
 RATE = 30.0
 """Of a folder, which has none of its own [Hz]."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from a2g_cli.cameras.reader import CameraReader
-from a2g_cli.errors import HardwareError
+from a2g_cli.core.errors import HardwareError
 
 _GLANCE = 0.001
 """Between two looks at the newest frames [s]."""

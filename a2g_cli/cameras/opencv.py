@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from a2g_cli.cameras.camera import Frame
+from a2g_cli.cameras.base import Frame
+from a2g_cli.cameras.metadata import View
 from a2g_cli.cameras.pace import Pace
-from a2g_cli.cameras.view import View
-from a2g_cli.drivers import sdk
-from a2g_cli.errors import HardwareError, UsageError
-from a2g_cli.workspace import expanded
+from a2g_cli.core.errors import HardwareError, UsageError
+from a2g_cli.core.plugins import sdk
+from a2g_cli.core.workspace import expanded
 
 _BY_ID = Path("/dev/v4l/by-id")
 WARM_UP = 1.0

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from a2g_cli.cameras.camera import Camera, Frame, view_of, warnings_of
-from a2g_cli.cameras.view import Framing, View
-from a2g_cli.clock import Clock, WallClock
-from a2g_cli.errors import HardwareError, UsageError, noted
+from a2g_cli.cameras.base import Camera, Frame, view_of, warnings_of
+from a2g_cli.cameras.metadata import Framing, View
+from a2g_cli.core.clock import Clock, WallClock
+from a2g_cli.core.errors import HardwareError, UsageError, noted
 
 MAX_AGE = 0.5
 """Oldest frame that is handed out unless told otherwise [s]."""

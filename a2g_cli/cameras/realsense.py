@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from a2g_cli.cameras import realsense_sdk
-from a2g_cli.cameras.camera import Frame
+from a2g_cli.cameras.base import Frame
 from a2g_cli.cameras.device_time import DeviceTime
+from a2g_cli.cameras.metadata import View
 from a2g_cli.cameras.realsense_lock import SETTLING, check_wanted, lock, restore
-from a2g_cli.cameras.view import View
-from a2g_cli.errors import HardwareError, UsageError
-from a2g_cli.workspace import expanded
+from a2g_cli.core.errors import HardwareError, UsageError
+from a2g_cli.core.workspace import expanded
 
 if TYPE_CHECKING:
-    from a2g_cli.episode import Depth
+    from a2g_cli.core.types import Depth
 
 WIDTH, HEIGHT, RATE = 640, 480, 30
 """What a live camera is asked for unless told otherwise [px, px, Hz]."""

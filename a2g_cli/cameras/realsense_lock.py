@@ -7,8 +7,8 @@ what the automatic arrived at is found by trying which exposure gives pictures a
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from a2g_cli.episode import Image
-from a2g_cli.errors import UsageError
+from a2g_cli.core.errors import UsageError
+from a2g_cli.core.types import Image
 
 SETTLING = 6
 """Pictures until a new setting is seen in one [frames]."""

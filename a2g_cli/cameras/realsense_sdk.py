@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from a2g_cli.drivers import sdk
-from a2g_cli.errors import HardwareError
+from a2g_cli.core.errors import HardwareError
+from a2g_cli.core.plugins import sdk
 
 _SYSTEM_PACKAGES = {
     "libusb-1.0": "libusb-1.0-0 (Debian, Ubuntu: `apt install libusb-1.0-0`; Fedora: `dnf install libusb1`)",

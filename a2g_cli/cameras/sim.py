@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from a2g_cli.cameras.camera import Frame
-from a2g_cli.clock import Clock, WallClock
-from a2g_cli.errors import HardwareError, UnknownNameError
+from a2g_cli.cameras.base import Frame
+from a2g_cli.core.clock import Clock, WallClock
+from a2g_cli.core.errors import HardwareError, UnknownNameError
 
 if TYPE_CHECKING:
     from a2g_cli.simulator.tabletop import Tabletop

@@ -9,9 +9,9 @@ from rich.measure import Measurement
 from rich.segment import Segment
 from rich.style import Style
 
+from a2g_cli.core.types import Image
 from a2g_cli.display.console import draws_pictures
 from a2g_cli.display.lines import printable
-from a2g_cli.episode import Image
 
 LEAST_COLUMNS = 4
 """Below this a picture says nothing [columns]."""

@@ -6,12 +6,12 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from a2g_cli.clock import Clock, WallClock
+from a2g_cli.core.clock import Clock, WallClock
+from a2g_cli.core.errors import UsageError
+from a2g_cli.core.types import Goal, Image
 from a2g_cli.display.console import draws_pictures
 from a2g_cli.display.lines import duration, printable, say
 from a2g_cli.display.pictures import Filmstrip, Picture, fitting_columns
-from a2g_cli.episode import Goal, Image
-from a2g_cli.errors import UsageError
 
 
 def play(

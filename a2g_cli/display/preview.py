@@ -8,9 +8,9 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from a2g_cli.core.types import Image
 from a2g_cli.display.lines import printable
 from a2g_cli.display.pictures import Filmstrip, Picture, fitting_columns
-from a2g_cli.episode import Image
 
 
 def blended(now: Image, over: Image) -> Image:

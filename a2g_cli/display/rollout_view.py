@@ -12,10 +12,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from a2g_cli.core.types import Goal, Image, Observation, Outcome
 from a2g_cli.display.console import draws_pictures
 from a2g_cli.display.lines import estimate, printable, say
 from a2g_cli.display.pictures import LEAST_COLUMNS, Filmstrip, Picture, fitting_columns
-from a2g_cli.episode import Goal, Image, Observation, Outcome
 
 _REFRESH = 8.0
 """Live view [Hz]."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from a2g_cli.episode import Image
-from a2g_cli.errors import A2GError, UsageError
+from a2g_cli.core.errors import A2GError, UsageError
+from a2g_cli.core.types import Image
 
 _GIF_TICK = 0.01
 """GIF counts time in hundredths [s]; viewers slow down frames that are shorter than two."""

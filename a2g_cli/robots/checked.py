@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from a2g_cli.clock import Clock, SteppedClock, WallClock, goes_on
-from a2g_cli.drivers import calling, is_built_in
-from a2g_cli.episode import Observation, Vector
+from a2g_cli.core.clock import Clock, SteppedClock, WallClock, goes_on
+from a2g_cli.core.plugins import calling, is_built_in
+from a2g_cli.core.types import Observation, Vector
+from a2g_cli.robots.base import Robot, RobotSpec
 from a2g_cli.robots.promises import check_observation, check_row, check_spec, check_step
-from a2g_cli.robots.robot import Robot, RobotSpec
 
 _MISSING = object()
 _HOMING = "homeward"

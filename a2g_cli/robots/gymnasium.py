@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from a2g_cli.cameras.view import Framing
-from a2g_cli.clock import SteppedClock
-from a2g_cli.episode import Observation, State, Vector
-from a2g_cli.errors import HardwareError, SafetyStop, UsageError
+from a2g_cli.cameras.metadata import Framing
+from a2g_cli.core.clock import SteppedClock
+from a2g_cli.core.errors import HardwareError, SafetyStop, UsageError
+from a2g_cli.core.safety_limits import SafetyLimits
+from a2g_cli.core.types import Observation, State, Vector
+from a2g_cli.robots.base import RobotSpec
 from a2g_cli.robots.gymnasium_calls import begun, make, stepped, strangers_code
 from a2g_cli.robots.gymnasium_choice import CameraSetting, NumbersSetting
 from a2g_cli.robots.gymnasium_observation import ObservationReader
 from a2g_cli.robots.gymnasium_values import is_so
-from a2g_cli.robots.robot import RobotSpec
-from a2g_cli.safety_limits import SafetyLimits
 
 RATE = 10.0
 """Of an environment that does not say its own, as ``render_fps`` of its metadata [Hz]."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from a2g_cli.errors import A2GError, HardwareError
+from a2g_cli.core.errors import A2GError, HardwareError
 from a2g_cli.robots.gymnasium_values import is_so
 
 

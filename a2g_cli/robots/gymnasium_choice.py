@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from a2g_cli.errors import UsageError
+from a2g_cli.core.errors import UsageError
 from a2g_cli.robots.gymnasium_pictures import Found, Range
 from a2g_cli.robots.gymnasium_values import ROOT, Entries, beneath, is_numeric, numbered
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from a2g_cli.episode import Description, Goal, Image, State
-from a2g_cli.errors import GoalError, UsageError
+from a2g_cli.core.errors import GoalError, UsageError
+from a2g_cli.core.types import Description, Goal, Image, State
+from a2g_cli.robots.base import Purpose, Trial
 from a2g_cli.robots.gymnasium import GymRobot
 from a2g_cli.robots.gymnasium_calls import begun, make, strangers_code
 from a2g_cli.robots.gymnasium_choice import CameraSetting, NumbersSetting
 from a2g_cli.robots.gymnasium_observation import shows_goal
-from a2g_cli.robots.robot import Purpose, Trial
 
 
 class GoalGymRobot(GymRobot):

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from a2g_cli.episode import Image, Vector
-from a2g_cli.errors import HardwareError, UsageError
+from a2g_cli.core.errors import HardwareError, UsageError
+from a2g_cli.core.types import Image, Vector
 from a2g_cli.robots import gymnasium_choice as choice
 from a2g_cli.robots.gymnasium_choice import RENDER, CameraSetting, NumbersSetting, Source
 from a2g_cli.robots.gymnasium_pictures import Found, look, to_image

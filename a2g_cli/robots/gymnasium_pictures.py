@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from a2g_cli.episode import Image
+from a2g_cli.core.types import Image
 
 LEAST_SIDE = 16
 """Sides from which an array without the plain shape of a picture, HxWx3 bytes, may be one [px]: a matrix is smaller."""

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from a2g_cli.cameras.camera import Frame
-from a2g_cli.cameras.view import Framing
-from a2g_cli.clock import WallClock
-from a2g_cli.episode import Observation, Vector
-from a2g_cli.errors import HardwareError, SafetyStop, UsageError
+from a2g_cli.cameras.base import Frame
+from a2g_cli.cameras.metadata import Framing
+from a2g_cli.core.clock import WallClock
+from a2g_cli.core.errors import HardwareError, SafetyStop, UsageError
+from a2g_cli.core.safety_limits import SafetyLimits
+from a2g_cli.core.types import Observation, Vector
+from a2g_cli.robots.base import RobotSpec
 from a2g_cli.robots.lerobot_types import Dimension, actions_of, make, measured_of, pictures_of
-from a2g_cli.robots.robot import RobotSpec
-from a2g_cli.safety_limits import SafetyLimits
 
 VELOCITY = ".vel"
 """How LeRobot names what is a speed: at rest it is 0, while anything else stays where it is."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from a2g_cli.errors import HardwareError, UnknownNameError, UsageError
+from a2g_cli.core.errors import HardwareError, UnknownNameError, UsageError
 
 INSTALL = "pip install 'a2g[lerobot]'"
 PLUGINS = ("lerobot_robot_", "lerobot_camera_")

@@ -7,9 +7,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from a2g_cli.episode import Observation, Vector
-from a2g_cli.errors import HardwareError
-from a2g_cli.robots.robot import RobotSpec
+from a2g_cli.core.errors import HardwareError
+from a2g_cli.core.types import Observation, Vector
+from a2g_cli.robots.base import RobotSpec
 
 AHEAD = 1.0
 """A time that lies farther ahead of its clock is of another clock, or in another unit [s]. Less is for the guards."""

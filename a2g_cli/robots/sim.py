@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2g_cli.cameras.sim import VIEWS, SimCamera
-from a2g_cli.clock import SteppedClock
-from a2g_cli.episode import Description, Goal, Image, Observation, State, Vector
-from a2g_cli.errors import GoalError, HardwareError, SafetyStop, UnknownNameError, UsageError
-from a2g_cli.robots.robot import Purpose, RobotSpec, Trial
-from a2g_cli.safety_limits import SafetyLimits
+from a2g_cli.core.clock import SteppedClock
+from a2g_cli.core.errors import GoalError, HardwareError, SafetyStop, UnknownNameError, UsageError
+from a2g_cli.core.safety_limits import SafetyLimits
+from a2g_cli.core.types import Description, Goal, Image, Observation, State, Vector
+from a2g_cli.robots.base import Purpose, RobotSpec, Trial
 from a2g_cli.simulator.disturbance import Disturbance
 from a2g_cli.simulator.scenes import scene as scene_called
 from a2g_cli.simulator.shifts import Shift, parse_shift

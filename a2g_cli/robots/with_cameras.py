@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-from a2g_cli.cameras.camera import Frame
+from a2g_cli.cameras.base import Frame
+from a2g_cli.cameras.metadata import View
 from a2g_cli.cameras.reader import CameraReader
-from a2g_cli.cameras.view import View
-from a2g_cli.clock import Clock, goes_on
-from a2g_cli.episode import Depth, Observation, Vector
-from a2g_cli.errors import HardwareError, closed, noted
-from a2g_cli.robots.robot import Robot, RobotSpec
+from a2g_cli.core.clock import Clock, goes_on
+from a2g_cli.core.errors import HardwareError, closed, noted
+from a2g_cli.core.types import Depth, Observation, Vector
+from a2g_cli.robots.base import Robot, RobotSpec
 
 OPTIONAL = ("limit", "shift", "safety", "homeward", "notes")
 """What a robot may offer beside what every robot must: the robot with cameras offers it too, where the bare one does."""
@@ -83,7 +83,7 @@ class WithCameras:
         """Return the robot's observation and the cameras' newest frames, without waiting for one.
 
         A frame may have grown old: its ``captured_at`` says so, and whoever acts on it has a limit, the user's
-        (session/safety/frames.py).
+        (runtime/safety/frames.py).
 
         Raises:
             HardwareError: a camera is not open, has failed, or has sent nothing for ``OLDEST`` seconds.

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from a2g_cli.episode import Episode, Outcome, Provenance
-from a2g_cli.robots.robot import Trial
+from a2g_cli.core.types import Episode, Outcome, Provenance
+from a2g_cli.robots.base import Trial
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.simulator.expert import ScriptedExpert, truth_of
 

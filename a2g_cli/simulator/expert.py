@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from a2g_cli.episode import Goal, State, Vector
-from a2g_cli.errors import GoalError
+from a2g_cli.core.errors import GoalError
+from a2g_cli.core.types import Goal, State, Vector
 from a2g_cli.simulator.scenes.scene import Scene
 
 

@@ -8,8 +8,8 @@ import sys
 import warnings
 from typing import Any
 
-from a2g_cli.episode import Image
-from a2g_cli.errors import HardwareError
+from a2g_cli.core.errors import HardwareError
+from a2g_cli.core.types import Image
 
 if sys.platform.startswith("linux"):
     # EGL needs no display, and works as well where there is one.

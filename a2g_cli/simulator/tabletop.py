@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from a2g_cli.episode import Image, State
+from a2g_cli.core.types import Image, State
 from a2g_cli.simulator import arm
 from a2g_cli.simulator.arm import Position
 from a2g_cli.simulator.rendering import Renderer, quality_xml

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from a2g_cli.cameras.camera import Frame
-from a2g_cli.clock import WallClock
-from a2g_cli.episode import Observation
-from a2g_cli.errors import HardwareError, SafetyStop
-from a2g_cli.robots.robot import RobotSpec
+from a2g_cli.cameras.base import Frame
+from a2g_cli.core.clock import WallClock
+from a2g_cli.core.errors import HardwareError, SafetyStop
+from a2g_cli.core.types import Observation
+from a2g_cli.robots.base import RobotSpec
 
 SIZE = 64
 _rail = {"x": 0.5}  # what the hardware would be: where the shuttle stands [m]

@@ -1,6 +1,6 @@
 """The scenes: what stands on the table, what is asked, when it is done, and how an expert would do it. One task a file."""
 
-from a2g_cli.errors import UnknownNameError
+from a2g_cli.core.errors import UnknownNameError
 from a2g_cli.simulator.scenes.place import Place
 from a2g_cli.simulator.scenes.plug import Plug
 from a2g_cli.simulator.scenes.scene import Scene

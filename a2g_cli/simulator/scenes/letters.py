@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from a2g_cli.errors import UnknownNameError, UsageError
+from a2g_cli.core.errors import UnknownNameError, UsageError
 
 Glyph = Sequence[Sequence[tuple[float, float]]]
 """Polylines of (column, row), 0 to 1 each: column from the left, row from the top, as one reads."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from a2g_cli.episode import Description, State
-from a2g_cli.errors import UnknownNameError, UsageError
+from a2g_cli.core.errors import UnknownNameError, UsageError
+from a2g_cli.core.types import Description, State
 from a2g_cli.simulator.arm import FINGER_STROKE
 from a2g_cli.simulator.scenes import place_expert
 from a2g_cli.simulator.scenes.place_expert import HEIGHT

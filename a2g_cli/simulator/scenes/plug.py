@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from a2g_cli.episode import Description, State
-from a2g_cli.errors import UnknownNameError, UsageError
+from a2g_cli.core.errors import UnknownNameError, UsageError
+from a2g_cli.core.types import Description, State
 from a2g_cli.simulator.arm import FINGER_STROKE
 from a2g_cli.simulator.scenes import plug_expert
 from a2g_cli.simulator.scenes.plug_expert import PIN, SEATED

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from a2g_cli.episode import State
+from a2g_cli.core.types import State
 from a2g_cli.simulator.scenes.motion import at_most, ramp, smooth
 from a2g_cli.simulator.scenes.scene import HOME, REST
 

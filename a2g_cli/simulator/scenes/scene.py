@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from a2g_cli.episode import Description, State
+from a2g_cli.core.types import Description, State
 from a2g_cli.simulator.shifts import Colour, Shift
 
 REST = (-0.16, 0.0, 0.16)
@@ -44,7 +44,7 @@ class Scene(ABC):
     knocks: ClassVar[bool] = True
     """Whether it bears that the fingers spring open: what they lose, they can fetch again."""
     undone_by: ClassVar[tuple[str, ...]] = ()
-    """Which resets leave a table that something else can be asked of (session/reset.py): ``cycle`` where a policy can undo
+    """Which resets leave a table that something else can be asked of (runtime/reset.py): ``cycle`` where a policy can undo
     what it did, ``home`` where the drive home does."""
 
     def __init__(self, shift: Shift) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from a2g_cli.episode import Description, State
-from a2g_cli.errors import UnknownNameError, UsageError
+from a2g_cli.core.errors import UnknownNameError, UsageError
+from a2g_cli.core.types import Description, State
 from a2g_cli.simulator.scenes import write_expert
 from a2g_cli.simulator.scenes.ink import BOARD, PIXELS, Ink, covered, dots, paint, texture_pixels
 from a2g_cli.simulator.scenes.letters import dots_along, draw_word, group_of, lines_of, spell

@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from a2g_cli.episode import State
+from a2g_cli.core.types import State
 from a2g_cli.simulator.scenes.ink import covered, dots
 from a2g_cli.simulator.scenes.motion import at_most, ramp, smooth
 from a2g_cli.simulator.scenes.scene import REST

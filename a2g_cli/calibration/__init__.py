@@ -1,0 +1,1 @@
+"""How a deployment differs from the training domain: measured from practice, and undone around a policy."""

@@ -1,0 +1,70 @@
+"""How near to its goal an episode ended, seen by networks that adapting never changes: steps-to-go, distance in latents.
+
+Those networks know pictures as they are at home. Where whoever acts looks through a measured view, so does who looks on: a
+view is registered to the empty scene, never trained towards a success, so no yardstick learns to please.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from a2g_cli.calibration.domain_switch import Whereabouts
+from a2g_cli.calibration.transform import AT_HOME, Calibration
+from a2g_cli.core.types import Goal, Image, Observation
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.models.autoencoder import to_tensor
+from a2g_cli.policies.image_size import resized_images
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """How near a frame is to a goal."""
+
+    steps_to_go: float
+    """As the base's own head sees it [steps]."""
+    distance: float
+    """Root mean square between the latents of frame and goal, as a share of that between the first frame and the goal."""
+
+
+@dataclass(frozen=True)
+class Onlooker:
+    """Who sees how near to its goal an episode ended."""
+
+    model: Act2Goal
+    """The base: its heads judge, whoever acts."""
+    calibration: Calibration = AT_HOME
+    """Of whoever acts."""
+    whereabouts: Whereabouts | None = None
+    """Tells from what was seen whether the calibration holds; None: it does."""
+
+    def arrival(self, first: Observation, last: Observation, goal: Goal) -> Arrival:
+        """Return how near ``last`` is to ``goal``, where an episode began with ``first``."""
+        seen = self.calibration
+        if self.whereabouts is not None and sum(map(self.whereabouts.leaning, (first, last))) < 0:
+            seen = AT_HOME
+        return arrival(self.model, first.images, last.images, goal, seen)
+
+
+@torch.no_grad()
+def arrival(
+    model: Act2Goal,
+    first: Mapping[str, Image],
+    last: Mapping[str, Image],
+    goal: Goal,
+    calibration: Calibration = AT_HOME,
+) -> Arrival:
+    """Return how near ``last`` is to ``goal``, where an episode began with ``first``; all are camera -> picture.
+
+    ``calibration`` says through which views they are looked at, at the size that the base was trained at.
+    """
+    size = model.config.size
+    seen = [calibration.pictures(resized_images(images, size)) for images in (first, last, goal.images)]
+    views = [np.stack([images[camera] for camera in model.config.cameras]) for images in seen]
+    latents = model.encode(to_tensor(torch.from_numpy(np.stack(views))))
+    start, end, wanted = latents[0], latents[1], latents[2]
+    left = model.steps_to_go.steps(end[None], wanted[None])
+    away = float((start - wanted).square().mean().sqrt())
+    distance = float((end - wanted).square().mean().sqrt())
+    return Arrival(float(left), distance / away if away else float(distance > 0))

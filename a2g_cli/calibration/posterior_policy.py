@@ -1,0 +1,37 @@
+"""A policy that acts in each episode on a guess of its own of where the arm stands, and lets the recording say which."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from a2g_cli.calibration.policy import CalibratedPolicy
+from a2g_cli.calibration.transform import Calibration, Mount
+from a2g_cli.policies.base import Plan, PlanRequest, Policy
+from a2g_cli.robots.base import RobotSpec
+
+
+class GuessingPolicy:
+    """Any policy, behind a calibration whose mount is another in each episode."""
+
+    def __init__(self, policy: Policy, calibration: Calibration, spec: RobotSpec, guesses: Mapping[int, Mount]) -> None:
+        """``guesses``: number of an attempt -> where the arm is said to stand in it."""
+        self._policy, self._calibration, self._spec = policy, calibration, spec
+        self._guesses = guesses
+        self._acting: dict[int, CalibratedPolicy] = {}
+
+    @property
+    def name(self) -> str:
+        """Of the policy that acts."""
+        return self._policy.name
+
+    def begun(self, slot: int, seed: int) -> dict[str, Any]:
+        """Take note that attempt ``slot`` is the episode of ``seed``; return what its recording is to say of it."""
+        guess = self._guesses[slot]
+        self._acting[seed] = CalibratedPolicy(self._policy, replace(self._calibration, mount=guess), self._spec)
+        return {"guess": {"yaw": guess.yaw, "shift": list(guess.shift)}}
+
+    def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
+        """Answer several requests at once, in order."""
+        acting = [self._acting[request.seed] for request in requests]
+        asked = [one.brought(request) for one, request in zip(acting, requests, strict=True)]
+        return [one.returned(plan) for one, plan in zip(acting, self._policy.plan(asked), strict=True)]

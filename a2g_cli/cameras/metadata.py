@@ -1,0 +1,132 @@
+"""What a camera's pictures show: which camera, how it was set, and which part of its picture was kept."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+import PIL.Image
+
+from a2g_cli.core.errors import UsageError
+from a2g_cli.core.types import Depth, Image
+
+Crop = tuple[int, int, int, int]
+"""Left, top, width, height of the part that is kept [px]."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Where pictures come from. Two pictures can be held against each other only where they show the same view."""
+
+    device: str
+    """Driver and serial number, path or name: ``"realsense:0123456789"``."""
+    width: int
+    """Of the picture that the camera takes [px]."""
+    height: int
+    crop: Crop | None = None
+    """None: all of it."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Exposure, gain, white balance and whatever else the camera was set to, JSON-able."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able dict."""
+        crop = None if self.crop is None else list(self.crop)
+        return {
+            "device": self.device,
+            "width": self.width,
+            "height": self.height,
+            "crop": crop,
+            "settings": dict(self.settings),
+        }
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """Return the view in ``value``. Raises KeyError, TypeError or ValueError for what is none."""
+        if not isinstance(value, dict) or not isinstance(value["settings"], dict):
+            raise TypeError("a view that is not an object")
+        crop = value["crop"]
+        if crop is not None:
+            left, top, width, height = (int(number) for number in crop)
+            crop = (left, top, width, height)
+        return cls(str(value["device"]), int(value["width"]), int(value["height"]), crop, value["settings"])
+
+    def differences(self, other: "View") -> list[str]:
+        """Return in words why ``other``'s pictures cannot be held against this one's; empty where they can."""
+        found = []
+        if self.device != other.device:
+            found.append(f"camera {self.device}, now {other.device}")
+        if (self.width, self.height) != (other.width, other.height):
+            found.append(f"pictures of {self.width}x{self.height}, now {other.width}x{other.height}")
+        if self.crop != other.crop:
+            found.append(f"crop {_crop_words(self.crop)}, now {_crop_words(other.crop)}")
+        return found
+
+    def changes(self, other: "View") -> list[str]:
+        """Return in words which settings of the camera differ: the same view in another light."""
+        names = sorted(self.settings.keys() & other.settings.keys())
+        return [
+            f"{name} {_number(self.settings[name])}, now {_number(other.settings[name])}"
+            for name in names
+            if self.settings[name] != other.settings[name]
+        ]
+
+
+def _crop_words(crop: Crop | None) -> str:
+    return "none" if crop is None else ",".join(map(str, crop))
+
+
+def _number(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) and math.isfinite(value) else str(value)
+
+
+@dataclass(frozen=True)
+class Framing:
+    """Which part of a camera's picture is kept, and how large it becomes."""
+
+    crop: Crop | None = None
+    """None: the largest part about the centre that has the shape of ``size``; all of it without ``size``."""
+    size: tuple[int, int] | None = None
+    """Height and width of what comes out [px]; None: as large as what is kept."""
+
+    def __post_init__(self) -> None:
+        crop, size = self.crop, self.size
+        if crop is not None and (min(crop[:2]) < 0 or min(crop[2:]) < 1):
+            raise UsageError(f"crop {_crop_words(crop)} keeps nothing: expected left, top, width, height in pixels.")
+        if size is not None and not 1 <= min(size) <= max(size) <= 8192:
+            raise UsageError(f"pictures of {size[1]}x{size[0]} px cannot be made: expected 1x1 to 8192x8192.")
+
+    def part(self, height: int, width: int) -> Crop:
+        """Return the part of a picture of ``height`` x ``width`` that is kept. Raises UsageError for a crop outside it."""
+        if self.crop is not None:
+            left, top, kept_width, kept_height = self.crop
+            if left + kept_width > width or top + kept_height > height:
+                raise UsageError(f"crop {_crop_words(self.crop)} leaves the camera's picture of {width}x{height}.")
+            return self.crop
+        if self.size is None:
+            return 0, 0, width, height
+        scale = min(height / self.size[0], width / self.size[1])
+        kept_height, kept_width = max(1, round(self.size[0] * scale)), max(1, round(self.size[1] * scale))
+        return (width - kept_width) // 2, (height - kept_height) // 2, kept_width, kept_height
+
+    def apply(self, image: Image) -> Image:
+        """Return the kept part of ``image`` at its size, always as an array of its own. Raises UsageError."""
+        left, top, width, height = self.part(*image.shape[:2])
+        kept = np.array(image[top : top + height, left : left + width], order="C")
+        if self.size is None or self.size == (height, width):
+            return kept
+        small = PIL.Image.fromarray(kept).resize(self.size[::-1], PIL.Image.Resampling.BICUBIC)
+        return np.array(small)
+
+    def apply_depth(self, depth: Depth) -> Depth:
+        """Return the kept part of ``depth`` (H, W) at its size: the nearest measurement, never a mean of two surfaces."""
+        left, top, width, height = self.part(*depth.shape)
+        rows, columns = self.size or (height, width)
+        down = top + (np.arange(rows) * height + height // 2) // rows
+        across = left + (np.arange(columns) * width + width // 2) // columns
+        return depth[np.ix_(down, across)]
+
+    def of(self, view: View) -> View:
+        """Return ``view`` with what is kept of it."""
+        part = self.part(view.height, view.width)
+        return replace(view, crop=None if part == (0, 0, view.width, view.height) else part)

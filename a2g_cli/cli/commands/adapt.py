@@ -1,0 +1,170 @@
+"""``a2g adapt``: learn from recordings in hindsight, and hold the result against its parent."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from a2g_cli.adapters import files as adapters
+from a2g_cli.adapters.registry import Shelf
+from a2g_cli.calibration import nominal
+from a2g_cli.calibration.estimate import suspected_mount
+from a2g_cli.calibration.transform import Mount
+from a2g_cli.cli.commands.adapt_words import chosen, following
+from a2g_cli.cli.commands.learnable import not_learnable
+from a2g_cli.cli.commands.report import Report
+from a2g_cli.core.errors import RecordingError, UsageError
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.data.recording.sessions import find_recordings
+from a2g_cli.demo_replay import trajectory
+from a2g_cli.demo_replay.trajectory import Movement
+from a2g_cli.display.console import stderr_console
+from a2g_cli.display.lines import printable, say
+from a2g_cli.display.training_view import training_view
+from a2g_cli.encoding.episodes import SLACK, Practised, read
+from a2g_cli.encoding.resizing import resizing
+from a2g_cli.improvement.gate import Decision, decide, record_decision
+from a2g_cli.models import checkpoint
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.runtime.policy_factory import FLOORS
+from a2g_cli.training import retention_set
+from a2g_cli.training.finetune import AdaptSettings, adapt
+from a2g_cli.training.finetune_plan import prepare
+from a2g_cli.training.retention import told_at_home
+from a2g_cli.training.watcher import TrainingWatcher
+
+
+def adapt_recordings(
+    workspace: Workspace,
+    names: Sequence[str],
+    name: str | None,
+    parent: str | None,
+    base: Path | None,
+    settings: AdaptSettings,
+    promote: bool,
+    dry_run: bool,
+) -> Report:
+    """Adapt to the recordings that ``names`` stand for; without names, to the newest session of practice that is complete.
+
+    Raises:
+        UnknownNameError, UsageError, CheckpointError, RecordingError: see their messages.
+    """
+    paths, sessions, told_before = chosen(workspace, names)
+    shown = find_recordings(workspace, settings.demonstrations) if settings.mix else []
+    shelf = Shelf(workspace)
+    before = shelf.active()
+    parent = before if parent is None else parent
+    if parent in FLOORS:
+        raise UsageError(f"{parent!r} is a floor, it cannot be adapted from: name an adapter, or none.")
+    onward = None if parent == "none" else shelf.get(parent)
+    place = base or checkpoint.SHIPPED
+    hashed = checkpoint.fingerprint(place)
+    document: dict[str, Any] = {
+        "parent": parent,
+        "base": hashed,
+        "sessions": sessions,
+        "recordings": len(paths),
+        "demonstrations": len(shown),
+    }
+    if dry_run:
+        name = shelf.new_folder(name or shelf.fresh_name()).name
+        line = f"would adapt {name} from {parent} to {len(paths)} recordings in {settings.iterations} iterations."
+        return Report({"adapter": name, **document, "dry_run": True}, [*map(printable, told_before), line])
+    if onward is not None:
+        adapters.check_base(onward, hashed)  # refuses what does not fit before any work is done
+    for line in told_before:
+        say(stderr_console(), line)
+    kept = retention_set.of_base(place)
+    with shelf.making(name) as folder, training_view(stderr_console()) as view:
+        name = folder.name
+        not_learnable([*paths, *shown], view, "Name the others alone, or remove it: `a2g recordings rm`.")
+        model = checkpoint.load(place)
+        if told := resizing([*paths, *shown], model.config.size):
+            view.note(f"{told}, the size that the base was trained at")
+        with Recording(paths[0]) as first:
+            remembered = trajectory.of_robot(place, first.spec.name)
+        encoded = _encoded(model, [*paths, *shown], remembered, view)
+        practised, demonstrations = encoded[: len(paths)], encoded[len(paths) :]
+        bound = SLACK * checkpoint.arrived_below(place)
+        plain, at_home = checkpoint.load(place), nominal.of_base(place)
+        study = prepare(plain, at_home, onward, practised, settings, bound, remembered=remembered)
+        measuring = settings.calibrate != "off"
+        suspected = suspected_mount(plain, at_home, practised, study.calibration) if measuring else None
+        if not study.kept:
+            raise RecordingError(
+                f"none of the {len(paths)} recordings {settings.keep} as the steps-to-go head sees it: there is nothing to "
+                "imitate. Record more, or add --keep all."
+            )
+        steps = sum(one.segments.transitions for one in study.kept)
+        told = f"{len(study.kept)} of {len(paths)} recordings ({study.how}), {steps} steps"
+        if settings.retain and kept is None:
+            view.note("this base keeps no retention set: it is held to itself on the batches alone, not at home")
+        view.note(f"adapting {name} from {parent}: {told}")
+        done = adapt(
+            model,
+            hashed,
+            onward,
+            study.kept,
+            folder,
+            settings,
+            view,
+            correction=study.correction,
+            calibration=study.calibration,
+            train=study.train,
+            retention=kept,
+            demonstrations=demonstrations,
+        )
+        decision = decide([], [], done.losses, bound)
+        if not study.train:  # nothing was learned that could be wrong: what was measured left less error than there was
+            decision = Decision(promoted=True, reason=study.how, measured={})
+        record_decision(adapters.read(folder), decision)
+        # What this adapter was held against is what was active when it began: a newer one was not asked.
+        active = shelf.promote(name, instead_of=before) if decision.promoted and promote else shelf.active()
+    document |= {
+        "adapter": name,
+        "kept": len(study.kept),
+        "calibration": study.calibration.to_json() if study.calibration else None,
+        "suspected_yaw": None if suspected is None else round(suspected.yaw, 4),
+        "losses": {key: round(value, 5) for key, value in done.losses.items()},
+        "mean_weight": round(done.mean_weight, 4),
+        "seconds": round(done.seconds, 2),
+        "promoted": decision.promoted and promote and active == name,
+        "reason": decision.reason,
+        "path": str(folder),
+    }
+    before_and_after = told_at_home(done.losses)
+    lines = [
+        f"{name}: {_verdict(document['promoted'], decision, promote, active)} ({decision.reason}); {done.seconds:.0f} s.",
+        *([] if before_and_after is None else [before_and_after]),
+        *([] if suspected is None else [_doubt(suspected)]),
+        *following(workspace, parent, name, paths, base, passed=decision.promoted, promoted=document["promoted"]),
+    ]
+    return Report(document, lines)
+
+
+def _verdict(promoted: bool, decision: Decision, asked: bool, active: str) -> str:
+    if promoted:
+        return "active from now on"
+    if decision.promoted and asked:
+        return f"not promoted: another program made {active} active meanwhile"
+    return f"not promoted, {active} stays active"
+
+
+def _encoded(
+    model: Act2Goal, paths: Sequence[Path], remembered: Sequence[Movement], watcher: TrainingWatcher
+) -> list[Practised]:
+    watcher.started("encoding frames", len(paths))
+    encoded = []
+    for i, path in enumerate(paths):
+        encoded.append(read(model, path, remembered=remembered))
+        watcher.advanced(i + 1, {})
+    watcher.finished()
+    return encoded
+
+
+def _doubt(suspected: Mount) -> str:
+    return (
+        f"the arm seems to stand turned by {math.degrees(suspected.yaw):.0f} degrees as well, but through a camera that was "
+        "moved a picture does not say where: `a2g improve` finds out by trying."
+    )

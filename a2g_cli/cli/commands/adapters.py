@@ -1,0 +1,215 @@
+"""``a2g adapters``: list, show, promote, roll back and remove adapters."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from a2g_cli.adapters.files import Adapter
+from a2g_cli.adapters.registry import RESERVED, Shelf
+from a2g_cli.cli.commands.following import to_adapt, to_record
+from a2g_cli.cli.commands.prompts import confirm_removal
+from a2g_cli.cli.commands.report import Report
+from a2g_cli.core.errors import A2GError, CheckpointError, UnknownNameError, UsageError
+from a2g_cli.core.workspace import Workspace, checked_name
+from a2g_cli.data.recording.practice import newest_practice
+from a2g_cli.display.lines import printable
+from a2g_cli.display.listing import facts, listing, size
+from a2g_cli.models import checkpoint
+from a2g_cli.training.retention import told_at_home
+
+_KINDS = {"lora": "LoRA", "dora": "DoRA", "full": "full fine-tuning"}
+
+
+def list_adapters(workspace: Workspace) -> Report:
+    """List the adapters, oldest first, the damaged ones too.
+
+    The document: ``{"active", "adapters": [ADAPTER]}``, ADAPTER being ``{"name", "path", "active", "base",
+    "fits_shipped_base", "parent", "rank", "promoted", "gate", "created_at", "bytes", "problem"}``; a damaged one has no more
+    than name, path, active and problem. ``active`` is ``none`` for the base alone; ``gate`` is ``passed``, ``refused``, or
+    null for an adapter that no gate has judged, such as an imported one.
+    """
+    shelf = Shelf(workspace)
+    active, shipped = shelf.active(), _shipped()
+    found = [_document(shelf, name, active, shipped) for name in shelf.names()]
+    rows = [_row(entry) for entry in found]
+    lines = listing(["", "adapter", "parent", "base", "rank", "gate", "made"], rows) if rows else []
+    lines += [printable(f"{entry['name']} is damaged: {entry['problem']}") for entry in found if entry["problem"]]
+    lines.append("the base acts alone: no adapter is active." if active == "none" else printable(f"active: {active}"))
+    if not rows:
+        session = newest_practice(workspace).session
+        lines.append(
+            f"no adapters yet; next: {to_record(workspace) if session is None else to_adapt(workspace, session)}"
+        )
+    return Report({"active": active, "adapters": found}, lines)
+
+
+def show_adapter(workspace: Workspace, name: str) -> Report:
+    """Show one adapter. The document: ADAPTER as ``list`` has it, with ``lineage`` and ``fingerprint``."""
+    shelf = Shelf(workspace)
+    adapter = shelf.get(name)
+    document = _document(shelf, name, shelf.active(), _shipped())
+    try:
+        fingerprint = adapter.fingerprint
+    except OSError as error:
+        raise CheckpointError(f"{adapter.folder} holds no weights: {error.strerror or error}.") from error
+    document |= {"fingerprint": fingerprint, "lineage": adapter.lineage}
+    lineage = adapter.lineage
+    recordings = lineage.get("recordings")
+    values = {
+        "adapter": f"{name} (active)" if document["active"] else name,
+        "path": f"{adapter.folder} ({size(document['bytes'])})",
+        "fingerprint": fingerprint,
+        "base": adapter.base + _base_words(document["fits_shipped_base"]),
+        "parent": str(document["parent"] or "none: the base"),
+        _KINDS[adapter.method]: f"rank {adapter.rank}, alpha {adapter.alpha:g}",
+        "calibration": str(adapter.calibration) if adapter.calibration else "",
+        "recordings": f"{len(recordings)}: {', '.join(map(str, recordings[:3]))}{', …' if len(recordings) > 3 else ''}"
+        if isinstance(recordings, list) and recordings
+        else "",
+        "mixed in": _mixed_in(lineage),
+        "gate": _gate_words(adapter),
+        "losses": _numbers(lineage.get("losses")),
+        "retention": told_at_home(lineage.get("losses")) or "",
+        "settings": json.dumps(lineage["settings"]) if lineage.get("settings") else "",
+        "made": str(document["created_at"] or ""),
+    }
+    return Report(document, facts(values))
+
+
+def promote_adapter(workspace: Workspace, name: str, force: bool = False) -> Report:
+    """Make ``name`` the active adapter; ``none`` is the base alone. The document: ``{"active", "before"}``.
+
+    Raises:
+        UsageError: the gate refused it, and ``force`` is false; or it is a floor.
+        UnknownNameError, CheckpointError: it does not exist, or is damaged.
+    """
+    if name in RESERVED and name != "none":
+        raise UsageError(f"{name!r} is for comparisons: it cannot be the active adapter.")
+    shelf = Shelf(workspace)
+    before = shelf.active()
+    if name != "none" and not force and _gate(adapter := shelf.get(name)) == "refused":
+        raise UsageError(
+            f"the gate refused adapter {name!r}: {_reason(adapter)}. Add --force to make it active all the same."
+        )
+    shelf.promote(name)
+    lines = [f"active: {name} (before: {before})" if before != name else f"{name} was active already."]
+    if name != "none" and _fits(shelf.get(name).base, _shipped()) is False:
+        lines.append("note: it was trained on another base than the shipped one: give that one with --base.")
+    return Report({"active": name, "before": before}, [printable(line) for line in lines])
+
+
+def roll_back_adapter(workspace: Workspace) -> Report:
+    """Undo the last promotion. The document: ``{"active", "before"}``. Raises UsageError."""
+    left, active = Shelf(workspace).roll_back()
+    return Report({"active": active, "before": left}, [printable(f"active: {active} (before: {left})")])
+
+
+def remove_adapters(workspace: Workspace, names: Sequence[str], yes: bool, force: bool, dry_run: bool) -> Report:
+    """Remove adapters; all of ``names`` may be removed, or none is. The active one only with ``force``.
+
+    The document: ``{"removed", "active", "dry_run"}``. Raises UnknownNameError, UsageError, CheckpointError.
+    """
+    shelf = Shelf(workspace)
+    names = list(dict.fromkeys(names))
+    active = shelf.active()
+    for name in names:
+        if name in RESERVED or not (shelf.folder / checked_name("adapter", name)).is_dir():
+            raise UnknownNameError("adapter", name, shelf.names())
+        if name == active and not force:
+            raise UsageError(
+                f"adapter {name!r} is the active one: promote another first, or add --force to go back to the one before."
+            )
+    if dry_run:
+        document = {"removed": names, "active": active, "dry_run": True}
+        return Report(document, [f"would remove adapter {name}" for name in names])
+    confirm_removal([f"adapter {name}" for name in names], yes)
+    for name in names:
+        shelf.remove(name, force)
+    now = shelf.active()
+    lines = [f"removed adapter {name}" for name in names]
+    if now != active:
+        lines.append(printable(f"active: {now} (before: {active})"))
+    return Report({"removed": names, "active": now, "dry_run": False}, lines)
+
+
+def _shipped() -> str | None:
+    try:
+        return checkpoint.fingerprint(checkpoint.SHIPPED)
+    except CheckpointError:
+        return None
+
+
+def _fits(base: str, shipped: str | None) -> bool | None:
+    return None if shipped is None else base == shipped
+
+
+def _document(shelf: Shelf, name: str, active: str, shipped: str | None) -> dict[str, Any]:
+    document: dict[str, Any] = {"name": name, "path": str(shelf.folder / name), "active": name == active}
+    try:
+        adapter = shelf.get(name)
+    except A2GError as error:
+        return document | {"problem": str(error)}
+    gate = _gate(adapter)
+    return document | {
+        "base": adapter.base,
+        "fits_shipped_base": _fits(adapter.base, shipped),
+        "parent": adapter.lineage.get("parent"),
+        "rank": adapter.rank,
+        "promoted": None if gate is None else gate == "passed",
+        "gate": gate,
+        "created_at": adapter.lineage.get("created_at"),
+        "bytes": sum(path.stat().st_size for path in adapter.folder.iterdir() if path.is_file()),
+        "problem": None,
+    }
+
+
+def _row(entry: dict[str, Any]) -> list[str]:
+    mark = "*" if entry["active"] else ""
+    if entry["problem"] is not None:
+        return [mark, entry["name"], "-", "-", "", "damaged", ""]
+    base = entry["base"] + ("" if entry["fits_shipped_base"] in {True, None} else " (another)")
+    return [
+        mark,
+        entry["name"],
+        str(entry["parent"] or "none"),
+        base,
+        str(entry["rank"]),
+        entry["gate"] or "not held",
+        str(entry["created_at"] or ""),
+    ]
+
+
+def _mixed_in(lineage: dict[str, Any]) -> str:
+    names, settings = lineage.get("demonstrations"), lineage.get("settings")
+    if not isinstance(names, list) or not names or not isinstance(settings, dict):
+        return ""
+    return f"{settings.get('mix')} of every batch, from {len(names)} demonstrations: {names[0]}{', …' if names[1:] else ''}"
+
+
+def _gate(adapter: Adapter) -> Literal["passed", "refused"] | None:
+    """Return what the gate decided, as the adapter's lineage tells it; None where it never judged the adapter."""
+    promotion = adapter.lineage.get("promotion")
+    promoted = promotion.get("promoted") if isinstance(promotion, dict) else None
+    if not isinstance(promoted, bool):
+        return None
+    return "passed" if promoted else "refused"
+
+
+def _reason(adapter: Adapter) -> str:
+    promotion = adapter.lineage.get("promotion")
+    return printable(str(promotion.get("reason") or "no reason is given")) if isinstance(promotion, dict) else ""
+
+
+def _gate_words(adapter: Adapter) -> str:
+    gate = _gate(adapter)
+    return "never held against its parent" if gate is None else f"{gate}: {_reason(adapter)}"
+
+
+def _base_words(fits: bool | None) -> str:
+    return {True: " (the shipped one)", False: " (not the shipped one: give it with --base)", None: ""}[fits]
+
+
+def _numbers(losses: object) -> str:
+    if not isinstance(losses, dict):
+        return ""
+    return ", ".join(f"{name} {value}" for name, value in losses.items())

@@ -1,0 +1,199 @@
+"""What ``a2g doctor`` tries out: cameras that are configured or asked for, the robot, and the disk that has to keep up."""
+
+import math
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from a2g_cli.cameras import opencv
+from a2g_cli.cameras.base import warnings_of
+from a2g_cli.cameras.choice import CameraChoice, choose, identity
+from a2g_cli.cameras.measure import Measured, measure
+from a2g_cli.cameras.reader import CameraReader
+from a2g_cli.cli.commands.check import Check, State
+from a2g_cli.cli.commands.deployment import Deployment
+from a2g_cli.cli.commands.prompts import to_type
+from a2g_cli.core import plugins
+from a2g_cli.core.errors import A2GError, HardwareError, UnknownNameError, UsageError, closed
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.display.listing import size
+from a2g_cli.robots.base import RobotSpec
+from a2g_cli.runtime.safety.guards import Guards
+
+WATCH = 2.0
+"""How long cameras are watched [s]."""
+_SLOW = 0.9
+"""A camera that reaches less of the rate that it is set to is too slow."""
+_LATE = 0.2
+"""A median latency above this makes a policy act on the past [s]."""
+_TRIAL_BYTES = 32 * 2**20
+_TRIAL_SECONDS = 3.0
+
+
+def driver_list(kind: plugins.Kind) -> list[Check]:
+    """Look which drivers are installed, and which of them load."""
+    name = f"{kind} drivers"
+    known = plugins.known(kind)
+    if "sim" not in known:
+        return [Check(name, "fail", f"the built-in {kind} sim is not registered", "reinstall a2g: pip install a2g")]
+    works, broken = [], []
+    for driver in known:
+        try:
+            plugins.load(kind, driver)
+            works.append(driver)
+        except HardwareError as error:
+            needed: State = "fail" if driver == "sim" else "note"
+            broken.append(Check(f"{kind} {driver}", needed, str(error), "install that package to use this driver."))
+    return [Check(name, "ok", ", ".join(works) or "none"), *broken]
+
+
+def cameras(workspace: Workspace, given: Sequence[str]) -> list[Check]:
+    """Open every camera that is configured or asked for, and watch them all at once."""
+    checks: list[Check] = []
+    sound: list[str] = []
+    for text in given:
+        try:
+            choose(None, [text])
+            sound.append(text)
+        except A2GError as error:
+            checks.append(Check("cameras", "fail", f"--camera {text}: {error}", "correct this --camera."))
+    try:
+        choices = choose(workspace, sound)
+    except A2GError as error:
+        return [*checks, Check("cameras", "fail", str(error), "correct the camera's description.")]
+    if not choices and not checks:
+        there = opencv.devices()
+        listed = ", ".join(map(str, there)) or "none"
+        again = to_type(workspace, "doctor", "--camera", f"front=opencv:{there[0]}") if there else ""
+        return [Check("cameras", "ok", f"none configured; video devices: {listed}{'. Try one: ' * bool(there)}{again}")]
+    with ExitStack() as stack:
+        readers: dict[str, CameraReader] = {}
+        for name, choice in choices.items():
+            try:
+                reader = choice.reader(max_age=math.inf)
+                stack.enter_context(closed(reader, f"Camera {name!r} could not be closed"))
+                reader.open()
+                readers[name] = reader
+            except A2GError as error:
+                checks.append(Check(f"camera {name}", "fail", f"{identity(choice)}: {error}", _advice(choice)))
+        for name, measured in measure(readers, WATCH).items() if readers else ():
+            checks.append(_judged(choices[name], readers[name], measured))
+        for name, reader in readers.items():
+            try:
+                reader.close()
+            except A2GError as error:
+                checks.append(
+                    Check(f"camera {name}", "fail", f"{identity(choices[name])}: {error}", _advice(choices[name]))
+                )
+    return checks
+
+
+def _advice(choice: CameraChoice) -> str:
+    if choice.driver == "realsense":
+        return "see the lines on realsense, libusb and udev; then plug it into a USB 3 port of the machine itself."
+    return "see that it is plugged in, that no other program uses it, and that you may open it (group video)."
+
+
+def _judged(choice: CameraChoice, reader: CameraReader, measured: Measured) -> Check:
+    view, name = reader.view, f"camera {choice.name}"
+    shape = f" {view.width}x{view.height}" if view else ""
+    what = f"{identity(choice)}{shape}"
+    if measured.failure:
+        return Check(name, "fail", f"{what}: {measured.failure}", _advice(choice))
+    if measured.pictures < 2:
+        return Check(name, "fail", f"{what}: {measured.pictures} pictures in {WATCH:g} s", _advice(choice))
+    late = f"{1000 * measured.latency:.0f} ms, at most {1000 * measured.latency_99:.0f} ms in 99 of 100"
+    detail = f"{what}: {measured.rate:.1f} Hz, pictures are late by {late}"
+    if measured.lost:
+        detail += f", {measured.lost} of {measured.pictures + measured.lost} lost"
+    if locked := _locked(view.settings if view else {}):
+        detail += f"; {locked}"
+    wanted = float(view.settings.get("rate", 0.0)) if view else 0.0
+    if measured.frozen:
+        return Check(name, "fail", f"{detail}; every picture has the same bytes", "a frozen camera: plug it in again.")
+    if measured.rate < _SLOW * wanted:
+        advice = "give it a USB port of its own, shorten its exposure, or ask for a lower rate."
+        return Check(name, "fail", f"{detail}; it is set to {wanted:g} Hz", advice)
+    warnings = [*warnings_of(reader), *(["that is late for control"] if measured.latency > _LATE else [])]
+    if warnings:
+        return Check(name, "note", f"{detail}; {'; '.join(warnings)}", "see docs/hardware.md, Cameras.")
+    return Check(name, "ok", detail)
+
+
+def _locked(settings: object) -> str:
+    """Return what a person can write down to have the same light again."""
+    if not isinstance(settings, dict):
+        return ""
+    names = [name for name in ("exposure", "gain", "white_balance") if name in settings]
+    return f"locked at {', '.join(f'{name}={settings[name]:g}' for name in names)}" if names else ""
+
+
+def robot(workspace: Workspace, deployment: Deployment, asked: bool) -> Check:
+    """Look at the robot; one that was asked for by name is connected and observed, which moves nothing."""
+    try:
+        if not asked:
+            outside = deployment.make()
+            spec = outside.spec
+            Guards(outside, deployment.safety)
+            again = to_type(workspace, "doctor", "--robot", deployment.robot)
+            how = "" if deployment.robot == "sim" else f"; to connect to it: {again}"
+            return Check("robot", "ok", f"{_about(spec)}{how}")
+        with deployment.connected() as (found,):
+            begun = time.monotonic()
+            seen = found.observe()
+            Guards(found, deployment.safety).readable(seen)
+            took = 1000 * (time.monotonic() - begun)
+            return Check("robot", "ok", f"{_about(found.spec)}; connected, an observation takes {took:.0f} ms")
+    except UsageError as error:
+        typed = asked and isinstance(error, UnknownNameError)
+        advice = "correct --robot." if typed else "correct `[robot]` or `[safety]` in a2g.toml."
+        return Check("robot", "fail", f"{deployment.robot}: {error}", advice)
+    except A2GError as error:
+        advice = "see that it is plugged in and switched on, and the line on serial ports."
+        return Check("robot", "fail", f"{deployment.robot}: {error}", advice)
+
+
+def _about(spec: RobotSpec) -> str:
+    seen = ", ".join(f"{name} {width}x{height}" for name, (height, width) in spec.cameras.items()) or "none"
+    return f"{spec.name}, {len(spec.action_names)} actions at {spec.rate:g} Hz, cameras: {seen}"
+
+
+def disk_speed(workspace: Workspace, deployment: Callable[[], Deployment]) -> Check:
+    """Write for a moment, to the platter, and hold it against what a recording of ``deployment()`` needs at most."""
+    folder = workspace.root
+    while not folder.exists():
+        folder = folder.parent
+    speed = _written(folder)
+    try:
+        needed = _recorded(deployment().make().spec)
+    except A2GError:  # which is told on the line of the robot, or of a2g.toml
+        unknown = "what a recording needs is not known without a robot"
+        return Check("disk speed", "note", f"{size(int(speed))} a second; {unknown}")
+    detail = f"{size(int(speed))} a second, a recording needs {size(int(needed))} at most"
+    if speed < needed:
+        return Check("disk speed", "fail", detail, "choose a faster disk with --workspace, or smaller pictures.")
+    if speed < 3 * needed:
+        return Check("disk speed", "note", detail, "other programs may slow it down: a faster disk is safer.")
+    return Check("disk speed", "ok", detail)
+
+
+def _recorded(spec: RobotSpec) -> float:
+    """Return the bytes a second that a recording has before it is compressed."""
+    pictures = sum(3 * height * width for height, width in spec.cameras.values())
+    numbers = 8 * len(spec.action_names) + 4 * len(spec.proprioception_names)
+    return spec.rate * (pictures + numbers)
+
+
+def _written(folder: Path) -> float:
+    """Return the bytes a second that reach the disk in ``folder``."""
+    block = os.urandom(2**20)  # a disk that compresses must not look faster than it is
+    begun, written = time.monotonic(), 0
+    with tempfile.TemporaryFile(dir=folder) as file:
+        while written < _TRIAL_BYTES and time.monotonic() - begun < _TRIAL_SECONDS:
+            written += file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+    return written / (time.monotonic() - begun)

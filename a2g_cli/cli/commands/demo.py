@@ -1,0 +1,69 @@
+"""``a2g demo``: the whole loop on the embedded simulator, in a folder of its own."""
+
+import os
+from dataclasses import replace
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+from a2g_cli.adapters.registry import Shelf
+from a2g_cli.cli.commands.deployment import Deployment
+from a2g_cli.cli.commands.improve import Asked, improve
+from a2g_cli.cli.commands.prompts import to_type
+from a2g_cli.cli.commands.report import Report
+from a2g_cli.cli.commands.run import run
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data import goals as goal_store
+from a2g_cli.display.console import stderr_console
+from a2g_cli.display.pictures import picture
+from a2g_cli.improvement.loop import ImproveSettings
+from a2g_cli.policies.act2goal import ActingSettings
+from a2g_cli.runtime.evaluation import draw_trials
+
+GOAL = "demo-goal"
+
+
+def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: int) -> Report:
+    """Photograph a goal, try it once, practise, measure; in ``folder``, from the base alone each time.
+
+    Raises:
+        HardwareError: no GL. CheckpointError: no shipped base. UsageError: no such shift.
+    """
+    workspace = Workspace.find(folder or (None if os.environ.get("A2G_WORKSPACE") else Path("demo")))
+    console = stderr_console()
+    deployment = Deployment("sim", {"shift": shift})
+    shelf = Shelf(workspace)
+    if shelf.active() != "none":
+        shelf.promote("none")  # the demo is about what practice brings to the base
+    console.rule(f"1 · a photo of the goal, taken under {shift}")
+    with deployment.connected() as (robot,):
+        goal = draw_trials(robot, "practice", 0, 1, first=10_000)[0].goal
+    goal = replace(goal, name=GOAL)
+    goal_store.save_goal(workspace, goal, overwrite=True)
+    for image in goal.images.values():
+        console.print(picture(image, 32))
+    console.rule("2 · one try with the base alone")
+    first = run(workspace, deployment, [GOAL], 1, "none", None, None, 0, None, imagine=True, acting=ActingSettings())
+    if first.exit_code == 130:
+        return first
+    console.rule(f"3 · practice: {rounds} rounds")
+    settings = ImproveSettings(rounds=rounds, episodes=20, seed=seed)
+    brought = improve(workspace, Asked(deployment, (), None, settings, evaluation))
+    if brought.exit_code:
+        return brought
+    console.rule("4 · what it brought")
+    lines: list[Any] = [*brought.lines, "", "Now type:", *_next(workspace, shift, brought.document["active"])]
+    return Report({"first_try": first.document, **brought.document}, lines)
+
+
+def _next(workspace: Workspace, shift: str, adapter: str) -> list[str]:
+    taken = set(goal_store.list_goals(workspace))
+    mine = next(name for name in chain(["mine"], (f"mine-{number}" for number in count(2))) if name not in taken)
+    compared = [word for name in dict.fromkeys(("none", adapter, "random")) for word in ("--adapter", name)]
+    commands = [
+        ("capture-goal", mine, "--shift", shift),
+        ("run", mine, "--episodes", "3", "--shift", shift),
+        ("replay", "latest"),
+        ("evaluate", *compared, "--shift", shift),
+    ]
+    return [f"  {to_type(workspace, *words)}" for words in commands]

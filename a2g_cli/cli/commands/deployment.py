@@ -1,0 +1,116 @@
+"""Which robot, in which world: from the command line and ``a2g.toml`` to connected drivers."""
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from a2g_cli.cameras.choice import CameraChoice
+from a2g_cli.cameras.choice import choose as choose_cameras
+from a2g_cli.core import config, plugins
+from a2g_cli.core.errors import closed
+from a2g_cli.core.safety_limits import SafetyLimits
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.display.console import stderr_console
+from a2g_cli.display.lines import say
+from a2g_cli.robots.base import InstrumentedRobot, Robot, notes_of
+from a2g_cli.robots.checked import CheckedRobot
+from a2g_cli.robots.with_cameras import WithCameras
+
+PICTURE = (64, 64)
+"""Height and width of a camera's pictures unless its ``size`` says otherwise [px]: those of the base that ships."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A robot driver's name and its settings."""
+
+    robot: str = "sim"
+    """``DRIVER`` or ``DRIVER:WHAT``, which is the value of the driver's first setting."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    cameras: Mapping[str, CameraChoice] = field(default_factory=dict)
+    """Put beside the robot's own, or in the place of one of the same name."""
+    safety: SafetyLimits = field(default_factory=SafetyLimits)
+    """The workspace's limits."""
+    goals: tuple[str, ...] = ()
+    """The workspace's goals: what a run goes for when none is named."""
+    typed: tuple[str, ...] = field(default=(), compare=False)
+    """The options that chose it on the command line, for a command that is to follow there."""
+
+    @classmethod
+    def choose(cls, workspace: Workspace, robot: str | None, cameras: Sequence[str] = (), **given: Any) -> "Deployment":
+        """Merge ``[robot]`` and ``[cameras]`` of ``a2g.toml`` with what the command line gave; the command line wins.
+
+        The tables belong to the robot that the file names; another one, asked for by name, gets neither.
+
+        Args:
+            workspace: whose ``a2g.toml`` is read.
+            robot: ``DRIVER`` or ``DRIVER:WHAT``; None for the file's, else the simulator.
+            cameras: each ``NAME=DRIVER:ADDRESS``, put beside the robot.
+            **given: settings of the robot; None is not given.
+
+        Raises:
+            UsageError: the file, or what was given, cannot be meant.
+        """
+        configured = config.read(workspace)
+        usual = configured.robot or "sim"
+        chosen = robot or usual
+        settings = dict(configured.robot_settings) if chosen == usual else {}
+        settings |= {key: value for key, value in given.items() if value is not None}
+        beside = choose_cameras(workspace, cameras) if chosen == usual else choose_cameras(None, cameras)
+        typed = [
+            *([] if robot is None else [f"--robot={robot}"]),
+            *(f"--camera={camera}" for camera in cameras),
+            *(f"--{key}={value}" for key, value in given.items() if value is not None),
+        ]
+        return cls(chosen, settings, beside, configured.safety, configured.goals, tuple(typed))
+
+    def make(self, **changed: Any) -> Robot:
+        """Return a driver object; nothing is opened and nothing moves.
+
+        Raises:
+            UnknownNameError: no such driver.
+            UsageError: a setting that the driver does not have, or a value that it cannot use.
+            HardwareError: the driver fails while it is made.
+        """
+        name, what = plugins.split(self.robot)
+        asked = {} if what is None else {plugins.first("robot", name): what}
+        made = plugins.make("robot", name, {**asked, **self.settings, **changed}, "robot")
+        robot = CheckedRobot(made, f"robot {self.robot!r}")
+        if not self.cameras:
+            return robot
+        own = robot.spec.cameras
+        sizes = {name: camera.framing.size or own.get(name, PICTURE) for name, camera in self.cameras.items()}
+        readers = {name: camera.reader(sizes[name], clock=robot.clock) for name, camera in self.cameras.items()}
+        depth = [name for name, camera in self.cameras.items() if camera.settings.get("depth")]
+        return WithCameras(robot, readers, sizes, depth)
+
+    def _parameters(self) -> Mapping[str, inspect.Parameter]:
+        return plugins.parameters("robot", plugins.split(self.robot)[0])
+
+    @contextmanager
+    def connected(self, lanes: int = 1, seed: int | None = None, **changed: Any) -> Iterator[list[Robot]]:
+        """Connect ``lanes`` robots and close them at the end, whatever happens; one that cannot be closed hides nothing.
+
+        Of hardware there is one: a robot that is not instrumented is the only one, however many lanes are asked for.
+
+        Args:
+            lanes: the most robots to connect.
+            seed: of what a robot draws itself, for drivers that draw; a seed in ``a2g.toml`` wins.
+            **changed: other settings than the deployment's.
+        """
+        if seed is not None and "seed" not in self.settings and "seed" in self._parameters():
+            changed["seed"] = seed
+        with ExitStack() as stack:
+            robots: list[Robot] = []
+            # One after the other: a robot that cannot serve is noticed before a second one is made.
+            while not robots or (len(robots) < lanes and isinstance(robots[0], InstrumentedRobot)):
+                robot = self.make(**changed)
+                stack.enter_context(closed(robot, "The robot could not be closed"))
+                robot.connect()
+                if not robots:
+                    for note in notes_of(robot):
+                        say(stderr_console(), f"note: {note}", "yellow")
+                robots.append(robot)
+            yield robots

@@ -1,0 +1,309 @@
+"""``a2g improve``: run and adapt, round after round, measured before and after on held-out starts and goals."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from a2g_cli.adapters.registry import Shelf
+from a2g_cli.cameras.choice import CameraChoice
+from a2g_cli.cli.commands.deployment import Deployment
+from a2g_cli.cli.commands.evaluate import LANES
+from a2g_cli.cli.commands.improve_report import summary
+from a2g_cli.cli.commands.prompts import to_type
+from a2g_cli.cli.commands.report import Report, reported
+from a2g_cli.cli.commands.safety import PATIENCE, asking, holding
+from a2g_cli.core.errors import RecordingError, UsageError
+from a2g_cli.core.safety_limits import SafetyLimits
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data import goals as goal_store
+from a2g_cli.data.recording.practice import held as recording_into
+from a2g_cli.data.recording.sessions import find_recordings, new_session, open_session
+from a2g_cli.display.console import stderr_console
+from a2g_cli.display.training_view import TrainingView, training_view
+from a2g_cli.improvement.demo_replay import remembered
+from a2g_cli.improvement.loop import Improvement, ImproveSettings
+from a2g_cli.improvement.state import PROGRESS, Progress, load
+from a2g_cli.improvement.trials import check_cycle
+from a2g_cli.models import checkpoint
+from a2g_cli.policies.act2goal import ActingSettings
+from a2g_cli.robots.base import InstrumentedRobot, Robot, shift_of, views_of
+from a2g_cli.runtime.evaluation import draw_trials, evaluate
+from a2g_cli.runtime.interrupt import Interrupt
+from a2g_cli.runtime.policy_factory import Players
+from a2g_cli.runtime.reset import without_state
+from a2g_cli.runtime.termination import RolloutSettings, limit_for
+from a2g_cli.training.finetune import AdaptSettings
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What ``a2g improve`` was asked to do; a session remembers it, so that it can go on."""
+
+    deployment: Deployment
+    goals: tuple[str, ...]
+    base: Path | None
+    settings: ImproveSettings
+    evaluation: int
+    """Held-out starts and goals that before and after are judged on."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``from_json`` reads."""
+        base = None if self.base is None else str(self.base.resolve())
+        told = {**asdict(self), "goals": list(self.goals), "base": base}
+        for name in ("held", "verdict"):  # somebody's hand on a key, somebody's judgement: no settings
+            del told["settings"]["rollout"][name]
+        return told
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> "Asked":
+        """Read what ``to_json`` wrote. Raises KeyError, TypeError, ValueError."""
+        settings = dict(told["settings"])
+        rollout = dict(settings["rollout"])
+        rollout["safety"] = SafetyLimits(**rollout.get("safety", {}))
+        settings |= {"rollout": RolloutSettings(**rollout), "adapt": AdaptSettings(**settings["adapt"])}
+        where = dict(told["deployment"])
+        cameras = {str(name): CameraChoice(**choice) for name, choice in dict(where.get("cameras", {})).items()}
+        return cls(
+            Deployment(str(where["robot"]), dict(where["settings"]), cameras),
+            tuple(str(name) for name in told["goals"]),
+            None if told["base"] is None else Path(str(told["base"])),
+            ImproveSettings(**settings),
+            int(told["evaluation"]),
+        )
+
+
+class _View:
+    """Shows an improvement run through the training view."""
+
+    def __init__(self, view: TrainingView) -> None:
+        self._view = view
+        self._what = ""
+        self.advanced, self.note, self.finished = view.advanced, view.note, view.finished
+
+    def started(self, title: str, total: int) -> None:
+        """Show a training."""
+        self._over()
+        self._view.started(title, total)
+
+    def _over(self) -> None:
+        """Say how a batch of episodes ended of which enough were tried before the last."""
+        if self._what:
+            self._view.finished()
+        self._what = ""
+
+    def rolled(self, what: str, done: int, total: int, successes: int) -> None:
+        """Show the episodes of one batch, from before the first to the end of the last."""
+        if what != self._what:
+            self._over()
+            self._what = what
+            self._view.started(what, total)
+        self._view.advanced(done, {"successes": successes})
+        if done == total:
+            self._over()
+
+    def counting(self, what: str, total: int) -> Callable[[int, int], None]:
+        """Return a callback that shows the episodes of an evaluation as they end."""
+        return lambda done, successes: self.rolled(what, done, total, successes)
+
+    def round_over(self, number: int, total: int, line: str) -> None:
+        """Say how a round ended."""
+        self._over()
+        self._view.note(f"round {number}/{total}: {line}")
+
+
+@dataclass(frozen=True)
+class _HeldOut:
+    """Success on starts and goals that nothing learns from, measured once for each moment of a run."""
+
+    players: Players
+    progress: Progress
+    rollout: RolloutSettings
+    seed: int
+    count: int
+    view: _View
+    interrupted: Callable[[], bool]
+
+    def measure(self, moment: str, name: str, robots: Sequence[Robot], homes: Sequence[Robot]) -> None:
+        """Measure ``name`` here and in the training domain; nothing of a robot that cannot tell what is true.
+
+        Without a shift ``homes`` are ``robots``, and one measurement is both.
+        """
+        if not homes:
+            return
+        if homes is robots:
+            self._measure(moment, name, robots, "in distribution")
+            self.progress.measured[f"home {moment}"] = self.progress.measured[moment]
+            self.progress.save()
+            return
+        self._measure(moment, name, robots, f"under {shift_of(robots[0])}")
+        self._measure(f"home {moment}", name, homes, "in distribution")
+
+    def _measure(self, moment: str, name: str, robots: Sequence[Robot], where: str) -> None:
+        if moment not in self.progress.measured:
+            trials = draw_trials(robots[0], "evaluation", self.seed, self.count)
+            told = self.view.counting(f"evaluating {name} {where}", self.count)
+            policy = self.players.get(name)
+            told(0, 0)  # its time begins with the first episode, not with the first that has ended
+            result = evaluate(name, policy, robots, trials, self.rollout, told, self.interrupted)
+            self.progress.measured[moment] = result.to_json()
+            self.progress.save()
+
+
+def improve(workspace: Workspace, asked: Asked, session_name: str | None = None) -> Report:
+    """Improve on a deployment and report success before and after, there and in distribution.
+
+    Raises:
+        UsageError, GoalError, CheckpointError, HardwareError, SafetyStop: see their messages.
+    """
+    return _run(workspace, asked, lambda begin: _fresh(workspace, asked, session_name, begin))
+
+
+def resume(workspace: Workspace, session_name: str, limits: dict[str, Any]) -> Report:
+    """Go on with the improvement run of a session, which was killed, interrupted, or is to last longer than was asked.
+
+    Args:
+        workspace: where the session is.
+        session_name: its name, or ``latest``.
+        limits: ``rounds``, ``until``, ``minutes``, ``most_episodes``: those not None take the place of what was asked.
+
+    Raises:
+        UsageError: the session was not begun by ``a2g improve``, or the base is another one now.
+        RecordingError, GoalError, CheckpointError, HardwareError: see their messages.
+    """
+    progress = load(open_session(workspace, session_name))
+    try:
+        asked = Asked.from_json(progress.asked)
+        begin = str(progress.asked["begin"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordingError(f"{progress.session.folder / PROGRESS} is damaged: {error}.") from error
+    if checkpoint.fingerprint(asked.base or checkpoint.SHIPPED) != progress.asked["base_hash"]:
+        raise UsageError(
+            f"the session {progress.session.name!r} was begun on the base {progress.asked['base_hash']}, which is another "
+            "one now: begin a new session."
+        )
+    given = {name: value for name, value in limits.items() if value is not None}
+    asked = replace(asked, settings=replace(asked.settings, **given))
+    if given:
+        # Whoever is asked for more practice than before is measured again when it ends.
+        progress.measured.pop("after", None)
+        progress.measured.pop("home after", None)
+        progress.asked = {**asked.to_json(), "begin": begin, "base_hash": progress.asked["base_hash"]}
+        progress.save()
+    return _run(workspace, asked, lambda _: progress)
+
+
+def _fresh(workspace: Workspace, asked: Asked, session_name: str | None, begin: str) -> Progress:
+    hashed = checkpoint.fingerprint(asked.base or checkpoint.SHIPPED)
+    session = new_session(workspace, session_name)
+    progress = Progress(session, {**asked.to_json(), "begin": begin, "base_hash": hashed})
+    progress.save()
+    return progress
+
+
+def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -> Report:
+    settings, deployment = asked.settings, asked.deployment
+    goals = [goal_store.load_goal(workspace, name) for name in asked.goals]
+    shown = find_recordings(workspace, settings.adapt.demonstrations) if settings.adapt.mix else []
+    shelf, folder = Shelf(workspace), asked.base or checkpoint.SHIPPED
+    arrived_below = checkpoint.arrived_below(folder)
+    lanes = min(LANES, max(asked.evaluation, settings.episodes))
+    with (
+        reported() as finished,
+        training_view(stderr_console()) as plain,
+        Interrupt(lambda: plain.note("finishing the step, saving …")) as interrupt,
+        holding(settings.rollout.safety) as (held, wait),
+        deployment.connected(lanes=lanes) as robots,
+        _at_home(deployment, robots, lanes) as homes,
+        ExitStack() as until_the_end,
+    ):
+        view = _View(plain)
+        spec, shift = robots[0].spec, shift_of(robots[0])
+        limit = limit_for(robots[0], settings.rollout)
+        # What has not arrived by three quarters of the limit arrives by detours, if at all, and detours are bad to imitate.
+        rollout = replace(settings.rollout, held=held)
+        practice = replace(rollout, limit=max(1, limit * 3 // 4), arrived_below=arrived_below)
+        judged = replace(rollout, limit=limit, stop_on_truth=True)
+        for goal in goals:
+            goal_store.check_goal(goal, spec, views_of(robots[0]))
+            if without_state(robots[0], goal):
+                raise UsageError(
+                    f"the goal {goal.name!r} is a picture without a state of {spec.name}: no start can be drawn for it, and "
+                    f"nobody could tell success. Take one with a state ({to_type(workspace, 'capture-goal', 'NAME')}), "
+                    f"or try this one all the same: {to_type(workspace, 'run', goal.name)}, then adapt."
+                )
+        players = Players(folder, shelf, spec, ActingSettings())
+        check_cycle(robots[0], settings.reset, goals)
+        if named := settings.goals_from.partition(":")[2]:
+            open_session(workspace, named)  # there has to be one
+        if settings.rehearse:
+            remembered(players)
+        players.get(shelf.active())  # what cannot act is refused before anything is measured or made
+        players.note_resizing(view.note, shelf.active())
+        progress = begun(shelf.active())
+        until_the_end.enter_context(recording_into(progress.session, "a2g improve"))
+        begin = str(progress.asked["begin"])
+
+        wait(interrupt)
+
+        held_out = _HeldOut(players, progress, judged, settings.seed, asked.evaluation, view, interrupt)
+        # Whoever holds a key says by it that the robot may move.
+        keyed = settings.rollout.safety.hold_key is not None
+        ask = (lambda _: wait(interrupt)) if keyed else asking(PATIENCE, view.note, interrupt)
+        improvement = Improvement(
+            players, robots, progress, replace(settings, rollout=practice), goals, view, interrupt, begin, shown, ask
+        )
+        document: dict[str, Any] = {"robot": spec.name, "shift": shift, "seed": settings.seed}
+        try:
+            held_out.measure("before", begin, robots, homes)
+            for _ in improvement.run():
+                pass
+            if progress.session.recordings():
+                progress.session.link()
+            if interrupt():
+                raise KeyboardInterrupt
+            held_out.measure("after", improvement.active, robots, homes)
+        except KeyboardInterrupt:
+            if not interrupt.requested:
+                raise
+            document |= _document(progress, improvement)
+            lines = [
+                f"interrupted after {len(document['rounds'])} rounds; {document['active']} is active, nothing is lost.",
+                f"go on: {to_type(workspace, 'improve', '--resume', progress.session.name)}",
+            ]
+            finished.report = Report(document, lines, 130)
+            return finished.report
+        document |= _document(progress, improvement)
+        finished.report = Report(document, summary(workspace, document))
+    return finished.report
+
+
+def _document(progress: Progress, improvement: Improvement) -> dict[str, Any]:
+    measured = progress.measured
+    return {
+        "session": progress.session.name,
+        "before": measured.get("before"),
+        "after": measured.get("after"),
+        "in_distribution": {"before": measured.get("home before"), "after": measured.get("home after")},
+        "rounds": [done.to_json() for done in progress.done],
+        "active": improvement.active,
+        "stopped_by": improvement.stopped_by() or "interrupted",
+    }
+
+
+@contextmanager
+def _at_home(deployment: Deployment, robots: list[Robot], lanes: int) -> Iterator[list[Robot]]:
+    """Connect the same robots in a world that is not shifted: ``robots`` themselves, where theirs is not.
+
+    None, where they are hardware: there is one world, and nobody to tell what is true of it.
+    """
+    if not isinstance(robots[0], InstrumentedRobot):
+        yield []
+        return
+    if shift_of(robots[0]) == "none":
+        yield robots
+        return
+    settings = {key: value for key, value in deployment.settings.items() if key != "shift"}
+    with Deployment(deployment.robot, settings).connected(lanes=lanes) as homes:
+        yield homes

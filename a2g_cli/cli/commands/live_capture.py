@@ -1,0 +1,115 @@
+"""A goal from what cameras see now: previewed until a person takes it, and refused where nothing could be learned from it."""
+
+import select
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from a2g_cli.cameras.base import warnings_of
+from a2g_cli.cameras.choice import CameraChoice
+from a2g_cli.cameras.metadata import View
+from a2g_cli.cameras.reader import MAX_AGE
+from a2g_cli.cli.commands.prompts import line_typed, somebody_is_there
+from a2g_cli.core.errors import GoalError, HardwareError, closed
+from a2g_cli.core.types import Image, Observation
+from a2g_cli.data.goals import look
+from a2g_cli.display.console import draws_pictures
+from a2g_cli.display.lines import say
+from a2g_cli.display.preview import Preview
+from a2g_cli.robots.base import Robot, RobotSpec, views_of
+
+_REFRESH = 0.12
+"""Between two pictures of the preview [s]."""
+_PATIENCE = 2.0
+"""For a frame [s]."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What can be looked through: a robot, or cameras alone."""
+
+    see: Callable[[], Mapping[str, Image]]
+    """Returns what each camera shows now. Raises HardwareError."""
+    views: Mapping[str, View]
+    warnings: Sequence[str] = ()
+
+
+def through_robot(robot: Robot) -> Sight:
+    """Return the sight of a connected robot; looking moves nothing."""
+    return Sight(lambda: _fresh(robot.observe()), views_of(robot))
+
+
+def _fresh(observation: Observation) -> Mapping[str, Image]:
+    """Return its pictures. Raises HardwareError for one that shows what was: a goal is what is there now."""
+    for camera, captured_at in observation.captured_at.items():
+        age = observation.time - captured_at
+        if age > MAX_AGE:
+            raise HardwareError(
+                f"camera {camera!r} sends nothing: its newest frame is {age:.2f} s old, {MAX_AGE:g} s is the limit."
+            )
+    return observation.images
+
+
+@contextmanager
+def through_cameras(choices: Mapping[str, CameraChoice], spec: RobotSpec) -> Iterator[Sight]:
+    """Open cameras and close them at the end; pictures are as large as ``spec`` says, where it knows the camera."""
+    with ExitStack() as stack:
+        readers = {name: choice.reader(spec.cameras.get(name)) for name, choice in choices.items()}
+        for reader in readers.values():
+            stack.enter_context(closed(reader, f"Camera {reader.name!r} could not be closed"))
+            reader.open()
+        views = {name: reader.view for name, reader in readers.items() if reader.view is not None}
+        warnings = [f"{name}: {text}" for name, reader in readers.items() for text in warnings_of(reader)]
+        yield Sight(lambda: {name: reader.read(_PATIENCE).image for name, reader in readers.items()}, views, warnings)
+
+
+def take(console: Console, sight: Sight, over: Mapping[str, Image], force: bool, quiet: bool) -> dict[str, Image]:
+    """Return the pictures of the moment that a person chooses, or of now where nobody is there to choose.
+
+    Args:
+        console: where the preview is drawn.
+        sight: what is looked through.
+        over: the goal that the preview is blended over, by camera.
+        force: take blurred and badly exposed pictures too.
+        quiet: take them at once, without a preview.
+
+    Raises:
+        GoalError: they are blurred or badly exposed, and ``force`` is false.
+        HardwareError: a camera does not answer.
+    """
+    for warning in sight.warnings:
+        say(console, f"note: {warning}", "yellow")
+    if quiet or not somebody_is_there() or not draws_pictures(console):
+        images = dict(sight.see())
+        problems = problems_of(images)
+        if problems and not force:
+            raise GoalError(f"{' '.join(problems)} Set it right, or add --force to take it all the same.")
+        return images
+    words = "Enter takes it" + ("" if force else ", once nothing is wrong with it") + " · Ctrl-C leaves"
+    with Preview(console, over, words) as preview:
+        while True:
+            images = dict(sight.see())
+            problems = problems_of(images)
+            preview.show(images, problems)
+            if _entered(_REFRESH) and (force or not problems):
+                return images
+
+
+def problems_of(images: Mapping[str, Image]) -> list[str]:
+    """Return in words what is wrong with pictures: blur, too little contrast, too dark, too bright."""
+    return [problem for camera, image in images.items() for problem in look(camera, image)]
+
+
+def _entered(seconds: float) -> bool:
+    """Whether a person presses Enter within ``seconds`` [s]."""
+    there, _, _ = select.select([sys.stdin], [], [], seconds)
+    if not there:
+        return False
+    if not line_typed():  # whoever typed has gone away
+        time.sleep(seconds)
+        raise KeyboardInterrupt
+    return True

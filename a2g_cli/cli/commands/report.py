@@ -1,0 +1,47 @@
+"""What a command has to say: one JSON document for machines, the same for people."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from a2g_cli.core.errors import A2GError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result of a command; goes to stdout."""
+
+    document: dict[str, Any]
+    """JSON-able; printed with ``--json``."""
+    lines: "Sequence[RenderableType]" = field(default_factory=list)
+    """Printed without ``--json``."""
+    exit_code: int = 0
+
+
+@dataclass
+class Finished:
+    """Holds a command's report as soon as its work is done."""
+
+    report: Report | None = None
+
+
+@contextmanager
+def reported() -> Iterator[Finished]:
+    """Keep the report of work that is done: what fails afterwards, e.g. closing a robot, is an error beside it.
+
+    Raises:
+        A2GError: from the body; it carries the report, if there was one.
+    """
+    finished = Finished()
+    try:
+        yield finished
+    except A2GError as error:
+        if finished.report is not None:
+            error.document, error.lines = finished.report.document, finished.report.lines
+        raise

@@ -1,0 +1,242 @@
+"""``a2g run``: roll the policy out towards goals; every episode is recorded."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from a2g_cli.adapters.registry import Shelf
+from a2g_cli.cli.commands.deployment import Deployment
+from a2g_cli.cli.commands.following import with_base
+from a2g_cli.cli.commands.prompts import asks_for_a_key, somebody_is_there, to_type
+from a2g_cli.cli.commands.report import Report, reported
+from a2g_cli.cli.commands.run_episodes import RunUnderWay
+from a2g_cli.cli.commands.safety import PATIENCE, asking, holding
+from a2g_cli.core.errors import A2GError, GoalNotReached, UsageError
+from a2g_cli.core.safety_limits import SafetyLimits
+from a2g_cli.core.types import Goal, Provenance
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data import goals as goal_store
+from a2g_cli.data.recording.practice import held as recording_into
+from a2g_cli.data.recording.sessions import recording_session
+from a2g_cli.display.console import draws_pictures, stderr_console
+from a2g_cli.display.lines import say
+from a2g_cli.display.rollout_view import rollout_view
+from a2g_cli.encoding.episodes import SLACK
+from a2g_cli.models import checkpoint
+from a2g_cli.policies.act2goal import ActingSettings
+from a2g_cli.robots.base import InstrumentedRobot, Robot, shift_of, views_of
+from a2g_cli.runtime import reset as resets
+from a2g_cli.runtime.faults import FaultyPolicy, parse_fault, put_into_robot
+from a2g_cli.runtime.interrupt import Interrupt
+from a2g_cli.runtime.policy_factory import FLOORS, Players
+from a2g_cli.runtime.safety.guards import Guards, check_room
+from a2g_cli.runtime.success import check_judge, verdict_of
+from a2g_cli.runtime.termination import RolloutSettings
+from a2g_cli.runtime.timing import in_words
+
+
+@dataclass(frozen=True)
+class Care:
+    """How a run takes care of the robot."""
+
+    limits: SafetyLimits = field(default_factory=SafetyLimits)
+    reset: str = "own"
+    """What happens between episodes, see runtime/reset.py."""
+    patience: float = PATIENCE
+    """How long a person may take to answer [s]."""
+    fault: str | None = None
+    """What is to go wrong on purpose, see runtime/faults.py."""
+    judge: str = "auto"
+    """Who says whether an episode reached its goal, see runtime/success.py."""
+
+    def __post_init__(self) -> None:
+        """Raise UsageError where two would listen to one keyboard, or there is no such judge."""
+        check_judge(self.judge)
+        if self.judge == "person" and self.limits.hold_key is not None:
+            raise UsageError("--judge person and --hold both listen to the keyboard: choose one of them.")
+
+
+def run(
+    workspace: Workspace,
+    deployment: Deployment,
+    names: Sequence[str],
+    episodes: int,
+    adapter: str | None,
+    base: Path | None,
+    steps: int | None,
+    seed: int,
+    session_name: str | None,
+    imagine: bool,
+    acting: ActingSettings,
+    care: Care | None = None,
+) -> Report:
+    """Roll ``episodes`` episodes out for each goal, of the workspace's own where none is named.
+
+    Raises:
+        UsageError, GoalError, CheckpointError, HardwareError, SafetyStop: see their messages.
+        GoalNotReached: through the report's exit code 5, when no judged episode reached its goal.
+    """
+    care = care or Care()
+    way = resets.check_way(care.reset)
+    fault = None if care.fault is None else parse_fault(care.fault)
+    console = stderr_console()
+    names = names or deployment.goals
+    if not names:
+        raise UsageError("which goal? Name one, or say names = [...] under [goals] in a2g.toml.")
+    goals = [goal_store.load_goal(workspace, name) for name in names]
+    wanted = resets.in_cycles(goals, episodes, way)
+    shelf = Shelf(workspace)
+    folder = base or checkpoint.SHIPPED
+    name = shelf.active() if adapter is None else adapter
+    with (
+        reported() as finished,
+        holding(care.limits) as (held, wait_for_key),
+        deployment.connected(seed=seed) as (robot,),
+    ):
+        _check_goals(workspace, robot, goals, seed, console)
+        if imagine and draws_pictures(console):
+            acting = replace(acting, imagine_steps=4)
+        players = Players(folder, shelf, robot.spec, acting)
+        policy, judging = players.get(name), players.onlooker(name)
+        settings = RolloutSettings(
+            limit=steps, arrived_below=players.arrived_below(name), safety=care.limits, held=held
+        )
+        Guards(robot, care.limits)  # limits that do not fit the robot are refused before anything is made
+        check_room(care.limits, workspace.sessions)
+        if way == "home":
+            resets.homing_robot(robot)
+        if fault is not None:
+            put_into_robot(robot, fault)
+            policy = FaultyPolicy(policy, robot, fault)
+        # Whether this judge can judge is settled before anything moves, or a session is made.
+        verdict_of(care.judge, judging, settings.arrived_below, (lambda _: None) if somebody_is_there() else None)
+        floor = name in FLOORS
+        provenance = Provenance(
+            robot=robot.spec.name,
+            policy=policy.name,
+            shift=shift_of(robot),
+            base=None if floor else players.base_hash(),
+            adapter=None if floor or name == "none" else shelf.get(name).fingerprint,
+            adapter_name=name,
+            seed=seed,
+            settings=_seen_by(robot) | ({} if fault is None else {"fault": str(care.fault)}),
+        )
+        with (
+            recording_session(workspace, session_name) as session,
+            recording_into(session, "a2g run"),
+            rollout_view(console) as view,
+            Interrupt(lambda: view.note("finishing the step, saving …")) as interrupt,
+        ):
+            key = asks_for_a_key(view.note, interrupt) if care.judge == "person" else None
+            settings = replace(settings, verdict=verdict_of(care.judge, judging, settings.arrived_below, key))
+            view.note(f"{robot.spec.name} · adapter {name} · session {session.name}")
+            players.note_resizing(view.note, name)
+            rolled = RunUnderWay(robot, policy, settings, session, provenance, view, interrupt)
+            ask = asking(care.patience, view.note, interrupt)
+            before = _reset(way, rolled, seed, wait_for_key if care.limits.hold_key is not None else None, ask)
+            begun = time.monotonic()
+            try:
+                rolled.each(wanted, before, wait_for_key)
+            except A2GError as stop:
+                _tell(stop, rolled, lambda: _report(workspace, rolled, name, time.monotonic() - begun, False, base))
+                raise
+        if rolled.done:
+            session.link()
+        finished.report = _report(workspace, rolled, name, time.monotonic() - begun, interrupt.requested, base)
+    return finished.report
+
+
+def _check_goals(workspace: Workspace, robot: Robot, goals: Sequence[Goal], seed: int, console: Console) -> None:
+    """Refuse goals that do not fit before there is a session, and say what else a person should know of them.
+
+    Raises GoalError, UsageError.
+    """
+    for goal in goals:
+        warnings = goal_store.check_goal(goal, robot.spec, views_of(robot))
+        if resets.without_state(robot, goal):
+            warnings.append(
+                f"the goal {goal.name!r} is a picture without a state of {robot.spec.name}. Each episode starts in a scene "
+                "that is drawn at random and not the one of the picture, so the goal may be impossible to reach. For a goal "
+                f"with a state: {to_type(workspace, 'capture-goal', 'NAME')}."
+            )
+        elif isinstance(robot, InstrumentedRobot):
+            robot.start_for(goal, seed, 0)
+        for warning in warnings:
+            say(console, f"note: {warning}", "yellow")
+
+
+def _reset(
+    way: str,
+    rolled: "RunUnderWay",
+    seed: int,
+    wait_for_key: Callable[[Callable[[], bool]], bool] | None,
+    ask: Callable[[str], bool],
+) -> resets.Reset:
+    match way:
+        case "home":
+            return resets.Home(seed, rolled.settings, rolled.reset_job, rolled.interrupt)
+        case "cycle":
+            return resets.Cycle(seed)
+        case "prompt":
+            # Whoever holds a key says by it that the robot may move.
+            return resets.Prompt(seed, ask if wait_for_key is None else lambda _: wait_for_key(rolled.interrupt))
+    return resets.Own(seed)
+
+
+def _seen_by(robot: Robot) -> dict[str, Any]:
+    """Return what a recording says of its cameras: which, and how they were set; nothing where that is not known."""
+    views = {name: view.to_json() for name, view in views_of(robot).items()}
+    return {"views": views} if views else {}
+
+
+def _tell(stop: A2GError, rolled: RunUnderWay, report: Callable[[], Report]) -> None:
+    """Let an error say what is kept all the same."""
+    if rolled.done:
+        rolled.session.link()
+        stop.document = report().document
+        last = rolled.done[-1]
+        stop.add_note(f"What was recorded is kept: {last.path} (stopped by {last.outcome.stopped_by}).")
+
+
+def _report(
+    workspace: Workspace, rolled: RunUnderWay, adapter: str, seconds: float, interrupted: bool, base: Path | None
+) -> Report:
+    done, session = rolled.done, rolled.session
+    judged = [episode for episode in done if episode.outcome.success is not None]
+    successes = sum(bool(episode.outcome.success) for episode in judged)
+    timing = rolled.tempo.to_json()
+    document = {
+        "session": session.name if done else None,
+        "adapter": adapter,
+        "recordings": [episode.to_json() for episode in done],
+        "episodes": len(done),
+        "successes": successes,
+        "seconds": round(seconds, 2),
+        "planning_ms": None if timing["planning_ms"] is None else round(timing["planning_ms"]["median"], 2),
+        "timing": timing,
+    }
+    told = (
+        f"{successes} of {len(judged)} reached the goal"
+        if judged
+        else "nobody could judge whether the goal was reached"
+    )
+    lines = ["nothing was recorded."]
+    if done:
+        # An adaptation learns from episodes that arrived, as the policy sees it, and is refused where none did.
+        arrived = any(one.nearest < SLACK * rolled.settings.arrived_below for one in done)
+        again = [*([] if arrived else ["--keep", "all"]), *with_base(base)]
+        if adapter != Shelf(workspace).active():
+            again += ["--parent", "none" if adapter in FLOORS else adapter]
+        lines = [
+            f"{len(done)} {'episode' if len(done) == 1 else 'episodes'} in {session.folder}: {told}.",
+            f"timing: {in_words(timing)}.",
+            f"watch: {to_type(workspace, 'replay', f'{session.name}/{done[-1].path.stem}')}",
+            f"next: {to_type(workspace, 'adapt', session.name, *again)}",
+        ]
+    if interrupted:
+        return Report(document, lines, 130)
+    return Report(document, lines, GoalNotReached.exit_code if judged and not successes else 0)

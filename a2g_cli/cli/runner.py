@@ -1,0 +1,240 @@
+"""How every command begins and ends: what was typed is checked; what it says goes to stdout, an error becomes one line."""
+
+import io
+import json
+import math
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from a2g_cli.core.standard_output import printing_aside
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from a2g_cli.cli.commands.report import Report
+    from a2g_cli.core.workspace import Workspace
+
+TRACEBACK = "A2G_TRACEBACK"
+"""Environment variable: where it is set, an error's stack trace is printed to stderr before its line."""
+
+_AS_JSON = "a2g.as_json"
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_TAG = re.compile(r"(\\*)(\[[a-z#/@][^\[]*?\])")
+"""What Rich takes for markup, and the backslashes before it: as ``rich.markup.escape`` knows it, whose import takes time."""
+
+
+_BEFORE: ContextVar[Path | None] = ContextVar("the workspace that stood before the command", default=None)
+_PLACE: ContextVar["Workspace | None"] = ContextVar("the workspace of the command", default=None)
+_ADVICE = re.compile(r"`(a2g (?:doctor|[a-z-]+ [^`]+))`")
+"""A command to type in a message; two words alone, as `a2g improve`, are its name."""
+
+
+class Commands(TyperGroup):
+    """All commands; with ``--json``, words that make no command are answered by a document too."""
+
+    def __init__(self, **settings: Any) -> None:
+        """Make it of ``commands`` and the rest that Typer gives. No help text is markup: brackets in it are shown."""
+        super().__init__(**settings)
+        if self.rich_markup_mode == "rich":
+            _keep_brackets(self)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Look for ``--json`` before anything is parsed: what is wrong may stand before it."""
+        ctx.meta[_AS_JSON] = "--json" in args
+        parsed: list[str] = super().parse_args(ctx, args)
+        return parsed
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            # Usage errors have no public name in Typer, but a message of their own; Typer prints that to stderr.
+            message = getattr(error, "format_message", None)
+            if ctx.meta[_AS_JSON] and message is not None:
+                code = getattr(error, "exit_code", 2)
+                typer.echo(_document({"error": {"message": message(), "exit_code": code}}))
+            raise
+
+
+MOST = 2**53 - 1
+"""Largest whole number that is taken on the command line, seeds included: as far as JSON keeps every digit."""
+
+
+class Command(TyperCommand):
+    """One command, whose numbers and paths are looked at before it does anything."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse, refuse numbers that mean nothing (NaN, infinity, too large ones), and replace ``~`` in paths."""
+        from a2g_cli.core.errors import UsageError
+        from a2g_cli.core.workspace import expanded
+
+        rest: list[str] = super().parse_args(ctx, args)
+        option: Any  # has no public type in Typer
+        for option in self.params:
+            value = ctx.params.get(option.name)
+            try:
+                if isinstance(value, Path):
+                    ctx.params[option.name] = expanded(value)
+                elif isinstance(value, int | float):
+                    _check_number(value)
+            except UsageError as error:
+                raise typer.BadParameter(str(error), ctx, option) from error
+        return rest
+
+
+def _check_number(value: float) -> None:
+    """Raise UsageError for a number that no option can mean."""
+    from a2g_cli.core.errors import UsageError
+
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{value} is no number that can be used.")
+    if abs(value) > MOST:
+        raise UsageError(f"{str(value)[:30]} is too large: expected at most {MOST}.")
+
+
+class Program(typer.Typer):
+    """Commands of one kind, each a ``Command``."""
+
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[_Function], _Function]:
+        """Return the decorator that adds a command."""
+        return super().command(name, **{"cls": Command, **settings})
+
+
+def show_what_can_be_shown() -> None:
+    """Let stdout print a question mark for every letter that it has no code for, where it would raise an error."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _keep_brackets(command: Any) -> None:
+    """Let Rich print the help texts of ``command`` and of those below it as they are: ``[robot]`` is no style."""
+    for holder in (command, *command.params):
+        for name in ("help", "short_help", "epilog"):
+            text = getattr(holder, name, None)
+            if text:
+                setattr(holder, name, _TAG.sub(r"\1\1\\\2", text))
+    for below in getattr(command, "commands", {}).values():
+        _keep_brackets(below)
+
+
+def stood_before(workspace: Path | None) -> None:
+    """Remember the ``--workspace`` that stood before the command: one behind it goes before it."""
+    _BEFORE.set(workspace)
+    _PLACE.set(None)
+
+
+def given(workspace: Path | None) -> Path | None:
+    """Return the ``--workspace`` that was typed, wherever it stood; ``workspace`` stood behind the command."""
+    return workspace or _BEFORE.get()
+
+
+def place(workspace: Path | None) -> "Workspace":
+    """Return the workspace that a command works in; ``workspace`` stood behind the command. Raises UsageError."""
+    from a2g_cli.core.workspace import Workspace
+
+    found = Workspace.find(given(workspace))
+    _PLACE.set(found)
+    return found
+
+
+def finish(as_json: bool, work: Callable[[], "Report"]) -> None:
+    """Do the work, print what it says, and leave with its exit code; errors become one line and their code.
+
+    Standard output holds that alone: what drivers and libraries print meanwhile goes to standard error.
+    """
+    from a2g_cli.display.streams import streams_that_may_go_away
+
+    with streams_that_may_go_away(), printing_aside() as data:
+        _finish(as_json, work, data)
+
+
+def _finish(as_json: bool, work: Callable[[], "Report"], data: TextIO) -> None:
+    from a2g_cli.core.errors import A2GError
+    from a2g_cli.runtime.interrupt import Ending
+
+    try:
+        with Ending():
+            report = work()
+    except A2GError as error:
+        _fail(as_json, _told(error, str(error)), error.exit_code, error, data)
+    except BrokenPipeError:
+        raise  # whoever read the output went away: nothing to explain
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        _fail(as_json, _told(error, f"{error.strerror or error}{where}"), A2GError.exit_code, error, data)
+    except (KeyboardInterrupt, typer.Abort) as stop:
+        if as_json:
+            typer.echo(_document({"error": {"message": _told(stop, "interrupted"), "exit_code": 130}}), file=data)
+        typer.echo(_told(stop, "interrupted."), err=True)
+        # CPython remembers an exec() that was interrupted, as of a dataclass in an import, until the next one, and would
+        # end by SIGINT instead of the exit code.
+        exec("")  # noqa: S102
+        raise typer.Exit(130) from stop
+    if as_json:
+        typer.echo(_document(report.document), file=data)
+    else:
+        _print(report.lines, data)
+    if report.exit_code:
+        raise typer.Exit(report.exit_code)
+
+
+def _print(lines: "Sequence[RenderableType]", data: TextIO) -> None:
+    if not lines:
+        return
+    from rich.console import Console
+
+    console = Console(file=data, highlight=False, soft_wrap=True, markup=False, emoji=False)
+    for line in lines:
+        console.print(line)
+
+
+def _fail(as_json: bool, message: str, exit_code: int, error: Exception, data: TextIO) -> NoReturn:
+    message = _ADVICE.sub(_here, message)
+    if as_json:
+        document = dict(getattr(error, "document", {}))
+        typer.echo(_document({**document, "error": {"message": message, "exit_code": exit_code}}), file=data)
+    else:
+        _print(getattr(error, "lines", ()), data)
+    if os.environ.get(TRACEBACK):
+        traceback.print_exception(error)
+    typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    typer.echo(message, err=True)
+    raise typer.Exit(exit_code) from error
+
+
+def _here(advice: re.Match[str]) -> str:
+    """Return advice to type a command as it works from here: whoever gave it may know no workspace."""
+    from a2g_cli.cli.commands.prompts import elsewhere, program
+
+    options = "" if (workspace := _PLACE.get()) is None or "--workspace" in advice[1] else elsewhere(workspace)
+    return f"`{program()}{advice[1].removeprefix('a2g')}{options}`"
+
+
+def _told(error: BaseException, message: str) -> str:
+    """Return ``message`` with what else went wrong on the way out, e.g. that a robot could not be brought to rest."""
+    return " ".join([message, *getattr(error, "__notes__", [])])
+
+
+def _document(value: dict[str, Any]) -> str:
+    return json.dumps(_finite(value), indent=2, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """Return ``value`` with null for every number that JSON has no word for: NaN and the infinities."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value

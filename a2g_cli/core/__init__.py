@@ -1,0 +1,1 @@
+"""What every other package speaks: types, errors, clock, workspace, files, locks, plugins."""

@@ -1,0 +1,165 @@
+"""ALOHA HDF5: a folder with ``episode_0.hdf5`` upwards, 50 steps a second, as ACT's training reads it.
+
+ALOHA keeps T rows for T actions and no times. What it has no place for stands in a group ``a2g`` of each file, which its own
+code passes over.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from a2g_cli.core.types import Image
+from a2g_cli.data.formats import hdf5, hdf5_files
+from a2g_cli.data.formats.aloha_foreign import ACTIONS, RATE, foreign
+from a2g_cli.data.formats.hdf5_films import Film
+from a2g_cli.data.formats.incoming import Frames, Incoming, OwnWords
+from a2g_cli.data.formats.outgoing import building_folder, frames, one_robot, timing, words
+from a2g_cli.data.formats.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes
+from a2g_cli.data.recording import schema, storage, untrusted
+from a2g_cli.data.recording.journal import deflate
+from a2g_cli.data.recording.reader import Recording
+
+_OWN = "a2g"
+_PACKED: dict[str, Any] = {"compression": "gzip", "compression_opts": 1}
+
+
+def recognises(source: Path) -> bool:
+    """Whether ``source`` is an episode of ALOHA's, or a folder of them."""
+    return hdf5_files.recognises(source, "ALOHA episode", _is_episode)
+
+
+def _is_episode(file: Any) -> bool:
+    return any(untrusted.holds(file, name) for name in ACTIONS) and untrusted.holds(file, "observations")
+
+
+def write(paths: Sequence[Path], target: Path, lossless: bool = True) -> list[str]:
+    """Write the recordings ``paths`` into the folder ``target``, one file each; return what there is to say.
+
+    ``lossless`` is there for every format alike: this one always is.
+
+    Raises:
+        A2GError: recordings of different robots, one cannot be read, ``target`` exists, or the disk refuses.
+    """
+    del lossless
+    spec = one_robot(paths)
+    with building_folder(target) as folder:
+        for number, path in enumerate(paths):
+            with Recording(path) as recording, storage.creating(folder / f"episode_{number}.hdf5") as file:
+                _write_one(recording, file)
+    notes = ["qvel is not measured by a2g: it holds differences of qpos over the true times"]
+    if spec.rate != RATE:
+        notes.append(f"ALOHA's own programs take {RATE:g} Hz for granted, these recordings have {spec.rate:g}")
+    return notes
+
+
+def _write_one(recording: Recording, file: Any) -> None:
+    steps = recording.length
+    joints, times = recording.proprioception, recording.times
+    file.attrs["sim"] = False
+    file.attrs["compress"] = False
+    # Where two observations carry one time there is no speed to tell.
+    passed = np.diff(times)[:, None]
+    speed = np.divide(np.diff(joints, axis=0), passed, out=np.zeros_like(joints[1:]), where=passed > 0)
+    storage.write_array(file, "action", recording.actions)
+    storage.write_array(file, "observations/qpos", joints[:-1])
+    storage.write_array(file, "observations/qvel", speed)
+    file["observations/qvel"].attrs["derived_from"] = "qpos and times"
+    own = file.create_group(_OWN)
+    for camera, (height, width) in recording.spec.cameras.items():
+        shape = (steps, height, width, 3)
+        film = file.create_dataset(
+            f"observations/images/{camera}", shape, "u1", chunks=(1, height, width, 3), **_PACKED
+        )
+        for index, image in enumerate(frames(recording, camera, steps)):
+            film.id.write_direct_chunk((index, 0, 0, 0), deflate(image))
+        last = recording.frame(camera, -1)
+        own.create_dataset(f"final/{camera}", data=last, chunks=last.shape, **_PACKED)
+        storage.write_array(own, f"captured_at/{camera}", recording.captured_at(camera))
+    for camera, image in recording.goal.images.items():
+        own.create_dataset(f"goal/{camera}", data=image, chunks=image.shape, **_PACKED)
+    storage.write_array(own, "times", times)
+    if (taken := timing(recording)) is not None:
+        for name, column in zip(schema.TIMING, taken.T, strict=True):
+            storage.write_array(own, f"timing/{name}", column)
+    storage.write_array(own, "proprioception", joints)
+    storage.write_array(own, "actions_requested", recording.requested)
+    hdf5.write_words(own, words(recording))
+
+
+def read(source: Path, options: ReadOptions = DEFAULTS) -> SourceEpisodes:
+    """Yield the episodes of ``source``, a file or a folder of them. ``options.rate`` [Hz] is theirs, 50 unless given.
+
+    Raises:
+        UsageError: it holds far too many files.
+    """
+
+    def one(file: Any, path: Path, name: str) -> list[SourceEpisode]:
+        if untrusted.holds(file, _OWN):
+            return [SourceEpisode(name, partial(_own, file))]
+        return [SourceEpisode(name, partial(foreign, file, path, options))]
+
+    return hdf5_files.episodes(source, one)
+
+
+def _own(file: Any) -> Incoming:
+    own = hdf5.group(file, _OWN)
+    goal, last = _stills(own, "goal"), _stills(own, "final")
+    texts = {
+        name: untrusted.text_attribute(own, name) for name in ("spec", "goal", "provenance", "outcome", "created_at")
+    }
+    told = OwnWords.parse(texts, goal)
+    times = hdf5.numbers(own, "times")
+    steps, joints = len(times) - 1, len(told.spec.proprioception_names)
+    films = _films(file, steps)
+    if {camera: film.size for camera, film in films.items()} != dict(told.spec.cameras):
+        raise ValueError("its pictures are not those of the robot that it names")
+    if {camera: image.shape[:2] for camera, image in last.items()} != dict(told.spec.cameras):
+        raise ValueError("its last pictures are not those of the robot that it names")
+
+    def moments() -> Iterator[Frames]:
+        yield from _moments(films, steps)
+        yield last
+
+    return Incoming(
+        told.spec,
+        told.goal,
+        told.provenance,
+        told.outcome,
+        hdf5.matrix(file, "action", steps),
+        hdf5.matrix(own, "actions_requested", steps),
+        hdf5.matrix(own, "proprioception", steps + 1) if joints else np.zeros((steps + 1, 0), np.float32),
+        times,
+        {camera: hdf5.numbers(own, f"captured_at/{camera}", steps + 1) for camera in films},
+        moments,
+        told.created_at,
+        hdf5.timing(own, steps),
+    )
+
+
+def _stills(own: Any, name: str) -> dict[str, Image]:
+    found = {}
+    for camera in untrusted.members(own, name):
+        dataset = untrusted.stored(own, f"{name}/{camera}", (None, None, 3), "u1")
+        if max(dataset.shape) > schema.MAX_SIDE:
+            raise ValueError(f"{name}/{camera} has shape {dataset.shape}")
+        found[camera] = dataset[()]
+    return found
+
+
+def _films(file: Any, steps: int) -> dict[str, Film]:
+    """Return camera -> its pictures, as ``write`` stores them."""
+    found = {}
+    for camera in hdf5.group(file, "observations/images"):
+        dataset = untrusted.stored(file, f"observations/images/{camera}", (steps, None, None, 3), "u1")
+        if max(dataset.shape[1:]) > schema.MAX_SIDE:
+            raise ValueError(f"{camera} has shape {dataset.shape}")
+        found[camera] = Film(dataset, (dataset.shape[1], dataset.shape[2]), "rows")
+    return found
+
+
+def _moments(films: dict[str, Film], count: int) -> Iterator[Frames]:
+    for index in range(count):
+        yield {camera: film.at(index) for camera, film in films.items()}

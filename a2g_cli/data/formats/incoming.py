@@ -1,0 +1,264 @@
+"""An episode as another program keeps it, on its way to becoming a recording, and what must be made up where it is silent."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import repeat
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2g_cli.cameras.metadata import Framing
+from a2g_cli.core.errors import RecordingError
+from a2g_cli.core.types import Depth, Goal, Image, Observation, Outcome, Provenance, Vector
+from a2g_cli.data.goals import fit
+from a2g_cli.data.recording import schema, storage
+from a2g_cli.data.recording.checks import Numbers
+from a2g_cli.robots.base import RobotSpec
+
+Frames = Mapping[str, Image]
+"""Camera -> (H, W, 3): one moment."""
+
+Depths = Mapping[str, Depth]
+"""Camera -> (H, W) uint16: what it measured with its frame."""
+
+Flip = Literal["rows", "columns", "turn"]
+"""Upside down: rows in reversed order. Mirrored: columns. Turned by 180 degrees: both."""
+
+_POINTER = b"version https://git-lfs"
+
+MAX_ELEMENTS = 2**31
+"""Numbers in one array of another program's file: more is refused before it is read."""
+
+
+class SourceError(RecordingError):
+    """The source as a whole cannot be read, whichever episode is asked for; it need not be damaged."""
+
+
+@contextmanager
+def reading_source(path: Path, what: str) -> Iterator[None]:
+    """Turn what reading the untrusted ``path`` raises into a SourceError that does not call it damaged: it may be sound."""
+    try:
+        yield
+    except storage.UNREADABLE as error:
+        raise SourceError(f"{path} cannot be read as a {what}: {storage.fault(error).rstrip('.')}.") from error
+
+
+def check_downloaded(path: Path) -> None:
+    """Raise SourceError where ``path`` holds what git keeps in place of a large file. Raises OSError."""
+    with path.open("rb") as file:
+        if file.read(len(_POINTER)) == _POINTER:
+            raise SourceError(
+                f"{path} is a git-lfs pointer, the data themselves were not downloaded: `git lfs pull` in its folder "
+                "brings them."
+            )
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """One episode to be recorded: T actions and the T + 1 observations around them, read as they are asked for."""
+
+    spec: RobotSpec
+    goal: Goal
+    provenance: Provenance
+    outcome: Outcome
+    actions: Vector
+    """(T, A)."""
+    requested: Vector
+    """(T, A); the actions once more where nobody kept what was asked for."""
+    proprioception: Vector
+    """(T + 1, P)."""
+    times: NDArray[np.float64]
+    """(T + 1,) [s]."""
+    captured_at: Mapping[str, NDArray[np.float64]]
+    """Camera -> (T + 1,) [s]."""
+    frames: Callable[[], Iterator[Frames]]
+    """Yields T + 1 moments, in order."""
+    created_at: str | None = None
+    timing: NDArray[np.float64] | None = None
+    """(T, 3): the columns of ``schema.TIMING`` [s], NaN where nobody took a time; None where nobody took any."""
+    notes: tuple[str, ...] = ()
+    """What the source did not say, or what was left out, in words."""
+    depth: Callable[[], Iterator[Depths]] | None = None
+    """Yields T + 1 depths of the cameras in ``spec.depth``; None where there are none."""
+    times_remedy: str = ""
+    """What a person can do where the source's times cannot be used, in words."""
+
+    def __post_init__(self) -> None:
+        """Hold the arrays against each other. Raises ValueError: whoever reads a format turns it into words."""
+        steps, width, joints = len(self.actions), len(self.spec.action_names), len(self.spec.proprioception_names)
+        wanted: dict[str, tuple[NDArray[Any], tuple[int, ...]]] = {
+            "actions": (self.actions, (steps, width)),
+            "requested actions": (self.requested, (steps, width)),
+            "proprioception": (self.proprioception, (steps + 1, joints)),
+            "times": (self.times, (steps + 1,)),
+            **{f"capture times of {name}": (row, (steps + 1,)) for name, row in self.captured_at.items()},
+        }
+        if self.timing is not None:
+            wanted["times of actions"] = (self.timing, (steps, len(schema.TIMING)))
+        for name, (array, shape) in wanted.items():
+            if array.shape != shape:
+                raise ValueError(f"{name} have shape {array.shape}, not {shape}")
+        if not 1 <= steps <= schema.MAX_STEPS:
+            raise ValueError(f"an episode of {steps} actions")
+        if not (np.isfinite(self.spec.rate) and self.spec.rate > 0):
+            raise ValueError(f"a rate of {self.spec.rate} Hz")
+        if set(self.captured_at) != set(self.spec.cameras):
+            raise ValueError(
+                f"capture times of {sorted(self.captured_at)}, the cameras are {sorted(self.spec.cameras)}"
+            )
+
+    @property
+    def own(self) -> bool:
+        """Whether a2g recorded it: then nothing in it was made up, and it comes back as it was."""
+        return self.created_at is not None
+
+    def numbers(self) -> Numbers:
+        """Return all of it that is no picture."""
+        return Numbers(self.spec, self.actions, self.requested, self.proprioception, self.times, dict(self.captured_at))
+
+    def observations(self) -> Iterator[Observation]:
+        """Yield the T + 1 observations. Raises ValueError for fewer or more frames than that, or such of another size."""
+        count = 0
+        depths: Iterator[Depths] = repeat({}) if self.depth is None else self.depth()
+        for index, images in enumerate(self.frames()):
+            if index >= len(self.times):
+                raise ValueError(f"there are frames beyond the {len(self.times)} moments")
+            depth = next(depths, None)
+            if depth is None:
+                raise ValueError(f"there are depths for {count} of {len(self.times)} moments")
+            self._check(images, depth)
+            captured = {camera: float(row[index]) for camera, row in self.captured_at.items()}
+            yield Observation(images, self.proprioception[index], captured, float(self.times[index]), depth)
+            count += 1
+        if count != len(self.times):
+            raise ValueError(f"there are frames for {count} of {len(self.times)} moments")
+
+    def _check(self, images: Frames, depth: Depths) -> None:
+        if set(images) != set(self.spec.cameras) or set(depth) != set(self.spec.depth):
+            raise ValueError(f"frames of {sorted(images)}, the cameras are {sorted(self.spec.cameras)}")
+        for camera, size in self.spec.cameras.items():
+            image = images[camera]
+            if image.shape != (*size, 3) or image.dtype != np.uint8:
+                raise ValueError(f"a frame of {camera} is {image.dtype} of shape {image.shape}, not {(*size, 3)} bytes")
+        for camera, measured in depth.items():
+            size = self.spec.cameras[camera]
+            if measured.shape != size or measured.dtype != np.uint16:
+                raise ValueError(f"a depth of {camera} is {measured.dtype} of shape {measured.shape}, not {size}")
+
+
+def resized(episode: Incoming, height: int, width: int) -> Incoming:
+    """Return ``episode`` with every frame cropped about its centre and resized, as goals are [px]."""
+    framing = Framing(size=(height, width))
+
+    def shrink(images: Frames) -> Frames:
+        return {camera: fit(image, height, width)[0] for camera, image in images.items()}
+
+    def nearest(depth: Depths) -> Depths:
+        return {camera: framing.apply_depth(measured) for camera, measured in depth.items()}
+
+    spec = replace(episode.spec, cameras=dict.fromkeys(episode.spec.cameras, (height, width)))
+    return replace(_changed(episode, shrink, nearest), spec=spec)
+
+
+def flipped(episode: Incoming, how: Flip) -> Incoming:
+    """Return ``episode`` with every frame and depth the other way round; its goal, which is a frame, as well."""
+    axes = {"rows": (0,), "columns": (1,), "turn": (0, 1)}[how]
+
+    def turn(images: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        return {camera: np.ascontiguousarray(np.flip(image, axes)) for camera, image in images.items()}
+
+    return _changed(episode, turn, turn)
+
+
+def _changed(episode: Incoming, frame: Callable[[Frames], Frames], depth: Callable[[Depths], Depths]) -> Incoming:
+    measured = episode.depth
+    return replace(
+        episode,
+        goal=replace(episode.goal, images=frame(episode.goal.images)),
+        frames=lambda: map(frame, episode.frames()),
+        depth=None if measured is None else lambda: map(depth, measured()),
+    )
+
+
+def own_words(
+    episode_goal: Goal, provenance: Provenance, outcome: Outcome, spec: RobotSpec, created_at: str
+) -> dict[str, str]:
+    """Return what other formats have no place for, as the texts that a recording's attributes hold."""
+    return {
+        "spec": schema.spec_to_json(spec),
+        "goal": schema.goal_to_json(episode_goal),
+        "provenance": schema.provenance_to_json(provenance),
+        "outcome": schema.outcome_to_json(outcome),
+        "created_at": created_at,
+    }
+
+
+@dataclass(frozen=True)
+class OwnWords:
+    """What ``own_words`` wrote, read back and checked."""
+
+    spec: RobotSpec
+    goal: Goal
+    provenance: Provenance
+    outcome: Outcome
+    created_at: str
+
+    @classmethod
+    def parse(cls, texts: Mapping[str, Any], goal_images: Frames) -> "OwnWords":
+        """Return them. Raises KeyError, TypeError or ValueError for what is none."""
+        if not all(isinstance(texts[name], str) for name in ("spec", "goal", "provenance", "outcome", "created_at")):
+            raise TypeError("an attribute of a2g's own that is not a text")
+        return cls(
+            replace(schema.spec_from_json(texts["spec"]), depth=()),  # no format carries it
+            schema.goal_from_json(texts["goal"], goal_images),
+            schema.provenance_from_json(texts["provenance"]),
+            schema.outcome_from_json(texts["outcome"]),
+            texts["created_at"][:64],
+        )
+
+
+def spec_for(
+    robot: str,
+    actions: tuple[str, ...],
+    proprioception: tuple[str, ...],
+    cameras: Mapping[str, tuple[int, int]],
+    rate: float,
+) -> RobotSpec:
+    """Return the spec of a robot of which only names and sizes are known: units unknown, limits none.
+
+    Raises ValueError for sizes and numbers of names that no recording may have.
+    """
+    if not 1 <= len(actions) <= schema.MAX_NAMES or max(len(proprioception), len(cameras)) > schema.MAX_NAMES:
+        raise ValueError(f"{len(actions)} actions, {len(proprioception)} proprioception values, {len(cameras)} cameras")
+    if not (np.isfinite(rate) and rate > 0):
+        raise ValueError(f"a rate of {rate} Hz")
+    if not cameras:
+        raise ValueError("no camera: a policy that is shown a photo of its goal needs one")
+    if any(not 1 <= side <= schema.MAX_SIDE for size in cameras.values() for side in size):
+        raise ValueError(f"frames of {dict(cameras)} px")
+    schema.check_keys("camera", list(cameras))
+    count = len(actions)
+    return RobotSpec(
+        robot[:200],
+        actions,
+        ("?",) * count,
+        (-np.inf,) * count,
+        (np.inf,) * count,
+        rate,
+        proprioception,
+        ("?",) * len(proprioception),
+        cameras,
+    )
+
+
+def last_frame_as_goal(images: Frames, source: str, name: str = "imported") -> Goal:
+    """Return the goal of an episode that has none: what it reached. A demonstration shows what was wanted."""
+    return Goal(name or "imported", images, f"{source}: its last frame")
+
+
+def numbered(prefix: str, count: int) -> tuple[str, ...]:
+    """Return ``prefix.0``, ``prefix.1`` …, or ``prefix`` alone."""
+    return (prefix,) if count == 1 else tuple(f"{prefix}.{index}" for index in range(count))

@@ -1,0 +1,265 @@
+"""What a LeRobot dataset says of its columns, sorted into what a recording can hold and what is left out, and why.
+
+Raises (from every function): KeyError, TypeError or ValueError for what is no such description.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from a2g_cli.core.errors import RecordingError
+from a2g_cli.data.formats.choosing import choose, listed
+from a2g_cli.data.formats.incoming import SourceError, numbered
+from a2g_cli.data.formats.lerobot import OWN
+from a2g_cli.data.formats.reading import ReadOptions
+from a2g_cli.data.recording import schema
+
+SUCCESS = "next.success"
+_ACTIONS = ("action", "actions")
+"""LeRobot's name; and that of openpi's examples, with ``state``."""
+_STATES = ("observation.state", "state")
+_BOOKKEEPING = {"timestamp", "frame_index", "episode_index", "index", "task_index"}
+_NUMBERS = re.compile(r"(u?int|float)\d+|bool")
+_COLOUR_WORDS = {"rgb", "color", "colour", "image", "images"}
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One camera: its name here, its column, (H, W) [px], and whether it is a film or pictures in the column."""
+
+    name: str
+    key: str
+    size: tuple[int, int]
+    video: bool
+    grey: bool = False
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the first picture of a column is really like."""
+
+    size: tuple[int, int]
+    """(H, W) [px]."""
+    deep: bool = False
+    """One channel of 16 bits."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What is read of a dataset."""
+
+    action: str
+    action_names: tuple[str, ...]
+    proprioception: Mapping[str, tuple[str, ...]]
+    """Column -> the names of its numbers."""
+    cameras: tuple[Camera, ...]
+    depth: tuple[Camera, ...]
+    """Each has the name of the camera that it belongs to."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Column -> why."""
+
+    def reads(self, name: str) -> bool:
+        """Whether the numbers of the column ``name`` are read."""
+        return name in {self.action, "timestamp", SUCCESS} or name in self.proprioception or name.startswith(OWN)
+
+
+def sort(features: Mapping[str, Any], options: ReadOptions, look: Callable[[str], Look | None]) -> Columns:
+    """Return what is read of a dataset with ``features``.
+
+    ``look(key)`` says what the first picture of a column is like; None where it cannot be read.
+
+    Raises:
+        UsageError: a camera or column that was named does not exist, or cannot be read.
+        SourceError: there are no actions, or no camera.
+    """
+    action = next((name for name in _ACTIONS if name in features), None)
+    if action is None:
+        raise SourceError(
+            f"the dataset has no actions: a column {' or '.join(_ACTIONS)} is needed, it has {listed(features)}."
+        )
+    action_names = names(features[action], "action")
+    cameras, depths, vectors, left_out = _sorted(features, action, look)
+    known = {*cameras, *vectors, *left_out}
+    wanted = [name if name in known else _short(name) for name in options.cameras]
+    chosen = choose("--cameras", wanted, cameras, left_out)
+    if not chosen:
+        films = {_short(key) for key, feature in features.items() if _pictured(feature)}
+        why = "".join(f"; {name} cannot be read: {why}" for name, why in left_out.items() if name in films)
+        raise SourceError(f"the dataset has no colour camera that can be read, and a policy needs one{why}.")
+    usual = next((name for state in _STATES for name, (key, _) in vectors.items() if key == state), None)
+    wanted = [name if name in known else _short(name) for name in options.columns]
+    numbers = choose("--columns", wanted, vectors, left_out)
+    if not options.columns:
+        left_out |= dict.fromkeys(numbers, "not read unless --columns names it")
+        left_out.pop(usual or "", None)
+        numbers = {} if usual is None else {usual: vectors[usual]}
+    several = len(numbers) > 1
+    depth = _paired(depths, chosen, left_out)
+    return Columns(
+        action,
+        action_names,
+        {key: tuple(f"{name}.{one}" for one in found) if several else found for name, (key, found) in numbers.items()},
+        tuple(chosen.values()),
+        depth,
+        left_out,
+    )
+
+
+def _sorted(
+    features: Mapping[str, Any], action: str, look: Callable[[str], Look | None]
+) -> tuple[dict[str, Camera], dict[str, Camera], dict[str, tuple[str, tuple[str, ...]]], dict[str, str]]:
+    """Return cameras, depths, vectors (name -> column and its numbers' names), and what is left out."""
+    cameras: dict[str, Camera] = {}
+    depths: dict[str, Camera] = {}
+    vectors: dict[str, tuple[str, tuple[str, ...]]] = {}
+    left_out: dict[str, str] = {}
+    short = [_short(key) for key in features]
+    for key, feature in features.items():
+        # Two columns of one short name keep their whole names.
+        name = _short(key) if short.count(_short(key)) == 1 else key
+        if key in _BOOKKEEPING or key in {action, SUCCESS} or key.startswith(OWN):
+            continue
+        if _pictured(feature):
+            try:
+                deep, camera = _camera(name, key, feature, look)
+            except _LeftOutError as reason:
+                left_out[name] = str(reason)
+            else:
+                (depths if deep else cameras)[name] = camera
+        elif key.startswith("next."):
+            left_out[name] = "of what follows an action, next.success alone is read"
+        elif not _NUMBERS.fullmatch(str(feature.get("dtype"))):
+            left_out[name] = "no numbers"
+        elif len(feature["shape"]) != 1:
+            left_out[name] = "no row of numbers"
+        else:
+            vectors[name] = key, names(feature, "state" if key in _STATES else name)
+    return cameras, depths, vectors, left_out
+
+
+class _LeftOutError(Exception):
+    """A column that cannot be read; the message is the reason."""
+
+
+def _camera(name: str, key: str, feature: Mapping[str, Any], look: Callable[[str], Look | None]) -> tuple[bool, Camera]:
+    """Return whether a column of pictures holds depth, and its camera. Raises _LeftOutError."""
+    try:
+        schema.check_keys("camera", [key, name])
+    except RecordingError as error:
+        raise _LeftOutError("a camera in a recording cannot have such a name") from error
+    seen = look(key)
+    size, channels = _size(feature, seen)
+    camera = Camera(name, key, size, feature["dtype"] == "video", grey=channels == 1)
+    if channels == 3:
+        return False, camera
+    if not camera.video and seen is None:
+        raise _LeftOutError("its pictures are no PNG or JPEG")
+    if seen is not None and seen.deep:
+        return True, camera
+    if _is_depth(name, feature):
+        raise _LeftOutError("depth of 8 bits, which are no distances: PNG of 16 bits can be stored")
+    return False, camera
+
+
+def _size(feature: Mapping[str, Any], seen: Look | None) -> tuple[tuple[int, int], int]:
+    """Return (H, W) [px] and channels: by the numbers, as what the axes are called is as often wrong, or not said.
+
+    Where the numbers can be read in more than one way, the first picture decides.
+    """
+    shape = tuple(map(whole, feature["shape"]))
+    shape = (*shape, 1) if len(shape) == 2 else shape
+    if len(shape) != 3:
+        raise _LeftOutError(f"a shape of {shape}")
+    (first, second, third) = shape
+    ways = [((first, second), third), ((second, third), first)]
+    ways = [way for way in ways if way[1] in {1, 3}]
+    if not ways:
+        raise _LeftOutError(f"a shape of {shape}: pictures of one or three channels can be read")
+    for size, channels in ways:
+        if seen is not None and seen.size in {size, size[::-1]}:
+            return seen.size, channels
+    return ways[0]
+
+
+def _paired(
+    depths: Mapping[str, Camera], cameras: Mapping[str, Camera], left_out: dict[str, str]
+) -> tuple[Camera, ...]:
+    """Return the depths that belong to a camera, under its name; the others go to ``left_out``."""
+    found: dict[str, Camera] = {}
+    for name, depth in depths.items():
+        words = _words(name) - {"depth"}
+        same = [one for one in cameras.values() if one.size == depth.size and one.name not in found]
+        named = [one for one in same if _words(one.name) == words]
+        if not named and not words and len(cameras) == 1:
+            named = same
+        if named:
+            found[named[0].name] = Camera(named[0].name, depth.key, depth.size, video=False)
+        else:
+            left_out[name] = "depth, and no camera of its name and size that it belongs to is read"
+    return tuple(found.values())
+
+
+def _words(name: str) -> set[str]:
+    return set(re.split(r"[^a-z0-9]+", name.lower())) - _COLOUR_WORDS - {""}
+
+
+def _is_depth(name: str, feature: Mapping[str, Any]) -> bool:
+    told = feature.get("info") or feature.get("video_info") or {}
+    marked = isinstance(told, dict) and bool(told.get("video.is_depth_map") or told.get("is_depth_map"))
+    return marked or feature["dtype"] == "depth" or "depth" in name.lower()
+
+
+def _pictured(feature: Any) -> bool:
+    return isinstance(feature, Mapping) and feature.get("dtype") in {"video", "image", "depth"}
+
+
+def _short(key: str) -> str:
+    return key.removeprefix("observation.").removeprefix("images.")
+
+
+def names(feature: Mapping[str, Any], prefix: str) -> tuple[str, ...]:
+    """Return the names of a vector's numbers, counted from ``prefix`` where it has none."""
+    shape, given = tuple(map(whole, feature["shape"])), feature.get("names")
+    if len(shape) != 1 or not 1 <= shape[0] <= schema.MAX_NAMES:
+        raise ValueError(f"{prefix} has shape {shape}")
+    if isinstance(given, dict) and len(given) == 1:
+        given = next(iter(given.values()))
+    if isinstance(given, list) and len(given) == shape[0] and all(isinstance(name, str) for name in given):
+        return tuple(name[:200] for name in given)
+    return numbered(prefix, shape[0])
+
+
+def whole(value: object) -> int:
+    """Return a number that counts something."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**40:
+        raise ValueError(f"{value!r} where a whole number must stand")
+    return value
+
+
+def flat(table: Any, name: str) -> NDArray[Any]:
+    """Return a column of single numbers (T,), or of lists of one."""
+    column = table.column(name).combine_chunks()
+    if column.type.num_fields == 1 and hasattr(column.type, "value_type"):  # a list, of one length or of any
+        rows = len(column)
+        column = column.flatten()
+        if len(column) != rows:
+            raise ValueError(f"the column {name} does not hold one number a row")
+    values = np.asarray(column.to_numpy(zero_copy_only=False))
+    if values.ndim != 1 or values.dtype.kind not in "iufb":
+        raise ValueError(f"the column {name} does not hold numbers")
+    return values
+
+
+def matrix(table: Any, name: str, width: int) -> NDArray[Any]:
+    """Return a column of ``width`` numbers a row (T, width)."""
+    column = table.column(name).combine_chunks()
+    if column.type.num_fields == 0:
+        return flat(table, name).reshape(-1, 1)
+    values = np.asarray(column.flatten().to_numpy(zero_copy_only=False))
+    if values.dtype.kind not in "iufb" or values.size != len(column) * width:
+        raise ValueError(f"the column {name} does not hold {width} numbers a row")
+    return values.reshape(-1, width)

@@ -1,0 +1,134 @@
+"""Where a LeRobot dataset keeps which episode: v3 has many in a file, v2 (2.0 and 2.1) a file for each.
+
+The names of files are LeRobot's default ones. ``info.json`` could ask for others, by a pattern that would be filled in;
+what comes from elsewhere does not choose paths here.
+
+Raises (from everything here): OSError, KeyError, TypeError or ValueError for what is no such description.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from a2g_cli.data.formats.incoming import SourceError, check_downloaded
+from a2g_cli.data.formats.lerobot import DATA, VERSION, VIDEO
+from a2g_cli.data.formats.lerobot_columns import flat, whole
+from a2g_cli.data.formats.lerobot_tables import opened, table
+from a2g_cli.data.recording import schema
+
+OLD_DATA = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
+OLD_VIDEO = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
+OLD = {"v2.0", "v2.1"}
+_OLD_EPISODES = "meta/episodes.jsonl"
+_CONVERT = "python -m lerobot.datasets.v30.convert_dataset_v21_to_v30 --repo-id=NAME --root={root} --push-to-hub=false"
+_MAX_LIST = 2**30
+_BATCH = 256
+"""Descriptions of episodes that are unpacked at a time."""
+
+Told = dict[str, Any]
+"""What a dataset says of one episode, as it stands there."""
+
+
+class Layout(Protocol):
+    """One version's."""
+
+    def episodes(self) -> Iterator[Told]:
+        """Yield what is said of every episode."""
+
+    def data(self, told: Told) -> Path:
+        """Return the Parquet file with an episode's rows."""
+
+    def film(self, told: Told, key: str) -> tuple[Path, float, float | None]:
+        """Return the film of camera ``key``, where an episode begins in it and where it ends, None: with the film [s]."""
+
+    def elsewhere(self, number: int) -> Path | None:
+        """Return the file that holds rows of episode ``number``, whatever is said of it; None: there is none."""
+
+
+def layout(root: Path, information: Mapping[str, Any]) -> Layout:
+    """Return how the dataset in ``root`` is laid out. Raises SourceError for a version that is not read."""
+    version = str(information["codebase_version"])[:20]
+    paths = information.get("data_path"), information.get("video_path")
+    if version == VERSION:
+        if paths[0] != DATA or paths[1] not in {VIDEO, None}:
+            raise ValueError("its files do not have LeRobot's default names")
+        return _V3(root)
+    if version not in OLD:
+        raise SourceError(
+            f"{root} is LeRobot {version}, this a2g reads {VERSION}, v2.1 and v2.0: LeRobot's own converters lead from one "
+            "version to the next."
+        )
+    if not (root / _OLD_EPISODES).is_file():
+        raise SourceError(
+            f"{root} says that it is LeRobot {version} and has no {_OLD_EPISODES}. LeRobot's own converter may know what to "
+            f"do: {_CONVERT.format(root=root)}"
+        )
+    if paths[0] != OLD_DATA or paths[1] not in {OLD_VIDEO, None}:
+        raise ValueError("its files do not have LeRobot's default names")
+    return _V2(root, whole(information.get("chunks_size", 1000)))
+
+
+@dataclass
+class _V3:
+    root: Path
+    _found: dict[int, Path] | None = None
+
+    def episodes(self) -> Iterator[Told]:
+        for path in sorted((self.root / "meta" / "episodes").glob("chunk-*/file-*.parquet")):
+            for batch in table(path, lambda name: not name.startswith("stats/")).to_batches(_BATCH):
+                yield from batch.to_pylist()
+
+    def data(self, told: Told) -> Path:
+        return self._inside(DATA, told, "data")
+
+    def film(self, told: Told, key: str) -> tuple[Path, float, float | None]:
+        begins, ends = (told.get(f"videos/{key}/{end}_timestamp") for end in ("from", "to"))
+        if begins is None:
+            raise KeyError(f"where its film of {key} begins is not said")
+        path = self._inside(VIDEO, told, f"videos/{key}", video_key=key)
+        return path, float(begins), None if ends is None else float(ends)
+
+    def elsewhere(self, number: int) -> Path | None:
+        if self._found is None:
+            self._found = {}
+            for path in sorted((self.root / "data").glob("chunk-*/file-*.parquet")):
+                with opened(path) as file:
+                    column = file.read(columns=["episode_index"], use_threads=False)
+                self._found |= dict.fromkeys(map(int, np.unique(flat(column, "episode_index"))), path)
+        return self._found.get(number)
+
+    def _inside(self, pattern: str, told: Told, prefix: str, **more: str) -> Path:
+        chunk, file = whole(told[f"{prefix}/chunk_index"]), whole(told[f"{prefix}/file_index"])
+        return self.root / pattern.format(chunk_index=chunk, file_index=file, **more)
+
+
+@dataclass
+class _V2:
+    root: Path
+    chunks_size: int
+
+    def episodes(self) -> Iterator[Told]:
+        path = self.root / _OLD_EPISODES
+        check_downloaded(path)
+        if path.stat().st_size > _MAX_LIST:
+            raise ValueError(f"{_OLD_EPISODES} is too large")
+        with path.open(encoding="utf-8-sig") as file:
+            while line := file.readline(schema.MAX_JSON):
+                if line.strip():
+                    yield schema.from_json(line)
+
+    def data(self, told: Told) -> Path:
+        return self._of(told, OLD_DATA)
+
+    def film(self, told: Told, key: str) -> tuple[Path, float, float | None]:
+        return self._of(told, OLD_VIDEO, video_key=key), 0.0, None
+
+    def elsewhere(self, number: int) -> Path | None:  # noqa: ARG002 - a file is named after its episode
+        return None
+
+    def _of(self, told: Told, pattern: str, **more: str) -> Path:
+        number = whole(told["episode_index"])
+        return self.root / pattern.format(episode_chunk=number // self.chunks_size, episode_index=number, **more)

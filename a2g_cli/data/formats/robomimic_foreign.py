@@ -1,0 +1,147 @@
+"""Demos of robomimic's layout that another program wrote: robomimic, MimicGen, robocasa, LIBERO, Isaac Lab."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from a2g_cli.core.types import Depth, Outcome, Provenance
+from a2g_cli.data.formats import hdf5
+from a2g_cli.data.formats.choosing import left_out_notes
+from a2g_cli.data.formats.hdf5_films import DEPTH_UNITS
+from a2g_cli.data.formats.hdf5_observed import after, observe
+from a2g_cli.data.formats.incoming import Frames, Incoming, last_frame_as_goal, numbered, spec_for
+from a2g_cli.data.formats.reading import ReadOptions
+from a2g_cli.data.recording import untrusted
+
+RATE = 20.0
+"""robomimic's simulators step at this rate, where the file does not say [Hz]."""
+_TRUTH = {"object", "object-state", "env_state", "states"}
+"""What only a simulator knows: no proprioception."""
+_READ = {"actions", "obs", "next_obs", "rewards", "dones"}
+"""What is read of a demo, or says nothing beside the rest."""
+
+
+def foreign(demo: Any, name: str, data: Any, environment: Mapping[str, Any], options: ReadOptions) -> Incoming:
+    """Return the demo ``demo`` of the group ``data``; its goal is what it reached.
+
+    Raises:
+        UsageError: ``options`` name what is not there.
+        KeyError, TypeError, ValueError: it is damaged, or describes what no recording can hold.
+    """
+    notes = ["robomimic keeps no times: they are counted from the control rate"]
+    hertz = _rate(environment, options.rate, notes)
+    actions = hdf5.matrix(demo, "actions")
+    steps = len(actions)
+    if not steps:
+        raise ValueError("it has no action")
+    seen = observe(_observations(demo), steps, options, _by_default, no_depth=_no_depth(data, environment))
+    notes += seen.notes
+    notes += left_out_notes(dict.fromkeys(sorted(set(demo) - _READ), "neither the action nor an observation"))
+    last: Frames = {}
+    last_depth: Mapping[str, Depth] = {}
+    joints = seen.proprioception()
+    if seen.rows == steps and untrusted.holds(demo, "next_obs"):
+        then = after(seen, hdf5.leaves(hdf5.group(demo, "next_obs")))
+        last = then.at(steps - 1)
+        last_depth = {camera: film.at(steps - 1) for camera, film in then.depths.items()}
+        joints = np.concatenate([joints, then.proprioception()[-1:]])
+    elif seen.rows == steps:
+        notes.append("without next_obs, the last action leads nowhere that was kept, and is left out")
+        actions = actions[:-1]
+    if _stands_on_its_head(data):
+        notes.append(
+            "the file says that its frames stand on their head (macros_image_convention): `--flip rows` turns them"
+        )
+    reached, unclear = _reached(demo, steps)
+    notes += unclear
+    spec = spec_for(
+        f"robomimic:{str(environment.get('env_name') or 'unknown')[:100]}",
+        numbered("action", actions.shape[1]),
+        seen.names,
+        seen.sizes,
+        hertz,
+    )
+
+    def frames() -> Iterator[Frames]:
+        yield from seen.frames()
+        if last:
+            yield last
+
+    def depths() -> Iterator[Mapping[str, Depth]]:
+        yield from seen.measured()
+        if last:
+            yield last_depth
+
+    imported: dict[str, Any] = {"format": "robomimic", "episode": name.partition("#")[2]}
+    if seen.depths:
+        imported["depth_units"] = DEPTH_UNITS
+    times = np.arange(len(joints)) / hertz
+    return Incoming(
+        replace(spec, depth=tuple(seen.depths)),
+        last_frame_as_goal(last or seen.at(seen.rows - 1), f"robomimic:{name}"),
+        Provenance(spec.name, "imported", settings={"imported": imported}),
+        Outcome(reached, "none" if reached is None else "truth", "imported"),
+        actions,
+        actions,
+        joints,
+        times,
+        dict.fromkeys(seen.films, times),
+        frames,
+        notes=tuple(notes),
+        depth=depths if seen.depths else None,
+    )
+
+
+def _observations(demo: Any) -> dict[str, Any]:
+    if not untrusted.holds(demo, "obs"):
+        raise KeyError(
+            "it has no observations, `obs`: robomimic's dataset_states_to_obs makes them of a simulator's states"
+        )
+    return hdf5.leaves(hdf5.group(demo, "obs"))
+
+
+def _no_depth(data: Any, environment: Mapping[str, Any]) -> str:
+    """Return why depth cannot be read, empty where it can."""
+    libero = "bddl_file_name" in data.attrs or "bddl_file" in environment
+    return "LIBERO keeps the renderer's depth buffer, no distances" if libero else ""
+
+
+def _by_default(path: str, dataset: Any) -> str:
+    if path in _TRUTH:
+        return "only a simulator knows it; --columns takes it"
+    if "/" in path:
+        return "it stands in a group; --columns takes it"
+    return "" if dataset.dtype.kind == "f" else "no measured number; --columns takes it"
+
+
+def _rate(environment: Mapping[str, Any], given: float | None, notes: list[str]) -> float:
+    """Return the control rate [Hz]: as given, as robosuite or Isaac Lab say it, or robomimic's usual one."""
+    if given is not None:
+        return given
+    kwargs, sim = environment.get("env_kwargs"), environment.get("sim_args")
+    if isinstance(kwargs, dict) and kwargs.get("control_freq") is not None:
+        return float(kwargs["control_freq"])
+    if isinstance(sim, dict) and {"dt", "decimation"} <= sim.keys():
+        period = float(sim["dt"]) * float(sim["decimation"])
+        if not period > 0:
+            raise ValueError(f"a control period of {period} s")
+        return 1 / period
+    notes.append(f"the file names no control rate: {RATE:g} Hz is taken; --rate says otherwise")
+    return RATE
+
+
+def _reached(demo: Any, steps: int) -> tuple[bool | None, tuple[str, ...]]:
+    """Return whether the goal was reached: as the attribute ``success`` says, else as the last reward does."""
+    said, unclear = hdf5.success(demo)
+    if said is not None or not untrusted.holds(demo, "rewards"):
+        return said, unclear
+    return bool(hdf5.numbers(demo, "rewards", steps).flat[-1] > 0), unclear
+
+
+def _stands_on_its_head(data: Any) -> bool:
+    """Whether the file says that its rows run as OpenGL's do, from the bottom up: LIBERO's do."""
+    if "macros_image_convention" not in data.attrs:
+        return False
+    return untrusted.text_attribute(data, "macros_image_convention") == "opengl"

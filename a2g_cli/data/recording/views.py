@@ -1,0 +1,65 @@
+"""Checks that ``obs`` and ``next_obs`` show the rows they must: ``python -m a2g_cli.data.recording.views``.
+
+Reads paths from stdin, each a line of JSON, and answers each with a line: a JSON list of problems. ``verify`` runs it as a
+process of its own, and says why.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from a2g_cli.core.errors import RecordingError
+from a2g_cli.core.standard_output import kept_for_data, printing_aside
+from a2g_cli.data.recording import schema, storage, untrusted
+from a2g_cli.data.recording.reader import Recording
+
+
+def problems(path: Path) -> list[str]:
+    """Return what is wrong with the views in the recording ``path``, which opens as a Recording."""
+    try:
+        with Recording(path) as recording, storage.reading(path), untrusted.opened(path) as file:
+            return [
+                problem
+                for group, begin in (("obs", 0), ("next_obs", 1))
+                for key, target in schema.view_targets(recording.spec).items()
+                for problem in _view(file, f"{schema.DEMO}/{group}/{key}", target, begin, recording.length)
+            ]
+    except RecordingError as error:
+        return [str(error)]
+
+
+def _view(file: Any, name: str, target: str, begin: int, steps: int) -> Iterator[str]:
+    """``name`` must show rows ``[begin : begin + steps]`` of ``target``, in this file."""
+    node = file
+    for part in name.split("/"):  # step by step: a link would lead out of the file
+        if not isinstance(node, h5py.Group) or not untrusted.holds(node, part):
+            yield f"{name} is missing"
+            return
+        node = node[part]
+    view, rows = node, file[target]
+    if not isinstance(view, h5py.Dataset):
+        yield f"{name} is not a dataset"
+        return
+    if not view.is_virtual or [(s.file_name, s.dset_name.strip("/")) for s in view.virtual_sources()] != [
+        (".", target)
+    ]:
+        yield f"{name} is not a view of {target} in this file"
+    elif view.shape != (steps, *rows.shape[1:]):
+        yield f"{name} has shape {view.shape}, there are {steps} actions"
+    else:
+        # The ends are enough: one window has one beginning and one length.
+        for index in sorted({0, steps - 1}):
+            if not np.array_equal(view[index], rows[begin + index], equal_nan=rows.dtype.kind == "f"):
+                yield f"{name}[{index}] is not {target}[{begin + index}]"
+
+
+if __name__ == "__main__":
+    with kept_for_data(), printing_aside() as data:
+        for line in sys.stdin:
+            data.write(json.dumps(problems(Path(json.loads(line)))) + "\n")
+            data.flush()

@@ -1,0 +1,1 @@
+"""Replaying the expert trajectories that a base keeps: the policy that follows them, and the labels that they give."""

@@ -1,0 +1,1 @@
+"""Recordings -> latents, and the batches that training draws from them."""

@@ -1,0 +1,115 @@
+"""Episodes as flat arrays of latents, and the batches of segments that training draws from them by index arithmetic."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from a2g_cli.data.relabelling import relabel
+from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
+
+
+@dataclass(frozen=True)
+class Segments:
+    """E episodes laid end to end; episode e owns frames ``first[e] .. first[e] + length[e]``, T + 1 of them for T actions."""
+
+    latents: Tensor
+    """(N, V, C, h, w), half precision: standardised latents need no more, and they stay in memory."""
+    proprioception: Tensor
+    """(N, P), robot's units."""
+    actions: Tensor
+    """(N, A), robot's units; row i leads from frame i to frame i + 1, the row of a last frame is never read."""
+    first: Tensor
+    """(E,) index of each episode's first frame."""
+    length: Tensor
+    """(E,) number of actions T."""
+    odds: Tensor | None = None
+    """(E,) how often a transition of each episode is drawn, relative to the others; None: all alike."""
+
+    def __len__(self) -> int:
+        return self.first.shape[0]
+
+    @property
+    def transitions(self) -> int:
+        """Number of (o, a, o') in all episodes."""
+        return int(self.length.sum())
+
+    def subset(self, episodes: list[int]) -> "Segments":
+        """Return the same arrays restricted to ``episodes``: a view, nothing is copied."""
+        index = torch.tensor(episodes, dtype=torch.long)
+        odds = None if self.odds is None else self.odds[index]
+        return replace(self, first=self.first[index], length=self.length[index], odds=odds)
+
+    def draw(
+        self, size: int, mixture: Mapping[str, float], generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return (episode, step, goal step), each (size,): transitions by ``odds``, goals by the relabelling mixture."""
+        if self.odds is None:
+            ends = self.length.cumsum(0)
+            flat = torch.randint(int(ends[-1]), (size,), generator=generator)
+            episode = torch.searchsorted(ends, flat, right=True)
+            step = flat - (ends[episode] - self.length[episode])
+        else:
+            mass = self.length * self.odds.double()
+            edges = mass.cumsum(0)
+            point = torch.rand(size, dtype=torch.float64, generator=generator) * edges[-1]
+            episode = torch.searchsorted(edges, point, right=True).clamp(max=len(self) - 1)
+            into = (point - (edges[episode] - mass[episode])) / self.odds[episode]
+            step = torch.minimum(into.long().clamp(min=0), self.length[episode] - 1)  # rounding may overstep by one
+        return episode, step, relabel(mixture, self.length[episode], step, generator)
+
+    def gather(self, episode: Tensor, step: Tensor, goal_step: Tensor, hashing: TemporalHashing) -> dict[str, Tensor]:
+        """Return the batch that ``Act2Goal.losses`` takes, for segments from ``step`` to ``goal_step`` (B,)."""
+        start = self.first[episode] + step
+        left = goal_step - step
+        frames = start.unsqueeze(1) + hashing.frame_offsets(left)
+        offsets, mask = hashing.action_offsets(left)
+        return {
+            "now": self.latents[start].float(),
+            "goal": self.latents[self.first[episode] + goal_step].float(),
+            "frames": self.latents[frames].float(),
+            "actions": self.actions[start.unsqueeze(1) + offsets - 1],
+            "mask": mask,
+            "proprioception": self.proprioception[start],
+            "steps_to_go": left,
+        }
+
+    def batch(
+        self, size: int, mixture: Mapping[str, float], hashing: TemporalHashing, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Draw ``size`` segments and gather them."""
+        return self.gather(*self.draw(size, mixture, generator), hashing)
+
+
+def join(parts: list[Segments]) -> Segments:
+    """Return one Segments holding all episodes of ``parts``, in order; every transition is as likely as another."""
+    starts, total = [], 0
+    for part in parts:
+        starts.append(part.first + total)
+        total += part.latents.shape[0]
+    return Segments(
+        torch.cat([part.latents for part in parts]),
+        torch.cat([part.proprioception for part in parts]),
+        torch.cat([part.actions for part in parts]),
+        torch.cat(starts),
+        torch.cat([part.length for part in parts]),
+    )
+
+
+def balance(segments: Segments, groups: Sequence[str], shares: Mapping[str, float]) -> Segments:
+    """Return the same segments, drawn so that every group has its share of a batch, however many and long its episodes.
+
+    Args:
+        segments: E episodes.
+        groups: the name of each episode's group (E,).
+        shares: relative share of a group; 1 where it is not named.
+    """
+    steps: Counter[str] = Counter()
+    for group, length in zip(groups, segments.length.tolist(), strict=True):
+        steps[group] += length
+    if len(steps) == 1:
+        return replace(segments, odds=None)
+    odds = [shares.get(group, 1.0) / steps[group] for group in groups]
+    return replace(segments, odds=torch.tensor(odds, dtype=torch.float64))

@@ -1,0 +1,1 @@
+"""Run and adapt, round after round: the loop, its state, its trials, its gate."""

@@ -1,0 +1,142 @@
+"""A round's candidate: what practice measured and, where that is not enough, tried; then what is learned, as an adapter."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from a2g_cli.adapters.files import Adapter
+from a2g_cli.calibration import nominal
+from a2g_cli.calibration.estimate import calibrate, suspected_mount
+from a2g_cli.calibration.transform import AT_HOME, Calibration
+from a2g_cli.encoding.episodes import Practised
+from a2g_cli.improvement.demo_replay import Rehearser
+from a2g_cli.improvement.pose_search import Explorer
+from a2g_cli.improvement.scoring import Seeing
+from a2g_cli.improvement.state import Progress, Working
+from a2g_cli.models import checkpoint
+from a2g_cli.runtime.policy_factory import Players
+from a2g_cli.training import retention_set
+from a2g_cli.training.finetune import AdaptSettings, adapt
+from a2g_cli.training.finetune_plan import Study, prepare
+from a2g_cli.training.watcher import TrainingWatcher
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes candidates."""
+
+    players: Players
+    progress: Progress
+    seeing: Seeing
+    explorer: Explorer
+    rehearser: Rehearser
+    settings: AdaptSettings
+    seed: int
+    shown: Sequence[Path]
+    """Demonstrations to mix in."""
+    watcher: TrainingWatcher
+    interrupted: Callable[[], bool]
+
+    def candidate(
+        self, number: int, working: Working, buffer: Sequence[Practised], room: int
+    ) -> tuple[dict[str, float], float]:
+        """Make the round's candidate, unless it is made already; ``working`` names it then.
+
+        Args:
+            number: of the round.
+            working: its files; ``candidate`` stays None where there is nothing to learn.
+            buffer: what was practised.
+            room: episodes that may be tried beside it.
+
+        Returns:
+            Its losses, none where nothing was trained; and how long episodes were tried and rehearsed [s].
+        """
+        shelf = self.players.shelf
+        if working.candidate in shelf.names():
+            return losses_of(shelf.get(working.candidate)), 0.0
+        parent = shelf.get(working.acting) if working.acting != "none" else None
+        refused = self._refused(number)
+        measured, seconds = self._measured(number, working, parent, buffer, refused, room)
+        if self.interrupted():
+            return {}, seconds
+        model, folder, settings = self.seeing.model, self.players.folder, self.settings
+        known = nominal.of_base(folder)
+        told = (refused, measured, self.seeing.remembered)
+        study = prepare(model, known, parent, buffer, settings, self.seeing.bound, *told)
+        if study.train and study.correction is None:
+            study, settings, took = self._rehearsed(number, working, study, room - len(working.explored))
+            seconds += took
+            if self.interrupted():
+                return {}, seconds
+        if not study.kept:
+            return {}, seconds
+        with shelf.making() as made:
+            working.candidate = made.name
+            self.progress.save()
+            adapt(
+                checkpoint.load(folder),
+                self.players.base_hash(),
+                parent,
+                study.kept,
+                made,
+                replace(settings, seed=self.seed * 1000 + number),
+                self.watcher,
+                self.interrupted,
+                study.correction,
+                study.calibration,
+                study.train,
+                retention_set.of_base(folder),
+                [self.seeing.read(path) for path in self.shown],
+            )
+        return losses_of(shelf.get(working.candidate)), seconds
+
+    def _measured(
+        self,
+        number: int,
+        working: Working,
+        parent: Adapter | None,
+        buffer: Sequence[Practised],
+        refused: Calibration,
+        room: int,
+    ) -> tuple[Calibration, float]:
+        """Return what practice says of this deployment, and how long episodes were tried for it [s]."""
+        known = AT_HOME if parent is None else parent.calibration
+        if self.settings.calibrate == "off":
+            return known, 0.0
+        model, at_home = self.seeing.model, nominal.of_base(self.players.folder)
+        found = calibrate(model, at_home, buffer, known)
+        suspected = suspected_mount(model, at_home, buffer, found)
+        if suspected is None or refused.mount is not None:
+            return found, 0.0
+        begun = time.monotonic()
+        return self.explorer.found(number, working, found, suspected, room), time.monotonic() - begun
+
+    def _rehearsed(self, number: int, working: Working, study: Study, room: int) -> tuple[Study, AdaptSettings, float]:
+        """Return a study of what was rehearsed as well, how it is learned, and how long rehearsing took [s].
+
+        Each recording is learned from as often as one of practice would be: more of them take more iterations.
+        """
+        begun = time.monotonic()
+        made = self.rehearser.rehearse(number, working, study.calibration, room)
+        took = time.monotonic() - begun
+        seen = [self.seeing.through(path, study.calibration) for path in made]
+        study = replace(study, kept=[*study.kept, *seen])
+        times = max(1.0, len(study.kept) / self.rehearser.practice.count) if self.rehearser.most else 1.0
+        return study, replace(self.settings, iterations=round(times * self.settings.iterations)), took
+
+    def _refused(self, number: int) -> Calibration:
+        """Return the calibration of the round before, where the gate refused its adapter.
+
+        What practice measures it measures again, and the same would be refused again: in between, practice is imitated.
+        """
+        before = self.progress.rounds[number - 1] if number else None
+        if before is None or before.done is None or before.done.promoted:
+            return AT_HOME
+        shelf, name = self.players.shelf, before.candidate
+        return shelf.get(name).calibration if name is not None and name in shelf.names() else AT_HOME
+
+
+def losses_of(adapter: Adapter) -> dict[str, float]:
+    """Return an adaptation's losses from its lineage: the same whether it ended just now or before the run was killed."""
+    return {str(name): float(value) for name, value in dict(adapter.lineage["losses"]).items()}

@@ -1,0 +1,63 @@
+"""Rehearsing: movements that the base remembers, made here with closed eyes, so that practice sees what they achieve here.
+
+Where what is seen differs from home in ways that no calibration undoes (an arm that leans in a picture that was bent
+straight), a policy's own attempts are too bad to learn from. Its demonstrators' movements are not, and whatever they achieve
+here is, in hindsight, what was wanted: pictures, goals and actions that belong together, without a demonstration.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from a2g_cli.calibration import nominal
+from a2g_cli.calibration.transform import Calibration
+from a2g_cli.core.errors import UsageError
+from a2g_cli.demo_replay import trajectory
+from a2g_cli.demo_replay.policy import RememberingPolicy
+from a2g_cli.demo_replay.trajectory import Movement
+from a2g_cli.improvement.practice import Practice
+from a2g_cli.improvement.state import Working
+from a2g_cli.runtime.policy_factory import Players
+
+
+def remembered(players: Players) -> list[Movement]:
+    """Return the movements of the robot that ``players`` play. Raises CheckpointError, UsageError where there are none."""
+    found = trajectory.of_robot(players.folder, players.spec.name)
+    if not found:
+        raise UsageError(f"this base remembers no movement of {players.spec.name}: leave --rehearse away.")
+    return found
+
+
+@dataclass(frozen=True)
+class Rehearser:
+    """Rolls out what is remembered."""
+
+    practice: Practice
+    most: int
+    """Episodes of one improvement run that may rehearse."""
+    interrupted: Callable[[], bool]
+
+    def rehearse(self, number: int, working: Working, calibration: Calibration, room: int) -> list[Path]:
+        """Roll out what the run has not rehearsed yet; return the recordings of this round.
+
+        Args:
+            number: of the round.
+            working: its files.
+            calibration: what is known of this deployment: its motors.
+            room: how many episodes the run's own limit leaves for this round.
+        """
+        progress, players = self.practice.progress, self.practice.players
+        before = sum(len(one.rehearsed) for one in progress.rounds if one is not working)
+        count = max(len(working.rehearsed), min(self.most - before, room))
+        if count <= 0:
+            return []
+        known = remembered(players)
+        at_home = nominal.of_base(players.folder)
+        law = calibration.motors or (at_home.motors if at_home is not None else None)
+        # Spread over what is remembered, and no movement twice before each was made once.
+        which = {slot: (before + slot) * max(1, len(known) // self.most) % len(known) for slot in range(count)}
+        acting = RememberingPolicy(known, law, players.spec, which)
+        what = f"round {number + 1}: rehearsing"
+        practice = replace(self.practice, count=count)
+        practice.roll("none", number, 3, working.rehearsed, what, count, acting)
+        return [progress.session.folder / name for name in working.rehearsed]

@@ -1,0 +1,302 @@
+"""Improvement: run and adapt, round after round, each new adapter held against its parent before it may act.
+
+Here alone, and in what a round is made of (``making.py``, ``exploring.py``, ``seeing.py``), rollout and learning meet, and
+even here they meet on disk: rollouts write recordings, adaptation reads them and writes an adapter, the
+next rollouts load it.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from a2g_cli.core.clock import goes_on
+from a2g_cli.core.errors import SafetyStop
+from a2g_cli.core.types import Goal
+from a2g_cli.encoding.episodes import Practised
+from a2g_cli.improvement.candidate import Maker
+from a2g_cli.improvement.demo_replay import Rehearser
+from a2g_cli.improvement.gate import Decision, decide, record_decision, refused_unseen, settled, unless_worse
+from a2g_cli.improvement.goal_sampling import Curriculum, Experience, GoalChoice, source_called
+from a2g_cli.improvement.pose_search import Explorer
+from a2g_cli.improvement.practice import Practice, PracticeWatcher, drives_home, set_ups
+from a2g_cli.improvement.prompted import Prompted
+from a2g_cli.improvement.scoring import Seeing
+from a2g_cli.improvement.state import Progress, Round, Working
+from a2g_cli.improvement.trials import Attempts, Cycle, Drawn, Eyes
+from a2g_cli.robots.base import Robot
+from a2g_cli.runtime.policy_factory import Players
+from a2g_cli.runtime.termination import RolloutSettings
+from a2g_cli.training.finetune import AdaptSettings
+from a2g_cli.training.watcher import TrainingWatcher
+
+OF_POLICY = ("action-not-finite", "action-range", "action-jump")
+"""Guards that stop what a policy asks for: a candidate that they stop is refused by the gate."""
+COMPARED = 8
+"""Trials that a candidate is rolled out on before it is asked again whether it is told apart from its parent."""
+
+
+class ImproveWatcher(TrainingWatcher, PracticeWatcher, Protocol):
+    """Whoever shows an improvement run."""
+
+    def round_over(self, number: int, total: int, line: str) -> None:
+        """A round ended; ``line`` says how."""
+
+
+@dataclass(frozen=True)
+class ImproveSettings:
+    """How long and how much."""
+
+    rounds: int = 5
+    episodes: int = 20
+    """Practice episodes a round; the gate's comparison rolls out as many again."""
+    seed: int = 0
+    keep_rounds: int = 100
+    """Rounds whose recordings are learned from; 1 empties the buffer after each, as the paper does."""
+    until: float | None = None
+    """Stop after a round in which this share of its trials arrived, as the steps-to-go head sees it."""
+    minutes: float | None = None
+    """Begin no round after so many minutes of rollouts and adaptation [min]."""
+    most_episodes: int | None = None
+    """Begin no round that would pass this number of episodes, the gate's among them."""
+    explore: int = 64
+    """Episodes of the run that may act on guesses of where the arm stands, where a picture does not say."""
+    rehearse: int = 0
+    """Episodes of the run that repeat, with closed eyes, movements that the base remembers (improvement/demo_replay.py)."""
+    reset: str = "own"
+    """What happens between practice episodes: ``own``, or ``cycle`` or ``home`` without a reset (improvement/trials.py)."""
+    goals_from: str = "scene"
+    """``scene``, ``recordings``, ``recordings:SESSION`` or ``imagined`` (improvement/goal_sampling.py)."""
+    curriculum: str = "none"
+    """``none``, or ``progress``."""
+    rollout: RolloutSettings = field(default_factory=RolloutSettings)
+    adapt: AdaptSettings = field(default_factory=AdaptSettings)
+
+
+class Improvement:
+    """Rounds of practice with one base on one kind of robot."""
+
+    def __init__(
+        self,
+        players: Players,
+        robots: Sequence[Robot],
+        progress: Progress,
+        settings: ImproveSettings,
+        goals: Sequence[Goal],
+        watcher: ImproveWatcher,
+        interrupted: Callable[[], bool],
+        active: str = "none",
+        shown: Sequence[Path] = (),
+        ask: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        """Begin, or go on from ``progress``.
+
+        ``active`` practises first, ``shown`` are demonstrations to mix in, ``ask`` asks a person to put the scene back.
+        """
+        self.players, self.robots, self.progress, self.settings = players, robots, progress, settings
+        self.goals, self.watcher, self.interrupted = goals, watcher, interrupted
+        self.active = active
+        self._seeing = Seeing(players)
+        self._ask = ask
+        self._stopped: SafetyStop | None = None
+        self._practice = Practice(
+            players,
+            progress,
+            self._attempts(),
+            settings.rollout,
+            settings.seed,
+            settings.episodes,
+            watcher,
+            interrupted,
+        )
+        explorer = Explorer(self._practice, self._seeing, progress, settings.explore, settings.seed, interrupted)
+        rehearser = Rehearser(self._practice, settings.rehearse, interrupted)
+        self._maker = Maker(
+            players,
+            progress,
+            self._seeing,
+            explorer,
+            rehearser,
+            settings.adapt,
+            settings.seed,
+            shown,
+            watcher,
+            interrupted,
+        )
+        self._buffer: list[list[Practised]] = []
+        for working in progress.rounds:
+            self.active = working.acting
+            if working.done is not None:
+                self.active = working.done.adapter if working.done.promoted else working.acting
+                self._buffer.append([self._read(name) for name in working.recordings()])
+
+    def run(self) -> Iterator[Round]:
+        """Yield each round as it ends, until ``stopped_by`` says why no other begins, or it is interrupted."""
+        while self.stopped_by() is None:
+            rounds = self.progress.rounds
+            if not rounds or rounds[-1].done is not None:
+                rounds.append(Working(self.active))
+            working = rounds[-1]
+            working.done = self._round(len(rounds) - 1, working)
+            if working.done is None:
+                return
+            self.progress.save()
+            done = working.done
+            verdict = "promoted" if done.promoted else "kept the parent"
+            line = (
+                f"{verdict}: {done.reason}; rollouts {done.rollout_seconds:.0f} s, adapting {done.adapt_seconds:.0f} s"
+            )
+            self.watcher.round_over(len(rounds), self.settings.rounds, line)
+            yield done
+            if self._stopped is not None and goes_on(self.robots[0].clock):
+                raise self._stopped  # a robot that was stopped stays so until a person has looked
+            self._stopped = None
+
+    def stopped_by(self) -> str | None:
+        """Return which limit ends the run: ``until``, ``minutes``, ``episodes``, ``rounds``; None while none does."""
+        settings, done = self.settings, self.progress.done
+        if done and settings.until is not None and done[-1].arrived >= settings.until:
+            return "until"
+        if settings.minutes is not None and self.progress.seconds >= 60 * settings.minutes:
+            return "minutes"
+        # A round costs twice its episodes, the gate's among them.
+        if settings.most_episodes is not None and (
+            self.progress.episodes + 2 * settings.episodes > settings.most_episodes
+        ):
+            return "episodes"
+        return "rounds" if len(done) >= settings.rounds else None
+
+    def _path(self, name: str) -> Path:
+        return self.progress.session.folder / name
+
+    def _read(self, name: str) -> Practised:
+        return self._seeing.read(self._path(name))
+
+    def _attempts(self) -> Attempts:
+        """Return what practice tries. Raises UsageError for a reset that this robot, scene or these goals cannot do."""
+        settings, robot, model = self.settings, self.robots[0], self._seeing.model
+        satisfied = self._seeing.satisfied(lambda: self.active)
+        source = source_called(settings.goals_from, robot, model, satisfied, self.progress)
+        curriculum = Curriculum(model, self._experiences) if settings.curriculum == "progress" else None
+        choose = GoalChoice(source, curriculum, satisfied)
+        if settings.reset == "own":
+            return Drawn(self.robots, settings.seed, settings.episodes, self.goals, choose)
+        if settings.reset == "prompt":
+            return Prompted(robot, settings.episodes, self.goals, self._ask)
+        eyes = Eyes(lambda path: self._seeing.arrived(path, self.active), satisfied)
+        home = drives_home(robot, self.progress, settings.rollout, self.interrupted)
+        count, note = settings.episodes, self.watcher.note
+        return Cycle(robot, settings.reset, settings.seed, count, self.goals, eyes, home, note, choose)
+
+    def _experiences(self, number: int) -> list[Experience]:
+        return [
+            Experience(one.segments.latents[0].float(), one.goal, self._seeing.arrived(one.path, self.active))
+            for practised in self._buffer[:number]
+            for one in practised
+        ]
+
+    def _round(self, number: int, working: Working) -> Round | None:
+        begun = time.monotonic()
+        what = f"round {number + 1}: practice"
+        successes = self._practice.roll(working.acting, number, 0, working.practice, what)
+        rolled = time.monotonic() - begun
+        if self.interrupted():
+            return None
+        before = [self._read(name) for name in working.practice]
+        self._buffer[number:] = [before]
+        begun = time.monotonic()
+        try:
+            buffer = [one for practised in self._buffer[-self.settings.keep_rounds :] for one in practised]
+            losses, tried = self._maker.candidate(number, working, buffer, self._room())
+        except KeyboardInterrupt:
+            if self.interrupted():
+                return None
+            raise
+        rolled, adapting = rolled + tried, time.monotonic() - begun - tried
+        if self.interrupted():
+            return None
+        if working.candidate is None:
+            reason = "no episode arrived, so there is nothing to imitate"
+            decision, after = Decision(promoted=False, reason=reason, measured={}), []
+        else:
+            begun = time.monotonic()
+            refused = refused_unseen(losses)
+            try:
+                after = [] if refused else self._compare(number, working, working.candidate, before)
+            except SafetyStop as stop:
+                if stop.cause not in OF_POLICY:
+                    raise
+                refused, after, self._stopped = Decision(False, f"a guard stopped it: {stop}", losses), [], stop
+                del working.compared[:]  # what it did until then stays on the disk, and is no practice
+            rolled += time.monotonic() - begun
+            if self.interrupted():
+                return None
+            decision = refused or self._decide(working.candidate, working.acting, before[: len(after)], after, losses)
+            decision = self._settle(working.candidate, working.acting, decision)
+            # The candidate's episodes are practice as well: the next round learns from them too.
+            self._buffer[number] = [self._read(name) for name in working.recordings()]
+        ends = after if decision.promoted else before
+        anew, lost = set_ups([self._path(name) for name in working.recordings()])
+        return Round(
+            len(before),
+            len(after),
+            rolled,
+            adapting,
+            decision.promoted,
+            working.candidate or working.acting,
+            decision.reason,
+            successes,
+            sum(self._seeing.arrived(one.path, self.active) for one in ends) / len(ends),
+            anew,
+            lost,
+            len(working.explored),
+            len(working.rehearsed),
+        )
+
+    def _compare(self, number: int, working: Working, candidate: str, before: Sequence[Practised]) -> list[Practised]:
+        """Roll the candidate out as often as its parent, a few times at once, until the two are told apart."""
+        same = "on the same trials" if self._practice.attempts.paired else "in its turn"
+        what = f"round {number + 1}: {candidate} {same}"
+        after: list[Practised] = []
+        while len(after) < len(before):
+            reached = min(len(after) + COMPARED, len(before))
+            self._practice.roll(candidate, number, 1, working.compared, what, reached)
+            if self.interrupted():
+                break
+            after += [self._read(name) for name in working.compared[len(after) : reached]]
+            if settled(*self._seeing.sides(candidate, before[:reached], after), self._seeing.bound):
+                break
+        return after
+
+    def _room(self) -> int:
+        """Return how many episodes may be tried beside practice and the gate's."""
+        settings = self.settings
+        if settings.most_episodes is None:
+            return settings.explore + settings.rehearse
+        return max(0, settings.most_episodes - self.progress.episodes - 2 * settings.episodes)
+
+    def _decide(
+        self, name: str, acting: str, before: list[Practised], after: list[Practised], losses: dict[str, float]
+    ) -> Decision:
+        """Hold both sides against each other through the candidate's view, and as they are where that view is new."""
+        seeing, paired = self._seeing, self._practice.attempts.paired
+        decision = decide(*seeing.sides(name, before, after), losses, seeing.bound, paired)
+        if seeing.same_views(name, acting):
+            return decision
+        return unless_worse(decision, *seeing.sides("none", before, after), seeing.bound)
+
+    def _settle(self, name: str, acting: str, decision: Decision) -> Decision:
+        """Write the decision into the adapter's lineage and make it active where it was promoted; return what to say."""
+        adapter = self.players.shelf.get(name)
+        if adapter.calibration:
+            decision = replace(decision, reason=f"{decision.reason}; {adapter.calibration}")
+        record_decision(adapter, decision)
+        if decision.promoted:
+            self.active = name
+            active = self.players.shelf.promote(name, instead_of=acting)
+            if active != name:  # whoever promoted it meant it: practice goes on with its own, beside it
+                decision = replace(
+                    decision, reason=f"{decision.reason}; another program made {active} active, which stays"
+                )
+        return decision

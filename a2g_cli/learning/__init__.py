@@ -1,1 +1,0 @@
-"""From recordings to weights: pretraining, hindsight, adaptation, promotion."""

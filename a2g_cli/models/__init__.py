@@ -1,0 +1,1 @@
+"""Networks alone, and the checkpoints that they are read from."""

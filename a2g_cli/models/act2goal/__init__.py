@@ -1,0 +1,1 @@
+"""Act2Goal's networks: world model, temporal hashing, action expert."""

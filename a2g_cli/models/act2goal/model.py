@@ -1,0 +1,158 @@
+"""Act2Goal: autoencoder, world model, action expert and steps-to-go head as one policy.
+
+Acting runs the video branch ONCE per plan with pure-noise future tokens, keeps every block's keys and values, and denoises
+only the actions: no video is ever decoded to act. ``imagine`` denoises the frames themselves, for people to look at.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from a2g_cli.models.act2goal.action_expert import ActionExpert
+from a2g_cli.models.act2goal.world_model import WorldModel
+from a2g_cli.models.autoencoder import Autoencoder
+from a2g_cli.models.flow import euler, interpolate, velocity
+from a2g_cli.models.presets import Act2GoalConfig
+from a2g_cli.models.steps_to_go import StepsToGo
+
+
+class Act2Goal(nn.Module):
+    """All the networks, and the two losses that train them."""
+
+    def __init__(self, config: Act2GoalConfig) -> None:
+        super().__init__()
+        self.config = config
+        size = Autoencoder.downsampling
+        self.latent_size = (config.height // size, config.width // size)
+        self.autoencoder = Autoencoder(config.latent_channels, config.autoencoder_width)
+        self.world_model = WorldModel(config, self.latent_size)
+        self.expert = ActionExpert(config)
+        self.steps_to_go = StepsToGo(config, self.latent_size)
+        actions, states = len(config.action_names), len(config.proprioception_names)
+        for name, length in (("action", actions), ("proprioception", states)):
+            self.register_buffer(f"{name}_mean", torch.zeros(length))
+            self.register_buffer(f"{name}_std", torch.ones(length))
+        self.action_mean: Tensor
+        self.action_std: Tensor
+        self.proprioception_mean: Tensor
+        self.proprioception_std: Tensor
+
+    @property
+    def frame_shape(self) -> tuple[int, int, int, int]:
+        """(V, C, h, w) of one instant's latents."""
+        return (len(self.config.cameras), self.config.latent_channels, *self.latent_size)
+
+    def set_scales(self, actions: Tensor, proprioception: Tensor) -> None:
+        """Take means and deviations from demonstrations: actions (N, A), proprioception (N, P)."""
+        for name, values in (("action", actions), ("proprioception", proprioception)):
+            getattr(self, f"{name}_mean").copy_(values.mean(0))
+            getattr(self, f"{name}_std").copy_(values.std(0).clamp(min=1e-4))
+
+    def normalise_actions(self, actions: Tensor) -> Tensor:
+        """Return actions (..., A) in units of the demonstrations' deviation."""
+        return (actions - self.action_mean) / self.action_std
+
+    def normalise_proprioception(self, proprioception: Tensor) -> Tensor:
+        """Return proprioception (..., P) in units of the demonstrations' deviation."""
+        return (proprioception - self.proprioception_mean) / self.proprioception_std
+
+    def draw_chance(self, size: int, video_share: float, draws: int) -> dict[str, Tensor]:
+        """Draw all noises and flow times of one evaluation of the losses, from torch's global source of chance.
+
+        Drawn for a whole batch and sliced with it: so a batch that is shared out, over processes or in time, has the
+        losses and gradients that it has in one piece.
+
+        Args:
+            size: B.
+            video_share: the share of the batch, its first samples, whose frames get a random flow time and carry the
+                video loss; the others get pure noise, just as when acting.
+            draws: noises and times per sample for the action loss: the world model's pass is by far the dearest, so it
+                is used several times. A policy that regresses actions has no noise, and one draw.
+        """
+        config = self.config
+        draws = draws if config.generative else 1
+        time = torch.rand(size)
+        shown = torch.arange(size) < (round(video_share * size) if config.imagines else 0)
+        return {
+            "frame_noise": torch.randn(size, config.frames, *self.frame_shape),
+            "frame_time": torch.where(shown, time, torch.zeros(())),
+            "shown": shown,
+            "action_noise": torch.randn(size, draws, config.hashing.actions, len(config.action_names)),
+            "action_time": torch.rand(size, draws),
+        }
+
+    def losses(self, batch: Mapping[str, Tensor], chance: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the flow-matching losses of a batch of segments: a function of its arguments alone.
+
+        Args:
+            batch: now, goal (B, V, C, h, w); frames (B, F, V, C, h, w); actions (B, n, A) and proprioception (B, P)
+                in the robot's units; mask (B, n); optionally weight (B,).
+            chance: what ``draw_chance`` drew for it.
+
+        Returns:
+            ``video`` and ``action``, scalars; ``action_each`` (B,), detached.
+        """
+        now, goal, frames = batch["now"], batch["goal"], batch["frames"][:, : self.config.frames]
+        noise, time, shown = chance["frame_noise"], chance["frame_time"], chance["shown"]
+        # At flow time 0 the point on the path is the noise itself.
+        predicted, hidden = self.world_model(now, goal, interpolate(noise, frames, time), time)
+        if shown.any():
+            video = (predicted[shown] - velocity(noise[shown], frames[shown])).square().mean()
+        else:
+            video = predicted.new_zeros(())
+        each = self._action_error(batch, chance, hidden)
+        weight = batch.get("weight")
+        action = each.mean() if weight is None else (each * weight).sum() / weight.sum().clamp(min=1e-6)
+        return {"video": video, "action": action, "action_each": each.detach()}
+
+    def _action_error(self, batch: Mapping[str, Tensor], chance: Mapping[str, Tensor], hidden: list[Tensor]) -> Tensor:
+        """Return the masked mean squared error of the action velocity (B,)."""
+        noise, time = chance["action_noise"].flatten(0, 1), chance["action_time"].flatten()
+        if not self.config.generative:
+            # From nothing to the action in one step: regression is this path's only velocity.
+            noise, time = torch.zeros_like(noise), torch.zeros_like(time)
+        draws = chance["action_time"].shape[1]
+        actions = self.normalise_actions(batch["actions"]).repeat_interleave(draws, 0)
+        state = self.normalise_proprioception(batch["proprioception"]).repeat_interleave(draws, 0)
+        mask = batch["mask"].to(actions.dtype)
+        # What stands in slots that are masked must say nothing: the expert attends to them, and when acting they are its own.
+        exists = batch["mask"].repeat_interleave(draws, 0).unsqueeze(-1)
+        noisy = torch.where(exists, interpolate(noise, actions, time), noise)
+        predicted = self.expert(noisy, time, state, self.expert.read(hidden))
+        error = (predicted - velocity(noise, actions)).square().mean(-1).unflatten(0, (-1, draws)).mean(1)
+        return (error * mask).sum(-1) / mask.sum(-1).clamp(min=1)
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> Tensor:
+        """Return latents (B, V, C, h, w) of float images (B, V, 3, H, W) in [-1, 1]."""
+        return self.autoencoder.encode(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+
+    @torch.no_grad()
+    def act(
+        self, now: Tensor, goal: Tensor, proprioception: Tensor, plan_noise: Tensor, action_noise: Tensor, steps: int
+    ) -> Tensor:
+        """Return the dense actions (B, P, A) of the chunk, in the robot's units.
+
+        Args:
+            now: latents (B, V, C, h, w).
+            goal: latents (B, V, C, h, w).
+            proprioception: (B, P) in the robot's units.
+            plan_noise: (B, F, V, C, h, w).
+            action_noise: (B, n, A); zeros for the most likely chunk.
+            steps: Euler steps over the actions.
+        """
+        _, hidden = self.world_model(now, goal, plan_noise, torch.zeros(now.shape[0], device=now.device))
+        context = self.expert.read(hidden)
+        state = self.normalise_proprioception(proprioception)
+        if not self.config.generative:
+            action_noise, steps = torch.zeros_like(action_noise), 1
+        chunk = euler(lambda x, t: self.expert(x, t, state, context), action_noise, steps)
+        return chunk[:, : self.config.hashing.proximal] * self.action_std + self.action_mean
+
+    @torch.no_grad()
+    def imagine(self, now: Tensor, goal: Tensor, plan_noise: Tensor, steps: int) -> Tensor:
+        """Return the plan's frames as latents (B, F, V, C, h, w), denoised in ``steps`` Euler steps."""
+        if not self.config.imagines:
+            return plan_noise
+        return euler(lambda x, t: self.world_model(now, goal, x, t)[0], plan_noise, steps)

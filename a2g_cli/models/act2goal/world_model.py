@@ -1,0 +1,98 @@
+"""The goal-conditioned visual world model: imagines the way from now to the goal in latent space, by flow matching.
+
+Tokens: [now + goal | proximal and distal frames]. Now and goal show the same places, so their latents are joined channel by
+channel before they become tokens (the paper concatenates along the sequence: with a tiny model the joined form learns
+faster and costs half). Clean tokens carry flow time 1, which is data in this project's convention; noisy ones carry t.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from a2g_cli.models.act2goal.layers import Block, Norm, TimeEmbedding, zero_linear
+from a2g_cli.models.presets import Act2GoalConfig
+
+
+def patchify(latents: Tensor, patch: int) -> Tensor:
+    """Return tokens (..., h/p * w/p, C * p * p) of latents (..., C, h, w)."""
+    *batch, channels, height, width = latents.shape
+    x = latents.reshape(*batch, channels, height // patch, patch, width // patch, patch)
+    x = x.movedim((-4, -2), (-5, -4))  # (..., h/p, w/p, C, p, p)
+    return x.reshape(*batch, (height // patch) * (width // patch), channels * patch * patch)
+
+
+def unpatchify(tokens: Tensor, patch: int, height: int, width: int) -> Tensor:
+    """Undo ``patchify``: tokens (..., h/p * w/p, C * p * p) -> latents (..., C, h, w)."""
+    *batch, _, features = tokens.shape
+    x = tokens.reshape(*batch, height // patch, width // patch, features // patch**2, patch, patch)
+    x = x.movedim((-5, -4), (-4, -2))
+    return x.reshape(*batch, features // patch**2, height, width)
+
+
+class WorldModel(nn.Module):
+    """Velocity of the plan's frames, and the hidden states that the action expert reads.
+
+    With a config that imagines nothing it is an encoder of now and goal: the peers that a world model is compared with.
+    """
+
+    def __init__(self, config: Act2GoalConfig, latent_size: tuple[int, int]) -> None:
+        super().__init__()
+        self.latent_size = latent_size
+        self.context_patch, self.plan_patch = config.context_patch, config.plan_patch
+        cells = latent_size[0] * latent_size[1]
+        context_tokens, plan_tokens = cells // self.context_patch**2, cells // self.plan_patch**2
+        views, frames, channels, width = (
+            len(config.cameras),
+            config.frames,
+            config.latent_channels,
+            config.model_width,
+        )
+        self.imagines = config.imagines
+        plan_features = channels * self.plan_patch**2
+        self.embed_context = nn.Linear(2 * channels * self.context_patch**2, width)
+        self.context_position = nn.Parameter(torch.randn(context_tokens, width) * 0.02)
+        self.view = nn.Parameter(torch.randn(views, 1, width) * 0.02)
+        self.time = TimeEmbedding(width)
+        self.blocks = nn.ModuleList(Block(width, config.model_heads) for _ in range(config.blocks))
+        if self.imagines:
+            self.embed_plan = nn.Linear(plan_features, width)
+            self.plan_position = nn.Parameter(torch.randn(plan_tokens, width) * 0.02)
+            self.frame = nn.Parameter(torch.randn(frames, 1, 1, width) * 0.02)
+            self.out_norm = Norm(width)
+            self.out = zero_linear(width, plan_features)
+
+    def forward(self, now: Tensor, goal: Tensor, frames: Tensor, time: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Predict the velocity of noisy ``frames`` and return every block's hidden states.
+
+        Args:
+            now: latents (B, V, C, h, w) of the present frame of each of V cameras.
+            goal: latents (B, V, C, h, w).
+            frames: noisy latents (B, F, V, C, h, w) of the plan.
+            time: flow time (B,) of ``frames``.
+
+        Returns:
+            Velocity (B, F, V, C, h, w), and one (B, N, width) a block.
+        """
+        batch, count, views = frames.shape[:3]
+        context = self.embed_context(patchify(torch.cat([now, goal], dim=2), self.context_patch))
+        context = (context + self.context_position + self.view).flatten(1, 2)
+        clean = self.time(torch.ones_like(time[:1])).unsqueeze(1)
+        x, modulation = context, clean.expand(batch, -1, -1, -1)
+        if self.imagines:
+            plan = self.embed_plan(patchify(frames, self.plan_patch))
+            plan = (plan + self.plan_position + self.view + self.frame).flatten(1, 3)
+            noisy = self.time(time).unsqueeze(1)
+            # Tokens in runs of one flow time, as long as both parts allow.
+            run = math.gcd(context.shape[1], plan.shape[1])
+            times = clean.expand(batch, context.shape[1] // run, -1, -1), noisy.expand(-1, plan.shape[1] // run, -1, -1)
+            x, modulation = torch.cat([context, plan], dim=1), torch.cat(times, dim=1)
+        hidden = []
+        for block in self.blocks:
+            x = block(x, modulation)
+            hidden.append(x)
+        if not self.imagines:
+            return torch.zeros_like(frames), hidden
+        tokens = self.out(self.out_norm(x[:, context.shape[1] :]))
+        tokens = tokens.unflatten(1, (count, views, -1))
+        return unpatchify(tokens, self.plan_patch, *self.latent_size), hidden

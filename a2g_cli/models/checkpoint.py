@@ -1,0 +1,170 @@
+"""A base checkpoint on disk: ``model.safetensors``, ``config.json`` and a model card. Nothing is ever unpickled."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from a2g_cli.core.errors import A2GError, CheckpointError
+from a2g_cli.core.workspace import read_text
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.models.presets import Act2GoalConfig
+from a2g_cli.robots.base import RobotSpec
+
+FORMAT = 1
+SHIPPED = Path(__file__).parents[1] / "checkpoints" / "base"
+_MAX_CONFIG_BYTES = 1_000_000
+
+
+def fingerprint(folder: Path) -> str:
+    """Return the hash of a checkpoint: SHA-256 over its shape and weights, 16 hexadecimal digits.
+
+    The facts beside them (time, machine, command) are not part of it: the same networks are the same base.
+
+    Raises:
+        CheckpointError: a file is missing.
+    """
+    config, _ = read_config(folder)
+    digest = hashlib.sha256(json.dumps(config.to_json(), sort_keys=True).encode())
+    path = folder / "model.safetensors"
+    if not path.is_file():
+        raise CheckpointError(f"{folder} holds no checkpoint: {path.name} is missing.")
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def of_run(folder: Path) -> Path:
+    """Return the checkpoint that ``folder`` is, or, where it is a run of ``a2g pretrain``, that it holds."""
+    inside = folder / "checkpoint"
+    return inside if inside.is_dir() else folder
+
+
+def save(model: Act2Goal, folder: Path, card: str, facts: dict[str, Any]) -> str:
+    """Write a checkpoint, each file by rename, and return its hash.
+
+    Args:
+        model: what to save, in half precision: rounding costs no success and halves the package.
+        folder: made when missing.
+        card: the model card, Markdown.
+        facts: JSON-able, kept in the config beside the shape: data, time, machine, command.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
+    try:
+        save_file(weights, folder / "model.safetensors.tmp")
+    except SafetensorError as error:
+        raise A2GError(f"the checkpoint {folder} cannot be written: {error}") from error
+    config = {"a2g_checkpoint": FORMAT, "policy": model.config.to_json(), "facts": facts}
+    (folder / "config.json.tmp").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    (folder / "README.md.tmp").write_text(card, encoding="utf-8")
+    for name in ("model.safetensors", "config.json", "README.md"):
+        os.replace(folder / f"{name}.tmp", folder / name)  # noqa: PTH105 - replace, whatever is there
+    return fingerprint(folder)
+
+
+def read_config(folder: Path) -> tuple[Act2GoalConfig, dict[str, Any]]:
+    """Return a checkpoint's config and its facts.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or of a format that this version does not know.
+    """
+    path = folder / "config.json"
+    try:
+        if path.stat().st_size > _MAX_CONFIG_BYTES:
+            raise CheckpointError(f"{path} is too large to be a checkpoint's config.")
+        data = json.loads(read_text(path))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{folder} holds no checkpoint: config.json is missing.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    if not isinstance(data, dict) or data.get("a2g_checkpoint") != FORMAT:
+        raise CheckpointError(f"{path} is not an a2g checkpoint of format {FORMAT}.")
+    facts = data.get("facts") or {}
+    if not isinstance(data.get("policy"), dict) or not isinstance(facts, dict):
+        raise CheckpointError(f"{path} does not say the policy's shape.")
+    return Act2GoalConfig.from_json(data["policy"]), facts
+
+
+def arrived_below(folder: Path) -> float:
+    """Return the steps-to-go below which this base counts as arrived [steps], as measured when it was made.
+
+    Raises:
+        CheckpointError: the checkpoint does not say: without it no episode could end by itself or be judged.
+    """
+    _, facts = read_config(folder)
+    value = facts.get("arrived_below")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e6:
+        raise CheckpointError(f"{folder / 'config.json'} does not say below how many steps-to-go the base has arrived.")
+    return float(value)
+
+
+class _SizesOnly(TorchFunctionMode):
+    """Makes networks on the meta device without reckoning: torch's arithmetic there imports a compiler, a second's work."""
+
+    def __torch_function__(
+        self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is torch.randn:
+            func = torch.empty
+        elif func is torch.linspace:
+            func, args = torch.empty, args[2:3]
+        elif func in (torch.exp, Tensor.mul):
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+def load(folder: Path = SHIPPED) -> Act2Goal:
+    """Return the policy's networks, frozen and ready to act.
+
+    Raises:
+        CheckpointError: missing, damaged, or weights that do not have the shapes that the config says.
+    """
+    config, _ = read_config(folder)
+    path = folder / "model.safetensors"
+    try:
+        weights = load_file(path)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{folder} holds no checkpoint: model.safetensors is missing.") from error
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    with torch.device("meta"), _SizesOnly():
+        model = Act2Goal(config)
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    if wrong:
+        name = wrong[0]
+        raise CheckpointError(
+            f"{path} does not fit its config in {len(wrong)} places: {name} is {found.get(name)}, not {expected.get(name)}."
+        )
+    model = Act2Goal(config)
+    model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    return model.requires_grad_(requires_grad=False).eval()
+
+
+def check_fits(config: Act2GoalConfig, spec: RobotSpec) -> None:
+    """Hold a policy against the robot that it is to drive.
+
+    Raises:
+        CheckpointError: other cameras, image sizes, actions, proprioception or rate; the first difference is named.
+    """
+    size = (config.height, config.width)
+    pairs: list[tuple[str, Any, Any]] = [
+        ("cameras", config.cameras, tuple(spec.cameras)),
+        *((f"size of camera {name}", size, found) for name, found in spec.cameras.items()),
+        ("actions", config.action_names, spec.action_names),
+        ("proprioception", config.proprioception_names, spec.proprioception_names),
+        ("control rate", config.rate, spec.rate),
+    ]
+    for what, wanted, found in pairs:
+        if wanted != found:
+            raise CheckpointError(f"the base was trained with {what} {wanted}, but {spec.name} has {found}.")

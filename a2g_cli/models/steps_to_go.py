@@ -1,0 +1,42 @@
+"""How many steps are left to the goal: a small head on the latents of now and goal.
+
+It serves progress, stopping and the weighting of hindsight samples (after "Self-Improving Embodied Foundation Models",
+arXiv 2509.15155). It has its own weights, so that adapting the policy never changes the yardstick.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from a2g_cli.models.presets import Act2GoalConfig
+
+
+class StepsToGo(nn.Module):
+    """Predicts log(1 + steps), so that an error of one step weighs more near the goal than far from it."""
+
+    def __init__(self, config: Act2GoalConfig, latent_size: tuple[int, int]) -> None:
+        super().__init__()
+        features = 3 * len(config.cameras) * config.latent_channels * latent_size[0] * latent_size[1]
+        width = config.steps_width
+        self.net = nn.Sequential(
+            nn.Linear(features, width),
+            nn.SiLU(),
+            nn.RMSNorm(width),
+            nn.Linear(width, width),
+            nn.SiLU(),
+            nn.Linear(width, 1),
+        )
+
+    def forward(self, now: Tensor, goal: Tensor) -> Tensor:
+        """Return predicted log(1 + steps) (B,) for latents now, goal (B, V, C, h, w)."""
+        pair = torch.cat([now, goal, goal - now], dim=2).flatten(1)
+        out: Tensor = self.net(pair)
+        return out.squeeze(-1)
+
+    def steps(self, now: Tensor, goal: Tensor) -> Tensor:
+        """Return the estimated number of steps left (B,), at least 0."""
+        return torch.expm1(self(now, goal).clamp(min=0.0, max=10.0))
+
+    def loss(self, now: Tensor, goal: Tensor, steps: Tensor) -> Tensor:
+        """Return the smooth L1 error in log(1 + steps), a scalar."""
+        return functional.smooth_l1_loss(self(now, goal), torch.log1p(steps.float()), beta=0.1)

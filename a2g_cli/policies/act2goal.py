@@ -1,0 +1,135 @@
+"""Act2Goal as a policy: images in, chunks out, any number of requests in one pass."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from a2g_cli.core.errors import UsageError
+from a2g_cli.core.types import Goal, Image
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.models.autoencoder import to_images, to_tensor
+from a2g_cli.policies.base import Plan, PlanRequest
+
+EXECUTE = 4
+"""Actions executed before the next plan, unless the user says otherwise."""
+
+
+@dataclass(frozen=True)
+class ActingSettings:
+    """How the networks are used while acting."""
+
+    execute: int | None = None
+    """Actions executed before the next plan; None for EXECUTE, or the whole of a dense plan that is shorter."""
+    ahead: float = 0.5
+    """When the next plan is asked for: so long before the chunk's end [control periods]; at 0 the robot waits for it.
+
+    Within the last period a plan is made from what is nearly the chunk's end and executed from its first action. Further
+    ahead its first actions are left out, since the chunk before it goes on: that bridges slow planning, at a price.
+    """
+    action_steps: int = 5
+    """Euler steps over the actions."""
+    temperature: float = 0.3
+    """Scale of the actions' starting noise: 0 for the most likely chunk, 1 for samples; a little keeps practice diverse."""
+    threads: int = 1
+    """Of the CPU: networks this small gain nothing from a second core, and lose much when somebody else needs it."""
+    imagine_steps: int = 0
+    """Euler steps over the plan's frames, for people to look at; 0 imagines nothing and costs nothing."""
+
+
+def acting_from(**given: Any) -> ActingSettings:
+    """Return the settings with what was given; None is not given."""
+    return ActingSettings(**{name: value for name, value in given.items() if value is not None})
+
+
+class Act2GoalPolicy:
+    """Plans with a frozen ``Act2Goal``; goals are encoded once.
+
+    Raises:
+        UsageError: a plan holds too few actions for how many are to be executed, those before its chunk included.
+    """
+
+    name = "act2goal"
+
+    def __init__(self, model: Act2Goal, settings: ActingSettings | None = None) -> None:
+        self.model = model.eval()
+        self.settings = settings or ActingSettings()
+        dense = model.config.hashing.proximal
+        self._execute = min(EXECUTE, dense) if self.settings.execute is None else self.settings.execute
+        if self._execute > dense:
+            raise UsageError(f"{self._execute} actions cannot be executed of a plan that holds {dense}.")
+        ahead = self.settings.ahead
+        if not 0 <= ahead <= self._execute or int(ahead) + self._execute > dense:
+            raise UsageError(
+                f"a plan cannot be asked for {ahead:g} control periods ahead: of its {dense} actions {self._execute} are "
+                f"executed; expected 0 to {min(self._execute, dense - self._execute)}, or a fraction more."
+            )
+        self._goals: dict[str, Tensor] = {}
+
+    def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
+        """Answer all requests in one pass through the networks."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(self.settings.threads)
+        try:
+            return self._plan(requests)
+        finally:
+            torch.set_num_threads(threads)
+
+    def _plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
+        model, settings = self.model, self.settings
+        now = model.encode(self._stack([request.observation.images for request in requests]))
+        goal = torch.stack([self._goal(request.goal) for request in requests])
+        proprioception = torch.from_numpy(np.stack([request.observation.proprioception for request in requests]))
+        noises = [self._noise(request) for request in requests]
+        plan_noise = torch.stack([noise[0] for noise in noises])
+        action_noise = settings.temperature * torch.stack([noise[1] for noise in noises])
+        chunks = model.act(now, goal, proprioception.float(), plan_noise, action_noise, settings.action_steps)
+        with torch.no_grad():
+            left = model.steps_to_go.steps(now, goal)
+        imagined: list[dict[str, list[Image]]] = [{} for _ in requests]
+        if settings.imagine_steps and model.config.imagines:
+            latents = model.imagine(now, goal, plan_noise, settings.imagine_steps)
+            imagined = [self._pictures(frames) for frames in latents]
+        return [
+            Plan(
+                dense[: self._execute],
+                float(steps),
+                pictures,
+                self.settings.ahead,
+                tail=dense[self._execute :],
+            )
+            for dense, steps, pictures in zip(self._dense(requests, chunks), left, imagined, strict=True)
+        ]
+
+    def _dense(self, requests: Sequence[PlanRequest], chunks: Tensor) -> Iterator[NDArray[np.float32]]:
+        """Yield for each request the actions (n, A), a control period apart, from when its plan begins."""
+        for request, chunk in zip(requests, chunks, strict=True):
+            yield chunk[int(request.ahead) : self.model.config.hashing.proximal].numpy().astype(np.float32)
+
+    def _stack(self, images: Sequence[object]) -> Tensor:
+        """Return (B, V, 3, H, W) in [-1, 1] of per-camera images."""
+        views = [np.stack([view[camera] for camera in self.model.config.cameras]) for view in images]  # type: ignore[index]
+        return to_tensor(torch.from_numpy(np.stack(views)))
+
+    def _goal(self, goal: Goal) -> Tensor:
+        key = goal.fingerprint
+        if key not in self._goals:
+            self._goals[key] = self.model.encode(self._stack([goal.images]))[0]
+        return self._goals[key]
+
+    def _noise(self, request: PlanRequest) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed((request.seed * 1_000_003 + request.index) % (2**63))
+        config = self.model.config
+        frames = torch.randn(config.frames, *self.model.frame_shape, generator=generator)
+        actions = torch.randn(config.hashing.actions, len(config.action_names), generator=generator)
+        return frames, actions
+
+    def _pictures(self, frames: Tensor) -> dict[str, list[Image]]:
+        """Return camera -> pictures of imagined latents (F, V, C, h, w)."""
+        with torch.no_grad():
+            images = to_images(self.model.autoencoder.decode(frames.flatten(0, 1))).unflatten(0, frames.shape[:2])
+        return {camera: list(images[:, i].numpy()) for i, camera in enumerate(self.model.config.cameras)}

@@ -1,1 +1,0 @@
-"""Act2Goal: world model, temporal hashing, action expert."""

@@ -1,0 +1,1 @@
+"""Episodes on a robot: rollout, control loop, safety, evaluation."""

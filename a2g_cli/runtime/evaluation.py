@@ -1,0 +1,115 @@
+"""Policies side by side on the same held-out starts and goals, with intervals."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from a2g_cli.core.errors import UsageError
+from a2g_cli.policies.base import Policy
+from a2g_cli.robots.base import InstrumentedRobot, Purpose, Robot, Trial
+from a2g_cli.runtime.rollout import Job, roll_out
+from a2g_cli.runtime.sink import Nowhere, Sink
+from a2g_cli.runtime.termination import RolloutSettings
+
+
+def wilson(successes: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """Return the Wilson score interval of a rate (95 % by default); (0, 1) for n = 0."""
+    if n == 0:
+        return 0.0, 1.0
+    rate, square = successes / n, z * z
+    centre = (rate + square / (2 * n)) / (1 + square / n)
+    half = z * math.sqrt(rate * (1 - rate) / n + square / (4 * n * n)) / (1 + square / n)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one policy reached."""
+
+    adapter: str
+    n: int
+    successes: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Share of successes."""
+        return self.successes / self.n if self.n else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented result object."""
+        low, high = wilson(self.successes, self.n)
+        return {
+            "adapter": self.adapter,
+            "n": self.n,
+            "successes": self.successes,
+            "rate": round(self.rate, 4),
+            "interval": [round(low, 4), round(high, 4)],
+            "seconds": round(self.seconds, 2),
+        }
+
+
+def instrumented(robot: Robot) -> InstrumentedRobot:
+    """Return the robot as one that knows the truth. Raises UsageError."""
+    if not isinstance(robot, InstrumentedRobot):
+        raise UsageError(f"{robot.spec.name} cannot tell whether a goal is reached or be put into a chosen start.")
+    return robot
+
+
+def draw_trials(robot: Robot, purpose: Purpose, seed: int, count: int, first: int = 0) -> list[Trial]:
+    """Return trials ``first`` .. ``first + count - 1`` of a seed's stream for a purpose."""
+    source = instrumented(robot)
+    return [source.trial(purpose, seed, first + i) for i in range(count)]
+
+
+def jobs_of(trials: Sequence[Trial], sink: Callable[[Trial, Robot], Sink], where: Path | None = None) -> list[Job]:
+    """Return one job a trial; ``where`` says on which disk it is recorded, if it is."""
+
+    def job(trial: Trial) -> Job:
+        return Job(
+            trial.goal,
+            trial.seed * 100_003 + trial.index,
+            lambda robot: instrumented(robot).begin(trial.start),
+            lambda robot: sink(trial, robot),
+            where,
+        )
+
+    return [job(trial) for trial in trials]
+
+
+def evaluate(
+    name: str,
+    policy: Policy,
+    robots: Sequence[Robot],
+    trials: Sequence[Trial],
+    settings: RolloutSettings,
+    advanced: Callable[[int, int], None] | None = None,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Result:
+    """Roll a policy out on held-out trials; nothing is recorded, so nothing can be learned from them.
+
+    Args:
+        name: what the result is called.
+        policy: who acts.
+        robots: lanes.
+        trials: the same for every policy that is compared.
+        settings: when an episode ends.
+        advanced: called with (episodes done, successes so far).
+        interrupted: asked after every step.
+
+    Raises:
+        KeyboardInterrupt: interrupted; half an evaluation is none.
+    """
+    begun = time.monotonic()
+    done = successes = 0
+    jobs = jobs_of(trials, lambda _trial, _robot: Nowhere())
+    for _, outcome in roll_out(robots, jobs, policy, settings, None, interrupted):
+        done, successes = done + 1, successes + bool(outcome.success)
+        if advanced is not None:
+            advanced(done, successes)
+    if interrupted():
+        raise KeyboardInterrupt
+    return Result(name, done, successes, time.monotonic() - begun)

@@ -1,0 +1,115 @@
+"""Who acts: the base, the base with an adapter, or one of the floors, by name."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from a2g_cli.adapters import files as adapters
+from a2g_cli.adapters.registry import Shelf
+from a2g_cli.calibration import nominal
+from a2g_cli.calibration.domain_switch import HereOrHome, Whereabouts
+from a2g_cli.calibration.goal_distance import Onlooker
+from a2g_cli.calibration.policy import CalibratedPolicy
+from a2g_cli.calibration.posterior_policy import GuessingPolicy
+from a2g_cli.calibration.transform import AT_HOME, Calibration, Mount
+from a2g_cli.models import checkpoint
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.policies.act2goal import Act2GoalPolicy, ActingSettings
+from a2g_cli.policies.base import AssignedPolicy, Policy
+from a2g_cli.policies.baselines import RandomPolicy, StillPolicy
+from a2g_cli.policies.image_size import ResizingAssignedPolicy, ResizingPolicy, in_words, resized_spec
+from a2g_cli.robots.base import RobotSpec
+
+FLOORS: dict[str, Callable[[RobotSpec], Policy]] = {"random": RandomPolicy, "still": StillPolicy}
+
+
+class Players:
+    """Policies for one robot, from one base and one workspace's adapters."""
+
+    def __init__(self, base: Path, shelf: Shelf, spec: RobotSpec, settings: ActingSettings | None = None) -> None:
+        self.folder, self.shelf, self.spec = base, shelf, spec
+        self.settings = settings or ActingSettings()
+
+    def base_hash(self) -> str:
+        """Return the base's hash. Raises CheckpointError."""
+        return checkpoint.fingerprint(self.folder)
+
+    def arrived_below(self, name: str) -> float:
+        """Return the steps-to-go below which ``name`` counts as arrived [steps]; 0, never, for the floors."""
+        return 0.0 if name in FLOORS else checkpoint.arrived_below(self.folder)
+
+    def calibration(self, name: str) -> Calibration:
+        """Return the calibration that ``name`` acts through. Raises UnknownNameError or CheckpointError."""
+        return AT_HOME if name == "none" or name in FLOORS else self.shelf.get(name).calibration
+
+    def onlooker(self, name: str) -> Onlooker | None:
+        """Return who judges the episodes of ``name``: the base's heads, through its views; None for the floors.
+
+        Raises:
+            UnknownNameError: no such adapter.
+            CheckpointError: base or adapter is missing or damaged.
+        """
+        if name in FLOORS:
+            return None
+        model, calibration = checkpoint.load(self.folder), self.calibration(name)
+        return Onlooker(model, calibration, self._whereabouts(model, calibration))
+
+    def _whereabouts(self, plain: Act2Goal, calibration: Calibration) -> Whereabouts | None:
+        """Return who tells here from home, by what the base ``plain`` sees; None where nobody can, or need."""
+        at_home = nominal.of_base(self.folder) if calibration else None
+        whereabouts = None if at_home is None else Whereabouts(plain, at_home, calibration)
+        return whereabouts if whereabouts is not None and whereabouts.visible else None
+
+    def guessing(self, name: str, calibration: Calibration, guesses: Mapping[int, Mount]) -> AssignedPolicy:
+        """Return ``name``'s weights behind another calibration, whose mount is each attempt's own guess.
+
+        Raises:
+            UnknownNameError, CheckpointError: as ``get`` does.
+        """
+        model = self._model(name)
+        policy = GuessingPolicy(Act2GoalPolicy(model, self.settings), calibration, self.spec, guesses)
+        return ResizingAssignedPolicy(policy, model.config.size) if self._resizes(model) else policy
+
+    def note_resizing(self, note: Callable[[str], None], *names: str) -> None:
+        """Say by ``note`` what is done to the robot's images before any of ``names`` sees them. Raises CheckpointError."""
+        if set(names) - set(FLOORS):
+            config, _ = checkpoint.read_config(self.folder)
+            if told := in_words(self.spec.cameras, config.size):
+                note(f"{told}, the size that the base was trained at")
+
+    def _resizes(self, model: Act2Goal) -> bool:
+        return any(size != model.config.size for size in self.spec.cameras.values())
+
+    def _model(self, name: str) -> Act2Goal:
+        """Return the base with the weights of adapter ``name``, or alone for ``none``."""
+        model = checkpoint.load(self.folder)
+        checkpoint.check_fits(model.config, resized_spec(self.spec, model.config.size))
+        if name != "none":
+            adapters.apply(self.shelf.get(name), model, self.base_hash())
+        return model
+
+    def get(self, name: str) -> Policy:
+        """Return the policy called ``name``: ``none``, ``random``, ``still``, or an adapter.
+
+        Images of another size than the base was trained at are cropped and resized to it.
+
+        Raises:
+            UnknownNameError: no such adapter.
+            CheckpointError: base or adapter is missing, damaged, or does not fit.
+            UsageError: the base cannot act with these settings.
+        """
+        if name in FLOORS:
+            return FLOORS[name](self.spec)
+        model = self._model(name)
+        policy = self._calibrated(model, name)
+        return ResizingPolicy(policy, model.config.size) if self._resizes(model) else policy
+
+    def _calibrated(self, model: Act2Goal, name: str) -> Policy:
+        """Return ``model`` acting through the calibration of ``name``, where it has one."""
+        policy, calibration = Act2GoalPolicy(model, self.settings), self.calibration(name)
+        if not calibration:
+            return policy
+        here = CalibratedPolicy(policy, calibration, self.spec)
+        plain = checkpoint.load(self.folder)
+        if (whereabouts := self._whereabouts(plain, calibration)) is None:
+            return here
+        return HereOrHome(here, Act2GoalPolicy(plain, self.settings), whereabouts)

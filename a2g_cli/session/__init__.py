@@ -1,1 +1,0 @@
-"""Episodes on a robot: rollout, evaluation, improvement."""

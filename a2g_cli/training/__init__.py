@@ -1,0 +1,1 @@
+"""From recordings to weights: pretraining and finetuning."""

@@ -1,0 +1,177 @@
+"""What a training is computed on: a device and its precision, slices of a batch, other processes that take their share.
+
+None of it changes what is trained. Every process draws the same batches from the same seed, computes its own slices of them,
+and gets the sum of everybody's gradients: what one process would have computed on the whole batch, but for rounding.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from a2g_cli.core.errors import A2GError, UnknownNameError, UsageError
+
+Batch = dict[str, Tensor]
+"""Name -> what belongs to each sample of a batch (B, ...)."""
+
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+PATIENCE = timedelta(hours=24)
+"""How long processes wait for each other: the first of them may make demonstrations meanwhile."""
+
+WORLD = {"WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"}
+"""Where launchers say how many processes there are: torchrun and accelerate, and three kinds of MPI."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One process of a training, and how it reaches the others."""
+
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    bf16: bool = False
+    """Whether matrix products are rounded to bfloat16 (autocast); weights and sums stay in single precision."""
+    accumulate: int = 1
+    """Slices that a process's share of a batch is computed in, one after the other: less memory, the same gradients."""
+    compiled: bool = False
+    """Whether torch.compile makes one program of each network: a minute's wait that a long training on a CPU wins back."""
+    rank: int = 0
+    processes: int = 1
+    accelerator: Any = None
+    """``accelerate.Accelerator`` where there are several processes."""
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes and shows."""
+        return self.rank == 0
+
+    def wait(self) -> None:
+        """Wait until every process has come as far."""
+        if self.accelerator is not None:
+            self.accelerator.wait_for_everyone()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a model card says of it."""
+        return {
+            "device": self.device.type,
+            "precision": "bf16" if self.bf16 else "fp32",
+            "accumulate": self.accumulate,
+            "compiled": self.compiled,
+            "processes": self.processes,
+        }
+
+    def prepare(self, *networks: nn.Module) -> None:
+        """Have the forward passes of ``networks`` compiled when they first run, where that is wanted; weights stay theirs."""
+        if self.compiled:
+            for network in networks:
+                network.compile(dynamic=False)
+
+    def slices(self, whole: Mapping[str, Tensor]) -> list[Batch]:
+        """Return this process's slices of a batch, on its device; those of all processes make up the whole."""
+        count = self.processes * self.accumulate
+        return [
+            {name: value[i::count].to(self.device, non_blocking=True) for name, value in whole.items()}
+            for i in range(self.rank, count, self.processes)
+        ]
+
+    def check(self, batch: int) -> None:
+        """Raise UsageError where a batch has not a sample for every slice."""
+        if batch < self.processes * self.accumulate:
+            raise UsageError(
+                f"a batch of {batch} cannot be shared out in {self.processes * self.accumulate} slices "
+                f"({self.processes} processes, {self.accumulate} slices each): raise --batch, or lower --accumulate."
+            )
+
+    def backward(
+        self,
+        whole: Batch,
+        losses: Callable[[Batch, Batch], dict[str, Tensor]],
+        parameters: Sequence[nn.Parameter],
+    ) -> dict[str, float]:
+        """Leave the gradients of a whole batch's ``"total"`` in ``parameters``, and return its losses.
+
+        Args:
+            whole: the batch, the same in every process.
+            losses: called with (slice, whole): the slice's part of the losses, so that all slices' parts add up to them.
+            parameters: what gets gradients.
+        """
+        sums: dict[str, Tensor] = {}
+        for part in self.slices(whole):
+            with self._autocast():
+                found = losses(part, whole)
+            found["total"].backward()
+            for name, value in found.items():
+                sums[name] = value.detach() if name not in sums else sums[name] + value.detach()
+        values = torch.stack([value.float() for value in sums.values()])
+        if self.processes > 1:
+            values = self._add_up(parameters, values)
+        return dict(zip(sums, values.tolist(), strict=True))
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+
+    def _add_up(self, parameters: Sequence[nn.Parameter], values: Tensor) -> Tensor:
+        """Add up gradients, in place, and values (n,) over all processes, in one message."""
+        has = torch.tensor([float(p.grad is not None) for p in parameters], device=self.device)
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        message = torch.cat([values, has, *(gradient.flatten() for gradient in gradients)])
+        total: Tensor = self.accelerator.reduce(message, reduction="sum")
+        sizes = [len(values), len(has), *(p.numel() for p in parameters)]
+        values, has, *flat = total.split(sizes)
+        for parameter, some, gradient in zip(parameters, has.tolist(), flat, strict=True):
+            parameter.grad = gradient.view_as(parameter) if some else None
+        return values
+
+
+def machine(device: str = "auto", precision: str = "auto", accumulate: int = 1, *, compiled: bool = False) -> Machine:
+    """Return what to compute on, joined to the other processes where ``accelerate launch`` or ``torchrun`` started several.
+
+    Args:
+        device: auto is the GPU where there is one.
+        precision: auto is bf16 on a GPU and fp32 on a CPU.
+        accumulate: slices of a process's share of a batch.
+        compiled: whether networks are compiled.
+
+    Raises:
+        UnknownNameError: no such device or precision.
+        UsageError: there is no GPU or no C++ compiler, or a launcher was asked for several processes and started one.
+        A2GError: several processes, and no accelerate installed.
+    """
+    if device not in get_args(Device):
+        raise UnknownNameError("device", device, get_args(Device))
+    if precision not in get_args(Precision):
+        raise UnknownNameError("precision", precision, get_args(Precision))
+    on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available() and not _cpu_is_wanted())
+    if on_gpu and not torch.cuda.is_available():
+        raise UsageError("there is no GPU that this torch can use: leave --device out, or install torch for CUDA.")
+    bf16 = on_gpu if precision == "auto" else precision == "bf16"
+    if compiled and not shutil.which(compiler := os.environ.get("CXX", "g++")):
+        raise UsageError(
+            f"--compile needs a C++ compiler, and there is no {compiler}: install g++, or leave --compile out."
+        )
+    count = max(int(os.environ.get(name) or 1) for name in WORLD)
+    if count == 1 and _cpu_is_wanted() and "MASTER_PORT" in os.environ and not WORLD & os.environ.keys():
+        raise UsageError(
+            "`accelerate launch --cpu` starts a single process, however many it is asked for: write --multi_gpu in its "
+            "place, and --device cpu behind pretrain; or start them with torchrun."
+        )
+    if count == 1:
+        return Machine(torch.device("cuda" if on_gpu else "cpu"), bf16, accumulate, compiled)
+    try:
+        from accelerate import Accelerator, InitProcessGroupKwargs
+    except ImportError as error:
+        raise A2GError("several processes train together through accelerate: pip install 'a2g[accelerate]'.") from error
+    joined = Accelerator(
+        cpu=not on_gpu, mixed_precision="no", kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)]
+    )
+    return Machine(joined.device, bf16, accumulate, compiled, joined.process_index, joined.num_processes, joined)
+
+
+def _cpu_is_wanted() -> bool:
+    return os.environ.get("ACCELERATE_USE_CPU", "").lower() in {"true", "1", "yes"}

@@ -1,0 +1,155 @@
+"""What learns in an adaptation: LoRA or DoRA through PEFT, or every weight where they would sit. All end as adapters.
+
+Full fine-tuning is kept as what it changed, a LoRA of full rank: W - W0 = B A with one of the two the identity. So whatever
+reads, merges, compares or rolls back adapters, PEFT among it, does so with these as well.
+"""
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, cast
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from a2g_cli.adapters import files
+from a2g_cli.adapters.files import Adapter
+from a2g_cli.core.errors import UsageError
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.training.finetune_settings import AdaptSettings, Placement
+
+
+class Student(Protocol):
+    """A base that learns, and what it has learned."""
+
+    model: Act2Goal
+    """Acts and trains as what was learned so far."""
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Return what is trained."""
+        ...
+
+    def base_features(self, now: Tensor, goal: Tensor, noise: Tensor, time: Tensor) -> Sequence[Tensor]:
+        """Return the hidden states of the base's own world model, without gradients; arguments as ``WorldModel`` has them."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write weights and config as PEFT does."""
+        ...
+
+
+def target_modules(model: Act2Goal, placement: Placement) -> list[str]:
+    """Return the names of the linear layers that learn: those inside the transformer blocks."""
+    prefixes = {"all": ("world_model.", "expert."), "expert": ("expert.",), "world-model": ("world_model.",)}
+    return [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and ".blocks." in name and name.startswith(prefixes[placement])
+    ]
+
+
+class LowRank:
+    """LoRA or DoRA, by PEFT."""
+
+    def __init__(self, model: Act2Goal, parent: Adapter | None, settings: AdaptSettings) -> None:
+        """Wrap ``model``, and go on from ``parent``'s weights. Raises UsageError where they sit on other layers."""
+        from peft import LoraConfig, get_peft_model, set_peft_model_state_dict  # takes seconds to import
+
+        config = LoraConfig(
+            r=settings.rank,
+            lora_alpha=settings.alpha_per_rank * settings.rank,  # type: ignore[arg-type, unused-ignore]
+            target_modules=target_modules(model, settings.placement),
+            lora_dropout=0.0,
+            bias="none",
+            use_dora=settings.method == "dora",
+        )
+        self.peft = get_peft_model(model, config)
+        if parent is not None:
+            result = set_peft_model_state_dict(self.peft, files.weights(parent))
+            if result.unexpected_keys:
+                raise UsageError(
+                    f"adapter {parent.name!r} sits on other layers than --placement {settings.placement}: "
+                    "adapt from the base, or keep the parent's placement."
+                )
+        self.model: Act2Goal = self.peft.get_base_model()
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Return LoRA's matrices, and DoRA's lengths."""
+        return [one for one in self.peft.parameters() if one.requires_grad]
+
+    @torch.no_grad()
+    def base_features(self, now: Tensor, goal: Tensor, noise: Tensor, time: Tensor) -> Sequence[Tensor]:
+        """Return the base's hidden states."""
+        with self.peft.disable_adapter():
+            _, hidden = self.model.world_model(now, goal, noise, time)
+        return list(hidden)
+
+    def save(self, folder: Path) -> None:
+        """Write weights and config."""
+        self.peft.save_pretrained(folder, safe_serialization=True)
+        (folder / "README.md").unlink(missing_ok=True)  # PEFT's card is an empty form
+
+
+class Full:
+    """Every weight of the layers that LoRA would sit on."""
+
+    def __init__(self, model: Act2Goal, base: str, parent: Adapter | None, settings: AdaptSettings) -> None:
+        """Let ``model`` learn itself, from where ``parent`` is. Raises CheckpointError where that does not fit ``base``."""
+        # A copy costs memory, and only held features ask for it.
+        self._held_to = [copy.deepcopy(model.world_model).requires_grad_(False)] if settings.retain else []
+        self._base = {name: _weight(model, name).detach().clone() for name in target_modules(model, "all")}
+        if parent is not None:
+            files.apply(parent, model, base)
+        model.requires_grad_(False)
+        self._learning = [_weight(model, name) for name in target_modules(model, settings.placement)]
+        for weight in self._learning:
+            weight.requires_grad_(True)
+        self.model = model
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Return the weights."""
+        return self._learning
+
+    @torch.no_grad()
+    def base_features(self, now: Tensor, goal: Tensor, noise: Tensor, time: Tensor) -> Sequence[Tensor]:
+        """Return the base's hidden states; only where features are held (``settings.retain``)."""
+        _, hidden = self._held_to[0](now, goal, noise, time)
+        return list(hidden)
+
+    def save(self, folder: Path) -> None:
+        """Write what changed as LoRA of full rank, and PEFT's config for it."""
+        from peft import LoraConfig  # takes seconds to import
+
+        changes = {name: _weight(self.model, name).detach() - before for name, before in self._base.items()}
+        changes = {name: change for name, change in changes.items() if change.any()}
+        rank = max((min(change.shape) for change in changes.values()), default=1)
+        tensors: dict[str, Tensor] = {}
+        for name, change in changes.items():
+            out, inner = change.shape
+            a, b = torch.zeros(rank, inner), torch.zeros(out, rank)
+            if out <= inner:
+                a[:out], b[:, :out] = change, torch.eye(out)
+            else:
+                a[:inner], b[:, :inner] = torch.eye(inner), change
+            tensors[f"base_model.model.{name}.lora_A.weight"] = a
+            tensors[f"base_model.model.{name}.lora_B.weight"] = b
+        folder.mkdir(parents=True)
+        save_file(tensors, folder / files.WEIGHTS)
+        LoraConfig(r=rank, lora_alpha=rank, target_modules=list(changes), bias="none").save_pretrained(folder)
+
+
+def _weight(model: Act2Goal, name: str) -> nn.Parameter:
+    return cast("nn.Parameter", model.get_submodule(name).weight)
+
+
+def student(model: Act2Goal, base: str, parent: Adapter | None, settings: AdaptSettings) -> Student:
+    """Return what learns as ``settings`` say, on ``model``, which nobody else may hold.
+
+    Raises:
+        UsageError: ``parent`` sits on other layers.
+        CheckpointError: ``parent`` is damaged, or does not fit.
+    """
+    if settings.method == "full":
+        return Full(model, base, parent, settings)
+    return LowRank(model, parent, settings)

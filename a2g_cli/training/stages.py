@@ -1,0 +1,113 @@
+"""The two trainings of a base: what a batch of each is, and what is minimised on it.
+
+A batch is drawn whole, with all its chance, from torch's global source; the losses are a function of it alone. So it may be
+cut into slices whose parts of the losses add up to the whole's.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from a2g_cli.data.relabelling import parse_mixture
+from a2g_cli.encoding.augmentation import augment
+from a2g_cli.encoding.segments import Segments
+from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.models.autoencoder import to_tensor
+from a2g_cli.training.autoencoder import reconstruction_loss, salience
+from a2g_cli.training.device import Batch
+from a2g_cli.training.optimiser import Optimiser, adamw, muon_adamw
+from a2g_cli.training.pretrain_settings import PretrainSettings
+from a2g_cli.training.state import Average
+
+
+class Stage(Protocol):
+    """What the training loop has to know of what it trains."""
+
+    name: str
+    total: int
+    """Iterations."""
+    trained: nn.Module
+    optimiser: Optimiser
+
+    @property
+    def average(self) -> Average | None:
+        """What is evaluated and shipped, where it is not the weights themselves."""
+
+    def draw(self, iteration: int) -> Batch:
+        """Return the whole batch of an iteration, on the CPU."""
+
+    def losses(self, part: Batch, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the part of each loss of ``whole`` that its slice ``part`` makes up; ``"total"`` is what is minimised."""
+
+
+class AutoencoderStage:
+    """Reconstruct frames, half of them with other colours, light and framing."""
+
+    name = "autoencoder"
+    average: Average | None = None
+
+    def __init__(self, model: Act2Goal, frames: Tensor, settings: PretrainSettings) -> None:
+        self.coder, self.frames, self.batch = model.autoencoder, frames, settings.batch
+        self.latent = model.frame_shape[1:]
+        self.total = settings.autoencoder_iterations
+        self.trained: nn.Module = self.coder
+        self.optimiser = adamw(self.coder.parameters(), lr=2e-3)
+
+    def draw(self, iteration: int) -> Batch:  # noqa: ARG002 - every iteration is like another
+        """Return images, where they differ from their background, and noise on their latents."""
+        images = to_tensor(self.frames[torch.randint(self.frames.shape[0], (self.batch,))])
+        half = self.batch // 2
+        images = torch.cat([augment(images[:half], torch.default_generator), images[half:]])
+        return {"images": images, "salience": salience(images), "noise": torch.randn(self.batch, *self.latent)}
+
+    def losses(self, part: Batch, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the reconstruction error."""
+        share = len(part["images"]) / len(whole["images"])
+        return {"total": share * reconstruction_loss(self.coder, part["images"], part["salience"], part["noise"])}
+
+
+class PolicyStage:
+    """World model, action expert and steps-to-go head: first jointly on video and actions, then on actions end to end.
+
+    joint    w_action * L_action + w_video * L_video
+    action   L_action, whose gradients reach the world model            (Act2Goal, offline training)
+
+    The steps-to-go head learns beside them with weights of its own.
+    """
+
+    name = "policy"
+
+    def __init__(self, model: Act2Goal, segments: Segments, settings: PretrainSettings) -> None:
+        self.model, self.segments, self.settings = model, segments, settings
+        self.mixture = parse_mixture(settings.relabel)
+        self.total = settings.joint_iterations + settings.action_iterations
+        self.trained: nn.Module = nn.ModuleDict(
+            {"world_model": model.world_model, "expert": model.expert, "steps": model.steps_to_go}
+        )
+        self.optimiser = muon_adamw(self.trained.named_parameters(), settings.matrix_lr, settings.lr)
+        self.average = Average(model.state_dict())
+
+    def draw(self, iteration: int) -> Batch:
+        """Return segments with their noises and flow times; ``shown`` says which carry the video loss."""
+        settings = self.settings
+        batch = self.segments.batch(settings.batch, self.mixture, self.model.config.hashing, torch.default_generator)
+        joint = iteration < settings.joint_iterations
+        chance = self.model.draw_chance(settings.batch, settings.video_share if joint else 0.0, settings.draws)
+        return {**batch, **chance, "joint": torch.full((settings.batch,), joint)}
+
+    def losses(self, part: Batch, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the losses of the stage that the batch was drawn for."""
+        settings, joint = self.settings, bool(whole["joint"][0])
+        share = len(part["now"]) / len(whole["now"])
+        found = self.model.losses(part, part)
+        action = share * found["action"]
+        with torch.autocast(part["now"].device.type, enabled=False):  # the yardstick is made exactly
+            steps = share * self.model.steps_to_go.loss(part["now"], part["goal"], part["steps_to_go"])
+        if not joint:
+            return {"total": action + steps, "action": action, "steps": steps}
+        # The mean is over the samples that are shown, and slices may hold unequal numbers of them.
+        video = found["video"] * (part["shown"].sum() / whole["shown"].sum().clamp(min=1).item())
+        total = settings.action_weight * action + settings.video_weight * video + steps
+        return {"total": total, "action": action, "steps": steps, "video": video}

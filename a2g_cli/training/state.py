@@ -1,0 +1,132 @@
+"""A training run on disk: everything needed to go on exactly where it stopped. Tensors and JSON, nothing pickled."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from a2g_cli.core.errors import A2GError, CheckpointError
+from a2g_cli.data.recording.storage import reason
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Where a run stands."""
+
+    stage: str
+    iteration: int
+    seconds: float
+    """Time spent training so far [s]."""
+    settings: Mapping[str, Any]
+    tensors: Mapping[str, Tensor]
+    """``model.*``, ``ema.*``, ``optimiser.*`` and ``rng``."""
+    losses: Mapping[str, float] = field(default_factory=dict)
+    """Running means."""
+    evaluations: Sequence[Mapping[str, Any]] = ()
+    """What was found on the way."""
+
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        """Return the tensors under ``prefix.``, without it."""
+        return {name[len(prefix) + 1 :]: value for name, value in self.tensors.items() if name.startswith(prefix + ".")}
+
+    def write(self, path: Path) -> None:
+        """Write to ``path`` (one file, by rename: a kill leaves the last state or this one).
+
+        Raises:
+            A2GError: the disk refuses, being full or read-only; the last state stays.
+        """
+        facts = {field: value for field, value in vars(self).items() if field != "tensors"}
+        temporary = path.with_suffix(".tmp")
+        tensors = {name: value.detach().contiguous().clone() for name, value in self.tensors.items()}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(tensors, temporary, metadata={"a2g_training": json.dumps(facts)})
+            temporary.replace(path)
+        except (SafetensorError, OSError) as error:
+            raise A2GError(
+                f"{path} cannot be written: {reason(error)}. The state from before is kept: make room, or let it be "
+                "written there, and the same command goes on from it."
+            ) from error
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+    @classmethod
+    def read(cls, path: Path) -> "TrainingState | None":
+        """Return the state at ``path``, None when there is none.
+
+        Raises:
+            CheckpointError: the file is damaged or something else.
+        """
+        if not path.exists():
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                facts = json.loads((file.metadata() or {})["a2g_training"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            return cls(
+                facts["stage"],
+                facts["iteration"],
+                facts["seconds"],
+                facts["settings"],
+                tensors,
+                facts.get("losses", {}),
+                facts.get("evaluations", []),
+            )
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise CheckpointError(f"{path} is not a training state: {error}. Remove it to start again.") from error
+
+
+def settings_of(path: Path) -> Mapping[str, Any] | None:
+    """Return the settings of the state at ``path`` without reading its tensors, None where there is no state.
+
+    Raises:
+        CheckpointError: the file is damaged or something else.
+    """
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(json.loads((file.metadata() or {})["a2g_training"])["settings"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"{path} is not a training state: {error}. Remove it to start again.") from error
+
+
+def weights_hash(module: nn.Module) -> str:
+    """Return what tells a module's weights and buffers from any others."""
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+class Average:
+    """Exponential moving average of weights: what is evaluated and shipped."""
+
+    def __init__(self, named: Mapping[str, Tensor], decay: float = 0.999) -> None:
+        self.decay = decay
+        self.steps = 0
+        self.weights = {name: value.detach().clone() for name, value in named.items()}
+
+    def load(self, weights: Mapping[str, Tensor], steps: int) -> None:
+        """Go on from an average that was saved after ``steps`` updates."""
+        for name, value in self.weights.items():
+            value.copy_(weights[name])
+        self.steps = steps
+
+    @torch.no_grad()
+    def update(self, named: Mapping[str, Tensor]) -> None:
+        """Move towards the present weights; quickly at first, when the average is still of little worth."""
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        names = list(self.weights)
+        torch._foreach_lerp_([self.weights[name] for name in names], [named[name] for name in names], 1 - decay)
