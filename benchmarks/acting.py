@@ -32,9 +32,9 @@ from a2g_cli.models import checkpoint
 from a2g_cli.policies.act2goal import EXECUTE, Act2GoalPolicy, ActingSettings
 from a2g_cli.policies.base import Plan, PlanRequest
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.runtime.evaluation import draw_trials, evaluate, jobs_of
+from a2g_cli.runtime.evaluation import draw_trials, evaluate, jobs_for
 from a2g_cli.runtime.rollout import roll_out
-from a2g_cli.runtime.sink import Nowhere
+from a2g_cli.runtime.sink import NullSink
 from a2g_cli.runtime.termination import RolloutSettings
 
 SWEEPS: dict[str, list[ActingSettings]] = {
@@ -140,7 +140,7 @@ def control_rate(given: argparse.Namespace) -> Rows:
     for ahead in (0.0, ActingSettings().ahead):
         robot.moved.clear()
         policy = Slowed(Act2GoalPolicy(checkpoint.load(given.base), ActingSettings(ahead=ahead)))
-        jobs = jobs_of(draw_trials(robot, "practice", given.seed, 1), lambda _trial, _robot: Nowhere())
+        jobs = jobs_for(draw_trials(robot, "practice", given.seed, 1), lambda _trial, _robot: NullSink())
         list(roll_out([robot], jobs, policy, RolloutSettings(limit=100)))
         periods = 1000 * np.diff(robot.moved)
         nominal = 1000 / robot.spec.rate

@@ -36,7 +36,7 @@ from a2g_cli.runtime.recorder import Recorder
 from a2g_cli.runtime.rollout import Job, roll_out
 from a2g_cli.runtime.sink import Timed
 from a2g_cli.runtime.termination import RolloutSettings
-from a2g_cli.runtime.timing import Tempo
+from a2g_cli.runtime.timing import TimingStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +100,7 @@ def row(name: str, robot: Bench, planning: list[float], ages: list[float]) -> Ro
 def ours(robot: Bench, trial: Trial, steps: int, ahead: float, folder: Path) -> Row:
     """Return a row of a2g's own loop."""
     policy = Act2GoalPolicy(checkpoint.load(checkpoint.SHIPPED), ActingSettings(ahead=ahead))
-    tempo = Tempo(robot.spec.rate)
+    tempo = TimingStats(robot.spec.rate)
     recorder = Recorder(
         folder / f"ours-{ahead}-{time.time_ns()}.hdf5", robot.spec, trial.goal, Provenance("bench", "act2goal")
     )

@@ -24,28 +24,28 @@ from typing import Any
 
 import torch
 
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.calibration import nominal
 from a2g_cli.core.errors import SafetyStop
 from a2g_cli.core.types import Provenance
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.demo_replay import trajectory
-from a2g_cli.demo_replay.policy import RememberingPolicy
-from a2g_cli.encoding.episodes import Practised
-from a2g_cli.improvement.gate import Decision, decide, refused_unseen, settled, unless_worse
+from a2g_cli.demo_replay.policy import TrajectoryReplayPolicy
+from a2g_cli.encoding.episodes import EncodedEpisode
+from a2g_cli.improvement.gate import Decision, decide, refused_unseen, sprt_stop, veto_if_worse
 from a2g_cli.improvement.loop import COMPARED, OF_POLICY
-from a2g_cli.improvement.scoring import Seeing
+from a2g_cli.improvement.scoring import EpisodeScorer
 from a2g_cli.models import checkpoint
 from a2g_cli.robots.base import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.runtime.evaluation import draw_trials, evaluate, jobs_of
-from a2g_cli.runtime.policy_factory import Players
+from a2g_cli.runtime.evaluation import draw_trials, evaluate, jobs_for
+from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.runtime.recorder import Recorder
 from a2g_cli.runtime.rollout import roll_out
 from a2g_cli.runtime.termination import RolloutSettings, limit_for
 from a2g_cli.training import retention_set
-from a2g_cli.training.finetune import adapt, settings_from
-from a2g_cli.training.finetune_plan import prepare
+from a2g_cli.training.finetune import finetune, settings_from
+from a2g_cli.training.finetune_plan import plan_finetuning
 from a2g_cli.training.watcher import Unwatched
 
 CASES = ("place/remounted:0.8/apply", "plug/camera-bump:0.5/apply", "place/remounted:0.5/off")
@@ -59,16 +59,16 @@ class Way:
     """How an adapter is made."""
 
     settings: dict[str, Any]
-    spoil: Callable[[Practised, torch.Generator], Practised] = lambda one, _: one
+    spoil: Callable[[EncodedEpisode, torch.Generator], EncodedEpisode] = lambda one, _: one
     """Falsifies a recording before it is learned from."""
 
 
-def turned_round(one: Practised, _: torch.Generator) -> Practised:
+def turned_round(one: EncodedEpisode, _: torch.Generator) -> EncodedEpisode:
     """Return a recording whose every action is the opposite of what was done."""
     return replace(one, segments=replace(one.segments, actions=-one.segments.actions))
 
 
-def shuffled(one: Practised, chance: torch.Generator) -> Practised:
+def shuffled(one: EncodedEpisode, chance: torch.Generator) -> EncodedEpisode:
     """Return a recording whose actions are another step's."""
     actions = one.segments.actions
     return replace(one, segments=replace(one.segments, actions=actions[torch.randperm(len(actions), generator=chance)]))
@@ -92,9 +92,9 @@ class Bench:
         self.robots: list[Robot] = [SimRobot(self.scene, self.shift) for _ in range(LANES)]
         for robot in self.robots:
             robot.connect()
-        self.shelf = Shelf(self.workspace)
-        self.players = Players(checkpoint.SHIPPED, self.shelf, self.robots[0].spec)
-        self.seeing = Seeing(self.players)
+        self.shelf = AdapterRegistry(self.workspace)
+        self.players = PolicyFactory(checkpoint.SHIPPED, self.shelf, self.robots[0].spec)
+        self.seeing = EpisodeScorer(self.players)
         # As in `a2g improve`: what has not arrived by then arrives by detours.
         limit = limit_for(self.robots[0], RolloutSettings()) * 3 // 4
         self.rollout = RolloutSettings(limit=limit, arrived_below=self.players.arrived_below("none"))
@@ -116,7 +116,7 @@ class Bench:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return self.shelf.active()
 
-    def practise(self, name: str, trials: Sequence[Trial], folder: Path) -> list[Practised]:
+    def practise(self, name: str, trials: Sequence[Trial], folder: Path) -> list[EncodedEpisode]:
         """Roll ``name`` out on ``trials`` and read back what was recorded, in their order."""
         folder.mkdir(parents=True, exist_ok=True)
         paths = {trial.index: folder / f"episode-{trial.index:04d}.hdf5" for trial in trials}
@@ -125,17 +125,17 @@ class Bench:
             provenance = Provenance(robot=robot.spec.name, policy=name, shift=self.shift)
             return Recorder(paths[trial.index], robot.spec, trial.goal, provenance)
 
-        for _ in roll_out(self.robots, jobs_of(trials, sink, folder), self.players.get(name), self.rollout):
+        for _ in roll_out(self.robots, jobs_for(trials, sink, folder), self.players.get(name), self.rollout):
             pass
         return [self.seeing.read(paths[trial.index]) for trial in trials]
 
     def rehearse(self) -> list[Path]:
         """Repeat what the base remembers, as `a2g improve --rehearse` does; return the recordings."""
         count, spec = self.given.rehearse, self.robots[0].spec
-        known = trajectory.of_robot(checkpoint.SHIPPED, spec.name)
-        at_home = nominal.of_base(checkpoint.SHIPPED)
+        known = trajectory.trajectories_of_robot(checkpoint.SHIPPED, spec.name)
+        at_home = nominal.load_nominal(checkpoint.SHIPPED)
         which = {slot: slot * max(1, len(known) // max(1, count)) % len(known) for slot in range(count)}
-        policy = RememberingPolicy(known, at_home.motors if at_home else None, spec, which)
+        policy = TrajectoryReplayPolicy(known, at_home.motors if at_home else None, spec, which)
         trials = draw_trials(self.robots[0], "practice", self.seed, count, first=2000) if count else []
         folder = self.workspace.sessions / "rehearsed"
         folder.mkdir(parents=True, exist_ok=True)
@@ -146,7 +146,7 @@ class Bench:
             provenance = Provenance(robot=robot.spec.name, policy=policy.name, shift=self.shift, settings=told)
             return Recorder(paths[trial.index - 2000], robot.spec, trial.goal, provenance)
 
-        for _ in roll_out(self.robots, jobs_of(trials, sink, folder), policy, self.rollout):
+        for _ in roll_out(self.robots, jobs_for(trials, sink, folder), policy, self.rollout):
             pass
         return paths
 
@@ -172,7 +172,7 @@ class Bench:
         number: int,
         parent: str,
         trials: Sequence[Trial],
-        before: list[Practised],
+        before: list[EncodedEpisode],
         was: float | None,
         rehearsed: Sequence[Path],
     ) -> dict[str, Any]:
@@ -183,8 +183,8 @@ class Bench:
             seed=self.seed, calibrate=self.calibrate, iterations=self.given.iterations, **way.settings
         )
         onward = None if parent == "none" else self.shelf.get(parent)
-        seeing, known = self.seeing, nominal.of_base(checkpoint.SHIPPED)
-        study = prepare(seeing.model, known, onward, before, settings, seeing.bound)
+        seeing, known = self.seeing, nominal.load_nominal(checkpoint.SHIPPED)
+        study = plan_finetuning(seeing.model, known, onward, before, settings, seeing.bound)
         seen = [seeing.through(path, study.calibration) for path in rehearsed]
         kept = [way.spoil(one, chance) for one in (*study.kept, *seen)]
         told: dict[str, Any] = {"way": name, "learned_from": len(kept), "before": was}
@@ -194,7 +194,7 @@ class Bench:
             more = max(1.0, len(kept) / self.given.episodes)
             settings = replace(settings, iterations=round(more * settings.iterations))
         adapter = f"way-{number}"
-        made = adapt(
+        made = finetune(
             checkpoint.load(checkpoint.SHIPPED),
             self.players.base_hash(),
             onward,
@@ -203,7 +203,7 @@ class Bench:
             settings,
             Unwatched(),
             calibration=study.calibration,
-            retention=retention_set.of_base(checkpoint.SHIPPED),
+            retention=retention_set.load_retention_set(checkpoint.SHIPPED),
         )
         decision, compared = self.decide(adapter, parent, trials, before, made.losses)
         print(f"{name}: {decision.reason}", file=sys.stderr, flush=True)
@@ -216,14 +216,14 @@ class Bench:
         }
 
     def decide(
-        self, adapter: str, parent: str, trials: Sequence[Trial], before: list[Practised], losses: dict[str, float]
+        self, adapter: str, parent: str, trials: Sequence[Trial], before: list[EncodedEpisode], losses: dict[str, float]
     ) -> tuple[Decision, int]:
         """Return the gate's decision as `a2g improve` comes to it, and the number of trials that it took."""
         if (refused := refused_unseen(losses)) is not None:
             return refused, 0
-        after: list[Practised] = []
+        after: list[EncodedEpisode] = []
         seeing = self.seeing
-        while len(after) < len(trials) and not settled(
+        while len(after) < len(trials) and not sprt_stop(
             *seeing.sides(adapter, before[: len(after)], after), seeing.bound
         ):
             some = trials[len(after) : len(after) + COMPARED]
@@ -238,7 +238,7 @@ class Bench:
         before = before[: len(after)]
         decision = decide(*seeing.sides(adapter, before, after), losses, seeing.bound)
         if not seeing.same_views(adapter, parent):
-            decision = unless_worse(decision, *seeing.sides("none", before, after), seeing.bound)
+            decision = veto_if_worse(decision, *seeing.sides("none", before, after), seeing.bound)
         return decision, len(after)
 
 

@@ -15,17 +15,17 @@ from pathlib import Path
 
 import numpy as np
 
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.core.types import Outcome
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.models import checkpoint
 from a2g_cli.robots.base import Purpose, Robot
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.runtime.evaluation import draw_trials, jobs_of
-from a2g_cli.runtime.policy_factory import Players
+from a2g_cli.runtime.evaluation import draw_trials, jobs_for
+from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.runtime.rollout import roll_out
-from a2g_cli.runtime.sink import Nowhere
-from a2g_cli.runtime.success import NEAR, SLACK, verdict_of
+from a2g_cli.runtime.sink import NullSink
+from a2g_cli.runtime.success import NEAR, SLACK, make_judge
 from a2g_cli.runtime.termination import RolloutSettings
 
 LANES = 8
@@ -58,13 +58,13 @@ def agreement(judge: str, said: list[bool], truth: list[bool]) -> Agreement:
 
 
 def episodes(
-    players: Players, adapter: str, robots: list[Robot], purpose: Purpose, seed: int, count: int
+    players: PolicyFactory, adapter: str, robots: list[Robot], purpose: Purpose, seed: int, count: int
 ) -> list[Outcome]:
     """Return how the adapter's episodes ended, with the truth and both judges' numbers."""
     policy = players.get(adapter)
     bound = players.arrived_below(adapter)
-    settings = RolloutSettings(arrived_below=bound, verdict=verdict_of("auto", players.onlooker(adapter), bound))
-    jobs = jobs_of(draw_trials(robots[0], purpose, seed, count), lambda _trial, _robot: Nowhere())
+    settings = RolloutSettings(arrived_below=bound, verdict=make_judge("auto", players.onlooker(adapter), bound))
+    jobs = jobs_for(draw_trials(robots[0], purpose, seed, count), lambda _trial, _robot: NullSink())
     return [outcome for _, outcome in roll_out(robots, jobs, policy, settings)]
 
 
@@ -82,13 +82,15 @@ def fitted(outcomes: list[Outcome]) -> float | None:
     return float(bounds[np.argmax(scores)])
 
 
-def scene(name: str, shift: str, shelf: Shelf, adapter: str, seed: int, count: int) -> list[dict[str, object]]:
+def scene(
+    name: str, shift: str, shelf: AdapterRegistry, adapter: str, seed: int, count: int
+) -> list[dict[str, object]]:
     """Return a row for each judge."""
     robots: list[Robot] = [SimRobot(name, shift) for _ in range(LANES)]
     for robot in robots:
         robot.connect()
     try:
-        players = Players(checkpoint.SHIPPED, shelf, robots[0].spec)
+        players = PolicyFactory(checkpoint.SHIPPED, shelf, robots[0].spec)
         bound = SLACK * players.arrived_below(adapter)
         best = fitted(episodes(players, adapter, robots, "practice", seed, count))
         ended = episodes(players, adapter, robots, "evaluation", seed, count)
@@ -125,7 +127,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    shelf = Shelf(Workspace(given.workspace))
+    shelf = AdapterRegistry(Workspace(given.workspace))
     print("| scene | judge | n | reached | said so | precision | recall |\n|---|---|---|---|---|---|---|")
     rows = []
     for name in given.scene or ["place", "plug", "write"]:

@@ -25,7 +25,7 @@ from typing import Any
 import policy_tables as tables
 import torch
 from policy_runs import (
-    FLOORS,
+    BASELINES,
     Cache,
     Player,
     acting_code,
@@ -167,7 +167,7 @@ def seconds(players: Mapping[str, Sequence[Player]], given: argparse.Namespace) 
     requests = [PlanRequest(robot.observe(), trial.goal, 0, i) for i in range(50)]
     found: dict[str, Any] = {}
     for name, seeds in players.items():
-        if name in FLOORS:
+        if name in BASELINES:
             continue
         if seeds[0].memory:
             found[name] = {"1": timed(seeds[0].policy(robot), requests)}
@@ -236,7 +236,7 @@ def main() -> None:
     sections = given.only or SECTIONS
     if given.nearest and {"success", "time"} & set(sections):
         players["nearest"] = [replaying(bases["act2goal"][0], given, known)]
-    players |= {name: [Player(name)] for name in FLOORS}
+    players |= {name: [Player(name)] for name in BASELINES}
     shapes = grouped(given.ablation, "--ablation")
     setting = "held-out starts and goals, seed {}, n = {} a seed of training, 95 % Wilson intervals"
     document: dict[str, Any] = {

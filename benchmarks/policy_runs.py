@@ -24,16 +24,16 @@ from a2g_cli.policies.baselines import RandomPolicy, StillPolicy
 from a2g_cli.policies.nearest import Memory, NearestPolicy, NearestSettings
 from a2g_cli.robots.base import Purpose, Robot, RobotSpec
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.runtime.evaluation import draw_trials, jobs_of
+from a2g_cli.runtime.evaluation import draw_trials, jobs_for
 from a2g_cli.runtime.rollout import Job, roll_out
-from a2g_cli.runtime.sink import Nowhere
+from a2g_cli.runtime.sink import NullSink
 from a2g_cli.runtime.termination import RolloutSettings
 from a2g_cli.simulator.scenes import SCENES
 
 LANES = 8
 BLOCK = 25
 """Trials rolled out, and cached, at once."""
-FLOORS: dict[str, Callable[[RobotSpec], Policy]] = {"random": RandomPolicy, "still": StillPolicy}
+BASELINES: dict[str, Callable[[RobotSpec], Policy]] = {"random": RandomPolicy, "still": StillPolicy}
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Player:
 
     def policy(self, robot: SimRobot) -> Policy:
         """Return it, ready to act. Raises CheckpointError when it does not fit."""
-        if self.name in FLOORS:
-            return FLOORS[self.name](robot.spec)
+        if self.name in BASELINES:
+            return BASELINES[self.name](robot.spec)
         model = checkpoint.load(Path(self.folder))
         checkpoint.check_fits(model.config, robot.spec)
         if self.memory:
@@ -63,7 +63,7 @@ class Player:
 
     def identity(self) -> dict[str, Any]:
         """Return what its results depend on."""
-        if self.name in FLOORS:
+        if self.name in BASELINES:
             return {"floor": self.name}
         acting = dict(self.settings) if self.memory else asdict(ActingSettings())
         return {"hash": self.hash, "acting": acting}
@@ -248,7 +248,7 @@ def roll(block: Block) -> dict[str, Any]:
         robots[0].begin(trial.start)
         assert not robots[0].succeeded(trial.goal), f"{trial.goal.name} is solved before it begins"
     group = getattr(robots[0].task, "group", lambda _truth: "")
-    jobs = jobs_of(trials, lambda _trial, _robot: Nowhere())
+    jobs = jobs_for(trials, lambda _trial, _robot: NullSink())
     settings = rollout_settings(block.scene)
     try:
         good = _successes(robots, jobs, policy, settings)

@@ -22,29 +22,29 @@ from peft import LoraConfig, get_peft_model
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.core.types import Provenance
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.relabelling import parse_mixture, relabel
-from a2g_cli.encoding.episodes import read
+from a2g_cli.encoding.episodes import encode_episode
 from a2g_cli.encoding.segments import join
 from a2g_cli.models import checkpoint
 from a2g_cli.models.autoencoder import to_tensor
 from a2g_cli.robots.base import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.runtime.evaluation import draw_trials, jobs_of
-from a2g_cli.runtime.policy_factory import Players
+from a2g_cli.runtime.evaluation import draw_trials, jobs_for
+from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.runtime.recorder import Recorder
 from a2g_cli.runtime.rollout import roll_out
 from a2g_cli.runtime.termination import RolloutSettings
-from a2g_cli.training.batch_sources import Imitation
-from a2g_cli.training.finetune import Adaptation, AdaptSettings, target_modules
+from a2g_cli.training.batch_sources import HindsightBC
+from a2g_cli.training.finetune import FinetuneSettings, Finetuning, target_modules
 from a2g_cli.training.watcher import Unwatched
 from training import matrix_rate
 
 LANES = 8
-SETTINGS = AdaptSettings(keep="all", patience=0.0, held_out=0.0)
+SETTINGS = FinetuneSettings(keep="all", patience=0.0, held_out=0.0)
 
 
 def connected(shift: str) -> list[Robot]:
@@ -65,14 +65,14 @@ def seconds(work: Callable[[], object]) -> float:
 def practise(robots: Sequence[Robot], trials: Sequence[Trial], folder: Path) -> list[Path]:
     """Record the base's episodes on ``trials``, in as many lanes as there are robots."""
     folder.mkdir()
-    players = Players(checkpoint.SHIPPED, Shelf(Workspace(folder)), robots[0].spec)
+    players = PolicyFactory(checkpoint.SHIPPED, AdapterRegistry(Workspace(folder)), robots[0].spec)
     paths = {trial.index: folder / f"episode-{trial.index:04d}.hdf5" for trial in trials}
 
     def sink(trial: Trial, robot: Robot) -> Recorder:
         return Recorder(paths[trial.index], robot.spec, trial.goal, Provenance(robot=robot.spec.name, policy="none"))
 
     limit = RolloutSettings(limit=60, arrived_below=players.arrived_below("none"))
-    for _ in roll_out(robots, jobs_of(trials, sink, folder), players.get("none"), limit):
+    for _ in roll_out(robots, jobs_for(trials, sink, folder), players.get("none"), limit):
         pass
     return list(paths.values())
 
@@ -123,18 +123,18 @@ def plain(paths: Sequence[Path], iterations: int) -> None:
         latents = latents.view(*pictures.shape[:3], *latents.shape[1:])
         batch = {**read_in, "now": latents[:, 0], "goal": latents[:, 1], "frames": latents[:, 2:]}
         optimiser.zero_grad()
-        loss = model.losses(batch, model.draw_chance(SETTINGS.batch, 0.0, SETTINGS.draws))["action"]
+        loss = model.losses(batch, model.sample_noise(SETTINGS.batch, 0.0, SETTINGS.draws))["action"]
         loss.backward()
         optimiser.step()
 
 
-def ours(paths: Sequence[Path], iterations: int) -> Adaptation:
+def ours(paths: Sequence[Path], iterations: int) -> Finetuning:
     """Read the recordings and adapt, as ``a2g adapt`` does."""
     model = checkpoint.load(checkpoint.SHIPPED)
-    practised = [read(model, path) for path in paths]
-    settings = AdaptSettings(**{**vars(SETTINGS), "iterations": iterations})
-    work = Adaptation(model, "base", None, settings)
-    lesson = Imitation(join([one.segments for one in practised]), work.model, settings.patience)
+    practised = [encode_episode(model, path) for path in paths]
+    settings = FinetuneSettings(**{**vars(SETTINGS), "iterations": iterations})
+    work = Finetuning(model, "base", None, settings)
+    lesson = HindsightBC(join([one.segments for one in practised]), work.model, settings.patience)
     work.train(lesson, [one.name for one in practised], Unwatched())
     return work
 
@@ -170,14 +170,16 @@ def at_once(shift: str, episodes: int, folder: Path, paths: Sequence[Path], iter
     return took
 
 
-def of_matrix_rate(work: Adaptation, paths: Sequence[Path]) -> tuple[float, float]:
+def of_matrix_rate(work: Finetuning, paths: Sequence[Path]) -> tuple[float, float]:
     """Return a LoRA step's counted arithmetic as a share of the matrix rate, and that rate [FLOP/s]."""
     model, size = work.model, SETTINGS.batch
-    lesson = Imitation(join([read(checkpoint.load(checkpoint.SHIPPED), path).segments for path in paths]), model, 0.0)
+    lesson = HindsightBC(
+        join([encode_episode(checkpoint.load(checkpoint.SHIPPED), path).segments for path in paths]), model, 0.0
+    )
     batch = lesson.batch(size, work.mixture, torch.Generator().manual_seed(0))
 
     def step() -> None:
-        model.losses(batch, model.draw_chance(size, 0.0, SETTINGS.draws))["action"].backward()
+        model.losses(batch, model.sample_noise(size, 0.0, SETTINGS.draws))["action"].backward()
 
     counter = FlopCounterMode(display=False)
     with counter:

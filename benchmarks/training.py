@@ -20,7 +20,7 @@ from a2g_cli.encoding.segments import Segments
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.presets import preset
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.training.device import machine
+from a2g_cli.training.device import choose_device
 from a2g_cli.training.optimiser import muon_adamw
 from a2g_cli.training.state import Average
 
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--compile", action="store_true")
     given = parser.parse_args()
-    on = machine("cpu", given.precision, compiled=given.compile)
+    on = choose_device("cpu", given.precision, compiled=given.compile)
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
     model = Act2Goal(preset(given.preset, SimRobot().spec))
@@ -81,7 +81,7 @@ def main() -> None:
         return segments.batch(given.batch, mixture, model.config.hashing, torch.default_generator)
 
     def minimised(of: dict[str, torch.Tensor], _: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        losses = model.losses(of, model.draw_chance(given.batch, 0.5, 2))
+        losses = model.losses(of, model.sample_noise(given.batch, 0.5, 2))
         with torch.autocast("cpu", enabled=False):
             steps = model.steps_to_go.loss(of["now"], of["goal"], of["steps_to_go"])
         return {"total": losses["action"] + 0.5 * losses["video"] + steps}

@@ -13,7 +13,7 @@ from a2g_cli.models import checkpoint
 from a2g_cli.policies.act2goal import Act2GoalPolicy, ActingSettings
 from a2g_cli.policies.base import PlanRequest
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.runtime.evaluation import draw_trials, jobs_of
+from a2g_cli.runtime.evaluation import draw_trials, jobs_for
 from a2g_cli.runtime.rollout import roll_out
 from a2g_cli.runtime.termination import RolloutSettings
 
@@ -56,7 +56,7 @@ def main() -> None:
     trial = draw_trials(robot, "evaluation", 7, INDEX + 1)[INDEX]
     episode = Episode(trial.goal, None, [])  # type: ignore[arg-type]
     policy = Act2GoalPolicy(model)
-    list(roll_out([robot], jobs_of([trial], lambda *_: Memory(episode)), policy, RolloutSettings(limit=60)))
+    list(roll_out([robot], jobs_for([trial], lambda *_: Memory(episode)), policy, RolloutSettings(limit=60)))
     middle = 12
     dreamer = Act2GoalPolicy(model, ActingSettings(imagine_steps=8))
     plan = dreamer.plan([PlanRequest(episode.observations[middle], trial.goal, 0, 0)])[0]

@@ -6,27 +6,27 @@ from pathlib import Path
 from policy_examples import Quiet, network, practised
 
 from a2g_cli.adapters import files
-from a2g_cli.encoding.episodes import Practised
+from a2g_cli.encoding.episodes import EncodedEpisode
 from a2g_cli.models.act2goal.model import Act2Goal
-from a2g_cli.training.finetune import Adapted, AdaptSettings, adapt
+from a2g_cli.training.finetune import FinetuneResult, FinetuneSettings, finetune
 from a2g_cli.training.retention_set import Retention
 
 BASE = "0123456789abcdef"
-SETTINGS = AdaptSettings(iterations=12, batch=16, draws=2, rank=4, lr=5e-3, relabel="future", held_out=0.4, seed=3)
+SETTINGS = FinetuneSettings(iterations=12, batch=16, draws=2, rank=4, lr=5e-3, relabel="future", held_out=0.4, seed=3)
 
 
 def make(
     folder: Path,
     parent: files.Adapter | None = None,
-    settings: AdaptSettings = SETTINGS,
+    settings: FinetuneSettings = SETTINGS,
     watcher: Quiet | None = None,
     model: Act2Goal | None = None,
     kept: Retention | None = None,
-    shown: Sequence[Practised] = (),
-) -> Adapted:
+    shown: Sequence[EncodedEpisode] = (),
+) -> FinetuneResult:
     base = network() if model is None else model
     given = (practised(base), folder, settings, watcher or Quiet())
-    return adapt(base, BASE, parent, *given, retention=kept, demonstrations=shown)
+    return finetune(base, BASE, parent, *given, retention=kept, demonstrations=shown)
 
 
 def applied(folder: Path) -> Act2Goal:

@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 
 from a2g_cli.cameras.base import Frame
-from a2g_cli.cameras.metadata import View
+from a2g_cli.cameras.metadata import CameraMetadata
 from a2g_cli.core.errors import HardwareError
 from a2g_cli.core.types import Image
 
@@ -54,7 +54,7 @@ class FaultyCamera:
         self.period = period
         self.frozen = self.stalled = self.unplugged = False
         self.opened = self.closed = 0
-        self.view = View("faulty:1", WIDTH, HEIGHT, settings={"exposure": 100.0})
+        self.view = CameraMetadata("faulty:1", WIDTH, HEIGHT, settings={"exposure": 100.0})
         self.warnings: tuple[str, ...] = ()
         self._sequence = 0
         self._still = scene(0)

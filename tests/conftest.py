@@ -15,7 +15,7 @@ from a2g_cli.robots.sim import SimRobot
 if TYPE_CHECKING:
     from pretrain_examples import Whole
 
-    from a2g_cli.encoding.episodes import Practised
+    from a2g_cli.encoding.episodes import EncodedEpisode
 
 
 @pytest.fixture(scope="session")
@@ -45,21 +45,21 @@ def whole(demonstrations: list[Path], tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="session")
-def practice(tmp_path_factory: pytest.TempPathFactory) -> "Callable[[str, str], list[Practised]]":
+def practice(tmp_path_factory: pytest.TempPathFactory) -> "Callable[[str, str], list[EncodedEpisode]]":
     """Six episodes of a scene under a shift: the expert's, who arrives; what is measured asks for no arrival."""
     from a2g_cli.data.recording.sessions import Session
-    from a2g_cli.encoding.episodes import read
+    from a2g_cli.encoding.episodes import encode_episode
     from a2g_cli.models import checkpoint
     from a2g_cli.training.demonstrations import record_demonstrations
 
     folder = tmp_path_factory.mktemp("practice")
 
     @cache
-    def made(scene: str, shift: str) -> "list[Practised]":
+    def made(scene: str, shift: str) -> "list[EncodedEpisode]":
         session = Session(folder / f"{scene}-{shift.replace(':', '-')}")
         record_demonstrations(session, scene, 50, 6, processes=1, shift=shift)
         model = checkpoint.load(checkpoint.SHIPPED)
-        return [read(model, path) for path in session.recordings()]
+        return [encode_episode(model, path) for path in session.recordings()]
 
     return made
 

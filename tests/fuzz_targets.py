@@ -33,7 +33,7 @@ from a2g_cli.data.recording.reader import read_episode
 from a2g_cli.data.recording.sessions import Session
 from a2g_cli.data.recording.views import problems
 from a2g_cli.data.recording.writer import write_episode
-from a2g_cli.improvement.state import Progress, Round, Working, load
+from a2g_cli.improvement.state import Round, RoundState, RunState, load
 
 EARLY = (aloha, lerobot_read, rerun_read)
 """Imported by the formats when they are first asked for, which would be while a reader is watched."""
@@ -103,8 +103,8 @@ def _goal(folder: Path) -> Path:
 
 def _progress(folder: Path) -> None:
     made = Round(4, 4, 1.5, 2.5, True, "adapter-001", "it arrived more often", 2, 0.5)
-    rounds = [Working("none", ["episode-0000"], "adapter-001", ["episode-0001"], made), Working("adapter-001")]
-    Progress(Session(folder), {"seed": 0}, {"before": {}}, rounds).save()
+    rounds = [RoundState("none", ["episode-0000"], "adapter-001", ["episode-0001"], made), RoundState("adapter-001")]
+    RunState(Session(folder), {"seed": 0}, {"before": {}}, rounds).save()
 
 
 def _toml(folder: Path) -> None:
@@ -141,7 +141,7 @@ def _retention(folder: Path) -> None:
 def _load_retention(folder: Path) -> None:
     from a2g_cli.training import retention_set
 
-    retention_set.of_base(folder)
+    retention_set.load_retention_set(folder)
 
 
 def _movements(folder: Path) -> None:
@@ -153,13 +153,15 @@ def _movements(folder: Path) -> None:
     _checkpoint(folder)
     config = network().config
     p, a = len(config.proprioception_names), len(config.action_names)
-    trajectory.save([trajectory.Movement(torch.rand(n + 1, p), torch.rand(n, a), "sim:a") for n in (3, 2)], folder)
+    trajectory.save_trajectories(
+        [trajectory.Trajectory(torch.rand(n + 1, p), torch.rand(n, a), "sim:a") for n in (3, 2)], folder
+    )
 
 
 def _load_movements(folder: Path) -> None:
     from a2g_cli.demo_replay import trajectory
 
-    trajectory.of_base(folder)
+    trajectory.load_trajectories(folder)
 
 
 def _adapter(folder: Path) -> None:
@@ -175,9 +177,9 @@ def _adapter(folder: Path) -> None:
 
 def _load_adapter(folder: Path) -> None:
     from a2g_cli.adapters import files
-    from a2g_cli.adapters.registry import Shelf
+    from a2g_cli.adapters.registry import AdapterRegistry
 
-    shelf = Shelf(Workspace(folder))
+    shelf = AdapterRegistry(Workspace(folder))
     shelf.active()
     found = shelf.get("adapter-001")
     files.weights(found)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from a2g_cli.core.types import Goal, Observation
-from a2g_cli.encoding.episodes import Practised
+from a2g_cli.encoding.episodes import EncodedEpisode
 from a2g_cli.encoding.segments import Segments
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
@@ -99,7 +99,7 @@ def segments(model: Act2Goal, lengths: tuple[int, ...] = (9, 14, 6, 20), seed: i
     )
 
 
-def practised(model: Act2Goal, lengths: tuple[int, ...] = (9, 14, 6, 20), seed: int = 0) -> list[Practised]:
+def practised(model: Act2Goal, lengths: tuple[int, ...] = (9, 14, 6, 20), seed: int = 0) -> list[EncodedEpisode]:
     """The episodes of ``segments``, each as a recording of its own that arrived."""
     together = segments(model, lengths, seed)
     made = []
@@ -112,7 +112,7 @@ def practised(model: Act2Goal, lengths: tuple[int, ...] = (9, 14, 6, 20), seed: 
         pictures = np.random.default_rng(seed).integers(0, 256, (4, parts[0].shape[1], SIZE, SIZE, 3), np.uint8)
         sample = torch.from_numpy(pictures)
         made.append(
-            Practised(
+            EncodedEpisode(
                 Path(f"a/{i}.hdf5"), f"a/{i}.hdf5 {i:016x}", alone, alone, goal, limits, 0.0, "sim:example", sample
             )
         )

@@ -31,7 +31,7 @@ def losses(model: Act2Goal, given: dict[str, Tensor], share: float = 0.0, draws:
     """The losses with the same chance every time."""
     torch.manual_seed(5)
     with torch.no_grad():
-        return model.losses(given, model.draw_chance(given["now"].shape[0], share, draws))
+        return model.losses(given, model.sample_noise(given["now"].shape[0], share, draws))
 
 
 # -- acting ---------------------------------------------------------------------------------------------------------------
@@ -232,7 +232,7 @@ def test_more_draws_are_the_same_loss_measured_better() -> None:
         # One plan noise for all, so that only the actions' noise varies.
         hidden = model.world_model(given["now"], given["goal"], frames(model, 2, 4), torch.zeros(2))[1]
         few, many = (
-            torch.stack([model._action_error(given, model.draw_chance(2, 0.0, draws), hidden) for _ in range(300)])
+            torch.stack([model._action_error(given, model.sample_noise(2, 0.0, draws), hidden) for _ in range(300)])
             for draws in (2, 32)
         )
     torch.testing.assert_close(few.mean(0), many.mean(0), rtol=0.05, atol=0)
@@ -241,7 +241,7 @@ def test_more_draws_are_the_same_loss_measured_better() -> None:
 
 def test_the_action_loss_alone_teaches_the_world_model_but_not_the_autoencoder_or_the_yardstick() -> None:
     model = network()
-    model.losses(batch(model, 4), model.draw_chance(4, 0.0, 1))["action"].backward()
+    model.losses(batch(model, 4), model.sample_noise(4, 0.0, 1))["action"].backward()
     learning = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
     assert learning == {"world_model", "expert"}
     first = model.world_model.embed_context.weight.grad
@@ -265,4 +265,4 @@ def test_the_right_velocity_has_no_loss() -> None:
 
     model.expert = Oracle()  # type: ignore[assignment]
     torch.manual_seed(3)
-    assert model._action_error(given, model.draw_chance(3, 0.0, 2), hidden).abs().max() < 1e-6
+    assert model._action_error(given, model.sample_noise(3, 0.0, 2), hidden).abs().max() < 1e-6

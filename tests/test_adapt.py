@@ -18,10 +18,10 @@ from a2g_cli.core.errors import A2GError, CheckpointError, RecordingError, Usage
 from a2g_cli.encoding.episodes import split
 from a2g_cli.encoding.segments import join
 from a2g_cli.models.act2goal.model import Act2Goal
-from a2g_cli.training.batch_sources import Imitation, hindsight_weights
-from a2g_cli.training.finetune import Adaptation, AdaptSettings, adapt
+from a2g_cli.training.batch_sources import HindsightBC, hindsight_weights
+from a2g_cli.training.finetune import FinetuneSettings, Finetuning, finetune
 from a2g_cli.training.finetune_settings import Placement
-from a2g_cli.training.finetuners import LowRank
+from a2g_cli.training.finetuners import LowRankFinetuner
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_the_base_s_own_weights_are_untouched(tmp_path: Path) -> None:
 def test_a_fresh_adapter_begins_with_the_base_s_function() -> None:
     base, given = network(), plan_inputs(network(), 3)
     expected = base.act(*given, 5)
-    work = Adaptation(base, BASE, None, SETTINGS)
+    work = Finetuning(base, BASE, None, SETTINGS)
     torch.testing.assert_close(work.model.act(*given, 5), expected, atol=1e-6, rtol=1e-6)
 
 
@@ -90,7 +90,7 @@ def test_the_loss_falls_on_data_learned_by_heart(tmp_path: Path) -> None:
     base.set_scales(data.actions, data.proprioception)
     settings = replace(SETTINGS, iterations=80, batch=32, rank=8, lr=1e-2, relabel="final", held_out=0.0, patience=0.0)
     watcher = Quiet()
-    result = adapt(base, BASE, None, episodes, tmp_path / "one", settings, watcher)
+    result = finetune(base, BASE, None, episodes, tmp_path / "one", settings, watcher)
     assert result.losses["last"] < 0.8 * result.losses["first"]
     assert watcher.stages == [("adapting", 80)]
     assert watcher.steps == list(range(1, 81))
@@ -99,8 +99,8 @@ def test_the_loss_falls_on_data_learned_by_heart(tmp_path: Path) -> None:
 
 def test_what_is_saved_acts_as_what_was_trained(tmp_path: Path) -> None:
     base = network()
-    work = Adaptation(base, BASE, None, SETTINGS)
-    work.train(Imitation(segments(base), base, SETTINGS.patience), [one.name for one in practised(base)], Quiet())
+    work = Finetuning(base, BASE, None, SETTINGS)
+    work.train(HindsightBC(segments(base), base, SETTINGS.patience), [one.name for one in practised(base)], Quiet())
     work.save(tmp_path / "one", {"base": BASE})
     given = plan_inputs(base, 3)
     torch.testing.assert_close(
@@ -121,10 +121,10 @@ def test_what_was_rehearsed_and_held_out_has_a_loss_of_its_own(tmp_path: Path) -
     mixed = [replace(one, rehearsed=i % 2 == 0) for i, one in enumerate(practised(base, (7,) * 12))]
     _, held = split([one.name for one in mixed], SETTINGS.held_out)
     assert any(mixed[i].rehearsed for i in held)
-    losses = adapt(base, BASE, None, mixed, tmp_path / "one", SETTINGS, Quiet()).losses
+    losses = finetune(base, BASE, None, mixed, tmp_path / "one", SETTINGS, Quiet()).losses
     assert losses["rehearsed_before"] != losses["held_out_before"]
     assert losses["rehearsed_after"] < losses["rehearsed_before"]
-    plain = adapt(network(), BASE, None, practised(base, (7,) * 12), tmp_path / "two", SETTINGS, Quiet()).losses
+    plain = finetune(network(), BASE, None, practised(base, (7,) * 12), tmp_path / "two", SETTINGS, Quiet()).losses
     assert not [key for key in plain if "rehearsed" in key]
     assert plain["held_out_after"] == losses["held_out_after"]
 
@@ -134,10 +134,10 @@ def test_what_was_rehearsed_and_held_out_has_a_loss_of_its_own(tmp_path: Path) -
 
 def test_going_on_from_a_parent_begins_with_the_parent_s_function_exactly(made: Path) -> None:
     parent, given = files.read(made), plan_inputs(network(), 3)
-    work = Adaptation(network(), BASE, parent, replace(SETTINGS, rank=16, alpha_per_rank=7.0))
+    work = Finetuning(network(), BASE, parent, replace(SETTINGS, rank=16, alpha_per_rank=7.0))
     torch.testing.assert_close(work.model.act(*given, 5), applied(made).act(*given, 5), atol=1e-5, rtol=1e-5)
     student = work.student
-    assert isinstance(student, LowRank)
+    assert isinstance(student, LowRankFinetuner)
     tensors, saved = student.peft.state_dict(), load_file(made / files.WEIGHTS)
     for key, value in saved.items():
         assert torch.equal(tensors[key.replace(".weight", ".default.weight")], value)
@@ -159,15 +159,15 @@ def test_a_parent_on_other_layers_is_refused(made: Path, tmp_path: Path) -> None
 
 def test_a_parent_of_another_base_is_refused(made: Path) -> None:
     with pytest.raises(CheckpointError, match=f"trained on base {BASE}, but this base is fedcba9876543210"):
-        Adaptation(network(), "fedcba9876543210", files.read(made), SETTINGS)
+        Finetuning(network(), "fedcba9876543210", files.read(made), SETTINGS)
 
 
 def test_another_rank_than_the_parent_s_is_refused_where_it_was_asked_for(made: Path) -> None:
     parent = files.read(made)
     with pytest.raises(UsageError, match="has rank 4"):
-        Adaptation(network(), BASE, parent, replace(SETTINGS, rank=8))
+        Finetuning(network(), BASE, parent, replace(SETTINGS, rank=8))
     # The default is no wish.
-    assert Adaptation(network(), BASE, parent, replace(SETTINGS, rank=AdaptSettings.rank)).settings.rank == 4
+    assert Finetuning(network(), BASE, parent, replace(SETTINGS, rank=FinetuneSettings.rank)).settings.rank == 4
 
 
 def test_a_damaged_parent_is_refused(made: Path, tmp_path: Path) -> None:
@@ -176,12 +176,12 @@ def test_a_damaged_parent_is_refused(made: Path, tmp_path: Path) -> None:
     next(iter(tensors.values())).view(-1)[0] = float("nan")
     save_file(tensors, damaged / files.WEIGHTS)
     with pytest.raises(CheckpointError, match="not finite"):
-        Adaptation(network(), BASE, files.read(damaged), SETTINGS)
+        Finetuning(network(), BASE, files.read(damaged), SETTINGS)
 
 
 def test_another_kind_than_the_parent_s_is_refused_where_it_was_asked_for(made: Path) -> None:
     with pytest.raises(UsageError, match="of the kind lora"):
-        Adaptation(network(), BASE, files.read(made), replace(SETTINGS, method="dora"))
+        Finetuning(network(), BASE, files.read(made), replace(SETTINGS, method="dora"))
 
 
 # -- what it leaves behind ------------------------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ def test_the_lineage_is_complete(made: Path, tmp_path: Path) -> None:
     assert lineage["base"] == BASE
     assert lineage["parent"] is None
     assert lineage["recordings"] == [one.name for one in practised(network())]
-    assert AdaptSettings(**lineage["settings"]) == SETTINGS
+    assert FinetuneSettings(**lineage["settings"]) == SETTINGS
     assert lineage["losses"].keys() >= {"first", "last", "held_out_before", "held_out_after"}
     assert lineage["seconds"] > 0
     assert lineage["created_at"].endswith("+00:00")
@@ -221,7 +221,7 @@ def killed(stop: type[BaseException]) -> Callable[..., None]:
 def test_a_folder_appears_whole_or_not_at_all(
     tmp_path: Path, stop: type[BaseException], seen: type[BaseException]
 ) -> None:
-    work = Adaptation(network(), BASE, None, SETTINGS)
+    work = Finetuning(network(), BASE, None, SETTINGS)
     work.student.save = killed(stop)  # type: ignore[method-assign]
     with pytest.raises(seen):
         work.save(tmp_path / "one", {"base": BASE})
@@ -246,7 +246,7 @@ def test_an_adapter_is_never_overwritten(tmp_path: Path) -> None:
 
 def test_nothing_to_learn_from_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="no recording"):
-        adapt(network(), BASE, None, [], tmp_path / "one", SETTINGS, Quiet())
+        finetune(network(), BASE, None, [], tmp_path / "one", SETTINGS, Quiet())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -254,7 +254,7 @@ def test_nothing_to_learn_from_is_an_error(tmp_path: Path) -> None:
 def test_an_interrupted_adaptation_leaves_nothing(tmp_path: Path, after: int) -> None:
     model, watcher = network(), Quiet()
     with pytest.raises(KeyboardInterrupt):
-        adapt(
+        finetune(
             model,
             BASE,
             None,
@@ -321,8 +321,8 @@ def test_what_is_held_out_stays_so_whatever_else_is_learned_from() -> None:
 
 def test_the_held_out_loss_is_the_same_at_every_call_and_leaves_chance_alone() -> None:
     model = network()
-    work = Adaptation(model, BASE, None, SETTINGS)
-    data = Imitation(segments(model), model, SETTINGS.patience)
+    work = Finetuning(model, BASE, None, SETTINGS)
+    data = HindsightBC(segments(model), model, SETTINGS.patience)
     torch.manual_seed(8)
     state = torch.get_rng_state()
     first = work.held_out_loss(data, size=64)
@@ -340,7 +340,7 @@ def test_held_out_episodes_are_not_trained_on(tmp_path: Path) -> None:
     for i in held:
         episodes[i].segments.actions[:] = float("nan")
     settings = replace(SETTINGS, held_out=0.4, iterations=5)
-    result = adapt(model, BASE, None, episodes, tmp_path / "one", settings, Quiet())
+    result = finetune(model, BASE, None, episodes, tmp_path / "one", settings, Quiet())
     weights = load_file(result.folder / files.WEIGHTS)
     assert all(value.isfinite().all() for value in weights.values())
     assert math.isnan(result.losses["held_out_before"])

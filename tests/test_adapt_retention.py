@@ -14,12 +14,12 @@ from safetensors.torch import load_file
 from a2g_cli.adapters import files
 from a2g_cli.adapters.files import Method
 from a2g_cli.core.errors import A2GError
-from a2g_cli.encoding.episodes import Practised, split
+from a2g_cli.encoding.episodes import EncodedEpisode, split
 from a2g_cli.models.act2goal.model import Act2Goal
-from a2g_cli.training.batch_sources import Imitation
-from a2g_cli.training.cotraining import Mixed
+from a2g_cli.training.batch_sources import HindsightBC
+from a2g_cli.training.cotraining import Cotraining
 from a2g_cli.training.finetune import settings_from
-from a2g_cli.training.retention import error_at_home
+from a2g_cli.training.retention import nominal_error
 from a2g_cli.training.retention_set import Retention
 
 
@@ -34,7 +34,7 @@ def test_what_adapting_cost_is_measured_on_what_the_practised_robot_was_shown(ma
     own = kept.of("sim:example")
     expected = {"retention_before": network(), "retention_after": applied(result.folder)}
     for name, model in expected.items():
-        assert result.losses[name] == pytest.approx(error_at_home(model, own), rel=1e-4)
+        assert result.losses[name] == pytest.approx(nominal_error(model, own), rel=1e-4)
     assert result.losses["retention_before"] != result.losses["retention_after"]
     lineage = json.loads((result.folder / files.LINEAGE).read_text())
     assert lineage["losses"]["retention_after"] == round(result.losses["retention_after"], 5)
@@ -81,7 +81,7 @@ def test_a_base_that_keeps_nothing_is_held_to_itself_on_the_batches(tmp_path: Pa
 # -- demonstrations beside practice ------------------------------------------------------------------------------------------
 
 
-def demonstrated(count: int = 3, **changed: Any) -> list[Practised]:
+def demonstrated(count: int = 3, **changed: Any) -> list[EncodedEpisode]:
     """Episodes of other bytes than practice."""
     made = practised(network(), (7,) * count, seed=5)
     return [replace(one, name=f"home/{i}.hdf5 {1000 + i:016x}", **changed) for i, one in enumerate(made)]
@@ -91,7 +91,7 @@ def demonstrated(count: int = 3, **changed: Any) -> list[Practised]:
 def test_the_share_of_a_batch_is_demonstrations_and_of_its_loss_as_well(share: float, shown: int) -> None:
     model = network()
     practice, other = segments(model), segments(model, (30,) * 3, seed=6)
-    lesson = Mixed(Imitation(practice, model, 5.0), other, share, model.config.hashing)
+    lesson = Cotraining(HindsightBC(practice, model, 5.0), other, share, model.config.hashing)
     made = lesson.batch(16, {"final": 1.0}, torch.Generator().manual_seed(0))
     known = {tuple(row) for row in other.proprioception.tolist()}
     is_shown = torch.tensor([tuple(row) in known for row in made["proprioception"].tolist()])
@@ -139,7 +139,7 @@ def test_a_demonstration_that_is_held_out_is_not_trained_on(tmp_path: Path) -> N
     ids=range(4),
 )
 def test_demonstrations_that_cannot_be_mixed_in_are_refused(
-    tmp_path: Path, mix: float, shown: list[Practised], match: str
+    tmp_path: Path, mix: float, shown: list[EncodedEpisode], match: str
 ) -> None:
     with pytest.raises(A2GError, match=match):
         make(tmp_path / "one", settings=replace(SETTINGS, mix=mix), shown=shown)

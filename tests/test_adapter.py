@@ -29,7 +29,7 @@ def train(model: Act2Goal, folder: Path, steps: int = 3, lr: float = 3.0, **lora
     for _ in range(steps):
         optimiser.zero_grad()
         inner = wrapped.get_base_model()
-        inner.losses(batch(inner, 8), inner.draw_chance(8, 0.0, 4))["action"].backward()
+        inner.losses(batch(inner, 8), inner.sample_noise(8, 0.0, 4))["action"].backward()
         optimiser.step()
     wrapped.save_pretrained(folder, safe_serialization=True)
     (folder / files.LINEAGE).write_text(json.dumps({"base": BASE}))

@@ -8,7 +8,7 @@ from bench_robot import GOAL, BenchRobot
 
 from a2g_cli.core.errors import UsageError
 from a2g_cli.core.types import Goal, State
-from a2g_cli.improvement.trials import STUCK, Attempt, Cycle, Drawn, Eyes, check_cycle
+from a2g_cli.improvement.trials import STUCK, Attempt, CycleObserver, ResetFreeSampler, ResetSampler, check_cycle
 from a2g_cli.robots.base import Trial
 from a2g_cli.robots.sim import SimRobot
 
@@ -70,8 +70,8 @@ class Bench:
     driven: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        eyes = Eyes(lambda _: self.reached, lambda _, goal: goal.name in self.satisfied)
-        self.cycle = Cycle(
+        eyes = CycleObserver(lambda _: self.reached, lambda _, goal: goal.name in self.satisfied)
+        self.cycle = ResetFreeSampler(
             self.robot,
             self.way,
             7,
@@ -202,7 +202,7 @@ def test_what_cannot_be_undone_is_refused() -> None:
 
 
 def test_drawn_attempts_are_the_same_for_parent_and_candidate(robots: list[SimRobot]) -> None:
-    drawn = Drawn(robots, 3, 4, [])
+    drawn = ResetSampler(robots, 3, 4, [])
     before, after = (list(drawn.of(1, stage, range(4))) for stage in (0, 1))
     assert [one.goal.fingerprint for one in before] == [one.goal.fingerprint for one in after]
     assert [one.index for one in before] == [4, 5, 6, 7]

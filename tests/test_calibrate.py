@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2g_cli.calibration import nominal
-from a2g_cli.calibration.camera import View
-from a2g_cli.calibration.estimate import FEWEST_EPISODES, calibrate, fit_mount
+from a2g_cli.calibration.camera import CameraWarp
+from a2g_cli.calibration.estimate import FEWEST_EPISODES, estimate_transform, fit_base_pose
 from a2g_cli.calibration.registration import register
-from a2g_cli.calibration.transform import AT_HOME, Calibration, Mount
+from a2g_cli.calibration.transform import IDENTITY, BasePose, DomainTransform
 from a2g_cli.core.errors import CheckpointError
-from a2g_cli.encoding.episodes import Practised
+from a2g_cli.encoding.episodes import EncodedEpisode
 from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
-from a2g_cli.training.finetune import AdaptSettings, settings_from
-from a2g_cli.training.finetune_plan import Study, prepare
+from a2g_cli.training.finetune import FinetuneSettings, settings_from
+from a2g_cli.training.finetune_plan import FinetunePlan, plan_finetuning
 
 EPISODES = 6
 """Of the fixture ``practice``."""
@@ -34,11 +34,11 @@ def test_a_mount_is_found_where_a_third_of_the_readings_are_nonsense(
 ) -> None:
     source = torch.Generator().manual_seed(0)
     places = torch.randn(300, 3, generator=source) * 0.1 + torch.tensor([0.4, 0.0, 0.1])
-    seen = Mount(yaw, shift).as_home(places)
+    seen = BasePose(yaw, shift).to_nominal(places)
     seen[::3] += torch.randn(100, 3, generator=source)
-    mount, error = fit_mount(places, seen)
+    mount, error = fit_base_pose(places, seen)
     assert abs(math.remainder(mount.yaw - yaw, math.tau)) < 0.02
-    torch.testing.assert_close(mount.as_home(places), Mount(yaw, shift).as_home(places), atol=0.01, rtol=0)
+    torch.testing.assert_close(mount.to_nominal(places), BasePose(yaw, shift).to_nominal(places), atol=0.01, rtol=0)
     assert error < 0.01
 
 
@@ -53,31 +53,31 @@ def picture() -> torch.Tensor:
 
 def test_a_bumped_camera_in_another_light_is_registered() -> None:
     bend = torch.tensor([[0.97, -0.12, 0.05], [0.1, 1.02, -0.06], [0.01, -0.02, 1.0]])
-    truth = View(bend, torch.ones(3), torch.zeros(3))
-    lit = View(torch.eye(3), torch.tensor([0.8, 0.75, 0.7]), torch.tensor([0.05, 0.02, 0.0]))
-    back = View(torch.linalg.inv(bend), torch.ones(3), torch.zeros(3))
-    here = lit.pixels_as_home(back.pixels_as_home(picture()[None]))[0]
+    truth = CameraWarp(bend, torch.ones(3), torch.zeros(3))
+    lit = CameraWarp(torch.eye(3), torch.tensor([0.8, 0.75, 0.7]), torch.tensor([0.05, 0.02, 0.0]))
+    back = CameraWarp(torch.linalg.inv(bend), torch.ones(3), torch.zeros(3))
+    here = lit.pixels_to_nominal(back.pixels_to_nominal(picture()[None]))[0]
     found = register(picture(), here)
     assert found.view.moved(truth) < 0.008, "half a pixel"
     assert found.after < 0.4 * found.before
     assert found.view.gain.tolist() == pytest.approx([1 / 0.8, 1 / 0.75, 1 / 0.7], rel=0.1)
     again = register(picture(), picture())
-    assert again.view.moved(View.same()) < 0.002
+    assert again.view.moved(CameraWarp.same()) < 0.002
 
 
 @cache
-def base() -> tuple[Act2Goal, nominal.Home]:
-    known = nominal.of_base(checkpoint.SHIPPED)
+def base() -> tuple[Act2Goal, nominal.NominalDomain]:
+    known = nominal.load_nominal(checkpoint.SHIPPED)
     assert known is not None
     return checkpoint.load(checkpoint.SHIPPED), known
 
 
-Practice = Callable[[str, str], list[Practised]]
+Practice = Callable[[str, str], list[EncodedEpisode]]
 
 
 @pytest.mark.parametrize("scene", ["place", "plug", "write"])
 def test_at_home_nothing_is_found(practice: Practice, scene: str) -> None:
-    found = calibrate(*base(), practice(scene, "none"))
+    found = estimate_transform(*base(), practice(scene, "none"))
     assert not found, str(found)
 
 
@@ -87,7 +87,7 @@ def test_at_home_nothing_is_found(practice: Practice, scene: str) -> None:
 )
 @pytest.mark.parametrize("scene", ["place", "write"])
 def test_each_shift_is_found_as_what_it_is(practice: Practice, scene: str, shift: str, part: str) -> None:
-    found = calibrate(*base(), practice(scene, shift))
+    found = estimate_transform(*base(), practice(scene, shift))
     parts = {name for name in ("views", "mount", "motors") if getattr(found, name)}
     assert parts == {part}, str(found)
     if part == "mount":
@@ -105,33 +105,33 @@ def test_a_camera_that_rides_along_is_not_registered(practice: Practice) -> None
         replace(one, sample=torch.randint(0, 256, one.sample.shape, generator=source, dtype=torch.uint8))
         for one in practice("place", "camera-bump:0.5")
     ]
-    assert not calibrate(*base(), riding).views
+    assert not estimate_transform(*base(), riding).views
 
 
 def test_too_little_practice_says_nothing(practice: Practice) -> None:
     model, known = base()
     few = practice("place", "weak-motors")[: FEWEST_EPISODES - 1]
-    assert not calibrate(model, known, few)
-    assert not calibrate(model, None, practice("place", "weak-motors"))
+    assert not estimate_transform(model, known, few)
+    assert not estimate_transform(model, None, practice("place", "weak-motors"))
 
 
 def test_what_cannot_be_measured_stays_as_it_is_known(practice: Practice) -> None:
     """One episode adapted to, or measuring switched off, does not make the robot forget where it is."""
     practised = practice("place", "weak-motors")
-    known = calibrate(*base(), practised)
+    known = estimate_transform(*base(), practised)
     for study in (studied(practised[:1], known), studied(practised, known, calibrate="off")):
         assert study.train
         assert study.calibration.to_json() == known.to_json()
-    again = calibrate(*base(), practice("place", "none"), known)
+    again = estimate_transform(*base(), practice("place", "none"), known)
     assert not again, "what is measured to be as at home is"
 
 
-def studied(practised: list[Practised], known: Calibration = AT_HOME, **given: object) -> Study:
+def studied(practised: list[EncodedEpisode], known: DomainTransform = IDENTITY, **given: object) -> FinetunePlan:
     model, at_home = base()
     parent = None
     if known:
         parent = type("Parent", (), {"calibration": known})()
-    return prepare(
+    return plan_finetuning(
         model, at_home, parent, practised, settings_from(**given), 2 * checkpoint.arrived_below(checkpoint.SHIPPED)
     )
 
@@ -148,7 +148,7 @@ def test_what_is_wrong_is_put_right_before_anything_is_imitated(practice: Practi
     assert second.calibration.motors is not None
     at_home = second.kept[0].whole.actions[:, :3]
     torch.testing.assert_close(
-        first.calibration.as_here(at_home, base()[0].config.action_names[:3], ("x", "y", "z")),
+        first.calibration.from_nominal(at_home, base()[0].config.action_names[:3], ("x", "y", "z")),
         next(one for one in practised if one.name == second.kept[0].name).whole.actions[:, :3],
         atol=2e-3,
         rtol=0,
@@ -160,12 +160,12 @@ def test_what_was_refused_a_moment_ago_is_left_aside(practice: Practice) -> None
     model, at_home = base()
     first = studied(practised)
     settings, bound = settings_from(), 2 * checkpoint.arrived_below(checkpoint.SHIPPED)
-    second = prepare(model, at_home, None, practised, settings, bound, first.calibration)
+    second = plan_finetuning(model, at_home, None, practised, settings, bound, first.calibration)
     assert second.train
     assert not second.calibration
     # Something else that is measured is no less worth a trial.
-    other = replace(first.calibration, motors=None, mount=Mount(0.5, (0.0, 0.0, 0.0)))
-    third = prepare(model, at_home, None, practised, settings, bound, other)
+    other = replace(first.calibration, motors=None, mount=BasePose(0.5, (0.0, 0.0, 0.0)))
+    third = plan_finetuning(model, at_home, None, practised, settings, bound, other)
     assert not third.train
     assert third.calibration.to_json() == first.calibration.to_json()
 
@@ -187,7 +187,7 @@ def test_it_can_be_taught_or_left(practice: Practice) -> None:
     assert left.correction is None
     assert not left.calibration
     assert left.train
-    assert AdaptSettings().calibrate == "apply"
+    assert FinetuneSettings().calibrate == "apply"
 
 
 def test_a_home_survives_its_file_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_home_survives_its_file_and_a_damaged_one_is_refused(tmp_path: Path) -
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_bytes((checkpoint.SHIPPED / name).read_bytes())
     known.save(tmp_path)
-    again = nominal.of_base(tmp_path)
+    again = nominal.load_nominal(tmp_path)
     assert again is not None
     assert again.reader is not None
     assert torch.equal(again.pictures, known.pictures)
@@ -204,7 +204,7 @@ def test_a_home_survives_its_file_and_a_damaged_one_is_refused(tmp_path: Path) -
     for damaged in (whole[: len(whole) // 2], b"", whole.replace(b"reader.mean", b"reader.meen")):
         (tmp_path / nominal.HOME).write_bytes(damaged)
         with pytest.raises(CheckpointError, match="damaged"):
-            nominal.of_base(tmp_path)
-    nominal.Home(known.pictures[:, :, :32], None, known.groups).save(tmp_path)
+            nominal.load_nominal(tmp_path)
+    nominal.NominalDomain(known.pictures[:, :, :32], None, known.groups).save(tmp_path)
     with pytest.raises(CheckpointError, match="does not see"):
-        nominal.of_base(tmp_path)
+        nominal.load_nominal(tmp_path)

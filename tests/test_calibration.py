@@ -12,23 +12,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_examples import goal, observation, spec
 
-from a2g_cli.calibration.actuators import MotionLaw
-from a2g_cli.calibration.camera import View
-from a2g_cli.calibration.policy import CalibratedPolicy
-from a2g_cli.calibration.transform import AT_HOME, Calibration, Mount
+from a2g_cli.calibration.actuators import ActuatorModel
+from a2g_cli.calibration.camera import CameraWarp
+from a2g_cli.calibration.policy import TransformedPolicy
+from a2g_cli.calibration.transform import IDENTITY, BasePose, DomainTransform
 from a2g_cli.core.errors import CheckpointError
 from a2g_cli.policies.base import Plan, PlanRequest
 from a2g_cli.robots.base import RobotSpec
 
 ACTIONS, MEASURED = ("dx", "dy", "dz", "grip"), ("x", "y", "z", "grip")
-AS_ASKED = MotionLaw(("x", "y", "z"), torch.eye(4, 3))
-WEAK = MotionLaw(
+AS_ASKED = ActuatorModel(("x", "y", "z"), torch.eye(4, 3))
+WEAK = ActuatorModel(
     ("x", "y", "z"), torch.cat([torch.diag(torch.tensor([0.5, 0.6, 0.7])), torch.tensor([[0.01, 0.0, 0.02]])])
 )
-TURNED = Mount(math.radians(20), (0.02, -0.13, 0.0), (0.4, 0.0, 0.1))
-MOVED = View(torch.tensor([[1.0, 0.1, 0.05], [0.0, 1.0, 0.0], [0.02, 0.0, 1.0]]), torch.ones(3), torch.zeros(3))
-LIT = View(torch.eye(3), torch.tensor([1.2, 1.1, 1.3]), torch.tensor([0.02, 0.0, -0.1]))
-ALL = Calibration({"camera0": MOVED}, TURNED, WEAK, AS_ASKED)
+TURNED = BasePose(math.radians(20), (0.02, -0.13, 0.0), (0.4, 0.0, 0.1))
+MOVED = CameraWarp(torch.tensor([[1.0, 0.1, 0.05], [0.0, 1.0, 0.0], [0.02, 0.0, 1.0]]), torch.ones(3), torch.zeros(3))
+LIT = CameraWarp(torch.eye(3), torch.tensor([1.2, 1.1, 1.3]), torch.tensor([0.02, 0.0, -0.1]))
+ALL = DomainTransform({"camera0": MOVED}, TURNED, WEAK, AS_ASKED)
 finite = st.floats(-1, 1, width=32)
 
 
@@ -36,8 +36,8 @@ finite = st.floats(-1, 1, width=32)
 @settings(deadline=None)
 def test_what_is_brought_home_comes_back(numbers: list[float]) -> None:
     action = torch.tensor([numbers])
-    for one in (ALL, Calibration(mount=TURNED), Calibration(motors=WEAK, home=AS_ASKED), AT_HOME):
-        back = one.as_here(one.as_home(action, ACTIONS, MEASURED), ACTIONS, MEASURED)
+    for one in (ALL, DomainTransform(mount=TURNED), DomainTransform(motors=WEAK, home=AS_ASKED), IDENTITY):
+        back = one.from_nominal(one.to_nominal(action, ACTIONS, MEASURED), ACTIONS, MEASURED)
         torch.testing.assert_close(back, action, atol=1e-4, rtol=1e-4)
 
 
@@ -47,7 +47,7 @@ def test_an_action_of_the_base_moves_the_tool_as_it_would_have_at_home(place: li
     """Bring the place home, act there; or act here as told, then bring the new place home: the same."""
     here, wanted = torch.tensor(place), torch.tensor(action)
     there = ALL.measured(MEASURED, here)[:3] + AS_ASKED.displacement(wanted[:3])
-    sent = ALL.as_here(wanted, ACTIONS, MEASURED)
+    sent = ALL.from_nominal(wanted, ACTIONS, MEASURED)
     moved = here.clone()
     moved[:3] += WEAK.displacement(sent[:3])
     torch.testing.assert_close(ALL.measured(MEASURED, moved)[:3], there, atol=1e-4, rtol=1e-4)
@@ -57,38 +57,38 @@ def test_an_action_of_the_base_moves_the_tool_as_it_would_have_at_home(place: li
 
 def test_a_view_shows_a_picture_as_home_saw_it() -> None:
     picture = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(View.same().as_home(picture), picture, atol=1e-5)
-    shifted = View(torch.tensor([[1.0, 0, 2 / 32 * 5], [0, 1, 0], [0, 0, 1]]), torch.ones(3), torch.zeros(3))
-    assert torch.allclose(shifted.as_home(picture)[..., :27], picture[..., 5:], atol=1e-4)
-    assert shifted.moved(View.same()) == pytest.approx(5 / 32, abs=1e-4)
-    lit = LIT.as_home(picture)
+    assert torch.allclose(CameraWarp.same().to_nominal(picture), picture, atol=1e-5)
+    shifted = CameraWarp(torch.tensor([[1.0, 0, 2 / 32 * 5], [0, 1, 0], [0, 0, 1]]), torch.ones(3), torch.zeros(3))
+    assert torch.allclose(shifted.to_nominal(picture)[..., :27], picture[..., 5:], atol=1e-4)
+    assert shifted.moved(CameraWarp.same()) == pytest.approx(5 / 32, abs=1e-4)
+    lit = LIT.to_nominal(picture)
     assert torch.allclose(lit[0, 0], (1.2 * picture[0, 0] + 0.02).clamp(0, 1), atol=1e-4)
     pixels = (picture.movedim(1, -1) * 255).round().to(torch.uint8)
-    assert torch.equal(View.same().pixels_as_home(pixels), pixels)
+    assert torch.equal(CameraWarp.same().pixels_to_nominal(pixels), pixels)
 
 
 def test_what_differs_is_said_and_what_is_small_is_not() -> None:
-    assert not AT_HOME
-    assert not AT_HOME.differs(Calibration(home=AS_ASKED))
-    assert str(AT_HOME) == "all is as at home"
+    assert not IDENTITY
+    assert not IDENTITY.differs(DomainTransform(home=AS_ASKED))
+    assert str(IDENTITY) == "all is as at home"
     commands = torch.randn(50, 3, generator=torch.Generator().manual_seed(1))
     for one, word in (
-        (Calibration({"front": MOVED}), "front moved"),
-        (Calibration({"front": LIT}), "light"),
-        (Calibration(mount=TURNED), "turned by 20 degrees"),
-        (Calibration(motors=WEAK, home=AS_ASKED), "motors"),
+        (DomainTransform({"front": MOVED}), "front moved"),
+        (DomainTransform({"front": LIT}), "light"),
+        (DomainTransform(mount=TURNED), "turned by 20 degrees"),
+        (DomainTransform(motors=WEAK, home=AS_ASKED), "motors"),
     ):
-        assert one.differs(AT_HOME, commands), word
-        assert AT_HOME.differs(one, commands), word
+        assert one.differs(IDENTITY, commands), word
+        assert IDENTITY.differs(one, commands), word
         assert not one.differs(one, commands), word
         assert word in str(one)
     nearly = replace(TURNED, yaw=TURNED.yaw + math.radians(1))
-    assert not Calibration(mount=nearly).differs(Calibration(mount=TURNED))
+    assert not DomainTransform(mount=nearly).differs(DomainTransform(mount=TURNED))
 
 
 def test_it_survives_json_and_a_damaged_one_is_refused() -> None:
     told = json.loads(json.dumps(ALL.to_json()))
-    again = Calibration.from_json(told)
+    again = DomainTransform.from_json(told)
     assert not again.differs(ALL, torch.randn(20, 3))
     assert again.to_json() == ALL.to_json()
     damage = [
@@ -103,7 +103,7 @@ def test_it_survives_json_and_a_damaged_one_is_refused() -> None:
     ]
     for one in damage:
         with pytest.raises(CheckpointError, match="damaged calibration"):
-            Calibration.from_json(one)
+            DomainTransform.from_json(one)
 
 
 class Asking:
@@ -126,17 +126,21 @@ def mover() -> RobotSpec:
 def test_a_calibrated_policy_sees_as_at_home_and_stays_within_limits_in_the_direction_it_wants() -> None:
     robot = mover()
     inner = Asking(np.array([[0.9, 0.3, 0.0, 0.5], [0.02, 0.01, 0.0, 1.0]], np.float32))
-    policy = CalibratedPolicy(inner, Calibration({"camera0": MOVED}, None, WEAK, AS_ASKED), robot)
+    policy = TransformedPolicy(inner, DomainTransform({"camera0": MOVED}, None, WEAK, AS_ASKED), robot)
     request = PlanRequest(observation(robot), goal(robot), 0, 0)
     (plan,) = policy.plan([request])
     assert policy.name == "asking"
     seen = inner.asked[0]
     before = torch.from_numpy(request.observation.images["camera0"])[None]
-    assert np.array_equal(seen.observation.images["camera0"], MOVED.pixels_as_home(before)[0].numpy())
+    assert np.array_equal(seen.observation.images["camera0"], MOVED.pixels_to_nominal(before)[0].numpy())
     assert not np.array_equal(seen.goal.images["camera0"], request.goal.images["camera0"])
     assert np.abs(plan.chunk).max() <= 1.0
-    free = ALL.as_here(torch.from_numpy(inner.chunk), ACTIONS, MEASURED)
-    wanted = Calibration(motors=WEAK, home=AS_ASKED).as_here(torch.from_numpy(inner.chunk), ACTIONS, MEASURED).numpy()
+    free = ALL.from_nominal(torch.from_numpy(inner.chunk), ACTIONS, MEASURED)
+    wanted = (
+        DomainTransform(motors=WEAK, home=AS_ASKED)
+        .from_nominal(torch.from_numpy(inner.chunk), ACTIONS, MEASURED)
+        .numpy()
+    )
     assert free.shape == plan.chunk.shape
     assert np.allclose(plan.chunk[0, :3] / plan.chunk[0, 0], wanted[0, :3] / wanted[0, 0], atol=1e-4)
     assert np.allclose(plan.chunk[1], wanted[1], atol=1e-5), "what is within the limits is not shortened"
@@ -147,7 +151,7 @@ def test_a_calibrated_policy_sees_as_at_home_and_stays_within_limits_in_the_dire
 def test_without_other_motors_actions_pass_untouched() -> None:
     robot = mover()
     inner = Asking(np.array([[2.0, 0.3, 0.0, 0.5]], np.float32))
-    (plan,) = CalibratedPolicy(inner, Calibration({"camera0": LIT}), robot).plan(
+    (plan,) = TransformedPolicy(inner, DomainTransform({"camera0": LIT}), robot).plan(
         [PlanRequest(observation(robot), goal(robot), 0, 0)]
     )
     assert np.array_equal(plan.chunk, inner.chunk)

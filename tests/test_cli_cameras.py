@@ -17,7 +17,7 @@ from test_display_views import pipe, terminal, visible
 
 from a2g_cli.cameras.base import view_of
 from a2g_cli.cameras.choice import CameraChoice, choose, identity
-from a2g_cli.cameras.metadata import Framing, View
+from a2g_cli.cameras.metadata import CameraMetadata, Framing
 from a2g_cli.core import plugins
 from a2g_cli.core.errors import UnknownNameError, UsageError
 from a2g_cli.core.workspace import Workspace
@@ -132,7 +132,7 @@ def test_what_cannot_be_opened_ends_with_3(tmp_path: Path) -> None:
 class Looking(SimRobot):
     """A simulated robot whose picture comes from a camera that says which it is."""
 
-    views = {"front": View("realsense:42", 640, 480, (80, 0, 480, 480), {"exposure": 120.0})}  # noqa: RUF012
+    views = {"front": CameraMetadata("realsense:42", 640, 480, (80, 0, 480, 480), {"exposure": 120.0})}  # noqa: RUF012
 
 
 def test_a_run_refuses_a_goal_taken_with_another_view(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +156,7 @@ def test_a_run_refuses_a_goal_taken_with_another_view(tmp_path: Path, monkeypatc
 
 def test_what_makes_another_view() -> None:
     mine = Looking.views["front"]
-    assert View.from_json(json.loads(json.dumps(mine.to_json()))) == mine
+    assert CameraMetadata.from_json(json.loads(json.dumps(mine.to_json()))) == mine
     assert mine.differences(replace(mine, settings={"exposure": 1.0})) == []
     assert mine.differences(replace(mine, width=848)) == ["pictures of 640x480, now 848x480"]
     assert mine.differences(replace(mine, crop=None)) == ["crop 80,0,480,480, now none"]

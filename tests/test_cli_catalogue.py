@@ -9,7 +9,7 @@ import PIL.Image
 import pytest
 from cli_examples import STEPS, a2g, ask, cut_off, record, refused, shelve
 
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.cli.commands import prompts
 from a2g_cli.core.types import Goal
 from a2g_cli.core.workspace import Workspace
@@ -227,7 +227,7 @@ class TestRecordings:
 
     def test_rm_waits_for_an_adapter_in_the_making(self, tmp_path: Path) -> None:
         path = record(tmp_path)
-        with Shelf(Workspace(tmp_path)).making("new"):
+        with AdapterRegistry(Workspace(tmp_path)).making("new"):
             assert "the making of new" in refused(tmp_path, "recordings", "rm", "monday", "--yes")
         ask(tmp_path, "recordings", "rm", "monday", "--yes")
         assert not path.exists()

@@ -14,11 +14,11 @@ from camera_examples import FaultyCamera, folder
 from cli_examples import a2g, ask, shelve
 from typer.testing import CliRunner
 
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.cameras import realsense_sdk
 from a2g_cli.cameras.choice import CameraChoice
 from a2g_cli.cameras.measure import Measured, measure
-from a2g_cli.cameras.metadata import View
+from a2g_cli.cameras.metadata import CameraMetadata
 from a2g_cli.cameras.reader import CameraReader
 from a2g_cli.cli.app import app
 from a2g_cli.cli.commands import checkup, checkup_hardware, checkup_usb
@@ -185,7 +185,7 @@ def test_a_camera_that_is_needed_and_fails_ends_with_3(tmp_path: Path) -> None:
 
 def judged(**changed: object) -> Check:
     reader = CameraReader("front", FaultyCamera())
-    reader._view = View("opencv:x", 640, 480, settings={"rate": 30.0, "exposure": 120.0, "gain": 8.0})
+    reader._view = CameraMetadata("opencv:x", 640, 480, settings={"rate": 30.0, "exposure": 120.0, "gain": 8.0})
     well = Measured(pictures=60, rate=30.0, latency=0.03, latency_99=0.05, lost=0, frozen=False)
     return checkup_hardware._judged(CameraChoice("front", "opencv", {"device": "x"}), reader, replace(well, **changed))
 
@@ -248,12 +248,12 @@ def test_a_disk_that_cannot_keep_up(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_adapters_are_held_against_the_base(tmp_path: Path) -> None:
     shelve(tmp_path, "stranger")
     assert found(ask(tmp_path, "doctor"))["adapter stranger"]["state"] == "note"
-    Shelf(Workspace(tmp_path)).promote("stranger")
+    AdapterRegistry(Workspace(tmp_path)).promote("stranger")
     checks = found(ask(tmp_path, "doctor", code=3))
     assert "it belongs to the base 0123456789abcdef" in checks["adapter stranger"]["detail"]
     base = checkpoint.fingerprint(checkpoint.SHIPPED)
     shelve(tmp_path, "odd", base=base)  # the right base, but weights for layers that it does not have
-    Shelf(Workspace(tmp_path)).promote("odd")
+    AdapterRegistry(Workspace(tmp_path)).promote("odd")
     assert found(ask(tmp_path, "doctor", code=3))["adapter odd"]["state"] == "fail"
 
 
@@ -337,7 +337,7 @@ def test_a_broken_base_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_what_the_doctor_says_to_do_about_an_adapter_works(tmp_path: Path) -> None:
     shelve(tmp_path, "its-mine")
-    Shelf(Workspace(tmp_path)).promote("its-mine")
+    AdapterRegistry(Workspace(tmp_path)).promote("its-mine")
     advice = found(ask(tmp_path, "doctor", code=3))["adapter its-mine"]["advice"]
     command = shlex.split(advice.partition("alone: ")[2])
     assert CliRunner().invoke(app, command[1:]).exit_code == 0

@@ -13,7 +13,7 @@ import pytest
 from cli_examples import cut_off, record, shelve
 from typer.testing import CliRunner, Result
 
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.cli.app import app
 from a2g_cli.cli.commands import adapt, demo, prompts
 from a2g_cli.core.workspace import Workspace
@@ -155,7 +155,7 @@ class TestTheLoop:
         assert {"--scene=write", "--shift=relit:0.5", f"--base={base}", "--workspace"} <= set(command)
         compared = follow(shown["next"])
         assert "adapter-001" in compared.stdout
-        assert ("undo" in shown) == (Shelf(Workspace(workspace)).active() != "none")
+        assert ("undo" in shown) == (AdapterRegistry(Workspace(workspace)).active() != "none")
 
     def test_a_refused_adapter_has_nothing_to_undo_and_is_promoted_by_force_alone(
         self, here: Path, base: Path, monkeypatch: pytest.MonkeyPatch
@@ -170,12 +170,12 @@ class TestTheLoop:
         assert refused.splitlines() == [
             "error: the gate refused adapter 'adapter-001': it was [worse]. Add --force to make it active all the same."
         ]
-        assert Shelf(Workspace(here)).active() == "none"
+        assert AdapterRegistry(Workspace(here)).active() == "none"
         typed("adapters", "promote", "adapter-001", "--force")
-        assert Shelf(Workspace(here)).active() == "adapter-001"
+        assert AdapterRegistry(Workspace(here)).active() == "adapter-001"
         assert "refused" in typed("adapters", "list").stdout
         typed("adapters", "rollback")
-        assert Shelf(Workspace(here)).active() == "none"
+        assert AdapterRegistry(Workspace(here)).active() == "none"
 
     def test_an_undo_undoes_and_a_promotion_promotes(
         self, here: Path, base: Path, monkeypatch: pytest.MonkeyPatch
@@ -186,13 +186,13 @@ class TestTheLoop:
         words = ("adapt", "--keep", "all", "--base", base, "--iterations", 1)
         promoted = printed(typed(*words))
         assert promoted.keys() == {"next", "undo"}
-        assert Shelf(Workspace(here)).active() == "adapter-001"
+        assert AdapterRegistry(Workspace(here)).active() == "adapter-001"
         follow(promoted["undo"])
-        assert Shelf(Workspace(here)).active() == "none"
+        assert AdapterRegistry(Workspace(here)).active() == "none"
         left = printed(typed(*words, "--no-promote"))
         assert left.keys() == {"next", "promote"}
         follow(left["promote"])
-        assert Shelf(Workspace(here)).active() == "adapter-002"
+        assert AdapterRegistry(Workspace(here)).active() == "adapter-002"
 
     def test_a_run_beside_an_active_adapter_of_another_base(self, here: Path, base: Path) -> None:
         shelve(here, "other")
@@ -205,7 +205,7 @@ class TestTheLoop:
         words = ("--rounds", 1, "--episodes", 1, "--steps", 3, "--evaluation", 1, "--iterations", 1, "--base", base)
         said = typed("improve", "--shift", "relit", *words)
         shown = printed(said)
-        assert ("undo" in shown) == (Shelf(Workspace(here)).active() != "none")
+        assert ("undo" in shown) == (AdapterRegistry(Workspace(here)).active() != "none")
         follow(shown["watch"])
 
 

@@ -27,10 +27,10 @@ def test_one_base_for_two_scenes_is_tried_in_both_on_the_way(tmp_path: Path) -> 
     card = (tmp_path / "run" / "checkpoint" / "README.md").read_text()
     assert "3 demonstrations: 2 of `place`, 1 of `plug`" in card
     assert "| iteration | place | plug |" in card
-    kept = retention_set.of_base(tmp_path / "run" / "checkpoint")
+    kept = retention_set.load_retention_set(tmp_path / "run" / "checkpoint")
     assert kept is not None
     assert len(kept.of("sim:place")) == len(kept.of("sim:plug")) > 100
-    moved = trajectory.of_base(tmp_path / "run" / "checkpoint")
+    moved = trajectory.load_trajectories(tmp_path / "run" / "checkpoint")
     assert [one.robot for one in moved] == ["sim:place", "sim:place", "sim:plug"]
     again = ask(tmp_path, "pretrain", *words, "--out", tmp_path / "run")
     assert (again["hash"], again["evaluations"]) == (document["hash"], document["evaluations"])

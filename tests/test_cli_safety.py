@@ -75,7 +75,7 @@ def test_what_makes_no_sense_is_refused_before_there_is_a_session(
     monkeypatch.setattr(sys, "stdin", os.fdopen(read))
     sessions = sorted((place / "recordings" / "sessions").glob("*"))
     if words[0] == "--hold":
-        with pytest.raises(UsageError, match=says), safety.holding(SafetyLimits(hold_key=words[1])):
+        with pytest.raises(UsageError, match=says), safety.deadman_key(SafetyLimits(hold_key=words[1])):
             pass
     else:
         assert says in refused(place, "run", "cup", "--adapter", "still", *words)
@@ -146,11 +146,11 @@ def test_a_person_answers_in_time_or_the_run_ends(
     os.write(write, typed)
     monkeypatch.setattr(sys, "stdin", os.fdopen(read))
     told: list[str] = []
-    question = safety.asking(0.3, told.append, lambda: False)
+    question = safety.ask_for_key(0.3, told.append, lambda: False)
     if answer is None:
         with pytest.raises(A2GError, match=r"nobody put the scene back for cup within 0\.3 s"):
             question("cup")
-        assert safety.asking(9e9, told.append, lambda: True)("cup") is False
+        assert safety.ask_for_key(9e9, told.append, lambda: True)("cup") is False
     else:
         assert question("cup") is answer
     assert "put the scene back for cup" in told[0]

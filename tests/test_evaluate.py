@@ -13,8 +13,8 @@ from a2g_cli.policies.base import Plan, PlanRequest
 from a2g_cli.policies.baselines import RandomPolicy, StillPolicy
 from a2g_cli.robots.base import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.runtime.evaluation import Result, draw_trials, evaluate, jobs_of, wilson
-from a2g_cli.runtime.sink import Nowhere
+from a2g_cli.runtime.evaluation import Result, draw_trials, evaluate, jobs_for, wilson
+from a2g_cli.runtime.sink import NullSink
 from a2g_cli.runtime.termination import RolloutSettings
 
 
@@ -208,9 +208,9 @@ def test_doing_nothing_and_doing_anything_never_place_a_block(floor: type[Random
 
 
 def test_episodes_of_one_stream_have_seeds_of_their_own() -> None:
-    def sink(_trial: Trial, _robot: Robot) -> Nowhere:
-        return Nowhere()
+    def sink(_trial: Trial, _robot: Robot) -> NullSink:
+        return NullSink()
 
     with lanes(1) as (robot,):
         trials = [trial for seed in (0, 1, 2) for trial in draw_trials(robot, "practice", seed, 5)]
-    assert len({job.seed for job in jobs_of(trials, sink)}) == len(trials)
+    assert len({job.seed for job in jobs_for(trials, sink)}) == len(trials)

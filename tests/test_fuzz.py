@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from a2g_cli.adapters import files
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.core.errors import A2GError
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.formats import lerobot_read
@@ -191,7 +191,7 @@ def _read_lerobot(root: Path) -> None:
             document("a2g_goal", "name", "source", "truth", "fingerprint", "cameras"),
             lambda root: load_goal(Workspace(root), "cup"),
         ),
-        ("adapters/active.json", document("history"), lambda root: Shelf(Workspace(root)).active()),
+        ("adapters/active.json", document("history"), lambda root: AdapterRegistry(Workspace(root)).active()),
         ("adapter_config.json", document("peft_type", "r", "lora_alpha", "bias", "init_lora_weights"), files.read),
         ("lineage.json", document("base", "parent", "recordings"), files.read),
         ("config.json", document("a2g_checkpoint", "policy", "facts"), checkpoint.arrived_below),

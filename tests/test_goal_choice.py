@@ -12,7 +12,7 @@ import torch
 from cli_examples import record
 from torch import Tensor
 
-from a2g_cli.calibration.goal_distance import arrival
+from a2g_cli.calibration.goal_distance import goal_distance
 from a2g_cli.core.errors import UnknownNameError, UsageError
 from a2g_cli.core.types import Goal
 from a2g_cli.improvement.goal_sampling import (
@@ -22,10 +22,10 @@ from a2g_cli.improvement.goal_sampling import (
     Curriculum,
     Experience,
     FromRecordings,
-    GoalChoice,
+    GoalSampler,
     Imagined,
-    arrival_rate,
     check_source,
+    success_rate_nearby,
 )
 from a2g_cli.models import checkpoint
 from a2g_cli.robots.sim import SimRobot
@@ -65,8 +65,8 @@ class Grey:
         return (starts - goals).abs().flatten(1).mean(1)
 
 
-def chooser(experiences: list[Experience], **given: Any) -> GoalChoice:
-    return GoalChoice(curriculum=Curriculum(Grey(), lambda _: experiences), **given)  # type: ignore[arg-type]
+def chooser(experiences: list[Experience], **given: Any) -> GoalSampler:
+    return GoalSampler(curriculum=Curriculum(Grey(), lambda _: experiences), **given)  # type: ignore[arg-type]
 
 
 def drawing(goals: dict[str, float]) -> Callable[[int], Candidate]:
@@ -75,7 +75,7 @@ def drawing(goals: dict[str, float]) -> Callable[[int], Candidate]:
     return lambda index: candidate(*named[index // APART % len(named)])
 
 
-def chosen(choose: GoalChoice, goals: dict[str, float], count: int = 400, seed: int = 1) -> Counter[str]:
+def chosen(choose: GoalSampler, goals: dict[str, float], count: int = 400, seed: int = 1) -> Counter[str]:
     found = [choose(drawing(goals), 1, seed, index) for index in range(count)]
     return Counter(one.goal.name for one in found if one is not None)
 
@@ -116,22 +116,22 @@ def test_what_holds_at_the_start_is_never_chosen() -> None:
 
 def test_without_a_curriculum_one_goal_is_drawn_and_it_is_the_scene_s() -> None:
     drawn: list[int] = []
-    found = GoalChoice()(lambda index: drawn.append(index) or candidate("a", 9), 0, 5, 17)  # type: ignore[func-returns-value]
+    found = GoalSampler()(lambda index: drawn.append(index) or candidate("a", 9), 0, 5, 17)  # type: ignore[func-returns-value]
     assert (drawn, found and found.goal.name) == ([17], "a")
-    assert GoalChoice()(lambda _: None, 0, 5, 17) is None
+    assert GoalSampler()(lambda _: None, 0, 5, 17) is None
     assert chooser([])(lambda _: None, 0, 5, 17) is None
     assert CANDIDATES > 1
 
 
 def test_the_rate_is_that_of_the_nearest_starts_and_goals() -> None:
-    rates = arrival_rate(
+    rates = success_rate_nearby(
         torch.stack([latent(0)] * 3),
         torch.stack([latent(GOALS[n]) for n in ("mastered", "half", "hopeless")]),
         history(),
     )
     assert rates[0] > rates[1] > rates[2]
     assert 0 < float(rates.min()) < float(rates.max()) < 1
-    elsewhere = arrival_rate(latent(500)[None], latent(0)[None], [])
+    elsewhere = success_rate_nearby(latent(500)[None], latent(0)[None], [])
     assert elsewhere.tolist() == [0.5]
 
 
@@ -165,8 +165,8 @@ def test_what_is_imagined_is_a_picture_near_the_drawn_goal_and_judged_by_nobody(
         assert found.start == drawn.start
         assert (found.goal.truth, found.goal.source) == (None, "imagined")
         assert {camera: image.shape for camera, image in found.goal.images.items()} == {"front": (64, 64, 3)}
-        before += arrival(model, drawn.seen(), drawn.seen(), trial.goal).steps_to_go
-        after += arrival(model, drawn.seen(), found.goal.images, trial.goal).steps_to_go
+        before += goal_distance(model, drawn.seen(), drawn.seen(), trial.goal).steps_to_go
+        after += goal_distance(model, drawn.seen(), found.goal.images, trial.goal).steps_to_go
     assert after < before / 2
     assert Imagined(model, lambda _, __: True)(drawn, 0, (1, 0)) is drawn
     robot.close()

@@ -12,23 +12,23 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from a2g_cli.calibration import nominal
-from a2g_cli.calibration.estimate import calibrate, suspected_mount
-from a2g_cli.calibration.policy import CalibratedPolicy
-from a2g_cli.calibration.posterior import CELL, DOUBT, HIT, LUCK, NEAR, Belief, believe
-from a2g_cli.calibration.posterior_policy import GuessingPolicy
-from a2g_cli.calibration.transform import Calibration, Mount
+from a2g_cli.calibration.estimate import estimate_transform, suspected_base_pose
+from a2g_cli.calibration.policy import TransformedPolicy
+from a2g_cli.calibration.posterior import CELL, DOUBT, HIT, LUCK, NEAR, PosePosterior, pose_posterior
+from a2g_cli.calibration.posterior_policy import PosteriorSamplingPolicy
+from a2g_cli.calibration.transform import BasePose, DomainTransform
 from a2g_cli.core.types import Goal, Observation
-from a2g_cli.encoding.episodes import Practised
+from a2g_cli.encoding.episodes import EncodedEpisode
 from a2g_cli.models import checkpoint
 from a2g_cli.policies.base import Plan, PlanRequest
 from a2g_cli.robots.sim import SimRobot
 
-Practice = Callable[[str, str], list[Practised]]
+Practice = Callable[[str, str], list[EncodedEpisode]]
 NOTHING = torch.zeros(0, 2), torch.zeros(0, dtype=torch.bool)
 
 
 def test_without_evidence_the_reading_is_believed_as_far_as_it_can_be() -> None:
-    belief = believe(*NOTHING)
+    belief = pose_posterior(*NOTHING)
     torch.testing.assert_close(belief.mean, torch.zeros(2, dtype=torch.double), atol=1e-9, rtol=0)
     assert belief.spread == pytest.approx(math.sqrt(2) * DOUBT, rel=0.02)
     assert float(belief.weights.sum()) == pytest.approx(1)
@@ -43,11 +43,11 @@ def test_beliefs_do_not_hang_on_the_order_and_go_towards_who_arrived(
     seen: list[tuple[tuple[float, float], bool]], chance: object
 ) -> None:
     tried, arrived = torch.tensor([place for place, _ in seen]), torch.tensor([yes for _, yes in seen])
-    belief = believe(tried, arrived)
+    belief = pose_posterior(tried, arrived)
     order = torch.randperm(len(seen), generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(believe(tried[order], arrived[order]).weights, belief.weights)
+    torch.testing.assert_close(pose_posterior(tried[order], arrived[order]).weights, belief.weights)
     for yes in (True, False):
-        once_more = believe(torch.cat([tried, tried[:1]]), torch.cat([arrived, torch.tensor([yes])]))
+        once_more = pose_posterior(torch.cat([tried, tried[:1]]), torch.cat([arrived, torch.tensor([yes])]))
         there = (belief.offsets - tried[0]).norm(dim=1) < NEAR
         likely, before = float(once_more.weights[there].sum()), float(belief.weights[there].sum())
         assert likely >= before - 1e-12 if yes else likely <= before + 1e-12
@@ -59,14 +59,14 @@ def world(true: Tensor, tried: Tensor, chance: torch.Generator) -> Tensor:
     return torch.rand(len(tried), generator=chance) < rate
 
 
-def search(seed: int) -> tuple[Belief, Tensor]:
+def search(seed: int) -> tuple[PosePosterior, Tensor]:
     chance = torch.Generator().manual_seed(seed)
     true = DOUBT * torch.randn(2, generator=chance).double()
     tried, arrived = NOTHING
     for _ in range(8):
-        more = believe(tried, arrived).draw(8, chance)
+        more = pose_posterior(tried, arrived).draw(8, chance)
         tried, arrived = torch.cat([tried, more]), torch.cat([arrived, world(true, more, chance)])
-    return believe(tried, arrived), true
+    return pose_posterior(tried, arrived), true
 
 
 def test_sixty_four_episodes_find_the_place() -> None:
@@ -96,10 +96,10 @@ class Echo:
 
 def test_each_episode_acts_on_its_own_guess_and_all_are_planned_at_once() -> None:
     robot = SimRobot(cameras=())
-    calibration = Calibration(mount=Mount(0.1, (0.0, 0.0, 0.0)))
-    guesses = {slot: Mount(0.1 * slot, (0.01 * slot, -0.02, 0.0), (0.4, 0.0, 0.1)) for slot in range(3)}
+    calibration = DomainTransform(mount=BasePose(0.1, (0.0, 0.0, 0.0)))
+    guesses = {slot: BasePose(0.1 * slot, (0.01 * slot, -0.02, 0.0), (0.4, 0.0, 0.1)) for slot in range(3)}
     inner = Echo()
-    policy = GuessingPolicy(inner, calibration, robot.spec, guesses)
+    policy = PosteriorSamplingPolicy(inner, calibration, robot.spec, guesses)
     told = [policy.begun(slot, 70 + slot) for slot in guesses]
     assert told[2]["guess"] == {"yaw": pytest.approx(0.2), "shift": pytest.approx([0.02, -0.02, 0.0])}
     seen = Observation({}, np.array([0.3, 0.1, 0.05, 1.0], np.float32), {}, 0.0)
@@ -108,16 +108,16 @@ def test_each_episode_acts_on_its_own_guess_and_all_are_planned_at_once() -> Non
     assert inner.batches == [3]
     for request, plan in zip(requests, plans, strict=True):
         alone = replace(calibration, mount=guesses[request.seed - 70])
-        (expected,) = CalibratedPolicy(Echo(), alone, robot.spec).plan([request])
+        (expected,) = TransformedPolicy(Echo(), alone, robot.spec).plan([request])
         np.testing.assert_array_equal(plan.chunk, expected.chunk)
     assert len({plan.chunk.tobytes() for plan in plans}) == 3
     with pytest.raises(KeyError):
         policy.plan([replace(requests[0], seed=99)])
 
 
-def suspected(practised: list[Practised]) -> Mount | None:
-    model, known = checkpoint.load(), nominal.of_base(checkpoint.SHIPPED)
-    return suspected_mount(model, known, practised, calibrate(model, known, practised))
+def suspected(practised: list[EncodedEpisode]) -> BasePose | None:
+    model, known = checkpoint.load(), nominal.load_nominal(checkpoint.SHIPPED)
+    return suspected_base_pose(model, known, practised, estimate_transform(model, known, practised))
 
 
 def test_an_arm_that_was_turned_is_suspected_where_its_camera_was_moved_as_well(practice: Practice) -> None:

@@ -23,7 +23,7 @@ from a2g_cli.models.presets import SIZE
 from a2g_cli.policies.base import Plan, PlanRequest
 from a2g_cli.policies.image_size import ResizingPolicy, in_words
 from a2g_cli.training import memory
-from a2g_cli.training.device import Machine
+from a2g_cli.training.device import TrainingDevice
 from a2g_cli.training.pretrain_settings import PretrainSettings, settings_for
 
 MIXED = replace(ROBOT, cameras={"head": (100, 128), "hand": (20, 20)})
@@ -61,7 +61,7 @@ def test_what_is_sampled_is_bounded_whatever_there_is(size: tuple[int, int], rec
 def need(size: tuple[int, int], frames: int = 5000, **given: Any) -> memory.Need:
     settings = settings_for("micro", None, None, size=size, **given)
     model = Act2Goal(settings.config(spec()))
-    return memory.need(model, settings, memory.Survey(50, frames, 200, ()), Machine())
+    return memory.need(model, settings, memory.Survey(50, frames, 200, ()), TrainingDevice())
 
 
 def test_memory_grows_with_what_is_asked_for() -> None:

@@ -12,7 +12,7 @@ from cli_examples import a2g, ask, refused
 from a2g_cli.core import plugins
 from a2g_cli.core.types import Observation, Vector
 from a2g_cli.data.recording.reader import Recording
-from a2g_cli.robots.base import HomingRobot, InstrumentedRobot, Robot
+from a2g_cli.robots.base import InstrumentedRobot, RestPoseRobot, Robot
 from a2g_cli.robots.sim import SimRobot
 
 SETTINGS = ("--rounds", 1, "--episodes", 3, "--steps", 4, "--iterations", 1, "--session", "long")
@@ -88,7 +88,7 @@ def names(of: list[dict[str, Any]], key: str) -> list[Any]:
 
 def test_it_is_no_simulator() -> None:
     arm: Robot = Arm()
-    assert not isinstance(arm, InstrumentedRobot | HomingRobot)
+    assert not isinstance(arm, InstrumentedRobot | RestPoseRobot)
 
 
 def test_it_practises_named_goals_with_its_own_resets(arm: Path, base: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_person_puts_the_scene_back(arm: Path, base: Path, monkeypatch: pytest
     def asking(_seconds: float, _told: object, _interrupted: object) -> Callable[[str], bool]:
         return lambda goal: asked.append(goal) is None
 
-    monkeypatch.setattr("a2g_cli.cli.commands.improve.asking", asking)
+    monkeypatch.setattr("a2g_cli.cli.commands.improve.ask_for_key", asking)
     words = ("--robot", "arm", "--reset", "prompt", "--base", base, *SETTINGS)
     done = ask(arm, "improve", "here", *words)["rounds"][0]
     assert asked == ["here"] * (3 + done["gate_episodes"])

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from cli_examples import a2g, ask
 
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import Session
 from a2g_cli.improvement import pose_search
-from a2g_cli.improvement.state import Progress, load
+from a2g_cli.improvement.state import RunState, load
 
 WORDS = ("--scene", "plug", "--shift", "other-bench:1", "--rounds", 1, "--episodes", 6, "--seed", 7)
 RUN = (*WORDS, "--explore", 6, "--evaluation", 1, "--iterations", 1, "--session", "long")
@@ -45,15 +45,15 @@ def test_it_tries_and_a_kill_changes_nothing(tmp_path: Path, few: pytest.MonkeyP
     guesses = explored(tmp_path / "whole")
     assert done["explored"] == len(guesses) == 6
     assert len({tuple(one["shift"]) for one in guesses}) > 3, "not the same place again and again"
-    mount = Shelf(Workspace(tmp_path / "whole")).get(done["adapter"]).calibration.mount
+    mount = AdapterRegistry(Workspace(tmp_path / "whole")).get(done["adapter"]).calibration.mount
     assert mount is not None
     assert "the arm stands turned by" in done["reason"]
     said = a2g(tmp_path / "whole", "improve", "--resume", "long").stdout
     assert f"practice: {6 + 6 + done['gate_episodes']} episodes (6 of them to find out where the arm stands)" in said
 
-    save, saves = Progress.save, 0
+    save, saves = RunState.save, 0
 
-    def dying(self: Progress) -> None:
+    def dying(self: RunState) -> None:
         nonlocal saves
         save(self)
         saves += any(working.explored for working in self.rounds)
@@ -61,7 +61,7 @@ def test_it_tries_and_a_kill_changes_nothing(tmp_path: Path, few: pytest.MonkeyP
             raise Killed
 
     with few.context() as patched:
-        patched.setattr(Progress, "save", dying)
+        patched.setattr(RunState, "save", dying)
         with pytest.raises(Killed):
             a2g(tmp_path / "killed", "improve", *RUN)
     (again,) = ask(tmp_path / "killed", "improve", "--resume", "long")["rounds"]
@@ -73,7 +73,7 @@ def test_it_keeps_within_the_episodes_that_it_may_have_and_off_is_off(tmp_path: 
     few.setattr(pose_search, "FEWEST", 7)
     (done,) = ask(tmp_path, "improve", *RUN, "--max-episodes", 14)["rounds"]
     assert done["explored"] == 2
-    assert Shelf(Workspace(tmp_path)).get(done["adapter"]).calibration.mount is None, "too few arrived"
+    assert AdapterRegistry(Workspace(tmp_path)).get(done["adapter"]).calibration.mount is None, "too few arrived"
     (off,) = ask(tmp_path, "improve", *WORDS, "--evaluation", 1, "--iterations", 1, "--calibrate", "off")["rounds"]
     assert off["explored"] == 0
 

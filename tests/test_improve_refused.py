@@ -5,18 +5,18 @@ from pathlib import Path
 import pytest
 from cli_examples import ask
 
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.improvement import loop
 from a2g_cli.improvement.gate import Decision
-from a2g_cli.improvement.scoring import Seeing
+from a2g_cli.improvement.scoring import EpisodeScorer
 from a2g_cli.training import finetune_plan
 
 WORDS = ("--scene", "place", "--shift", "weak-motors", "--episodes", 6, "--steps", 30, "--seed", 7)
 
 
 def carried(workspace: Path, names: list[str]) -> list[bool]:
-    shelf = Shelf(Workspace(workspace))
+    shelf = AdapterRegistry(Workspace(workspace))
     return [bool(shelf.get(name).calibration) for name in names]
 
 
@@ -36,10 +36,10 @@ def test_after_a_refused_measurement_practice_is_imitated(tmp_path: Path, monkey
 def test_pictures_as_they_are_have_the_last_word_on_a_new_view(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
-    monkeypatch.setattr(Seeing, "same_views", lambda *_: known)
+    monkeypatch.setattr(EpisodeScorer, "same_views", lambda *_: known)
     told = Decision(promoted=False, reason="as they are", measured={})
     monkeypatch.setattr(loop, "decide", lambda *_: Decision(promoted=True, reason="through the view", measured={}))
-    monkeypatch.setattr(loop, "unless_worse", lambda decision, *_: told if decision.promoted else decision)
+    monkeypatch.setattr(loop, "veto_if_worse", lambda decision, *_: told if decision.promoted else decision)
     words = ("--rounds", 1, "--evaluation", 1, "--iterations", 1)
     (done,) = ask(tmp_path, "improve", *WORDS, *words)["rounds"]
     assert done["promoted"] == known

@@ -9,18 +9,18 @@ import pytest
 import torch
 from cli_examples import a2g, ask, refused
 
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import Session
-from a2g_cli.demo_replay.trajectory import MOVEMENTS, of_base
-from a2g_cli.encoding.episodes import read, select
+from a2g_cli.demo_replay.trajectory import TRAJECTORIES, load_trajectories
+from a2g_cli.encoding.episodes import encode_episode, select
 from a2g_cli.encoding.frames import encode_recording
-from a2g_cli.improvement.scoring import Seeing
-from a2g_cli.improvement.state import Progress, load
+from a2g_cli.improvement.scoring import EpisodeScorer
+from a2g_cli.improvement.state import RunState, load
 from a2g_cli.models import checkpoint
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.runtime.policy_factory import Players
+from a2g_cli.runtime.policy_factory import PolicyFactory
 
 WORDS = ("--scene", "write", "--shift", "camera-bump:1", "--episodes", 2, "--steps", 60, "--seed", 7, "--evaluation", 1)
 RUN = (*WORDS, "--rounds", 1, "--iterations", 2, "--calibrate", "off", "--session", "long")
@@ -36,7 +36,7 @@ def rehearsed(workspace: Path, number: int = 0) -> list[Path]:
 
 
 def lineage(workspace: Path, name: str) -> dict[str, Any]:
-    return Shelf(Workspace(workspace)).get(name).lineage
+    return AdapterRegistry(Workspace(workspace)).get(name).lineage
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +61,12 @@ def test_it_is_learned_from_though_nothing_arrived(whole: tuple[Path, dict[str, 
 
 
 def test_what_it_achieved_is_what_it_was_for(whole: tuple[Path, dict[str, Any]]) -> None:
-    model, known = checkpoint.load(), [one for one in of_base(checkpoint.SHIPPED) if one.robot == "sim:write"]
-    seeing = Seeing(Players(checkpoint.SHIPPED, Shelf(Workspace(whole[0])), SimRobot("write").spec))
+    model, known = checkpoint.load(), [one for one in load_trajectories(checkpoint.SHIPPED) if one.robot == "sim:write"]
+    seeing = EpisodeScorer(
+        PolicyFactory(checkpoint.SHIPPED, AdapterRegistry(Workspace(whole[0])), SimRobot("write").spec)
+    )
     for path in rehearsed(whole[0]):
-        one = read(model, path)
+        one = encode_episode(model, path)
         assert select([one], "arrived", 2.0) == [one]
         with Recording(path) as recording:
             movement = known[recording.provenance.settings["movement"]]
@@ -85,15 +87,15 @@ def test_what_it_achieved_is_what_it_was_for(whole: tuple[Path, dict[str, Any]])
 def test_a_kill_changes_nothing(
     whole: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save = Progress.save
+    save = RunState.save
 
-    def dying(self: Progress) -> None:
+    def dying(self: RunState) -> None:
         save(self)
         if any(working.rehearsed for working in self.rounds):
             raise Killed  # what is to be rehearsed is named, and nothing of it is rolled out
 
     with monkeypatch.context() as patched:
-        patched.setattr(Progress, "save", dying)
+        patched.setattr(RunState, "save", dying)
         with pytest.raises(Killed):
             a2g(tmp_path, "improve", *RUN, "--rehearse", 4)
     (again,) = ask(tmp_path, "improve", "--resume", "long")["rounds"]
@@ -125,10 +127,10 @@ def test_what_is_measured_comes_first(tmp_path: Path) -> None:
 
 def test_a_base_that_remembers_nothing_is_refused_before_anything_moves(tmp_path: Path) -> None:
     bare = Path(shutil.copytree(checkpoint.SHIPPED, tmp_path / "base"))
-    (bare / MOVEMENTS).unlink()
+    (bare / TRAJECTORIES).unlink()
     told = refused(tmp_path, "improve", *RUN, "--rehearse", 2, "--base", bare)
     assert "remembers no movement of sim:write: leave --rehearse away" in told
     assert not list((tmp_path / "recordings").rglob("*.hdf5"))
-    (bare / MOVEMENTS).write_bytes(b"half")
+    (bare / TRAJECTORIES).write_bytes(b"half")
     assert "is damaged" in refused(tmp_path, "improve", *RUN, "--rehearse", 2, "--base", bare)
     assert json.loads((bare / "config.json").read_text())

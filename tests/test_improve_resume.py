@@ -17,11 +17,11 @@ from cli_examples import a2g, ask, refused
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.improvement import candidate as making
 from a2g_cli.improvement import loop
-from a2g_cli.improvement.state import PROGRESS, Progress
+from a2g_cli.improvement.state import PROGRESS, RunState
 from a2g_cli.policies.base import Policy
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.runtime.faults import FaultyPolicy, parse_fault
-from a2g_cli.runtime.policy_factory import Players
+from a2g_cli.runtime.policy_factory import PolicyFactory
 
 PATIENCE = 120.0
 """[s]; a slow machine starts a process in several."""
@@ -84,9 +84,9 @@ def check(workspace: Path, whole: dict[str, Any], document: dict[str, Any]) -> N
 def test_it_goes_on_from_every_moment(
     tmp_path: Path, base: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch, moment: str, written: bool
 ) -> None:
-    saves, save, last = 0, Progress.save, MOMENTS[moment]
+    saves, save, last = 0, RunState.save, MOMENTS[moment]
 
-    def dying(self: Progress) -> None:
+    def dying(self: RunState) -> None:
         nonlocal saves
         saves += 1
         if saves < last or written:
@@ -94,7 +94,7 @@ def test_it_goes_on_from_every_moment(
         if saves == last:
             raise Killed
 
-    monkeypatch.setattr(Progress, "save", dying)
+    monkeypatch.setattr(RunState, "save", dying)
     with pytest.raises(Killed):
         a2g(tmp_path, "improve", *WORDS, "--base", base)
     monkeypatch.undo()
@@ -106,9 +106,9 @@ def test_it_goes_on_from_within_a_comparison(
     tmp_path: Path, base: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch, saves: int
 ) -> None:
     monkeypatch.setattr(loop, "COMPARED", 1)
-    save = Progress.save
+    save = RunState.save
 
-    def dying(self: Progress) -> None:
+    def dying(self: RunState) -> None:
         nonlocal saves
         save(self)
         saves -= 1
@@ -116,7 +116,7 @@ def test_it_goes_on_from_within_a_comparison(
             raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(Progress, "save", dying)
+        patched.setattr(RunState, "save", dying)
         with pytest.raises(Killed):
             a2g(tmp_path, "improve", *WORDS, "--base", base)
     check(tmp_path, whole, ask(tmp_path, "improve", "--resume", "long"))
@@ -124,13 +124,13 @@ def test_it_goes_on_from_within_a_comparison(
 
 def test_a_comparison_ends_where_it_is_settled(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "COMPARED", 1)
-    monkeypatch.setattr(loop, "settled", lambda parent, candidate, _: len(parent) == len(candidate) == 1)
+    monkeypatch.setattr(loop, "sprt_stop", lambda parent, candidate, _: len(parent) == len(candidate) == 1)
     document = ask(tmp_path, "improve", *WORDS, "--base", base)
     assert [(done["episodes"], done["gate_episodes"]) for done in document["rounds"]] == [(2, 1)]
     assert len(list((tmp_path / "recordings/sessions/long").glob("episode-*.hdf5"))) == 3
 
 
-class Wild(Players):
+class Wild(PolicyFactory):
     """Players whose adapters ask for ten times what the robot can do."""
 
     def get(self, name: str) -> Policy:
@@ -145,7 +145,7 @@ class Wild(Players):
 def test_a_candidate_that_a_guard_stops_is_refused_and_practice_goes_on(
     tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("a2g_cli.cli.commands.improve.Players", Wild)
+    monkeypatch.setattr("a2g_cli.cli.commands.improve.PolicyFactory", Wild)
     document = ask(tmp_path, "improve", *WORDS, "--base", base, "--rounds", 2)
     assert len(document["rounds"]) == 2
     for done in document["rounds"]:
@@ -156,7 +156,7 @@ def test_a_candidate_that_a_guard_stops_is_refused_and_practice_goes_on(
 
 
 def test_a_robot_that_was_stopped_stays_so(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("a2g_cli.cli.commands.improve.Players", Wild)
+    monkeypatch.setattr("a2g_cli.cli.commands.improve.PolicyFactory", Wild)
     monkeypatch.setattr(loop, "goes_on", lambda _: True)
     words = ("improve", *WORDS, "--base", base, "--rounds", 2)
     assert "far beyond" in refused(tmp_path, *words, code=4)
@@ -170,7 +170,7 @@ def test_what_its_losses_refuse_never_moves_the_robot(
     tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch, losses: dict[str, float]
 ) -> None:
     monkeypatch.setattr(making, "losses_of", lambda _: losses)
-    monkeypatch.setattr("a2g_cli.cli.commands.improve.Players", Wild)
+    monkeypatch.setattr("a2g_cli.cli.commands.improve.PolicyFactory", Wild)
     done = ask(tmp_path, "improve", *WORDS, "--base", base)["rounds"][0]
     assert (done["promoted"], done["gate_episodes"]) == (False, 0)
     assert "loss" in done["reason"]
@@ -210,16 +210,16 @@ def test_sigkill_in_the_middle_of_an_episode(tmp_path: Path, base: Path, whole: 
 def test_a_cycle_that_was_killed_goes_on_from_a_fresh_start(
     tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    saves, save = 0, Progress.save
+    saves, save = 0, RunState.save
 
-    def dying(self: Progress) -> None:
+    def dying(self: RunState) -> None:
         nonlocal saves
         saves += 1
         save(self)
         if saves == MOMENTS[moment]:
             raise Killed
 
-    monkeypatch.setattr(Progress, "save", dying)
+    monkeypatch.setattr(RunState, "save", dying)
     with pytest.raises(Killed):
         a2g(tmp_path, "improve", *WORDS, "--reset", "cycle", "--base", base)
     monkeypatch.undo()
@@ -268,16 +268,16 @@ def test_goals_that_were_achieved_are_practised_again_and_a_kill_changes_no_choi
 
     ask(tmp_path / "one", "improve", *words)
     assert [kind for kind, _ in sources(tmp_path / "one")] == ["sim", "sim", "recording", "recording"]
-    saves, save = 0, Progress.save
+    saves, save = 0, RunState.save
 
-    def dying(self: Progress) -> None:
+    def dying(self: RunState) -> None:
         nonlocal saves
         saves += 1
         save(self)
         if saves == 6:
             raise Killed
 
-    monkeypatch.setattr(Progress, "save", dying)
+    monkeypatch.setattr(RunState, "save", dying)
     with pytest.raises(Killed):
         a2g(tmp_path / "other", "improve", *words)
     monkeypatch.undo()

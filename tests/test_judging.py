@@ -10,7 +10,7 @@ import pytest
 from cli_examples import a2g, ask, refused
 from rollout_examples import Kept, steady
 
-from a2g_cli.calibration.goal_distance import Onlooker, arrival
+from a2g_cli.calibration.goal_distance import GoalScorer, goal_distance
 from a2g_cli.cli.commands.prompts import asks_for_a_key
 from a2g_cli.core.errors import UnknownNameError, UsageError
 from a2g_cli.core.types import Goal, Observation, Outcome
@@ -20,7 +20,7 @@ from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.robots.base import Trial
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.runtime.rollout import Job, RolloutSettings, roll_out
-from a2g_cli.runtime.success import NEAR, SLACK, verdict_of
+from a2g_cli.runtime.success import NEAR, SLACK, make_judge
 
 UNJUDGED = Outcome(None, "none", "steps", 40.0)
 
@@ -50,8 +50,8 @@ def test_the_goal_itself_is_at_no_distance_and_the_start_at_one(
     base: Act2Goal, seen: tuple[Goal, Observation, Observation]
 ) -> None:
     goal, first, last = seen
-    there = arrival(base, first.images, last.images, goal)
-    away = arrival(base, first.images, first.images, goal)
+    there = goal_distance(base, first.images, last.images, goal)
+    away = goal_distance(base, first.images, first.images, goal)
     assert there.distance == pytest.approx(0.0, abs=1e-6)
     assert away.distance == pytest.approx(1.0)
     assert there.steps_to_go < away.steps_to_go
@@ -62,7 +62,7 @@ def test_an_automatic_judge_tells_the_goal_from_the_start(
     judge: str, base: Act2Goal, seen: tuple[Goal, Observation, Observation]
 ) -> None:
     goal, first, last = seen
-    verdict = verdict_of(judge, Onlooker(base), checkpoint.arrived_below(checkpoint.SHIPPED))
+    verdict = make_judge(judge, GoalScorer(base), checkpoint.arrived_below(checkpoint.SHIPPED))
     reached, missed = verdict(UNJUDGED, goal, first, last), verdict(UNJUDGED, goal, first, first)
     assert (reached.success, missed.success) == (True, False)
     assert reached.judge == missed.judge == ("distance" if judge == "distance" else "policy")
@@ -76,7 +76,7 @@ def test_where_the_truth_is_known_it_judges_and_the_numbers_are_kept(
     base: Act2Goal, seen: tuple[Goal, Observation, Observation]
 ) -> None:
     goal, first, last = seen
-    told = verdict_of("auto", Onlooker(base), 1.0)(Outcome(False, "truth", "steps"), goal, first, last)
+    told = make_judge("auto", GoalScorer(base), 1.0)(Outcome(False, "truth", "steps"), goal, first, last)
     assert (told.success, told.judge) == (False, "truth")
     assert told.distance == pytest.approx(0.0, abs=1e-6)
     assert outcome_from_json(outcome_to_json(told)) == told
@@ -89,11 +89,11 @@ def test_what_older_recordings_say_is_still_read() -> None:
 
 def test_a_judge_that_cannot_judge_is_refused(base: Act2Goal) -> None:
     with pytest.raises(UnknownNameError, match="person"):
-        verdict_of("persom", Onlooker(base), 1.0)
+        make_judge("persom", GoalScorer(base), 1.0)
     with pytest.raises(UsageError, match="distance"):
-        verdict_of("distance", None, 1.0)
+        make_judge("distance", None, 1.0)
     with pytest.raises(UsageError, match="terminal"):
-        verdict_of("person", Onlooker(base), 1.0)
+        make_judge("person", GoalScorer(base), 1.0)
 
 
 @pytest.mark.parametrize(("key", "answer"), [(b"y", True), (b"xN", False), (b" ", None)])
@@ -129,7 +129,7 @@ def test_only_an_episode_that_ended_by_itself_is_judged_by_looks(
         asked.append(goal)
         return True
 
-    settings = RolloutSettings(limit=3, verdict=verdict_of("person", None, 0.0, person))
+    settings = RolloutSettings(limit=3, verdict=make_judge("person", None, 0.0, person))
     job = Job(trials[0].goal, 0, lambda robot: robots[0].begin(trials[0].start), lambda _: kept)
     outcomes = [
         outcome for _, outcome in roll_out(robots[:1], [job], steady(), settings, None, _after(1) if stop else _never)

@@ -105,7 +105,7 @@ def test_latents_are_read_back_by_their_key_alone(model: Act2Goal, demonstration
     assert read is not None
     assert torch.equal(read.latents, segments.latents)
     assert torch.equal(read.length, segments.length)
-    assert read.odds is None
+    assert read.sampling_weights is None
     assert read_latents(path, "others") is None
     assert read_latents(tmp_path / "nowhere", "these") is None
     path.write_bytes(path.read_bytes()[:-100])

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from a2g_cli.core.errors import A2GError, UnknownNameError, UsageError
-from a2g_cli.training.device import Machine, machine
+from a2g_cli.training.device import TrainingDevice, choose_device
 from a2g_cli.training.pretrain import Pretraining
 from a2g_cli.training.pretrain_settings import PretrainSettings
 from a2g_cli.training.stages import AutoencoderStage, PolicyStage, Stage
@@ -43,7 +43,7 @@ def stage_of(kind: str) -> Stage:
     return PolicyStage(model, segments(model), SETTINGS)
 
 
-def computed(kind: str, iteration: int, on: Machine) -> tuple[dict[str, float], dict[str, Tensor]]:
+def computed(kind: str, iteration: int, on: TrainingDevice) -> tuple[dict[str, float], dict[str, Tensor]]:
     """Losses and gradients of one batch."""
     stage = stage_of(kind)
     torch.manual_seed(3)
@@ -56,8 +56,8 @@ def computed(kind: str, iteration: int, on: Machine) -> tuple[dict[str, float], 
 @pytest.mark.parametrize(("kind", "iteration"), [("autoencoder", 0), ("policy", 0), ("policy", 5)])
 @pytest.mark.parametrize("count", [2, 3, 10])
 def test_slices_have_the_losses_and_gradients_of_the_whole(kind: str, iteration: int, count: int) -> None:
-    losses, gradients = computed(kind, iteration, Machine())
-    sliced, summed = computed(kind, iteration, Machine(accumulate=count))
+    losses, gradients = computed(kind, iteration, TrainingDevice())
+    sliced, summed = computed(kind, iteration, TrainingDevice(accumulate=count))
     assert sliced.keys() == losses.keys()
     assert ("video" in losses) == ((kind, iteration) == ("policy", 0))
     for name, value in losses.items():
@@ -69,16 +69,16 @@ def test_slices_have_the_losses_and_gradients_of_the_whole(kind: str, iteration:
 
 def test_slices_of_all_processes_make_up_the_batch() -> None:
     whole = {"x": torch.arange(11), "y": torch.arange(22).reshape(11, 2)}
-    parts = [part for rank in range(3) for part in Machine(rank=rank, processes=3, accumulate=2).slices(whole)]
+    parts = [part for rank in range(3) for part in TrainingDevice(rank=rank, processes=3, accumulate=2).slices(whole)]
     assert len(parts) == 6
     assert sorted(torch.cat([part["x"] for part in parts]).tolist()) == list(range(11))
     assert all(torch.equal(part["y"][:, 0], 2 * part["x"]) for part in parts)
 
 
 def test_a_batch_too_small_for_its_slices_is_refused() -> None:
-    Machine(processes=2, accumulate=2).check(4)
+    TrainingDevice(processes=2, accumulate=2).check(4)
     with pytest.raises(UsageError, match="a batch of 3 cannot be shared out in 4 slices"):
-        Machine(processes=2, accumulate=2).check(3)
+        TrainingDevice(processes=2, accumulate=2).check(3)
 
 
 def test_weights_of_the_first_stage_s_losses_are_settings() -> None:
@@ -110,46 +110,46 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_a_machine_alone_is_what_was_asked_for(alone: pytest.MonkeyPatch) -> None:
-    on = machine("cpu", accumulate=3)
+    on = choose_device("cpu", accumulate=3)
     assert on.to_json() == {"device": "cpu", "precision": "fp32", "accumulate": 3, "compiled": False, "processes": 1}
     assert on.first
     assert "accelerate" not in str(type(on.accelerator))
-    assert machine("cpu", "bf16").bf16
+    assert choose_device("cpu", "bf16").bf16
 
 
 def test_names_that_are_wrong_are_refused(alone: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnknownNameError, match="did you mean cuda"):
-        machine("cudo")
+        choose_device("cudo")
     with pytest.raises(UnknownNameError, match="did you mean bf16"):
-        machine(precision="fb16")
+        choose_device(precision="fb16")
 
 
 def test_a_gpu_that_is_not_there_is_refused(alone: pytest.MonkeyPatch) -> None:
     alone.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match="no GPU"):
-        machine("cuda")
-    assert machine("auto").to_json()["device"] == "cpu"
+        choose_device("cuda")
+    assert choose_device("auto").to_json()["device"] == "cpu"
 
 
 def test_several_processes_without_accelerate_are_told_what_to_install(alone: pytest.MonkeyPatch) -> None:
     alone.setenv("WORLD_SIZE", "2")
     alone.setitem(sys.modules, "accelerate", None)
     with pytest.raises(A2GError, match=r"pip install 'a2g\[accelerate\]'") as caught:
-        machine("cpu")
+        choose_device("cpu")
     assert "\n" not in str(caught.value)
 
 
 def test_a_launcher_that_starts_fewer_processes_than_asked_for_is_told(alone: pytest.MonkeyPatch) -> None:
     # What `accelerate launch --cpu --num_processes 2` sets.
     alone.setenv("ACCELERATE_USE_CPU", "True")
-    assert machine().processes == 1
+    assert choose_device().processes == 1
     alone.setenv("MASTER_PORT", "29500")
     with pytest.raises(UsageError, match="--multi_gpu"):
-        machine()
+        choose_device()
 
 
 def test_bf16_rounds_products_and_keeps_weights(demonstrations: list[Path], tmp_path: Path) -> None:
-    on = Machine(bf16=True)
+    on = TrainingDevice(bf16=True)
     rough = Pretraining(tmp_path / "a", demonstrations, SETTINGS, Quiet(), lambda *_: None, machine=on).run()
     exact = Pretraining(tmp_path / "b", demonstrations, SETTINGS, Quiet(), lambda *_: None).run()
     assert {value.dtype for value in rough.state_dict().values()} == {torch.float32}
@@ -163,7 +163,7 @@ def test_compiled_networks_learn_the_same(demonstrations: list[Path], tmp_path: 
     if shutil.which("g++") is None:
         pytest.skip("no C++ compiler")
     watched = Quiet(), Quiet()
-    on = machine("cpu", compiled=True)
+    on = choose_device("cpu", compiled=True)
     ours = Pretraining(tmp_path / "a", demonstrations, SETTINGS, watched[0], lambda *_: None, machine=on).run()
     theirs = Pretraining(tmp_path / "b", demonstrations, SETTINGS, watched[1], lambda *_: None).run()
     for one, other in zip(watched[0].losses, watched[1].losses, strict=True):
@@ -176,7 +176,7 @@ def test_compiled_networks_learn_the_same(demonstrations: list[Path], tmp_path: 
 def test_compiling_without_a_compiler_is_refused(alone: pytest.MonkeyPatch) -> None:
     alone.setenv("CXX", "no-such-compiler")
     with pytest.raises(UsageError, match="needs a C\\+\\+ compiler, and there is no no-such-compiler"):
-        machine("cpu", compiled=True)
+        choose_device("cpu", compiled=True)
 
 
 # -- two processes --------------------------------------------------------------------------------------------------------

@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from a2g_cli.calibration import nominal
-from a2g_cli.calibration.actuator_fit import FEWEST, measure
-from a2g_cli.calibration.actuators import MotionLaw, driven
+from a2g_cli.calibration.actuator_fit import FEWEST, fit_actuators
+from a2g_cli.calibration.actuators import ActuatorModel, driven_names
 from a2g_cli.core.errors import CheckpointError
 from a2g_cli.encoding.segments import Segments, join
 from a2g_cli.models import checkpoint
 
 ACTIONS = ("dx", "dy", "grip")
 MEASURED = ("x", "y", "grip")
-HOME = MotionLaw(("x", "y"), torch.tensor([[1.0, 0.1], [0.0, 0.9], [0.0, 0.0]]))
-WEAK = MotionLaw(("x", "y"), torch.tensor([[0.5, 0.0], [0.1, 0.6], [0.02, -0.01]]))
+HOME = ActuatorModel(("x", "y"), torch.tensor([[1.0, 0.1], [0.0, 0.9], [0.0, 0.0]]))
+WEAK = ActuatorModel(("x", "y"), torch.tensor([[0.5, 0.0], [0.1, 0.6], [0.02, -0.01]]))
 
 
-def episodes(law: MotionLaw, steps: int = 300, seed: int = 0, noise: float = 0.0, stuck: float = 0.0) -> Segments:
+def episodes(law: ActuatorModel, steps: int = 300, seed: int = 0, noise: float = 0.0, stuck: float = 0.0) -> Segments:
     """Two episodes of random commands on a robot that obeys ``law``, but for a share of steps in which it is stuck."""
     source = torch.Generator().manual_seed(seed)
     asked = torch.randn(steps, 3, generator=source)
@@ -42,7 +42,7 @@ def episodes(law: MotionLaw, steps: int = 300, seed: int = 0, noise: float = 0.0
 
 
 def found(segments: Segments) -> Tensor:
-    law = measure(segments, ACTIONS, MEASURED)
+    law = fit_actuators(segments, ACTIONS, MEASURED)
     assert law is not None
     assert law.names == ("x", "y"), "what has the same name as its action is a target, not driven"
     return law.matrix
@@ -64,15 +64,15 @@ def test_a_command_brings_the_displacement_that_it_was_made_for(wish: list[float
 
 
 def test_too_little_or_one_sided_practice_measures_nothing() -> None:
-    assert measure(episodes(WEAK, FEWEST - 1), ACTIONS, MEASURED) is None
-    assert measure(episodes(WEAK), ("dx", "dy", "grip"), ("a", "b", "grip")) is None
+    assert fit_actuators(episodes(WEAK, FEWEST - 1), ACTIONS, MEASURED) is None
+    assert fit_actuators(episodes(WEAK), ("dx", "dy", "grip"), ("a", "b", "grip")) is None
     still = episodes(WEAK)
     still.actions[:] = 0.0
-    assert measure(still, ACTIONS, MEASURED) is None
+    assert fit_actuators(still, ACTIONS, MEASURED) is None
 
 
 def test_recordings_of_robots_that_differ_have_no_law() -> None:
-    assert measure(join([episodes(HOME), episodes(WEAK)]), ACTIONS, MEASURED) is None
+    assert fit_actuators(join([episodes(HOME), episodes(WEAK)]), ACTIONS, MEASURED) is None
 
 
 FLAT = {"names": ["x", "y"], "matrix": [[1.0, 1.0], [1.0, 1.0], [0.0, 0.0]]}
@@ -81,23 +81,23 @@ ENDLESS = {"names": ["x"], "matrix": [[float("inf")], [0.0]]}
 
 @pytest.mark.parametrize("told", [{}, [], 3, {"names": ["x"]}, {"names": ["x"], "matrix": [[1.0]]}, FLAT, ENDLESS])
 def test_a_damaged_law_is_refused_in_one_line_and_a_missing_one_is_none(tmp_path: Path, told: object) -> None:
-    torch.testing.assert_close(MotionLaw.from_json(WEAK.to_json()).matrix, WEAK.matrix)
+    torch.testing.assert_close(ActuatorModel.from_json(WEAK.to_json()).matrix, WEAK.matrix)
     shutil.copytree(checkpoint.SHIPPED, tmp_path / "base")
     path = tmp_path / "base" / "config.json"
     config = json.loads(path.read_text())
-    known = nominal.of_base(tmp_path / "base")
+    known = nominal.load_nominal(tmp_path / "base")
     assert known is not None
     assert known.motors is not None
     config["facts"]["motion_law"] = told
     path.write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match="damaged motion law"):
-        nominal.of_base(tmp_path / "base")
+        nominal.load_nominal(tmp_path / "base")
     del config["facts"]["motion_law"]
     path.write_text(json.dumps(config))
     (tmp_path / "base" / nominal.HOME).unlink()
-    assert nominal.of_base(tmp_path / "base") is None
+    assert nominal.load_nominal(tmp_path / "base") is None
 
 
 def test_what_an_action_drives_is_told_by_names() -> None:
-    assert driven(("dx", "dy", "dz", "opening"), ("x", "y", "z", "opening")) == ("x", "y", "z")
-    assert driven(("shoulder.pos",), ("shoulder.pos",)) == ()
+    assert driven_names(("dx", "dy", "dz", "opening"), ("x", "y", "z", "opening")) == ("x", "y", "z")
+    assert driven_names(("shoulder.pos",), ("shoulder.pos",)) == ()

@@ -10,15 +10,15 @@ import torch
 from policy_examples import goal, images, network
 from safetensors.torch import load_file, save_file
 
-from a2g_cli.calibration.actuators import MotionLaw
+from a2g_cli.calibration.actuators import ActuatorModel
 from a2g_cli.core.errors import CheckpointError
 from a2g_cli.core.types import Observation
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.demo_replay import selection as learning
 from a2g_cli.demo_replay import trajectory
-from a2g_cli.demo_replay.policy import JOINING, RememberingPolicy
-from a2g_cli.demo_replay.selection import EACH, remember
-from a2g_cli.demo_replay.trajectory import MOVEMENTS, ROBOTS, Movement, of_base
+from a2g_cli.demo_replay.policy import JOINING, TrajectoryReplayPolicy
+from a2g_cli.demo_replay.selection import EACH, select_trajectories
+from a2g_cli.demo_replay.trajectory import ROBOTS, TRAJECTORIES, Trajectory, load_trajectories
 from a2g_cli.models import checkpoint
 from a2g_cli.policies.base import Plan, PlanRequest
 from a2g_cli.robots.base import RobotSpec
@@ -27,7 +27,7 @@ from a2g_cli.robots.base import RobotSpec
 
 
 def test_movements_are_those_of_recordings_spread_over_each_group(demonstrations: list[Path]) -> None:
-    found = remember(demonstrations, ["a", "b", "b", "b", "b", "b"], each=2)
+    found = select_trajectories(demonstrations, ["a", "b", "b", "b", "b", "b"], each=2)
     assert len(found) == 3
     for one, path in zip(found, (demonstrations[0], demonstrations[1], demonstrations[5]), strict=True):
         with Recording(path) as recording:
@@ -37,10 +37,10 @@ def test_movements_are_those_of_recordings_spread_over_each_group(demonstrations
 
 
 def test_they_take_no_more_room_than_they_may(demonstrations: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = remember(demonstrations, ["a"] * 6)
+    whole = select_trajectories(demonstrations, ["a"] * 6)
     room = 4 * sum(one.proprioception.numel() + one.actions.numel() for one in whole[:3])
     monkeypatch.setattr(learning, "BYTES", room)
-    assert len(remember(demonstrations, ["a"] * 6)) == 3
+    assert len(select_trajectories(demonstrations, ["a"] * 6)) == 3
 
 
 # -- its file --------------------------------------------------------------------------------------------------------------
@@ -52,21 +52,21 @@ def base(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def some(robots: tuple[str, ...] = ("sim:a", "sim:b"), lengths: tuple[int, ...] = (4, 1, 7)) -> list[Movement]:
+def some(robots: tuple[str, ...] = ("sim:a", "sim:b"), lengths: tuple[int, ...] = (4, 1, 7)) -> list[Trajectory]:
     config, generator = network().config, torch.Generator().manual_seed(0)
 
     def drawn(rows: int, columns: int) -> torch.Tensor:
         return torch.randn(rows, columns, generator=generator)
 
     p, a = len(config.proprioception_names), len(config.action_names)
-    return [Movement(drawn(n + 1, p), drawn(n, a), robots[i % len(robots)]) for i, n in enumerate(lengths)]
+    return [Trajectory(drawn(n + 1, p), drawn(n, a), robots[i % len(robots)]) for i, n in enumerate(lengths)]
 
 
 def test_what_is_written_is_read(base: Path) -> None:
     before = checkpoint.fingerprint(base)
-    assert of_base(base) == []
-    trajectory.save(some(), base)
-    found = of_base(base)
+    assert load_trajectories(base) == []
+    trajectory.save_trajectories(some(), base)
+    found = load_trajectories(base)
     assert len(found) == 3
     for one, other in zip(found, some(), strict=True):
         assert torch.equal(one.proprioception, other.proprioception)
@@ -95,26 +95,26 @@ def test_what_is_written_is_read(base: Path) -> None:
 def test_what_is_damaged_or_of_another_robot_is_refused(
     base: Path, changed: dict[str, torch.Tensor], match: str
 ) -> None:
-    trajectory.save(some(), base)
-    tensors = load_file(base / MOVEMENTS)
+    trajectory.save_trajectories(some(), base)
+    tensors = load_file(base / TRAJECTORIES)
     if "actions" in changed and match == "not finite":
         changed = {"actions": torch.full_like(tensors["actions"], float("inf"))}
-    save_file(tensors | changed, base / MOVEMENTS, metadata={ROBOTS: json.dumps(["sim:a", "sim:b"])})
+    save_file(tensors | changed, base / TRAJECTORIES, metadata={ROBOTS: json.dumps(["sim:a", "sim:b"])})
     with pytest.raises(CheckpointError, match=match):
-        of_base(base)
+        load_trajectories(base)
 
 
 def test_half_a_file_is_refused(base: Path) -> None:
-    trajectory.save(some(), base)
-    whole = (base / MOVEMENTS).read_bytes()
+    trajectory.save_trajectories(some(), base)
+    whole = (base / TRAJECTORIES).read_bytes()
     for damaged in (whole[: len(whole) // 2], b"", whole.replace(b"a2g_rob", b"a2g_bor")):
-        (base / MOVEMENTS).write_bytes(damaged)
+        (base / TRAJECTORIES).write_bytes(damaged)
         with pytest.raises(CheckpointError, match="damaged"):
-            of_base(base)
+            load_trajectories(base)
 
 
 def test_the_shipped_base_remembers_as_much_of_every_scene() -> None:
-    found = of_base(checkpoint.SHIPPED)
+    found = load_trajectories(checkpoint.SHIPPED)
     _, facts = checkpoint.read_config(checkpoint.SHIPPED)
     for scene in facts["scenes"]:
         assert sum(one.robot == f"sim:{scene}" for one in found) == EACH
@@ -135,17 +135,17 @@ SPEC = RobotSpec(
 )
 
 
-def along(law: MotionLaw, steps: int = 40) -> Movement:
+def along(law: ActuatorModel, steps: int = 40) -> Trajectory:
     """A movement on a curve, by motors of ``law``."""
     turned = torch.linspace(0, 3, steps + 1)
     places = torch.stack([0.2 * turned.cos(), 0.2 * turned.sin()], 1)
     grip = (torch.arange(steps) % 3 == 0).float()
     actions = torch.cat([law.command(places.diff(dim=0)), grip[:, None]], 1)
-    return Movement(torch.cat([torch.zeros(steps + 1, 1), places], 1), actions, SPEC.name)
+    return Trajectory(torch.cat([torch.zeros(steps + 1, 1), places], 1), actions, SPEC.name)
 
 
 def follow(
-    policy: RememberingPolicy, motors: MotionLaw, start: torch.Tensor, pushes: torch.Tensor, seed: int = 3
+    policy: TrajectoryReplayPolicy, motors: ActuatorModel, start: torch.Tensor, pushes: torch.Tensor, seed: int = 3
 ) -> tuple[torch.Tensor, list[Plan]]:
     """Return the places (steps + 1, 2) that an arm with ``motors`` goes through, pushed about; and the plans."""
     place, places, plans = start.clone(), [start], []
@@ -159,13 +159,13 @@ def follow(
     return torch.stack(places), plans
 
 
-WEAK = MotionLaw(("x", "y"), torch.tensor([[0.7, 0.1], [-0.1, 0.6], [0.001, -0.002]]))
-HOME = MotionLaw(("x", "y"), torch.eye(3, 2))
+WEAK = ActuatorModel(("x", "y"), torch.tensor([[0.7, 0.1], [-0.1, 0.6], [0.001, -0.002]]))
+HOME = ActuatorModel(("x", "y"), torch.eye(3, 2))
 
 
 def test_it_goes_where_the_movement_went_by_other_motors_from_elsewhere() -> None:
     movement = along(HOME)
-    policy = RememberingPolicy([along(HOME, 5), movement], WEAK, SPEC, {7: 1})
+    policy = TrajectoryReplayPolicy([along(HOME, 5), movement], WEAK, SPEC, {7: 1})
     assert policy.begun(7, 3) == {"movement": 1}
     wanted = movement.proprioception[:, 1:]
     places, plans = follow(policy, WEAK, wanted[0] + 0.01, torch.zeros(40, 2))
@@ -177,7 +177,7 @@ def test_it_goes_where_the_movement_went_by_other_motors_from_elsewhere() -> Non
 
 
 def test_pushes_do_not_add_up() -> None:
-    policy = RememberingPolicy([along(HOME), along(HOME, 10)], HOME, SPEC, {0: 0})  # the other one is faster
+    policy = TrajectoryReplayPolicy([along(HOME), along(HOME, 10)], HOME, SPEC, {0: 0})  # the other one is faster
     policy.begun(0, 3)
     wanted = along(HOME).proprioception[:, 1:]
     pushes = torch.tensor([0.001, -0.002]).expand(40, 2)  # always the same way, 9 cm in all
@@ -186,7 +186,7 @@ def test_pushes_do_not_add_up() -> None:
 
 
 def test_without_a_law_a_command_is_a_displacement() -> None:
-    policy = RememberingPolicy([along(HOME)], None, SPEC, {0: 0})
+    policy = TrajectoryReplayPolicy([along(HOME)], None, SPEC, {0: 0})
     policy.begun(0, 3)
     wanted = along(HOME).proprioception[:, 1:]
     places, _ = follow(policy, HOME, wanted[0], torch.zeros(40, 2))
@@ -194,7 +194,7 @@ def test_without_a_law_a_command_is_a_displacement() -> None:
 
 
 def test_at_its_end_it_stays_and_says_that_nothing_is_left() -> None:
-    policy = RememberingPolicy([along(HOME, 4)], HOME, SPEC, {0: 0})
+    policy = TrajectoryReplayPolicy([along(HOME, 4)], HOME, SPEC, {0: 0})
     policy.begun(0, 3)
     wanted = along(HOME, 4).proprioception[:, 1:]
     places, plans = follow(policy, HOME, wanted[0], torch.zeros(7, 2))
@@ -207,7 +207,7 @@ def test_at_its_end_it_stays_and_says_that_nothing_is_left() -> None:
 def test_no_command_is_larger_than_what_was_demonstrated_nor_than_the_robot_bears() -> None:
     movement = along(HOME)
     near = replace(SPEC, action_low=(-0.004, -0.05, 0.0), action_high=(0.004, 0.05, 1.0))
-    policy = RememberingPolicy([movement], HOME, near, {0: 0})
+    policy = TrajectoryReplayPolicy([movement], HOME, near, {0: 0})
     policy.begun(0, 3)
     _, plans = follow(policy, HOME, torch.tensor([0.9, -0.9]), torch.zeros(40, 2))
     chunks = np.concatenate([plan.chunk for plan in plans])
@@ -216,7 +216,7 @@ def test_no_command_is_larger_than_what_was_demonstrated_nor_than_the_robot_bear
 
 
 def test_each_episode_of_a_batch_follows_its_own() -> None:
-    policy = RememberingPolicy([along(HOME, 5), along(HOME, 40)], HOME, SPEC, {0: 0, 1: 1})
+    policy = TrajectoryReplayPolicy([along(HOME, 5), along(HOME, 40)], HOME, SPEC, {0: 0, 1: 1})
     policy.begun(0, 11)
     policy.begun(1, 12)
     seen = Observation(images(32), np.array([0, 0.2, 0.0], np.float32), {"camera0": 0.0}, 0.0)

@@ -154,7 +154,7 @@ def test_a_saved_optimiser_goes_on_bit_for_bit(make: str) -> None:
     def go_on(model: nn.Module, optimiser: Optimiser, steps: range) -> None:
         for i in steps:
             torch.manual_seed(i)
-            model.losses(batch(model, 4, seed=i), model.draw_chance(4, 0.0, 4))["action"].backward()
+            model.losses(batch(model, 4, seed=i), model.sample_noise(4, 0.0, 4))["action"].backward()
             optimiser.step(1 / (i + 1))
 
     whole, optimiser = start()

@@ -34,7 +34,7 @@ def test_chance_moves_what_it_should_and_nothing_else(imagines: bool, generative
 def test_a_regression_is_drawn_once_and_its_loss_is_the_plain_error_of_its_actions() -> None:
     model = peer(imagines=False, generative=False)
     given = batch(model, 5)
-    chance = model.draw_chance(5, 0.0, 3)
+    chance = model.sample_noise(5, 0.0, 3)
     assert chance["action_noise"].shape[1] == 1
     with torch.no_grad():
         loss = model.losses(given, chance)["action"]

@@ -7,34 +7,34 @@ import pytest
 from policy_examples import Quiet, goal, network, observation, practised, spec
 
 from a2g_cli.adapters import files
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.core.errors import CheckpointError, UnknownNameError
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.models import checkpoint
 from a2g_cli.policies.act2goal import ActingSettings
 from a2g_cli.policies.base import PlanRequest, Policy
-from a2g_cli.runtime.policy_factory import Players
-from a2g_cli.training.finetune import AdaptSettings, adapt
+from a2g_cli.runtime.policy_factory import PolicyFactory
+from a2g_cli.training.finetune import FinetuneSettings, finetune
 
 ROBOT = spec()
 
 
 @pytest.fixture(scope="module")
-def players(tmp_path_factory: pytest.TempPathFactory) -> Players:
+def players(tmp_path_factory: pytest.TempPathFactory) -> PolicyFactory:
     """A base and one adapter, ``one``, as a workspace has them."""
     root = tmp_path_factory.mktemp("workspace")
     base = checkpoint.save(network(), root / "base", "", {})
-    shelf, model = Shelf(Workspace(root)), checkpoint.load(root / "base")
-    settings = AdaptSettings(iterations=5, batch=8, rank=2, lr=0.02)
-    adapt(model, base, None, practised(model), shelf.new_folder("one"), settings, Quiet())
-    return Players(root / "base", shelf, ROBOT)
+    shelf, model = AdapterRegistry(Workspace(root)), checkpoint.load(root / "base")
+    settings = FinetuneSettings(iterations=5, batch=8, rank=2, lr=0.02)
+    finetune(model, base, None, practised(model), shelf.new_folder("one"), settings, Quiet())
+    return PolicyFactory(root / "base", shelf, ROBOT)
 
 
 def chunk(policy: Policy) -> np.ndarray:
     return policy.plan([PlanRequest(observation(ROBOT), goal(ROBOT), 3, 0)])[0].chunk
 
 
-def test_names_stand_for_floors_the_base_and_adapters(players: Players) -> None:
+def test_names_stand_for_floors_the_base_and_adapters(players: PolicyFactory) -> None:
     assert [players.get(name).name for name in ("random", "still", "none", "one")] == [
         "random",
         "still",
@@ -44,42 +44,42 @@ def test_names_stand_for_floors_the_base_and_adapters(players: Players) -> None:
     assert not np.allclose(chunk(players.get("none")), chunk(players.get("one")))
 
 
-def test_every_player_is_made_afresh(players: Players) -> None:
+def test_every_player_is_made_afresh(players: PolicyFactory) -> None:
     before = chunk(players.get("none"))
     players.get("one")  # applied to its own copy of the base
     assert np.array_equal(chunk(players.get("none")), before)
 
 
-def test_settings_reach_the_policy(players: Players) -> None:
-    short = Players(players.folder, players.shelf, ROBOT, ActingSettings(execute=2))
+def test_settings_reach_the_policy(players: PolicyFactory) -> None:
+    short = PolicyFactory(players.folder, players.shelf, ROBOT, ActingSettings(execute=2))
     assert len(chunk(short.get("none"))) == 2
 
 
-def test_an_unknown_adapter_is_refused_with_the_nearest(players: Players) -> None:
+def test_an_unknown_adapter_is_refused_with_the_nearest(players: PolicyFactory) -> None:
     with pytest.raises(UnknownNameError, match="did you mean one"):
         players.get("onne")
 
 
 def test_floors_need_no_base(tmp_path: Path) -> None:
-    floors = Players(tmp_path / "nowhere", Shelf(Workspace(tmp_path)), ROBOT)
+    floors = PolicyFactory(tmp_path / "nowhere", AdapterRegistry(Workspace(tmp_path)), ROBOT)
     assert floors.get("still").name == "still"
     with pytest.raises(CheckpointError, match="holds no checkpoint"):
         floors.get("none")
 
 
-def test_a_base_that_does_not_fit_the_robot_is_refused(players: Players) -> None:
+def test_a_base_that_does_not_fit_the_robot_is_refused(players: PolicyFactory) -> None:
     with pytest.raises(CheckpointError, match="actions"):
-        Players(players.folder, players.shelf, replace(ROBOT, action_names=("x",))).get("none")
+        PolicyFactory(players.folder, players.shelf, replace(ROBOT, action_names=("x",))).get("none")
 
 
-def test_an_adapter_of_another_base_is_refused(players: Players, tmp_path: Path) -> None:
+def test_an_adapter_of_another_base_is_refused(players: PolicyFactory, tmp_path: Path) -> None:
     checkpoint.save(network(seed=9), tmp_path / "base", "", {})
-    other = Players(tmp_path / "base", players.shelf, ROBOT)
+    other = PolicyFactory(tmp_path / "base", players.shelf, ROBOT)
     with pytest.raises(CheckpointError, match="was trained on base"):
         other.get("one")
     assert other.base_hash() != players.base_hash()
 
 
-def test_the_lineage_names_the_base_that_plays(players: Players) -> None:
+def test_the_lineage_names_the_base_that_plays(players: PolicyFactory) -> None:
     lineage = json.loads((players.shelf.folder / "one" / files.LINEAGE).read_text())
     assert lineage["base"] == players.base_hash()

@@ -6,18 +6,18 @@ import torch
 
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.encoding import episodes as practised
-from a2g_cli.encoding.episodes import Practised, select
+from a2g_cli.encoding.episodes import EncodedEpisode, select
 from a2g_cli.encoding.frames import encode_frames
 from a2g_cli.encoding.segments import Segments
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.presets import micro
 
 
-def some(*steps_left: float) -> list[Practised]:
+def some(*steps_left: float) -> list[EncodedEpisode]:
     nothing = torch.zeros(0)
     segments = Segments(nothing, nothing, nothing, nothing, nothing)
     return [
-        Practised(Path(f"{i}"), f"{i}", segments, segments, torch.zeros(1), ((), ()), left, "sim:example", nothing)
+        EncodedEpisode(Path(f"{i}"), f"{i}", segments, segments, torch.zeros(1), ((), ()), left, "sim:example", nothing)
         for i, left in enumerate(steps_left)
     ]
 
@@ -34,7 +34,7 @@ def test_an_episode_is_cut_where_it_came_nearest_to_the_goal_that_was_asked_for(
         model = Act2Goal(micro(recording.spec)).eval().requires_grad_(requires_grad=False)
         frames = encode_frames(model, recording.frames("front")).float()[:, None]
         goal = encode_frames(model, recording.goal.images["front"][None]).float()[:, None]
-    one = practised.read(model, demonstrations[0])
+    one = practised.encode_episode(model, demonstrations[0])
     each = [float(model.steps_to_go.steps(frame[None], goal)[0]) for frame in frames]
     nearest = int(one.segments.length)
     assert nearest >= 1

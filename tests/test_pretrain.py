@@ -13,7 +13,7 @@ from a2g_cli.core.errors import CheckpointError, UnknownNameError
 from a2g_cli.data.relabelling import parse_mixture
 from a2g_cli.encoding.frames import LATENTS, encode_recordings
 from a2g_cli.models.act2goal.model import Act2Goal
-from a2g_cli.training.device import Machine
+from a2g_cli.training.device import TrainingDevice
 from a2g_cli.training.pretrain import Pretraining
 
 # -- it trains ------------------------------------------------------------------------------------------------------------
@@ -24,7 +24,7 @@ def loss_of(model: Act2Goal, recordings: list[Path]) -> dict[str, float]:
     batch = segments.batch(128, parse_mixture("future"), model.config.hashing, torch.Generator().manual_seed(1))
     torch.manual_seed(2)
     with torch.no_grad():
-        losses = model.losses(batch, model.draw_chance(128, 1.0, 4))
+        losses = model.losses(batch, model.sample_noise(128, 1.0, 4))
         steps = model.steps_to_go.loss(batch["now"], batch["goal"], batch["steps_to_go"])
     return {"action": losses["action"].item(), "video": losses["video"].item(), "steps": steps.item()}
 
@@ -149,7 +149,7 @@ def test_a_run_killed_while_a_checkpoint_is_handed_over_goes_on_just_the_same(
 def test_a_killed_run_in_slices_gives_the_weights_of_one_that_was_not_killed(
     whole: Whole, demonstrations: list[Path], tmp_path: Path
 ) -> None:
-    sliced = Machine(accumulate=3)
+    sliced = TrainingDevice(accumulate=3)
     undisturbed = Pretraining(tmp_path / "a", demonstrations, SETTINGS, Quiet(), nothing, machine=sliced).run()
     with pytest.raises(Killed):
         Pretraining(tmp_path / "b", demonstrations, SETTINGS, Watcher("policy", 40), nothing, machine=sliced).run()

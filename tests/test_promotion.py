@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from a2g_cli.adapters.files import Adapter
-from a2g_cli.improvement.gate import decide, record_decision, settled, unless_worse
+from a2g_cli.improvement.gate import decide, record_decision, sprt_stop, veto_if_worse
 
 FELL = {"first": 0.5, "last": 0.3, "held_out_before": 0.5, "held_out_after": 0.4}
 ROSE = {**FELL, "held_out_after": 0.9}
@@ -32,13 +32,13 @@ def test_a_draw_keeps_the_parent_unless_nothing_was_trained(ends: list[float]) -
 def test_a_view_that_sees_arrivals_everywhere_does_not_judge_itself_alone() -> None:
     many, few, none = [1.0] * 8, [1.0] * 5 + [30.0] * 3, [30.0] * 8
     promoted = decide(many, many, {}, 10.0)
-    refused = unless_worse(promoted, many, few, 10.0)
+    refused = veto_if_worse(promoted, many, few, 10.0)
     assert not refused.promoted
     assert "by the pictures as they are 5 times, its parent 8 times" in refused.reason
-    assert unless_worse(promoted, none, none, 10.0) == promoted, "who sees nothing says nothing"
-    assert unless_worse(promoted, many, [1.0] * 6 + [30.0] * 2, 10.0) == promoted, "two of eight are chance"
+    assert veto_if_worse(promoted, none, none, 10.0) == promoted, "who sees nothing says nothing"
+    assert veto_if_worse(promoted, many, [1.0] * 6 + [30.0] * 2, 10.0) == promoted, "two of eight are chance"
     kept = decide(many, none, {}, 10.0)
-    assert unless_worse(kept, none, many, 10.0) == kept
+    assert veto_if_worse(kept, none, many, 10.0) == kept
 
 
 def arrivals(rng: np.random.Generator, rate: float, n: int = 20) -> list[float]:
@@ -54,7 +54,7 @@ def test_stopping_early_changes_hardly_any_verdict(parent: float, candidate: flo
     rng, promoted, needed = np.random.default_rng(0), 0, []
     for _ in range(500):
         trials = arrivals(rng, parent), arrivals(rng, candidate)
-        n = next((k for k in range(1, 20) if settled(*(one[:k] for one in trials), 10.0)), 20)
+        n = next((k for k in range(1, 20) if sprt_stop(*(one[:k] for one in trials), 10.0)), 20)
         promoted += decide(*(one[:n] for one in trials), FELL, 10.0).promoted
         needed.append(n)
     assert least <= promoted / 5 <= most
@@ -83,10 +83,10 @@ def test_what_rehearsals_show_has_to_act_no_worse(fell: float, enough: bool) -> 
 
 def test_four_trials_that_one_alone_solved_are_enough_and_three_are_not() -> None:
     for won in (3, 4):
-        assert settled([30.0] * won, [1.0] * won, 10.0) == (won == 4)
-        assert settled([1.0] * won, [30.0] * won, 10.0) == (won == 4)
-    assert not settled([1.0, 30.0] * 10, [30.0, 1.0] * 10, 10.0)
-    assert not settled([], [], 10.0)
+        assert sprt_stop([30.0] * won, [1.0] * won, 10.0) == (won == 4)
+        assert sprt_stop([1.0] * won, [30.0] * won, 10.0) == (won == 4)
+    assert not sprt_stop([1.0, 30.0] * 10, [30.0, 1.0] * 10, 10.0)
+    assert not sprt_stop([], [], 10.0)
 
 
 def test_how_far_a_failure_ended_does_not_decide() -> None:

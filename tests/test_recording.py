@@ -14,7 +14,7 @@ from a2g_cli.core.errors import RecordingError
 from a2g_cli.core.types import Episode, Goal, Observation, Outcome, Provenance
 from a2g_cli.data.recording.reader import Recording, fingerprint, read_episode
 from a2g_cli.data.recording.storage import check_disk
-from a2g_cli.data.recording.verify import Verdict, verify, verify_all
+from a2g_cli.data.recording.verify import Verification, verify, verify_all
 from a2g_cli.data.recording.writer import FLUSH_STEPS, RecordingWriter, write_episode
 
 floats = st.floats(width=32, allow_nan=True, allow_infinity=True)
@@ -265,7 +265,7 @@ def test_verify_names_what_is_wrong(tmp_path: Path, spoil, message: str) -> None
 
 
 def test_verify_knows_the_rate_and_the_rhythm(tmp_path: Path) -> None:
-    def timed(name: str, moments: list[float]) -> Verdict:
+    def timed(name: str, moments: list[float]) -> Verification:
         made = episode(len(moments) - 1)
         made.observations = [
             replace(one, time=moment, captured_at=dict.fromkeys(one.captured_at, moment - 0.01))

@@ -9,19 +9,27 @@ from rollout_examples import Kept
 from a2g_cli.core.errors import HardwareError, SafetyStop, UnknownNameError, UsageError
 from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.types import Goal
-from a2g_cli.robots.base import HomingRobot, Trial
+from a2g_cli.robots.base import RestPoseRobot, Trial
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.runtime.reset import Cycle, Home, Own, Prompt, check_way, homing_robot, in_cycles
+from a2g_cli.runtime.reset import (
+    PromptedReset,
+    ResetFree,
+    RestPoseReset,
+    RobotReset,
+    check_way,
+    in_cycles,
+    rest_pose_robot,
+)
 from a2g_cli.runtime.rollout import Job
 from a2g_cli.runtime.termination import RolloutSettings
 
 OTHER = replace(GOAL, name="other")
 
 
-def home(sink: Kept, interrupted: bool = False, **limits: object) -> Home:
+def home(sink: Kept, interrupted: bool = False, **limits: object) -> RestPoseReset:
     settings = RolloutSettings(safety=SafetyLimits(**limits))  # type: ignore[arg-type]
     job = lambda robot, goal, index: Job(goal, 0, lambda _: None, lambda _: sink)  # noqa: E731
-    return Home(0, settings, job, lambda: interrupted)
+    return RestPoseReset(0, settings, job, lambda: interrupted)
 
 
 def away() -> BenchRobot:
@@ -73,24 +81,24 @@ def test_an_interruption_on_the_way_home_ends_the_run() -> None:
 
 
 def test_a_robot_without_a_rest_pose_is_refused() -> None:
-    assert isinstance(BenchRobot(), HomingRobot)
+    assert isinstance(BenchRobot(), RestPoseRobot)
 
     class Without:
         spec = SPEC
 
     with pytest.raises(UsageError, match="no rest pose"):
-        homing_robot(Without())  # type: ignore[arg-type]
+        rest_pose_robot(Without())  # type: ignore[arg-type]
 
 
 def test_who_is_reset_when() -> None:
     robot = BenchRobot()
     for index in range(3):
-        Own(0).begin(robot, GOAL, index)  # type: ignore[arg-type]
+        RobotReset(0).begin(robot, GOAL, index)  # type: ignore[arg-type]
     assert robot.done == ["reset"] * 3
     robot = BenchRobot()
     for index in range(3):
-        assert Cycle(0).between(robot, GOAL, index)  # type: ignore[arg-type]
-        Cycle(0).begin(robot, GOAL, index)  # type: ignore[arg-type]
+        assert ResetFree(0).between(robot, GOAL, index)  # type: ignore[arg-type]
+        ResetFree(0).begin(robot, GOAL, index)  # type: ignore[arg-type]
     assert robot.done == ["reset"]
 
 
@@ -101,7 +109,7 @@ def test_a_person_is_asked_when_the_robot_is_at_rest() -> None:
         asked.append((goal, list(robot.done)))
         return len(asked) < 2
 
-    reset = Prompt(0, ask)
+    reset = PromptedReset(0, ask)
     assert reset.between(robot, GOAL, 0)  # type: ignore[arg-type]
     assert not reset.between(robot, OTHER, 1)  # type: ignore[arg-type]
     assert asked == [("anything", ["rest"]), ("other", ["rest", "rest"])]

@@ -15,8 +15,8 @@ from a2g_cli.encoding.frames import encode_recording
 from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.presets import micro
-from a2g_cli.training.retention import BYTES, error_at_home, keep_some
-from a2g_cli.training.retention_set import RETENTION, ROBOTS, of_base
+from a2g_cli.training.retention import BYTES, choose_retention_set, nominal_error
+from a2g_cli.training.retention_set import RETENTION, ROBOTS, load_retention_set
 
 # -- what is kept ---------------------------------------------------------------------------------------------------------
 
@@ -29,7 +29,7 @@ def own(paths: list[Path]) -> Act2Goal:
 def test_as_much_of_every_group_is_kept_and_all_of_it_was_demonstrated(demonstrations: list[Path]) -> None:
     model = own(demonstrations)
     groups = ["a", "a", "b", "b", "b", "b"]
-    kept = keep_some(model, demonstrations, groups, {"final": 1.0}, seed=0, count=9)
+    kept = choose_retention_set(model, demonstrations, groups, {"final": 1.0}, seed=0, count=9)
     assert len(kept) == 8  # four of each
     assert kept.robots == ("sim:place",)
     episodes = [encode_recording(model, path) for path in demonstrations]
@@ -49,7 +49,7 @@ def test_the_same_seed_keeps_the_same(demonstrations: list[Path]) -> None:
     model, groups = own(demonstrations), ["a"] * 6
 
     def made(seed: int) -> torch.Tensor:
-        return keep_some(model, demonstrations, groups, {"future": 1.0}, seed, 6).steps_to_go
+        return choose_retention_set(model, demonstrations, groups, {"future": 1.0}, seed, 6).steps_to_go
 
     assert torch.equal(made(1), made(1))
     assert not torch.equal(made(1), made(2))
@@ -65,10 +65,10 @@ def base(tmp_path: Path) -> Path:
 
 
 def test_it_survives_its_file_and_is_no_part_of_the_base_s_hash(base: Path) -> None:
-    assert of_base(base) is None
+    assert load_retention_set(base) is None
     before, kept = checkpoint.fingerprint(base), retention(network(), ("sim:a", "sim:b"))
     kept.save(base)
-    again = of_base(base)
+    again = load_retention_set(base)
     assert again is not None
     assert again.robots == kept.robots
     assert all(torch.equal(value, kept.tensors()[name]) for name, value in again.tensors().items())
@@ -99,7 +99,7 @@ def test_what_does_not_fit_the_base_is_refused(base: Path, changed: dict[str, An
     tensors = {name: value for name, value in (kept.tensors() | changed).items() if value is not None}
     save_file(tensors, base / RETENTION, metadata={ROBOTS: json.dumps(kept.robots)})
     with pytest.raises(CheckpointError, match=match):
-        of_base(base)
+        load_retention_set(base)
 
 
 def test_a_damaged_file_is_refused(base: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_damaged_file_is_refused(base: Path) -> None:
     ):
         (base / RETENTION).write_bytes(damaged)
         with pytest.raises(CheckpointError, match="damaged"):
-            of_base(base)
+            load_retention_set(base)
 
 
 # -- what is measured on it ------------------------------------------------------------------------------------------------
@@ -123,22 +123,22 @@ def test_the_error_is_zero_for_what_the_policy_does_and_grows_with_what_it_does_
     model = network()
     kept = retention(model)
     chance = torch.get_rng_state()
-    first = error_at_home(model, kept)
+    first = nominal_error(model, kept)
     assert torch.equal(torch.get_rng_state(), chance)
-    assert error_at_home(model, kept) == first > 0
+    assert nominal_error(model, kept) == first > 0
     # The chunk is a function of now and goal alone: had the demonstrator done just that, there would be no error.
     noise = torch.randn(len(kept), model.config.frames, *model.frame_shape, generator=torch.Generator().manual_seed(0))
     nothing = torch.zeros(kept.actions.shape)
     chunk = model.act(kept.now.float(), kept.goal.float(), kept.proprioception, noise, nothing, 5)
     dense = chunk.shape[1]
     kept.actions[:, :dense] = chunk
-    assert error_at_home(model, kept) < 1e-6
+    assert nominal_error(model, kept) < 1e-6
     kept.actions[:, :dense] = chunk + 2 * model.action_std
-    assert error_at_home(model, kept) == pytest.approx(2.0, rel=1e-4)
+    assert nominal_error(model, kept) == pytest.approx(2.0, rel=1e-4)
     # What lies beyond the goal is nobody's action.
     kept.actions[:, 1:dense] += 100.0
     kept.mask[:, 1:] = False
-    assert error_at_home(model, kept) == pytest.approx(2.0, rel=1e-4)
+    assert nominal_error(model, kept) == pytest.approx(2.0, rel=1e-4)
 
 
 def test_each_robot_has_its_own_segments_and_a_stranger_all() -> None:
@@ -153,7 +153,7 @@ def test_each_robot_has_its_own_segments_and_a_stranger_all() -> None:
 
 
 def test_the_shipped_base_keeps_some_of_every_scene_and_acts_nearly_as_was_demonstrated() -> None:
-    kept, model = of_base(checkpoint.SHIPPED), checkpoint.load()
+    kept, model = load_retention_set(checkpoint.SHIPPED), checkpoint.load()
     assert kept is not None
     assert (checkpoint.SHIPPED / RETENTION).stat().st_size < BYTES
     _, facts = checkpoint.read_config(checkpoint.SHIPPED)
@@ -162,7 +162,7 @@ def test_the_shipped_base_keeps_some_of_every_scene_and_acts_nearly_as_was_demon
         one = kept.of(robot)
         assert len(one) >= 80
         # A policy that does nothing errs by about one deviation.
-        assert error_at_home(model, one) < 0.6
+        assert nominal_error(model, one) < 0.6
     other = load_file(checkpoint.SHIPPED / RETENTION)
     assert {str(value.dtype) for value in other.values()} == {
         "torch.float16",

@@ -13,7 +13,7 @@ from a2g_cli.cameras.base import Frame
 from a2g_cli.cameras.checked import CheckedCamera
 from a2g_cli.core.errors import HardwareError
 from a2g_cli.core.types import Observation
-from a2g_cli.robots.base import CyclingRobot, HomingRobot, InstrumentedRobot, limit_of, safety_of, shift_of
+from a2g_cli.robots.base import InstrumentedRobot, ResetFreeRobot, RestPoseRobot, limit_of, safety_of, shift_of
 from a2g_cli.robots.checked import CheckedRobot
 from a2g_cli.robots.sim import SimRobot
 
@@ -58,14 +58,14 @@ def test_it_can_do_what_the_driver_can_and_no_more() -> None:
     sim, arm = SimRobot(), Arm()
     for robot in (sim, arm):
         checked = CheckedRobot(robot, "robot 'x'")
-        for protocol in (InstrumentedRobot, CyclingRobot, HomingRobot):
+        for protocol in (InstrumentedRobot, ResetFreeRobot, RestPoseRobot):
             assert isinstance(checked, protocol) == isinstance(robot, protocol)
         assert limit_of(checked) == limit_of(robot)
         assert safety_of(checked) == safety_of(robot)
         assert shift_of(checked) == shift_of(robot)
         assert checked.spec == robot.spec
     arm.homeward = lambda _: (np.zeros(2, np.float32), 0.0)  # type: ignore[attr-defined]
-    assert isinstance(CheckedRobot(arm, "robot 'x'"), HomingRobot)
+    assert isinstance(CheckedRobot(arm, "robot 'x'"), RestPoseRobot)
 
 
 @pytest.mark.parametrize(

@@ -7,52 +7,54 @@ import numpy as np
 import pytest
 from cli_examples import ask
 
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.calibration import nominal
-from a2g_cli.calibration.domain_switch import Whereabouts
-from a2g_cli.calibration.estimate import calibrate
-from a2g_cli.calibration.goal_distance import Onlooker, arrival
-from a2g_cli.calibration.transform import AT_HOME, Calibration
+from a2g_cli.calibration.domain_switch import DomainDetector
+from a2g_cli.calibration.estimate import estimate_transform
+from a2g_cli.calibration.goal_distance import GoalScorer, goal_distance
+from a2g_cli.calibration.transform import IDENTITY, DomainTransform
 from a2g_cli.core.types import Goal, Observation
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording.reader import Recording
-from a2g_cli.encoding.episodes import Practised
-from a2g_cli.improvement.scoring import Seeing
+from a2g_cli.encoding.episodes import EncodedEpisode
+from a2g_cli.improvement.scoring import EpisodeScorer
 from a2g_cli.models import checkpoint
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.runtime.policy_factory import Players
+from a2g_cli.runtime.policy_factory import PolicyFactory
 
 SCENE, SHIFT = "plug", "camera-bump:1"
 
 
 @pytest.fixture(scope="module")
-def practised(practice: Callable[[str, str], list[Practised]]) -> list[Practised]:
+def practised(practice: Callable[[str, str], list[EncodedEpisode]]) -> list[EncodedEpisode]:
     return practice(SCENE, SHIFT)
 
 
 @pytest.fixture(scope="module")
-def measured(practised: list[Practised]) -> Calibration:
-    known = nominal.of_base(checkpoint.SHIPPED)
+def measured(practised: list[EncodedEpisode]) -> DomainTransform:
+    known = nominal.load_nominal(checkpoint.SHIPPED)
     assert known is not None
-    found = calibrate(checkpoint.load(), known, practised)
+    found = estimate_transform(checkpoint.load(), known, practised)
     assert found.views
     return found
 
 
 @pytest.fixture
-def seeing(measured: Calibration, monkeypatch: pytest.MonkeyPatch) -> Seeing:
+def seeing(measured: DomainTransform, monkeypatch: pytest.MonkeyPatch) -> EpisodeScorer:
     """What sees a workspace whose one adapter, ``moved``, carries what was measured."""
 
-    def calibration(_: Players, name: str) -> Calibration:
-        return measured if name == "moved" else AT_HOME
+    def calibration(_: PolicyFactory, name: str) -> DomainTransform:
+        return measured if name == "moved" else IDENTITY
 
-    monkeypatch.setattr(Players, "calibration", calibration)
-    players = Players.__new__(Players)
+    monkeypatch.setattr(PolicyFactory, "calibration", calibration)
+    players = PolicyFactory.__new__(PolicyFactory)
     players.folder, players.spec = checkpoint.SHIPPED, SimRobot(SCENE).spec
-    return Seeing(players)
+    return EpisodeScorer(players)
 
 
-def test_through_the_measured_view_practice_is_seen_to_arrive(seeing: Seeing, practised: list[Practised]) -> None:
+def test_through_the_measured_view_practice_is_seen_to_arrive(
+    seeing: EpisodeScorer, practised: list[EncodedEpisode]
+) -> None:
     paths = [one.path for one in practised]  # the expert's, who arrives each time
     assert sum(seeing.arrived(path, "moved") for path in paths) >= 5
     through, as_is = ([seeing.left(path, name) for path in paths] for name in ("moved", "none"))
@@ -80,35 +82,35 @@ def looked_at(shift: str) -> tuple[Goal, Observation, Observation]:
         robot.close()
 
 
-def test_a_camera_that_was_put_back_is_looked_through_as_it_is(measured: Calibration) -> None:
-    model, known = checkpoint.load(), nominal.of_base(checkpoint.SHIPPED)
+def test_a_camera_that_was_put_back_is_looked_through_as_it_is(measured: DomainTransform) -> None:
+    model, known = checkpoint.load(), nominal.load_nominal(checkpoint.SHIPPED)
     assert known is not None
-    onlooker = Onlooker(model, measured, Whereabouts(model, known, measured))
-    for shift, expected in ((SHIFT, measured), ("none", AT_HOME)):
+    onlooker = GoalScorer(model, measured, DomainDetector(model, known, measured))
+    for shift, expected in ((SHIFT, measured), ("none", IDENTITY)):
         goal, first, last = looked_at(shift)
-        brought, as_is = (arrival(model, first.images, last.images, goal, one) for one in (measured, AT_HOME))
+        brought, as_is = (goal_distance(model, first.images, last.images, goal, one) for one in (measured, IDENTITY))
         assert brought != as_is
         assert onlooker.arrival(first, last, goal) == (brought if expected is measured else as_is)
 
 
 def test_a_run_is_judged_through_the_view_of_whoever_acts(
-    measured: Calibration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    measured: DomainTransform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ("--scene", SCENE, "--shift", SHIFT)
     ask(tmp_path, "capture-goal", "peg", *words)
-    monkeypatch.setattr(Players, "calibration", lambda _, name: measured if name == "none" else AT_HOME)
+    monkeypatch.setattr(PolicyFactory, "calibration", lambda _, name: measured if name == "none" else IDENTITY)
     ask(tmp_path, "run", "peg", *words, "--adapter", "none", "--steps", 3, "--judge", "policy", code=5)
     (path,) = (tmp_path / "recordings").rglob("episode-*.hdf5")
     model = checkpoint.load()
     with Recording(path) as recording:
         first, last, goal = recording.observation(0), recording.observation(recording.length), recording.goal
         told = recording.outcome.steps_to_go
-    brought, as_is = (arrival(model, first.images, last.images, goal, one) for one in (measured, AT_HOME))
+    brought, as_is = (goal_distance(model, first.images, last.images, goal, one) for one in (measured, IDENTITY))
     assert told == pytest.approx(brought.steps_to_go, rel=1e-4)
     assert told != pytest.approx(as_is.steps_to_go, rel=1e-2)
 
 
-def test_whether_a_goal_holds_already_is_seen_by_whoever_acts_then(seeing: Seeing) -> None:
+def test_whether_a_goal_holds_already_is_seen_by_whoever_acts_then(seeing: EpisodeScorer) -> None:
     goal, first, _ = looked_at(SHIFT)
     acting = ["none"]
     satisfied = seeing.satisfied(lambda: acting[-1])
@@ -120,7 +122,7 @@ def test_whether_a_goal_holds_already_is_seen_by_whoever_acts_then(seeing: Seein
 
 
 def test_the_base_is_looked_at_as_it_is_and_the_floors_by_nobody(tmp_path: Path) -> None:
-    players = Players(checkpoint.SHIPPED, Shelf(Workspace(tmp_path)), SimRobot().spec)
+    players = PolicyFactory(checkpoint.SHIPPED, AdapterRegistry(Workspace(tmp_path)), SimRobot().spec)
     assert players.onlooker("still") is None
     onlooker = players.onlooker("none")
     assert onlooker is not None

@@ -11,8 +11,8 @@ from policy_examples import Quiet, network, plan_inputs, practised, segments
 
 from a2g_cli.adapters import files
 from a2g_cli.adapters.files import Method
-from a2g_cli.training.batch_sources import Imitation
-from a2g_cli.training.finetune import Adaptation, AdaptSettings
+from a2g_cli.training.batch_sources import HindsightBC
+from a2g_cli.training.finetune import FinetuneSettings, Finetuning
 from a2g_cli.training.finetuners import target_modules
 
 
@@ -24,14 +24,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("method", ["dora", "full"])
 def test_another_method_acts_as_it_was_trained_and_goes_on_as_what_it_is(tmp_path: Path, method: Method) -> None:
     base = network()
-    work = Adaptation(base, BASE, None, replace(SETTINGS, method=method))
-    work.train(Imitation(segments(base), base, SETTINGS.patience), [one.name for one in practised(base)], Quiet())
+    work = Finetuning(base, BASE, None, replace(SETTINGS, method=method))
+    work.train(HindsightBC(segments(base), base, SETTINGS.patience), [one.name for one in practised(base)], Quiet())
     work.save(tmp_path / "one", {"base": BASE, "settings": asdict(work.settings)})
     parent, given = files.read(tmp_path / "one"), plan_inputs(base, 3)
     expected = work.model.act(*given, 5)
     assert (expected - network().act(*given, 5)).abs().max() > 1e-3
     torch.testing.assert_close(applied(tmp_path / "one").act(*given, 5), expected, atol=1e-5, rtol=1e-5)
-    child = Adaptation(network(), BASE, parent, AdaptSettings())  # the default is no wish
+    child = Finetuning(network(), BASE, parent, FinetuneSettings())  # the default is no wish
     torch.testing.assert_close(child.model.act(*given, 5), expected, atol=1e-5, rtol=1e-5)
     assert child.settings.method == method
 
@@ -78,6 +78,6 @@ def test_full_fine_tuning_of_a_part_goes_on_from_an_adapter_of_the_whole(made: P
 
 def test_full_fine_tuning_that_changed_nothing_is_an_adapter_that_changes_nothing(tmp_path: Path) -> None:
     settings = replace(SETTINGS, method="full")
-    Adaptation(network(), BASE, None, settings).save(tmp_path / "one", {"base": BASE, "settings": asdict(settings)})
+    Finetuning(network(), BASE, None, settings).save(tmp_path / "one", {"base": BASE, "settings": asdict(settings)})
     merged, plain = applied(tmp_path / "one"), network()
     assert all(torch.equal(value, plain.state_dict()[name]) for name, value in merged.state_dict().items())

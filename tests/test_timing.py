@@ -15,7 +15,7 @@ from a2g_cli.runtime.recorder import Recorder
 from a2g_cli.runtime.rollout import Job, roll_out
 from a2g_cli.runtime.sink import Timed
 from a2g_cli.runtime.termination import RolloutSettings
-from a2g_cli.runtime.timing import Schedule, Tempo, in_words, missed
+from a2g_cli.runtime.timing import Schedule, TimingStats, in_words, missed
 
 
 def at(acted: float, due: float = math.nan, planning: float = math.nan) -> StepTiming:
@@ -72,9 +72,9 @@ def test_where_time_goes_on_every_action_has_the_same_phase_whatever_looking_tak
     assert [row.acted_at - row.due_at for row in kept.timings[1:]] == pytest.approx([0.01] * 8)
 
 
-def episode(tempo: Tempo | None, sink: object, robot: BenchRobot, limit: int = 6, ahead: float = 1.0) -> Timed:
+def episode(tempo: TimingStats | None, sink: object, robot: BenchRobot, limit: int = 6, ahead: float = 1.0) -> Timed:
     policy = Scripted(lambda _: np.zeros((3, 2), np.float32), ahead=ahead)
-    timed = Timed(sink, tempo or Tempo(10.0))  # type: ignore[arg-type]
+    timed = Timed(sink, tempo or TimingStats(10.0))  # type: ignore[arg-type]
     robot.seeing = None
     list(roll_out([robot], [Job(GOAL, 0, lambda _: None, lambda _: timed)], policy, RolloutSettings(limit)))  # type: ignore[list-item]
     return timed
@@ -91,7 +91,7 @@ def test_every_step_says_when_it_went_out_when_it_was_due_and_what_its_plan_took
 
 
 def test_a_summary_of_episodes() -> None:
-    tempo = Tempo(10.0)
+    tempo = TimingStats(10.0)
     for start in (10.0, 50.0):
         tempo.begin()
         sights = BenchRobot()
@@ -108,11 +108,11 @@ def test_a_summary_of_episodes() -> None:
     assert told["achieved_hz"] == pytest.approx(10 / 1.2, rel=1e-3)
     json.dumps(told, allow_nan=False)
     assert "missed 2 of 10 deadlines" in in_words(told)
-    assert in_words(Tempo(10.0).to_json()) == "10 Hz, missed 0 of 0 deadlines"
+    assert in_words(TimingStats(10.0).to_json()) == "10 Hz, missed 0 of 0 deadlines"
 
 
 def test_a_policy_that_does_not_look_keeps_time_too() -> None:
-    robot, tempo = BenchRobot(), Tempo(10.0)
+    robot, tempo = BenchRobot(), TimingStats(10.0)
     robot.seeing = None
     timed = Timed(Kept(), tempo)
     list(roll_out([robot], [Job(GOAL, 0, lambda _: None, lambda _: timed)], StillPolicy(SPEC), RolloutSettings(6)))  # type: ignore[list-item]

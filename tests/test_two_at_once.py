@@ -12,7 +12,7 @@ import pytest
 from cli_examples import a2g, ask, refused, shelve
 from exchange_examples import robomimic_file
 
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.core.errors import BusyError, SessionExistsError
 from a2g_cli.core.locks import holder, locked
 from a2g_cli.core.workspace import Workspace
@@ -74,7 +74,7 @@ def test_a_killed_promotion_leaves_the_old_or_the_new_and_no_lock(tmp_path: Path
         shelve(tmp_path, name)
     for _ in range(5):
         assert promoters(tmp_path, "killed") == [-signal.SIGKILL] * 4
-        shelf = Shelf(Workspace(tmp_path))
+        shelf = AdapterRegistry(Workspace(tmp_path))
         assert shelf.active() in {*names, "none"}
         assert holder(shelf.folder / ".active.lock") is None
         assert ask(tmp_path, "adapters", "promote", "0-0")["active"] == "0-0"
@@ -83,7 +83,7 @@ def test_a_killed_promotion_leaves_the_old_or_the_new_and_no_lock(tmp_path: Path
 def test_a_promotion_in_place_of_what_is_no_longer_active_is_left_undone(tmp_path: Path) -> None:
     for name in ("a1", "a2"):
         shelve(tmp_path, name)
-    shelf = Shelf(Workspace(tmp_path))
+    shelf = AdapterRegistry(Workspace(tmp_path))
     assert shelf.promote("a1", instead_of="none") == "a1"
     assert shelf.promote("a2", instead_of="none") == "a1"
     assert shelf.active() == "a1"
@@ -91,7 +91,7 @@ def test_a_promotion_in_place_of_what_is_no_longer_active_is_left_undone(tmp_pat
 
 
 def test_two_that_make_adapters_get_two_names(tmp_path: Path) -> None:
-    one, other = Shelf(Workspace(tmp_path)), Shelf(Workspace(tmp_path))
+    one, other = AdapterRegistry(Workspace(tmp_path)), AdapterRegistry(Workspace(tmp_path))
     with one.making() as first:
         with other.making() as second:
             assert (first.name, second.name) == ("adapter-001", "adapter-002")
@@ -133,7 +133,7 @@ def test_run_and_two_adapts_and_a_promotion_side_by_side(workspace: Path, base: 
     assert [process.returncode for process in processes] == [0, 0, 5], [errors for _, errors in said]
     one, other, run = (json.loads(out) for out, _ in said)
     assert {one["adapter"], other["adapter"]} == {"adapter-001", "adapter-002"}
-    shelf = Shelf(Workspace(workspace))
+    shelf = AdapterRegistry(Workspace(workspace))
     for made in (one, other):
         assert (shelf.get(made["adapter"]).lineage["parent"] or "none") == made["parent"]
     assert sum(made["promoted"] for made in (one, other)) <= 1, "the second was not held against the first"

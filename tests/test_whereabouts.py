@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from a2g_cli.calibration import nominal
-from a2g_cli.calibration.domain_switch import HereOrHome, Whereabouts
-from a2g_cli.calibration.estimate import calibrate
-from a2g_cli.calibration.transform import Calibration
-from a2g_cli.encoding.episodes import Practised
+from a2g_cli.calibration.domain_switch import DomainDetector, DomainSwitchPolicy
+from a2g_cli.calibration.estimate import estimate_transform
+from a2g_cli.calibration.transform import DomainTransform
+from a2g_cli.encoding.episodes import EncodedEpisode
 from a2g_cli.models import checkpoint
 from a2g_cli.policies.base import Plan, PlanRequest
 from a2g_cli.robots.sim import SimRobot
 
-Practice = Callable[[str, str], list[Practised]]
+Practice = Callable[[str, str], list[EncodedEpisode]]
 
 
 class Saying:
@@ -29,12 +29,12 @@ class Saying:
         return [Plan(np.full((1, 4), self.number, np.float32), float(request.index)) for request in requests]
 
 
-def chooser(practice: Practice, scene: str, shift: str) -> HereOrHome:
-    known, model = nominal.of_base(checkpoint.SHIPPED), checkpoint.load(checkpoint.SHIPPED)
+def chooser(practice: Practice, scene: str, shift: str) -> DomainSwitchPolicy:
+    known, model = nominal.load_nominal(checkpoint.SHIPPED), checkpoint.load(checkpoint.SHIPPED)
     assert known is not None
-    found = calibrate(model, known, practice(scene, shift))
-    assert Whereabouts(model, known, found).visible
-    return HereOrHome(Saying(1.0), Saying(0.0), Whereabouts(model, known, found))
+    found = estimate_transform(model, known, practice(scene, shift))
+    assert DomainDetector(model, known, found).visible
+    return DomainSwitchPolicy(Saying(1.0), Saying(0.0), DomainDetector(model, known, found))
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def test_episodes_in_one_batch_are_told_apart_and_each_remembers_only_itself(pra
 
 
 def test_motors_alone_cannot_be_seen(practice: Practice) -> None:
-    known, model = nominal.of_base(checkpoint.SHIPPED), checkpoint.load(checkpoint.SHIPPED)
+    known, model = nominal.load_nominal(checkpoint.SHIPPED), checkpoint.load(checkpoint.SHIPPED)
     assert known is not None
-    found = calibrate(model, known, practice("place", "weak-motors"))
+    found = estimate_transform(model, known, practice("place", "weak-motors"))
     assert found.motors is not None
-    assert not Whereabouts(model, known, found).visible
-    assert not Whereabouts(model, known, Calibration()).visible
+    assert not DomainDetector(model, known, found).visible
+    assert not DomainDetector(model, known, DomainTransform()).visible

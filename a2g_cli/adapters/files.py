@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from a2g_cli.calibration.transform import AT_HOME, Calibration
+from a2g_cli.calibration.transform import IDENTITY, DomainTransform
 from a2g_cli.core.errors import CheckpointError
 from a2g_cli.core.workspace import read_text
 from a2g_cli.models.act2goal.model import Act2Goal
@@ -62,11 +62,11 @@ class Adapter:
         return str(self.lineage["base"])
 
     @property
-    def calibration(self) -> Calibration:
+    def calibration(self) -> DomainTransform:
         """What it carries beside its weights; nothing for those that carry none. Raises CheckpointError for a damaged one."""
         told = self.lineage.get("calibration")
         try:
-            return AT_HOME if told is None else Calibration.from_json(told)
+            return IDENTITY if told is None else DomainTransform.from_json(told)
         except CheckpointError as error:
             raise CheckpointError(f"{self.folder / LINEAGE} holds {error}") from error
 

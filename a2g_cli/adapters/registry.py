@@ -22,7 +22,7 @@ RESERVED = ("none", "random", "still")
 _ACTIVE_LOCK = ".active.lock"
 
 
-class Shelf:
+class AdapterRegistry:
     """``adapters/``: one folder an adapter, and ``active.json`` with the history of promotions.
 
     Several programs may use it at once: what is active changes in one moment, and for all of them, or not at all.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
-from a2g_cli.calibration.actuators import MotionLaw, columns, driven
+from a2g_cli.calibration.actuators import ActuatorModel, driven_columns, driven_names
 from a2g_cli.encoding.segments import Segments
 
 TRIM = 0.9
@@ -20,7 +20,7 @@ FEWEST = 100
 """Steps below which nothing is measured."""
 
 
-def measure(segments: Segments, actions: Sequence[str], proprioception: Sequence[str]) -> MotionLaw | None:
+def fit_actuators(segments: Segments, actions: Sequence[str], proprioception: Sequence[str]) -> ActuatorModel | None:
     """Return the law that episodes obey; None where no action drives a value, or too little was moved to say.
 
     Args:
@@ -28,11 +28,11 @@ def measure(segments: Segments, actions: Sequence[str], proprioception: Sequence
         actions: names of the actions.
         proprioception: names of the measured values.
     """
-    names = driven(actions, proprioception)
+    names = driven_names(actions, proprioception)
     steps = torch.cat([first + torch.arange(int(n)) for first, n in zip(segments.first, segments.length, strict=True)])
     if not names or len(steps) < FEWEST:
         return None
-    acting, measured = columns(names, actions, proprioception)
+    acting, measured = driven_columns(names, actions, proprioception)
     moved = (segments.proprioception[steps + 1] - segments.proprioception[steps])[:, measured].double()
     asked = segments.actions[steps][:, acting].double()
     rows = torch.cat([asked, torch.ones(len(asked), 1, dtype=asked.dtype)], 1)
@@ -45,5 +45,5 @@ def measure(segments: Segments, actions: Sequence[str], proprioception: Sequence
         kept = error <= error.kthvalue(max(1, int(TRIM * len(error)))).values
     if error[kept].square().mean() > LOOSE**2 * moved[kept].square().sum(dim=1).mean():
         return None  # no one law: recordings of robots that differ, or a world that does not yield
-    law = MotionLaw(names, matrix.float())
+    law = ActuatorModel(names, matrix.float())
     return law if law.turns_round() else None

@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class MotionLaw:
+class ActuatorModel:
     """What a command brings about in one step."""
 
     names: tuple[str, ...]
@@ -30,7 +30,7 @@ class MotionLaw:
         """Return the commands (..., D) that bring ``displacement`` (..., D)."""
         return (displacement - self.matrix[-1]) @ torch.linalg.inv(self.matrix[:-1])
 
-    def apart(self, other: "MotionLaw", command: Tensor) -> float:
+    def apart(self, other: "ActuatorModel", command: Tensor) -> float:
         """Return how far the displacements that ``command`` (N, D) brings by both laws lie apart, relative to their size."""
         ours, theirs = self.displacement(command), other.displacement(command)
         return float((ours - theirs).square().mean().sqrt() / theirs.square().mean().sqrt().clamp(min=1e-9))
@@ -43,7 +43,7 @@ class MotionLaw:
         }
 
     @classmethod
-    def from_json(cls, told: Any) -> "MotionLaw":
+    def from_json(cls, told: Any) -> "ActuatorModel":
         """Read what ``to_json`` wrote. Raises KeyError, TypeError or ValueError for what cannot be a law."""
         names = tuple(str(name) for name in told["names"])
         law = cls(names, torch.tensor(told["matrix"], dtype=torch.float32))
@@ -57,12 +57,14 @@ class MotionLaw:
         return bool(self.matrix.isfinite().all()) and float(torch.linalg.svdvals(gains).min()) > 0.05
 
 
-def driven(actions: Sequence[str], proprioception: Sequence[str]) -> tuple[str, ...]:
+def driven_names(actions: Sequence[str], proprioception: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the values that an action drives."""
     return tuple(name for name in proprioception if f"d{name}" in actions)
 
 
-def columns(names: Sequence[str], actions: Sequence[str], proprioception: Sequence[str]) -> tuple[list[int], list[int]]:
+def driven_columns(
+    names: Sequence[str], actions: Sequence[str], proprioception: Sequence[str]
+) -> tuple[list[int], list[int]]:
     """Return where ``names`` stand: their actions' columns, and their own."""
     acting, measured = list(actions), list(proprioception)
     return [acting.index(f"d{name}") for name in names], [measured.index(name) for name in names]

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 
 @dataclass(frozen=True)
-class View:
+class CameraWarp:
     """What is done to one camera's pictures."""
 
     homography: Tensor
@@ -24,7 +24,7 @@ class View:
     """(3,) added after the gain."""
 
     @classmethod
-    def same(cls) -> "View":
+    def same(cls) -> "CameraWarp":
         """Return the view that changes nothing."""
         return cls(torch.eye(3), torch.ones(3), torch.zeros(3))
 
@@ -37,23 +37,23 @@ class View:
         # Behind the camera nothing is seen: the line at infinity is kept out.
         return (places[..., :2] / places[..., 2:].clamp(min=0.2))[None]
 
-    def as_home(self, images: Tensor) -> Tensor:
+    def to_nominal(self, images: Tensor) -> Tensor:
         """Return pictures (B, 3, H, W), values 0 to 1, as the home camera would have taken them."""
         grid = self.grid(*images.shape[-2:]).expand(len(images), -1, -1, -1)
         seen = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
         return (seen * self.gain.view(3, 1, 1) + self.offset.view(3, 1, 1)).clamp(0, 1)
 
-    def pixels_as_home(self, images: Tensor) -> Tensor:
+    def pixels_to_nominal(self, images: Tensor) -> Tensor:
         """The same for uint8 pictures (B, H, W, 3)."""
-        seen = self.as_home(images.movedim(-1, 1).float() / 255)
+        seen = self.to_nominal(images.movedim(-1, 1).float() / 255)
         return (seen * 255).round().to(torch.uint8).movedim(1, -1)
 
-    def moved(self, other: "View", size: int = 64) -> float:
+    def moved(self, other: "CameraWarp", size: int = 64) -> float:
         """Return how far apart two views put a picture's pixels: the mean, as a share of the picture's width."""
         apart = self.grid(size, size) - other.grid(size, size)
         return float(apart.norm(dim=-1).mean()) / 2
 
-    def recoloured(self, other: "View") -> float:
+    def recoloured(self, other: "CameraWarp") -> float:
         """Return how far apart two views put a colour: the most that black, white or any between differs, 0 to 1."""
         ends = [(self.gain * value + self.offset) - (other.gain * value + other.offset) for value in (0.0, 1.0)]
         return float(torch.stack(ends).abs().max())
@@ -64,7 +64,7 @@ class View:
         return {name: [[round(number, 6) for number in row] for row in value] for name, value in rows.items()}
 
     @classmethod
-    def from_json(cls, told: Any) -> "View":
+    def from_json(cls, told: Any) -> "CameraWarp":
         """Read what ``to_json`` wrote. Raises KeyError, TypeError or ValueError for what cannot be a view."""
         homography, gain, offset = (
             torch.tensor(told[name], dtype=torch.float32) for name in ("homography", "gain", "offset")

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from a2g_cli.calibration.nominal import PLACES, Home
-from a2g_cli.calibration.transform import Calibration
+from a2g_cli.calibration.nominal import PLACES, NominalDomain
+from a2g_cli.calibration.transform import DomainTransform
 from a2g_cli.core.types import Observation
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.autoencoder import to_tensor
@@ -19,10 +19,10 @@ from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.policies.image_size import resized
 
 
-class Whereabouts:
+class DomainDetector:
     """Judges from what is seen whether a calibration holds, or home does."""
 
-    def __init__(self, model: Act2Goal, home: Home, calibration: Calibration) -> None:
+    def __init__(self, model: Act2Goal, home: NominalDomain, calibration: DomainTransform) -> None:
         self._model, self._home, self._calibration = model, home, calibration
 
     @property
@@ -50,7 +50,7 @@ class Whereabouts:
             names = list(config.proprioception_names)
             measured = torch.from_numpy(np.asarray(observation.proprioception, np.float32))
             place = measured[[names.index(name) for name in PLACES]]
-            as_is, moved = ((seen - one).norm() for one in (place, self._calibration.mount.as_home(place)))
+            as_is, moved = ((seen - one).norm() for one in (place, self._calibration.mount.to_nominal(place)))
             total += float((as_is - moved) / torch.minimum(as_is, moved).clamp(min=5e-3))
         return total
 
@@ -64,10 +64,10 @@ class Whereabouts:
         return float(errors.flatten(1).mean(dim=1).min())
 
 
-class HereOrHome:
+class DomainSwitchPolicy:
     """Two policies, of which what is seen in an episode chooses at every plan, with all that it has seen before."""
 
-    def __init__(self, here: Policy, home: Policy, whereabouts: Whereabouts) -> None:
+    def __init__(self, here: Policy, home: Policy, whereabouts: DomainDetector) -> None:
         self._here, self._home, self._whereabouts = here, home, whereabouts
         self._leaning: dict[int, float] = {}
 

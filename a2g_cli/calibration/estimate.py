@@ -11,14 +11,23 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from a2g_cli.calibration.actuator_fit import measure
-from a2g_cli.calibration.actuators import columns
-from a2g_cli.calibration.camera import View
-from a2g_cli.calibration.nominal import PLACES, Home
+from a2g_cli.calibration.actuator_fit import fit_actuators
+from a2g_cli.calibration.actuators import driven_columns
+from a2g_cli.calibration.camera import CameraWarp
+from a2g_cli.calibration.nominal import PLACES, NominalDomain
 from a2g_cli.calibration.registration import Registered, register
-from a2g_cli.calibration.tool_keypoint import ToolReader
-from a2g_cli.calibration.transform import AT_HOME, MOVED, RECOLOURED, SHIFTED, STANDING, TURNED, Calibration, Mount
-from a2g_cli.encoding.episodes import Practised, picked
+from a2g_cli.calibration.tool_keypoint import ToolKeypoint
+from a2g_cli.calibration.transform import (
+    IDENTITY,
+    MOVED,
+    NOMINAL_POSE,
+    RECOLOURED,
+    SHIFTED,
+    TURNED,
+    BasePose,
+    DomainTransform,
+)
+from a2g_cli.encoding.episodes import EncodedEpisode, sampled_frames
 from a2g_cli.encoding.frames import encode_frames
 from a2g_cli.encoding.segments import join
 from a2g_cli.models.act2goal.model import Act2Goal
@@ -39,9 +48,9 @@ TRIM = 0.5
 
 
 @torch.no_grad()
-def calibrate(
-    model: Act2Goal, home: Home | None, practised: Sequence[Practised], known: Calibration = AT_HOME
-) -> Calibration:
+def estimate_transform(
+    model: Act2Goal, home: NominalDomain | None, practised: Sequence[EncodedEpisode], known: DomainTransform = IDENTITY
+) -> DomainTransform:
     """Return what differs from ``home``; what cannot be measured stays as it is ``known``.
 
     Args:
@@ -56,19 +65,19 @@ def calibrate(
     # A reader of the tool's place is trained on home's view; through a bent one, tall things lean.
     bent = any(map(_bent, views.values()))
     mount = known.mount if bent or home.reader is None else _mount(model, home.reader, practised)
-    unmeasured = Calibration(views, mount, known.motors, home.motors)
+    unmeasured = DomainTransform(views, mount, known.motors, home.motors)
     if home.motors is None:
         return unmeasured
     segments, config = join([one.whole for one in practised]), model.config
-    here = measure(segments, config.action_names, config.proprioception_names)
+    here = fit_actuators(segments, config.action_names, config.proprioception_names)
     if here is None or here.names != home.motors.names:
         return unmeasured
-    acting, _ = columns(here.names, config.action_names, config.proprioception_names)
-    without, other = (Calibration(views, mount, law, home.motors) for law in (None, here))
+    acting, _ = driven_columns(here.names, config.action_names, config.proprioception_names)
+    without, other = (DomainTransform(views, mount, law, home.motors) for law in (None, here))
     return other if other.differs(without, segments.actions[:, acting]) else without
 
 
-def _views(model: Act2Goal, home: Home, practised: Sequence[Practised]) -> dict[str, View]:
+def _views(model: Act2Goal, home: NominalDomain, practised: Sequence[EncodedEpisode]) -> dict[str, CameraWarp]:
     """Return the views of the cameras that were moved or see other colours, held against the home that is most alike."""
     samples = torch.cat([one.sample for one in practised])
     samples = samples[torch.linspace(0, len(samples) - 1, min(FRAMES, len(samples))).long()]
@@ -89,39 +98,39 @@ def _views(model: Act2Goal, home: Home, practised: Sequence[Practised]) -> dict[
     return {camera: view for camera, view in found.items() if view is not None}
 
 
-def _bent(view: View) -> bool:
-    return view.moved(View.same()) > 0
+def _bent(view: CameraWarp) -> bool:
+    return view.moved(CameraWarp.same()) > 0
 
 
-def _counting(found: Registered) -> View | None:
+def _counting(found: Registered) -> CameraWarp | None:
     """Return the parts of a view that count as other than home's; None where none does."""
-    same, view = View.same(), found.view
+    same, view = CameraWarp.same(), found.view
     moved, recoloured = view.moved(same) > MOVED, view.recoloured(same) > RECOLOURED
     if found.after > BETTER * found.before or not (moved or recoloured):
         return None
-    return View(
+    return CameraWarp(
         view.homography if moved else same.homography,
         view.gain if recoloured else same.gain,
         view.offset if recoloured else same.offset,
     )
 
 
-def _mount(model: Act2Goal, reader: ToolReader, practised: Sequence[Practised]) -> Mount | None:
+def _mount(model: Act2Goal, reader: ToolKeypoint, practised: Sequence[EncodedEpisode]) -> BasePose | None:
     """Return where the arm stands, where that is elsewhere than at home."""
     names = model.config.proprioception_names
     at = [names.index(name) for name in PLACES]
     measured = torch.cat([one.whole.proprioception[:, at] for one in practised])
     seen = torch.cat([reader(one.whole.latents.float()) for one in practised])
-    mount, error = fit_mount(measured, seen)
+    mount, error = fit_base_pose(measured, seen)
     still = (seen - measured).norm(dim=1).median()
-    angle, way = mount.apart(STANDING)
+    angle, way = mount.apart(NOMINAL_POSE)
     return mount if error <= BETTER * float(still) and (angle > TURNED or way > SHIFTED) else None
 
 
 @torch.no_grad()
-def suspected_mount(
-    model: Act2Goal, home: Home | None, practised: Sequence[Practised], found: Calibration
-) -> Mount | None:
+def suspected_base_pose(
+    model: Act2Goal, home: NominalDomain | None, practised: Sequence[EncodedEpisode], found: DomainTransform
+) -> BasePose | None:
     """Return where the arm seems to stand through a camera that was moved as well; None where it seems to stand as at home.
 
     How it is turned is read well enough; its place is off by some 2 cm, since what is tall leans in a bent picture. Nothing
@@ -131,26 +140,28 @@ def suspected_mount(
         model: the base's networks.
         home: what the base knows of it.
         practised: episodes of one deployment, as they were recorded.
-        found: what ``calibrate`` measured of them.
+        found: what ``estimate_transform`` measured of them.
     """
     if home is None or home.reader is None or found.mount is not None or not any(map(_bent, found.views.values())):
         return None
     names = model.config.proprioception_names
     at = [names.index(name) for name in PLACES]
-    measured = torch.cat([one.whole.proprioception[picked(int(one.whole.length.sum()))][:, at] for one in practised])
+    measured = torch.cat(
+        [one.whole.proprioception[sampled_frames(int(one.whole.length.sum()))][:, at] for one in practised]
+    )
     frames = {
         camera: found.frames(camera, torch.cat([one.sample[:, v] for one in practised]))
         for v, camera in enumerate(model.config.cameras)
     }
     latents = torch.stack([encode_frames(model, frames[camera].numpy()) for camera in model.config.cameras], 1)
     seen = home.reader(latents.float())
-    mount, error = fit_mount(measured, seen)
+    mount, error = fit_base_pose(measured, seen)
     still = (seen - measured).norm(dim=1).median()
     level = replace(mount, shift=(*mount.shift[:2], 0.0))
-    return level if error <= BETTER * float(still) and mount.apart(STANDING)[0] > TURNED else None
+    return level if error <= BETTER * float(still) and mount.apart(NOMINAL_POSE)[0] > TURNED else None
 
 
-def fit_mount(measured: Tensor, seen: Tensor) -> tuple[Mount, float]:
+def fit_base_pose(measured: Tensor, seen: Tensor) -> tuple[BasePose, float]:
     """Return the mount that takes ``measured`` (N, 3) to where they are ``seen`` (N, 3), and the median error [m].
 
     Least squares with a rotation about the vertical alone, trimmed. A reader that draws to the middle what it is not sure
@@ -158,15 +169,15 @@ def fit_mount(measured: Tensor, seen: Tensor) -> tuple[Mount, float]:
     """
     one, other = measured.double(), seen.double()
     kept = torch.ones(len(one), dtype=torch.bool)
-    mount, error = STANDING, torch.zeros(1)
+    mount, error = NOMINAL_POSE, torch.zeros(1)
     for _ in range(15):
         ours, theirs = one[kept], other[kept]
         a, b = (ours - ours.mean(0))[:, :2], (theirs - theirs.mean(0))[:, :2]
         yaw = math.atan2(float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()), float((a * b).sum()))
-        turn = Mount(yaw, (0.0, 0.0, 0.0)).turn().double()
+        turn = BasePose(yaw, (0.0, 0.0, 0.0)).turn().double()
         shift = theirs.mean(0) - ours.mean(0) @ turn.T
         error = (one @ turn.T + shift - other).norm(dim=1)
         kept = error <= error.quantile(TRIM)
         x, y, z = one.mean(0).tolist()
-        mount = Mount(yaw, (float(shift[0]), float(shift[1]), float(shift[2])), (x, y, z))
+        mount = BasePose(yaw, (float(shift[0]), float(shift[1]), float(shift[2])), (x, y, z))
     return mount, float(error.median())

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from a2g_cli.calibration.domain_switch import Whereabouts
-from a2g_cli.calibration.transform import AT_HOME, Calibration
+from a2g_cli.calibration.domain_switch import DomainDetector
+from a2g_cli.calibration.transform import IDENTITY, DomainTransform
 from a2g_cli.core.types import Goal, Image, Observation
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.autoencoder import to_tensor
@@ -19,7 +19,7 @@ from a2g_cli.policies.image_size import resized_images
 
 
 @dataclass(frozen=True)
-class Arrival:
+class GoalDistance:
     """How near a frame is to a goal."""
 
     steps_to_go: float
@@ -29,32 +29,32 @@ class Arrival:
 
 
 @dataclass(frozen=True)
-class Onlooker:
+class GoalScorer:
     """Who sees how near to its goal an episode ended."""
 
     model: Act2Goal
     """The base: its heads judge, whoever acts."""
-    calibration: Calibration = AT_HOME
+    calibration: DomainTransform = IDENTITY
     """Of whoever acts."""
-    whereabouts: Whereabouts | None = None
+    whereabouts: DomainDetector | None = None
     """Tells from what was seen whether the calibration holds; None: it does."""
 
-    def arrival(self, first: Observation, last: Observation, goal: Goal) -> Arrival:
+    def arrival(self, first: Observation, last: Observation, goal: Goal) -> GoalDistance:
         """Return how near ``last`` is to ``goal``, where an episode began with ``first``."""
         seen = self.calibration
         if self.whereabouts is not None and sum(map(self.whereabouts.leaning, (first, last))) < 0:
-            seen = AT_HOME
-        return arrival(self.model, first.images, last.images, goal, seen)
+            seen = IDENTITY
+        return goal_distance(self.model, first.images, last.images, goal, seen)
 
 
 @torch.no_grad()
-def arrival(
+def goal_distance(
     model: Act2Goal,
     first: Mapping[str, Image],
     last: Mapping[str, Image],
     goal: Goal,
-    calibration: Calibration = AT_HOME,
-) -> Arrival:
+    calibration: DomainTransform = IDENTITY,
+) -> GoalDistance:
     """Return how near ``last`` is to ``goal``, where an episode began with ``first``; all are camera -> picture.
 
     ``calibration`` says through which views they are looked at, at the size that the base was trained at.
@@ -67,4 +67,4 @@ def arrival(
     left = model.steps_to_go.steps(end[None], wanted[None])
     away = float((start - wanted).square().mean().sqrt())
     distance = float((end - wanted).square().mean().sqrt())
-    return Arrival(float(left), distance / away if away else float(distance > 0))
+    return GoalDistance(float(left), distance / away if away else float(distance > 0))

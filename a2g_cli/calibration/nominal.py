@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from a2g_cli.calibration.actuators import MotionLaw
-from a2g_cli.calibration.tool_keypoint import ToolReader
+from a2g_cli.calibration.actuators import ActuatorModel
+from a2g_cli.calibration.tool_keypoint import ToolKeypoint
 from a2g_cli.core.errors import A2GError, CheckpointError
 from a2g_cli.models import checkpoint
 
@@ -24,16 +24,16 @@ PLACES = ("x", "y", "z")
 
 
 @dataclass(frozen=True)
-class Home:
+class NominalDomain:
     """What is measured on demonstrations, so that practice can be held against it."""
 
     pictures: Tensor
     """(G, V, H, W, 3) uint8: the median picture of each group of demonstrations, in which nothing moves."""
-    reader: ToolReader | None = None
+    reader: ToolKeypoint | None = None
     """None where no x, y, z is measured."""
     groups: tuple[str, ...] = ()
     """G names: of which scene or session each picture is."""
-    motors: MotionLaw | None = None
+    motors: ActuatorModel | None = None
     """None where no action drives a measured value by one law."""
 
     def save(self, folder: Path) -> None:
@@ -49,7 +49,7 @@ class Home:
             raise A2GError(f"{folder / HOME} cannot be written: {error}") from error
 
 
-def of_base(folder: Path) -> Home | None:
+def load_nominal(folder: Path) -> NominalDomain | None:
     """Return what the base in ``folder`` knows of its home; None where it says nothing.
 
     Raises:
@@ -58,12 +58,14 @@ def of_base(folder: Path) -> Home | None:
     config, facts = checkpoint.read_config(folder)
     told, path = facts.get("motion_law"), folder / HOME
     try:
-        motors = None if told is None else MotionLaw.from_json(told)
+        motors = None if told is None else ActuatorModel.from_json(told)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / 'config.json'} has a damaged motion law: {error}.") from error
     views, size = len(config.cameras), (config.height, config.width)
     if not path.exists():
-        return None if motors is None else Home(torch.zeros(0, views, *size, 3, dtype=torch.uint8), motors=motors)
+        return (
+            None if motors is None else NominalDomain(torch.zeros(0, views, *size, 3, dtype=torch.uint8), motors=motors)
+        )
     try:
         tensors = load_file(path)
         with safe_open(path, "pt") as file:
@@ -71,11 +73,11 @@ def of_base(folder: Path) -> Home | None:
         pictures = tensors.pop("pictures")
         reader = None
         if tensors:
-            reader = ToolReader(config.latent_channels, views)
+            reader = ToolKeypoint(config.latent_channels, views)
             reader.load_state_dict({name.removeprefix("reader."): value.float() for name, value in tensors.items()})
             reader.requires_grad_(requires_grad=False).eval()
     except (OSError, SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
     if pictures.dtype != torch.uint8 or pictures.shape != (len(groups), views, *size, 3):
         raise CheckpointError(f"{path} holds pictures of {tuple(pictures.shape)}, which its base does not see.")
-    return Home(pictures, reader, groups, motors)
+    return NominalDomain(pictures, reader, groups, motors)

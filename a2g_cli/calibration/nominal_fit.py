@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from a2g_cli.calibration.actuators import MotionLaw
-from a2g_cli.calibration.nominal import PLACES, Home
-from a2g_cli.calibration.tool_keypoint import ToolReader
+from a2g_cli.calibration.actuators import ActuatorModel
+from a2g_cli.calibration.nominal import PLACES, NominalDomain
+from a2g_cli.calibration.tool_keypoint import ToolKeypoint
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.encoding.frames import encode_frames, fewer
 from a2g_cli.encoding.resizing import read_frames
@@ -37,15 +37,15 @@ INSIDE = 0.95
 BATCH, RATE = 128, 3e-3
 
 
-def measure_home(
+def measure_nominal(
     model: Act2Goal,
     recordings: Sequence[Path],
     groups: Sequence[str],
-    motors: MotionLaw | None,
+    motors: ActuatorModel | None,
     iterations: int,
     seed: int,
     advanced: Callable[[int, dict[str, float]], None] = lambda _i, _losses: None,
-) -> Home:
+) -> NominalDomain:
     """Return what ``model`` is to keep of its demonstrations.
 
     Args:
@@ -65,12 +65,12 @@ def measure_home(
         pictures.append(own[torch.linspace(0, len(own) - 1, min(MEDIAN, len(own))).long()].median(dim=0).values)
     names = model.config.proprioception_names
     if not set(PLACES) <= set(names):
-        return Home(torch.stack(pictures), None, shown, motors)
+        return NominalDomain(torch.stack(pictures), None, shown, motors)
     places = measured[:, [names.index(name) for name in PLACES]]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         reader = _train(model, frames, places, iterations, advanced)
-    return Home(torch.stack(pictures), reader, shown, motors)
+    return NominalDomain(torch.stack(pictures), reader, shown, motors)
 
 
 def looked_at(config: Act2GoalConfig, recordings: int) -> int:
@@ -134,9 +134,9 @@ def _framed(model: Act2Goal, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _train(
     model: Act2Goal, frames: Tensor, places: Tensor, iterations: int, advanced: Callable[[int, dict[str, float]], None]
-) -> ToolReader:
+) -> ToolKeypoint:
     """Return the trained reader."""
-    reader = ToolReader(model.config.latent_channels, frames.shape[1])
+    reader = ToolKeypoint(model.config.latent_channels, frames.shape[1])
     reader.mean.copy_(places.mean(0))
     reader.std.copy_(places.std(0).clamp(min=1e-3))
     wanted = (places - reader.mean) / reader.std
@@ -169,7 +169,7 @@ def _train(
 
 
 def _going_along(
-    reader: ToolReader, logits: Tensor, points: Tensor, latents: Tensor, matrix: Tensor, shift: Tensor
+    reader: ToolKeypoint, logits: Tensor, points: Tensor, latents: Tensor, matrix: Tensor, shift: Tensor
 ) -> Tensor:
     """Return how far votes are from where the map of the pictures takes them, for what stays inside."""
     before = (logits.softmax(-1)[..., None] * points).sum(-2)

@@ -7,17 +7,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from a2g_cli.calibration.actuators import columns, driven
-from a2g_cli.calibration.transform import Calibration
+from a2g_cli.calibration.actuators import driven_columns, driven_names
+from a2g_cli.calibration.transform import DomainTransform
 from a2g_cli.core.types import Goal, Observation
 from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.robots.base import RobotSpec
 
 
-class CalibratedPolicy:
+class TransformedPolicy:
     """Any policy, behind a calibration."""
 
-    def __init__(self, policy: Policy, calibration: Calibration, spec: RobotSpec) -> None:
+    def __init__(self, policy: Policy, calibration: DomainTransform, spec: RobotSpec) -> None:
         self._policy, self.calibration, self._spec = policy, calibration, spec
         self._goals: dict[str, Goal] = {}
 
@@ -57,11 +57,13 @@ class CalibratedPolicy:
 
     def _actions(self, actions: NDArray[np.float32]) -> NDArray[np.float32]:
         spec = self._spec
-        here = self.calibration.as_here(torch.from_numpy(actions), spec.action_names, spec.proprioception_names).numpy()
+        here = self.calibration.from_nominal(
+            torch.from_numpy(actions), spec.action_names, spec.proprioception_names
+        ).numpy()
         if np.array_equal(here, actions):
             return actions
-        moving = driven(spec.action_names, spec.proprioception_names)
-        acting, _ = columns(moving, spec.action_names, spec.proprioception_names)
+        moving = driven_names(spec.action_names, spec.proprioception_names)
+        acting, _ = driven_columns(moving, spec.action_names, spec.proprioception_names)
         low, high = np.array(spec.action_low, np.float32), np.array(spec.action_high, np.float32)
         # Shortened as a whole where it asks for more than the robot does, so that its direction is kept.
         wanted = here[:, acting]

@@ -22,7 +22,7 @@ HIT, LUCK = 0.85, 0.04
 
 
 @dataclass(frozen=True)
-class Belief:
+class PosePosterior:
     """How likely the arm's place is off by each offset from where it was read."""
 
     offsets: Tensor
@@ -45,7 +45,7 @@ class Belief:
         return self.offsets[torch.multinomial(self.weights, count, replacement=True, generator=generator)]
 
 
-def believe(tried: Tensor, arrived: Tensor) -> Belief:
+def pose_posterior(tried: Tensor, arrived: Tensor) -> PosePosterior:
     """Return what is believed after some episodes; without any, what a leaning picture tells.
 
     Args:
@@ -59,4 +59,4 @@ def believe(tried: Tensor, arrived: Tensor) -> Belief:
         away = torch.cdist(offsets, tried.double())
         rate = LUCK + (HIT - LUCK) * torch.exp(-((away / NEAR) ** 2))
         logs = logs + torch.where(arrived, rate, 1 - rate).log().sum(dim=1)
-    return Belief(offsets, logs.softmax(dim=0))
+    return PosePosterior(offsets, logs.softmax(dim=0))

@@ -4,20 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from a2g_cli.calibration.policy import CalibratedPolicy
-from a2g_cli.calibration.transform import Calibration, Mount
+from a2g_cli.calibration.policy import TransformedPolicy
+from a2g_cli.calibration.transform import BasePose, DomainTransform
 from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.robots.base import RobotSpec
 
 
-class GuessingPolicy:
+class PosteriorSamplingPolicy:
     """Any policy, behind a calibration whose mount is another in each episode."""
 
-    def __init__(self, policy: Policy, calibration: Calibration, spec: RobotSpec, guesses: Mapping[int, Mount]) -> None:
+    def __init__(
+        self, policy: Policy, calibration: DomainTransform, spec: RobotSpec, guesses: Mapping[int, BasePose]
+    ) -> None:
         """``guesses``: number of an attempt -> where the arm is said to stand in it."""
         self._policy, self._calibration, self._spec = policy, calibration, spec
         self._guesses = guesses
-        self._acting: dict[int, CalibratedPolicy] = {}
+        self._acting: dict[int, TransformedPolicy] = {}
 
     @property
     def name(self) -> str:
@@ -27,7 +29,7 @@ class GuessingPolicy:
     def begun(self, slot: int, seed: int) -> dict[str, Any]:
         """Take note that attempt ``slot`` is the episode of ``seed``; return what its recording is to say of it."""
         guess = self._guesses[slot]
-        self._acting[seed] = CalibratedPolicy(self._policy, replace(self._calibration, mount=guess), self._spec)
+        self._acting[seed] = TransformedPolicy(self._policy, replace(self._calibration, mount=guess), self._spec)
         return {"guess": {"yaw": guess.yaw, "shift": list(guess.shift)}}
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:

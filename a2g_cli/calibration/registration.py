@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from a2g_cli.calibration.camera import View
+from a2g_cli.calibration.camera import CameraWarp
 
 BLURS = (0.09, 0.045, 0.022, 0.01)
 """Deviation of the blur at each stage, as a share of the picture's width."""
@@ -26,7 +26,7 @@ SMOOTH = 0.01
 class Registered:
     """A view, and how well it does."""
 
-    view: View
+    view: CameraWarp
     before: float
     """Mean error of a pixel's colour without it, 0 to 1."""
     after: float
@@ -53,14 +53,14 @@ def register(home: Tensor, here: Tensor) -> Registered:
     view = _view((bend * free).detach(), colour.detach())
     with torch.no_grad():
         wanted, found = (_blurred(picture, BLURS[-1] * picture.shape[-1]) for picture in (ours, theirs))
-        return Registered(view, float(_error(wanted, found, View.same())), float(_error(wanted, found, view)))
+        return Registered(view, float(_error(wanted, found, CameraWarp.same())), float(_error(wanted, found, view)))
 
 
-def _view(bend: Tensor, colour: Tensor) -> View:
-    return View(torch.eye(3) + bend, 1 + colour[0], colour[1])
+def _view(bend: Tensor, colour: Tensor) -> CameraWarp:
+    return CameraWarp(torch.eye(3) + bend, 1 + colour[0], colour[1])
 
 
-def _error(wanted: Tensor, found: Tensor, view: View) -> Tensor:
+def _error(wanted: Tensor, found: Tensor, view: CameraWarp) -> Tensor:
     """Return the mean robust error over the pixels that this camera sees of the home picture."""
     grid = view.grid(*wanted.shape[-2:])
     seen = functional.grid_sample(found, grid, padding_mode="border", align_corners=False)

@@ -17,7 +17,7 @@ HIGHEST = 4.0
 BENDS = 32
 
 
-class ToolReader(nn.Module):
+class ToolKeypoint(nn.Module):
     """Reads the tool's place x, y, z off the latents of all views."""
 
     def __init__(self, channels: int, views: int, width: int = 64) -> None:

@@ -1,7 +1,7 @@
 """Calibration: how a deployment differs from the base's home, measured, and undone on the way in and on the way out.
 
-    in   picture -> as the home camera would have taken it        (``View``, for each camera)
-         where the tool is measured -> where it would be at home  (``Mount``)
+    in   picture -> as the home camera would have taken it        (``CameraWarp``, for each camera)
+         where the tool is measured -> where it would be at home  (``BasePose``)
     out  the base's action -> the displacement it brought at home, turned back by the mount -> the action that brings it here
 
 So the base acts as if it were at home, and what is recorded here can be learned from as if it had happened there.
@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from a2g_cli.calibration.actuators import MotionLaw, columns, driven
-from a2g_cli.calibration.camera import View
+from a2g_cli.calibration.actuators import ActuatorModel, driven_columns, driven_names
+from a2g_cli.calibration.camera import CameraWarp
 from a2g_cli.core.errors import CheckpointError
 from a2g_cli.core.types import Image
 
@@ -34,7 +34,7 @@ OTHER_MOTORS = 0.15
 
 
 @dataclass(frozen=True)
-class Mount:
+class BasePose:
     """Where the arm stands, seen from where it stood: turned about the vertical, then shifted."""
 
     yaw: float
@@ -49,29 +49,29 @@ class Mount:
         cos, sin = math.cos(self.yaw), math.sin(self.yaw)
         return torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
 
-    def as_home(self, places: Tensor) -> Tensor:
+    def to_nominal(self, places: Tensor) -> Tensor:
         """Return where tool places (..., 3) of this arm's frame lie in the home arm's [m]."""
         return places @ self.turn().T + torch.tensor(self.shift)
 
-    def apart(self, other: "Mount") -> tuple[float, float]:
+    def apart(self, other: "BasePose") -> tuple[float, float]:
         """Return the angle [rad] and the distance [m] between two mounts, at the middle of where the tool was."""
         middle = torch.tensor(self.middle)
         angle = math.remainder(self.yaw - other.yaw, math.tau)
-        return abs(angle), float((self.as_home(middle) - other.as_home(middle)).norm())
+        return abs(angle), float((self.to_nominal(middle) - other.to_nominal(middle)).norm())
 
 
-STANDING = Mount(0.0, (0.0, 0.0, 0.0))
+NOMINAL_POSE = BasePose(0.0, (0.0, 0.0, 0.0))
 
 
 @dataclass(frozen=True)
-class Calibration:
+class DomainTransform:
     """What differs from home; what is not named is as it was there."""
 
-    views: Mapping[str, View] = field(default_factory=dict)
+    views: Mapping[str, CameraWarp] = field(default_factory=dict)
     """Camera name -> its view, for those that were moved or see other colours."""
-    mount: Mount | None = None
-    motors: MotionLaw | None = None
-    home: MotionLaw | None = None
+    mount: BasePose | None = None
+    motors: ActuatorModel | None = None
+    home: ActuatorModel | None = None
     """How motors moved at home."""
 
     def __bool__(self) -> bool:
@@ -81,7 +81,7 @@ class Calibration:
     def frames(self, camera: str, pixels: Tensor) -> Tensor:
         """Return uint8 pictures (B, H, W, 3) of a camera as they would have been at home."""
         view = self.views.get(camera)
-        return pixels if view is None else view.pixels_as_home(pixels)
+        return pixels if view is None else view.pixels_to_nominal(pixels)
 
     def pictures(self, images: Mapping[str, Image]) -> dict[str, Image]:
         """Return one picture a camera, (H, W, 3) uint8, as they would have been at home."""
@@ -96,24 +96,24 @@ class Calibration:
             return proprioception
         at = [list(names).index(name) for name in ("x", "y", "z")]
         out = proprioception.clone()
-        out[..., at] = self.mount.as_home(proprioception[..., at])
+        out[..., at] = self.mount.to_nominal(proprioception[..., at])
         return out
 
-    def as_home(self, actions: Tensor, action_names: Sequence[str], names: Sequence[str]) -> Tensor:
+    def to_nominal(self, actions: Tensor, action_names: Sequence[str], names: Sequence[str]) -> Tensor:
         """Return the actions (..., A) that would have brought at home what ``actions`` brought here."""
         return self._through(actions, action_names, names, homeward=True)
 
-    def as_here(self, actions: Tensor, action_names: Sequence[str], names: Sequence[str]) -> Tensor:
+    def from_nominal(self, actions: Tensor, action_names: Sequence[str], names: Sequence[str]) -> Tensor:
         """Return the actions (..., A) that bring here what ``actions`` bring at home; limits are for the caller to keep."""
         return self._through(actions, action_names, names, homeward=False)
 
     def _through(self, actions: Tensor, action_names: Sequence[str], names: Sequence[str], homeward: bool) -> Tensor:
-        moving = driven(action_names, names)
+        moving = driven_names(action_names, names)
         if (self.mount is None and self.motors is None) or not moving:
             return actions
-        acting, _ = columns(moving, action_names, names)
+        acting, _ = driven_columns(moving, action_names, names)
         count = len(moving)
-        home = self.home or MotionLaw(moving, torch.eye(count + 1, count))
+        home = self.home or ActuatorModel(moving, torch.eye(count + 1, count))
         here = self.motors or home
         turn = torch.eye(count)
         if self.mount is not None:
@@ -126,19 +126,19 @@ class Calibration:
             out[..., acting] = here.command(home.displacement(actions[..., acting]) @ turn)
         return out
 
-    def differs(self, other: "Calibration", commands: Tensor | None = None) -> bool:
+    def differs(self, other: "DomainTransform", commands: Tensor | None = None) -> bool:
         """Whether this says something else than ``other``: beyond what counts as moved, in any part.
 
         Args:
             other: to be held against.
             commands: (N, D) driven actions on which motion laws are compared; without them any two laws are alike.
         """
-        same = View.same()
+        same = CameraWarp.same()
         for camera in {*self.views, *other.views}:
             one, two = self.views.get(camera, same), other.views.get(camera, same)
             if one.moved(two) > MOVED or one.recoloured(two) > RECOLOURED:
                 return True
-        angle, way = (self.mount or STANDING).apart(other.mount or STANDING)
+        angle, way = (self.mount or NOMINAL_POSE).apart(other.mount or NOMINAL_POSE)
         if angle > TURNED or way > SHIFTED:
             return True
         one_law, other_law = self.motors or self.home, other.motors or other.home or self.home
@@ -150,13 +150,13 @@ class Calibration:
         """Return what differs, in words."""
         found = []
         for camera, view in self.views.items():
-            moved = view.moved(View.same())
+            moved = view.moved(CameraWarp.same())
             if moved > MOVED:
                 found.append(f"camera {camera} moved by {100 * moved:.0f} % of its picture")
-            if view.recoloured(View.same()) > RECOLOURED:
+            if view.recoloured(CameraWarp.same()) > RECOLOURED:
                 found.append(f"camera {camera} sees other light")
         if self.mount is not None:
-            angle, way = self.mount.apart(STANDING)
+            angle, way = self.mount.apart(NOMINAL_POSE)
             found.append(f"the arm stands turned by {math.degrees(angle):.0f} degrees, its tool {100 * way:.0f} cm off")
         if self.motors is not None:
             found.append("the motors move otherwise")
@@ -172,13 +172,13 @@ class Calibration:
         }
 
     @classmethod
-    def from_json(cls, told: Any) -> "Calibration":
+    def from_json(cls, told: Any) -> "DomainTransform":
         """Read what ``to_json`` wrote. Raises CheckpointError for what cannot be one."""
         try:
-            views = {str(camera): View.from_json(view) for camera, view in dict(told["views"]).items()}
+            views = {str(camera): CameraWarp.from_json(view) for camera, view in dict(told["views"]).items()}
             mount = None if told["mount"] is None else _mount(told["mount"])
             motors, home = (
-                None if told[name] is None else MotionLaw.from_json(told[name]) for name in ("motors", "home")
+                None if told[name] is None else ActuatorModel.from_json(told[name]) for name in ("motors", "home")
             )
             if motors is not None and home is not None and motors.names != home.names:
                 raise ValueError("its motors are not those at home")
@@ -187,15 +187,15 @@ class Calibration:
         return cls(views, mount, motors, home)
 
 
-AT_HOME = Calibration()
+IDENTITY = DomainTransform()
 """Nothing differs."""
 
 
-def _mount(told: Any) -> Mount:
+def _mount(told: Any) -> BasePose:
     yaw, shift, middle = (
         float(told["yaw"]),
         *(tuple(float(value) for value in told[name]) for name in ("shift", "middle")),
     )
     if not all(map(math.isfinite, (yaw, *shift, *middle))) or len(shift) != 3 or len(middle) != 3:
         raise ValueError("its mount is nowhere")
-    return Mount(yaw, shift, middle)
+    return BasePose(yaw, shift, middle)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from a2g_cli.cameras.metadata import View
+from a2g_cli.cameras.metadata import CameraMetadata
 from a2g_cli.core.types import Depth, Image
 
 
@@ -43,10 +43,10 @@ class Camera(Protocol):
         """Stop the stream; harmless when called twice."""
 
 
-def view_of(camera: Camera) -> View | None:
+def view_of(camera: Camera) -> CameraMetadata | None:
     """Return what an open camera's pictures show and how: its own ``view``; None for a camera that does not say."""
     view = getattr(camera, "view", None)
-    return view if isinstance(view, View) else None
+    return view if isinstance(view, CameraMetadata) else None
 
 
 def warnings_of(camera: Camera) -> Sequence[str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from a2g_cli.cameras.base import Camera, Frame, view_of, warnings_of
-from a2g_cli.cameras.metadata import View
+from a2g_cli.cameras.metadata import CameraMetadata
 from a2g_cli.core.errors import HardwareError
 from a2g_cli.core.plugins import calling, is_built_in
 from a2g_cli.robots.promises import check_depth, check_picture, check_time, kind_of
@@ -23,7 +23,7 @@ class CheckedCamera:
         self._camera, self._what, self._built_in = camera, what, is_built_in(camera)
 
     @property
-    def view(self) -> View | None:
+    def view(self) -> CameraMetadata | None:
         """What its pictures show, where the driver says. Raises HardwareError."""
         with calling(self._what, "view", self._built_in):
             return view_of(self._camera)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from a2g_cli.cameras.base import Frame
-from a2g_cli.cameras.metadata import View
+from a2g_cli.cameras.metadata import CameraMetadata
 from a2g_cli.cameras.pace import Pace
 from a2g_cli.core.errors import HardwareError, UsageError
 from a2g_cli.core.photos import read_photo, why
@@ -41,7 +41,7 @@ class ImagesCamera:
         self._rate = RATE
         self._pace = Pace(RATE)
         self._sequence = 0
-        self.view: View | None = None
+        self.view: CameraMetadata | None = None
         """What is played, once it is open."""
 
     def open(self) -> None:
@@ -53,7 +53,7 @@ class ImagesCamera:
         self._pictures = itertools.chain([first], pictures)
         self._sequence = 0
         self._pace = Pace(self._rate)
-        self.view = View(f"images:{self._path}", first.shape[1], first.shape[0])
+        self.view = CameraMetadata(f"images:{self._path}", first.shape[1], first.shape[0])
 
     def read(self, timeout: float) -> Frame:
         """Return the picture whose time has come. Raises HardwareError: not open, ended, unreadable, none in time."""

@@ -16,7 +16,7 @@ Crop = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
-class View:
+class CameraMetadata:
     """Where pictures come from. Two pictures can be held against each other only where they show the same view."""
 
     device: str
@@ -51,7 +51,7 @@ class View:
             crop = (left, top, width, height)
         return cls(str(value["device"]), int(value["width"]), int(value["height"]), crop, value["settings"])
 
-    def differences(self, other: "View") -> list[str]:
+    def differences(self, other: "CameraMetadata") -> list[str]:
         """Return in words why ``other``'s pictures cannot be held against this one's; empty where they can."""
         found = []
         if self.device != other.device:
@@ -62,7 +62,7 @@ class View:
             found.append(f"crop {_crop_words(self.crop)}, now {_crop_words(other.crop)}")
         return found
 
-    def changes(self, other: "View") -> list[str]:
+    def changes(self, other: "CameraMetadata") -> list[str]:
         """Return in words which settings of the camera differ: the same view in another light."""
         names = sorted(self.settings.keys() & other.settings.keys())
         return [
@@ -126,7 +126,7 @@ class Framing:
         across = left + (np.arange(columns) * width + width // 2) // columns
         return depth[np.ix_(down, across)]
 
-    def of(self, view: View) -> View:
+    def of(self, view: CameraMetadata) -> CameraMetadata:
         """Return ``view`` with what is kept of it."""
         part = self.part(view.height, view.width)
         return replace(view, crop=None if part == (0, 0, view.width, view.height) else part)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from a2g_cli.cameras.base import Frame
-from a2g_cli.cameras.metadata import View
+from a2g_cli.cameras.metadata import CameraMetadata
 from a2g_cli.cameras.pace import Pace
 from a2g_cli.core.errors import HardwareError, UsageError
 from a2g_cli.core.plugins import sdk
@@ -69,7 +69,7 @@ class OpenCVCamera:
         self._pace: Pace | None = None
         """Of a file."""
         self._sequence = 0
-        self.view: View | None = None
+        self.view: CameraMetadata | None = None
         """What the pictures show, once the camera is open."""
         self.warnings: list[str] = []
         """What could not be set."""
@@ -139,7 +139,9 @@ class OpenCVCamera:
                     f"`v4l2-ctl --list-formats-ext -d {self._path}` lists what it can."
                 )
         self._pace = Pace(rate) if self._file and rate > 0 else None
-        self.view = View(f"opencv:{_identity(self._path)}", width, height, settings={"rate": rate, **settings})
+        self.view = CameraMetadata(
+            f"opencv:{_identity(self._path)}", width, height, settings={"rate": rate, **settings}
+        )
 
     def _shape_properties(self) -> dict[str, int]:
         cv = self._cv

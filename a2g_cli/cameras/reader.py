@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from a2g_cli.cameras.base import Camera, Frame, view_of, warnings_of
-from a2g_cli.cameras.metadata import Framing, View
+from a2g_cli.cameras.metadata import CameraMetadata, Framing
 from a2g_cli.core.clock import Clock, WallClock
 from a2g_cli.core.errors import HardwareError, UsageError, noted
 
@@ -59,11 +59,11 @@ class CameraReader:
         self._frame: Frame | None = None
         self._failure: Exception | None = None
         self._parting: Exception | None = None
-        self._view: View | None = None
+        self._view: CameraMetadata | None = None
         self._warnings: Sequence[str] = ()
 
     @property
-    def view(self) -> View | None:
+    def view(self) -> CameraMetadata | None:
         """What the pictures show, crop included; None until a picture came, or for a camera that does not say."""
         return self._view
 
@@ -153,7 +153,7 @@ class CameraReader:
     def _follow(self, stopping: threading.Event) -> None:
         before: Frame | None = None
         since = 0.0
-        shown: View | None = None
+        shown: CameraMetadata | None = None
         while not stopping.is_set():
             begun = time.monotonic()
             taken = self._camera.read(_PATIENCE)

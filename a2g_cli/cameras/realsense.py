@@ -9,7 +9,7 @@ import numpy as np
 from a2g_cli.cameras import realsense_sdk
 from a2g_cli.cameras.base import Frame
 from a2g_cli.cameras.device_time import DeviceTime
-from a2g_cli.cameras.metadata import View
+from a2g_cli.cameras.metadata import CameraMetadata
 from a2g_cli.cameras.realsense_lock import SETTLING, check_wanted, lock, restore
 from a2g_cli.core.errors import HardwareError, UsageError
 from a2g_cli.core.workspace import expanded
@@ -88,7 +88,7 @@ class RealSenseCamera:
         self._number = self._sequence = 0
         self._depth: Depth | None = None
         self._seen = 0.0
-        self.view: View | None = None
+        self.view: CameraMetadata | None = None
         """What the pictures show, once the camera is open."""
         self.warnings: list[str] = []
         """What a person should know, once the camera is open."""
@@ -291,7 +291,7 @@ class RealSenseCamera:
             )
         height, width = first.image.shape[:2]
         name = self._serial or realsense_sdk.info(self._device, "serial_number")
-        self.view = View(f"realsense:{self._file or name}", width, height, settings=settings)
+        self.view = CameraMetadata(f"realsense:{self._file or name}", width, height, settings=settings)
 
     def _depth_units(self) -> float:
         """Return what a depth of 1 means [m]."""

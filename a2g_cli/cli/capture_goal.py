@@ -68,14 +68,14 @@ def capture_goal(
     """
 
     def work() -> "Report":
-        from a2g_cli.cli.commands.capture_goal import Source
+        from a2g_cli.cli.commands.capture_goal import GoalImageSource
         from a2g_cli.cli.commands.capture_goal import capture_goal as capture
         from a2g_cli.cli.commands.deployment import Deployment
 
         where = place(workspace)
         deployment = Deployment.choose(where, robot, camera or [], scene=scene, shift=shift)
         cameras = deployment.cameras
-        source = Source(
+        source = GoalImageSource(
             state or [], from_image or [], from_recording, frame, seed, camera or [], cameras, over, force, as_json
         )
         return capture(where, deployment, name, source, overwrite)

@@ -171,7 +171,7 @@ def improve(
             ),
             **given,  # type: ignore[arg-type]
         )
-        asked = command.Asked(deployment, tuple(goals or []), base, settings, evaluation)
+        asked = command.ImproveRequest(deployment, tuple(goals or []), base, settings, evaluation)
         return command.improve(where, asked, session)
 
     finish(as_json, work)

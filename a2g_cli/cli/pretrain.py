@@ -149,7 +149,7 @@ def pretrain(
         from a2g_cli.cli.commands.exchange import parse_size
         from a2g_cli.cli.commands.pretrain import counts, shares, size_of_run
         from a2g_cli.cli.commands.pretrain import pretrain as train
-        from a2g_cli.training.device import machine
+        from a2g_cli.training.device import choose_device
         from a2g_cli.training.pretrain_settings import settings_for
 
         plan = {"proximal": proximal, "stride": stride, "distal": distal, "spacing": spacing}
@@ -167,7 +167,7 @@ def pretrain(
             size=size_of_run(out) if resize is None else parse_size(resize),
         )
         scenes = counts(scene or [], demonstrations or [])
-        joined = machine(device, precision, accumulate, compiled=compiled)
+        joined = choose_device(device, precision, accumulate, compiled=compiled)
         report = train(
             place(workspace),
             data or [],

@@ -61,7 +61,7 @@ def run(
 
     def work() -> "Report":
         from a2g_cli.cli.commands.deployment import Deployment
-        from a2g_cli.cli.commands.run import Care
+        from a2g_cli.cli.commands.run import SafetyOptions
         from a2g_cli.cli.commands.run import run as roll
         from a2g_cli.cli.commands.safety import limits_from
         from a2g_cli.policies.act2goal import acting_from
@@ -69,7 +69,7 @@ def run(
         where = place(workspace)
         deployment = Deployment.choose(where, robot, camera or [], scene=scene, shift=shift)
         acting = acting_from(execute=execute, ahead=ahead, action_steps=action_steps)
-        care = Care(limits_from(deployment.safety, safety or [], hold), reset, reset_timeout, fault, judge)
+        care = SafetyOptions(limits_from(deployment.safety, safety or [], hold), reset, reset_timeout, fault, judge)
         return roll(
             where, deployment, goals or [], episodes, adapter, base, steps, seed, session, imagine, acting, care
         )

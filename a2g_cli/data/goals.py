@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from a2g_cli.cameras.metadata import Framing, View
+from a2g_cli.cameras.metadata import CameraMetadata, Framing
 from a2g_cli.core.errors import GoalError, UnknownNameError, UsageError
 from a2g_cli.core.photos import read_photo, why
 from a2g_cli.core.types import Goal, Image
@@ -162,7 +162,7 @@ def _views(value: object) -> dict[str, dict[str, Any]]:
     """Return views as they were saved. Raises KeyError, TypeError or ValueError for what is none."""
     if not isinstance(value, dict):
         raise TypeError("views that are not an object")
-    return {str(name): View.from_json(view).to_json() for name, view in value.items()}
+    return {str(name): CameraMetadata.from_json(view).to_json() for name, view in value.items()}
 
 
 @contextmanager
@@ -230,7 +230,7 @@ def goal_from_recording(path: Path, index: int = -1, name: str = "goal") -> Goal
         raise GoalError(f"{path} says of its cameras what cannot be: {why(error)}.") from error
 
 
-def check_goal(goal: Goal, spec: RobotSpec, views: Mapping[str, View] | None = None) -> list[str]:
+def check_goal(goal: Goal, spec: RobotSpec, views: Mapping[str, CameraMetadata] | None = None) -> list[str]:
     """Return warnings, with numbers, about blur, contrast, exposure and other settings of the camera; empty when all is well.
 
     ``views`` says what the robot's cameras see now, as far as that is known.
@@ -251,7 +251,7 @@ def check_goal(goal: Goal, spec: RobotSpec, views: Mapping[str, View] | None = N
     changes = []
     for camera, now in (views or {}).items():
         if camera in goal.views:
-            taken = View.from_json(goal.views[camera])
+            taken = CameraMetadata.from_json(goal.views[camera])
             if different := taken.differences(now):
                 raise GoalError(
                     f"the goal {goal.name!r} was taken with another view, {camera}: {'; '.join(different)}. Take it again."

@@ -10,14 +10,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from a2g_cli.demo_replay.trajectory import Movement
+from a2g_cli.demo_replay.trajectory import Trajectory
 from a2g_cli.encoding.segments import Segments
 
 NEAR = 0.25
 """How far an arm may be beside its movement, and its commands beside the demonstrator's, relative to a usual step."""
 
 
-def as_demonstrated(segments: Segments, measured: Tensor, movement: Movement) -> Segments:
+def demonstrated_actions(segments: Segments, measured: Tensor, movement: Trajectory) -> Segments:
     """Return one rehearsed episode with the demonstrator's actions, wherever they hold.
 
     Args:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from a2g_cli.calibration.actuators import MotionLaw, columns, driven
-from a2g_cli.demo_replay.trajectory import Movement
+from a2g_cli.calibration.actuators import ActuatorModel, driven_columns, driven_names
+from a2g_cli.demo_replay.trajectory import Trajectory
 from a2g_cli.policies.base import Plan, PlanRequest
 from a2g_cli.robots.base import RobotSpec
 
@@ -22,13 +22,13 @@ MOVEMENT = "movement"
 """What the settings of a recording say which movement it was by."""
 
 
-class RememberingPolicy:
+class TrajectoryReplayPolicy:
     """Follows a movement in each episode."""
 
     name = "remembering"
 
     def __init__(
-        self, movements: Sequence[Movement], law: MotionLaw | None, spec: RobotSpec, which: Mapping[int, int]
+        self, movements: Sequence[Trajectory], law: ActuatorModel | None, spec: RobotSpec, which: Mapping[int, int]
     ) -> None:
         """Move by ``movements``, driven by ``law``.
 
@@ -40,9 +40,9 @@ class RememberingPolicy:
         """
         self._movements, self._which = movements, which
         names = spec.action_names, spec.proprioception_names
-        moving = law.names if law is not None else driven(*names)
-        self._law = law or MotionLaw(moving, torch.eye(len(moving) + 1, len(moving)))
-        self._acting, self._measured = columns(moving, *names)
+        moving = law.names if law is not None else driven_names(*names)
+        self._law = law or ActuatorModel(moving, torch.eye(len(moving) + 1, len(moving)))
+        self._acting, self._measured = driven_columns(moving, *names)
         still = movements[0].actions[:1].clone()
         still[:, self._acting] = self._law.command(torch.zeros(len(moving)))
         actions = torch.cat([still, *(one.actions for one in movements)])

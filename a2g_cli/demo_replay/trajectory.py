@@ -16,11 +16,11 @@ from torch import Tensor
 from a2g_cli.core.errors import A2GError, CheckpointError
 from a2g_cli.models import checkpoint
 
-MOVEMENTS, ROBOTS = "movements.safetensors", "a2g_robots"
+TRAJECTORIES, ROBOTS = "movements.safetensors", "a2g_robots"
 
 
 @dataclass(frozen=True)
-class Movement:
+class Trajectory:
     """One demonstration of T steps."""
 
     proprioception: Tensor
@@ -31,7 +31,7 @@ class Movement:
     """Whose it is, e.g. ``"sim:write"``."""
 
 
-def save(movements: list[Movement], folder: Path) -> None:
+def save_trajectories(movements: list[Trajectory], folder: Path) -> None:
     """Write movements beside a checkpoint. Raises A2GError."""
     robots = list(dict.fromkeys(one.robot for one in movements))
     tensors = {
@@ -40,22 +40,22 @@ def save(movements: list[Movement], folder: Path) -> None:
         "length": torch.tensor([len(one.actions) for one in movements], dtype=torch.int32),
         "robot": torch.tensor([robots.index(one.robot) for one in movements], dtype=torch.int32),
     }
-    temporary = folder / f"{MOVEMENTS}.tmp"
+    temporary = folder / f"{TRAJECTORIES}.tmp"
     try:
         save_file(tensors, temporary, metadata={ROBOTS: json.dumps(robots)})
-        temporary.replace(folder / MOVEMENTS)
+        temporary.replace(folder / TRAJECTORIES)
     except (OSError, SafetensorError) as error:
-        raise A2GError(f"{folder / MOVEMENTS} cannot be written: {error}") from error
+        raise A2GError(f"{folder / TRAJECTORIES} cannot be written: {error}") from error
 
 
-def of_base(folder: Path) -> list[Movement]:
+def load_trajectories(folder: Path) -> list[Trajectory]:
     """Return what the base in ``folder`` remembers; nothing where it keeps nothing.
 
     Raises:
         CheckpointError: the base is missing, or what it remembers is damaged or not of its robots.
     """
     config, _ = checkpoint.read_config(folder)
-    path = folder / MOVEMENTS
+    path = folder / TRAJECTORIES
     if not path.exists():
         return []
     try:
@@ -67,7 +67,7 @@ def of_base(folder: Path) -> list[Movement]:
         if min(length, default=0) < 1 or len(whose) != len(length) or not 0 <= min(whose) <= max(whose) < len(robots):
             raise ValueError("its movements are not told apart")
         parts = zip(measured.split([one + 1 for one in length]), actions.split(length), whose, strict=True)
-        found = [Movement(values, done, robots[number]) for values, done, number in parts]
+        found = [Trajectory(values, done, robots[number]) for values, done, number in parts]
     except (OSError, SafetensorError, KeyError, RuntimeError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
     sizes = len(config.proprioception_names), len(config.action_names)
@@ -80,6 +80,6 @@ def of_base(folder: Path) -> list[Movement]:
     return found
 
 
-def of_robot(folder: Path, robot: str) -> list[Movement]:
+def trajectories_of_robot(folder: Path, robot: str) -> list[Trajectory]:
     """Return what the base in ``folder`` remembers of ``robot``, numbered as recordings say. Raises CheckpointError."""
-    return [one for one in of_base(folder) if one.robot == robot]
+    return [one for one in load_trajectories(folder) if one.robot == robot]

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 
 @dataclass(frozen=True)
-class Framing:
+class RandomFraming:
     """How far a camera may be off, either way."""
 
     turn: float
@@ -23,9 +23,9 @@ class Framing:
     """Share of half the picture's side."""
 
 
-ANY = Framing(0.35, (0.8, 1.15), 0.2)
+ANY = RandomFraming(0.35, (0.8, 1.15), 0.2)
 """What an autoencoder should be able to show."""
-KNOCKED = Framing(0.1, (0.94, 1.07), 0.06)
+KNOCKED = RandomFraming(0.1, (0.94, 1.07), 0.06)
 """What a policy should see through: at 64 pixels, two of them to any side."""
 
 
@@ -48,7 +48,7 @@ class Look:
         return len(self.order) == 1
 
 
-def draw_looks(size: int, framing: Framing, generator: torch.Generator) -> Look:
+def draw_looks(size: int, framing: RandomFraming, generator: torch.Generator) -> Look:
     """Draw ``size`` looks: random framing (turn, zoom, shift), swapped and shifted colours, light."""
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:

@@ -12,12 +12,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from a2g_cli.calibration.transform import AT_HOME, Calibration
+from a2g_cli.calibration.transform import IDENTITY, DomainTransform
 from a2g_cli.data.recording.reader import Recording
-from a2g_cli.demo_replay.labels import as_demonstrated
+from a2g_cli.demo_replay.labels import demonstrated_actions
 from a2g_cli.demo_replay.policy import MOVEMENT
-from a2g_cli.demo_replay.trajectory import Movement
-from a2g_cli.encoding.frames import encode_frames, encode_recording, named
+from a2g_cli.demo_replay.trajectory import Trajectory
+from a2g_cli.encoding.frames import encode_frames, encode_recording, recording_name
 from a2g_cli.encoding.resizing import read_frames
 from a2g_cli.encoding.segments import Segments
 from a2g_cli.models.act2goal.model import Act2Goal
@@ -34,7 +34,7 @@ SAMPLE = 16
 
 
 @dataclass(frozen=True)
-class Practised:
+class EncodedEpisode:
     """One recording, up to the frame that came nearest to its goal: what followed only led away from it."""
 
     path: Path
@@ -58,9 +58,9 @@ class Practised:
 
 
 @torch.no_grad()
-def read(
-    model: Act2Goal, path: Path, calibration: Calibration = AT_HOME, remembered: Sequence[Movement] = ()
-) -> Practised:
+def encode_episode(
+    model: Act2Goal, path: Path, calibration: DomainTransform = IDENTITY, remembered: Sequence[Trajectory] = ()
+) -> EncodedEpisode:
     """Return a recording as practice, seen as at home by ``calibration``, but for its sample.
 
     What was rehearsed is told by ``remembered``, the movements that the base remembers of this robot.
@@ -76,7 +76,7 @@ def read(
             calibration.frames(camera, torch.from_numpy(resized(recording.goal.images[camera], size))[None]).numpy()
             for camera in model.config.cameras
         ]
-        rows = picked(recording.length).tolist()
+        rows = sampled_frames(recording.length).tolist()
         sample = torch.stack(
             [torch.from_numpy(read_frames(recording, camera, size, rows)) for camera in model.config.cameras], 1
         )
@@ -84,21 +84,23 @@ def read(
     latents = segments.latents.float()
     if followed is not None:
         if isinstance(followed, int) and 0 <= followed < len(remembered):
-            segments = as_demonstrated(segments, measured, remembered[followed])
-        return Practised(path, named(path), segments, segments, latents[-1], limits, 0.0, robot, sample, rehearsed=True)
+            segments = demonstrated_actions(segments, measured, remembered[followed])
+        return EncodedEpisode(
+            path, recording_name(path), segments, segments, latents[-1], limits, 0.0, robot, sample, rehearsed=True
+        )
     left = model.steps_to_go.steps(latents, goal.expand_as(latents))
     # From frame 1 on: a segment needs an action.
     nearest = 1 + int(left[1:].argmin())
     cut = replace(segments, length=torch.tensor([nearest]))
-    return Practised(path, named(path), cut, segments, goal, limits, float(left[nearest]), robot, sample)
+    return EncodedEpisode(path, recording_name(path), cut, segments, goal, limits, float(left[nearest]), robot, sample)
 
 
-def picked(length: int) -> Tensor:
+def sampled_frames(length: int) -> Tensor:
     """Return which frames of an episode of ``length`` steps its sample has: up to ``SAMPLE``, from first to last."""
     return torch.linspace(0, length, min(SAMPLE, length + 1)).round().long()
 
 
-def select(practised: Sequence[Practised], keep: Keep, arrived_below: float) -> list[Practised]:
+def select(practised: Sequence[EncodedEpisode], keep: Keep, arrived_below: float) -> list[EncodedEpisode]:
     """Return what is learned from: episodes that arrived, all, or, for experiments, those that failed.
 
     Args:

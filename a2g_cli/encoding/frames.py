@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from a2g_cli.calibration.transform import AT_HOME, Calibration
+from a2g_cli.calibration.transform import IDENTITY, DomainTransform
 from a2g_cli.core.errors import RecordingError
 from a2g_cli.data.recording.checks import faults, numbers_of
 from a2g_cli.data.recording.reader import Recording, fingerprint
@@ -60,7 +60,7 @@ def encode_frames(model: Act2Goal, frames: np.ndarray, look: Look | None = None)
 
 
 def encode_recording(
-    model: Act2Goal, path: Path, calibration: Calibration = AT_HOME, looks: Sequence[Look] = ()
+    model: Act2Goal, path: Path, calibration: DomainTransform = IDENTITY, looks: Sequence[Look] = ()
 ) -> Segments:
     """Return one recording as segments, as it would have been at home by ``calibration``; then again in each of ``looks``.
 
@@ -83,7 +83,7 @@ def encode_recording(
         return Segments(
             torch.stack(views, dim=1),
             calibration.measured(names[1], measured).repeat(times, 1),
-            calibration.as_home(actions, *names).repeat(times, 1),
+            calibration.to_nominal(actions, *names).repeat(times, 1),
             (recording.length + 1) * torch.arange(times),
             torch.tensor([recording.length] * times),
         )
@@ -151,7 +151,7 @@ def read_latents(path: Path, key: str) -> Segments | None:
         return None  # a cache: made again
 
 
-def named(path: Path) -> str:
+def recording_name(path: Path) -> str:
     """Return how a lineage calls a recording: session, file and the beginning of its hash."""
     return f"{path.parent.name}/{path.name} {fingerprint(path)[:16]}"
 

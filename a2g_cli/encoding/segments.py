@@ -25,7 +25,7 @@ class Segments:
     """(E,) index of each episode's first frame."""
     length: Tensor
     """(E,) number of actions T."""
-    odds: Tensor | None = None
+    sampling_weights: Tensor | None = None
     """(E,) how often a transition of each episode is drawn, relative to the others; None: all alike."""
 
     def __len__(self) -> int:
@@ -39,24 +39,24 @@ class Segments:
     def subset(self, episodes: list[int]) -> "Segments":
         """Return the same arrays restricted to ``episodes``: a view, nothing is copied."""
         index = torch.tensor(episodes, dtype=torch.long)
-        odds = None if self.odds is None else self.odds[index]
-        return replace(self, first=self.first[index], length=self.length[index], odds=odds)
+        sampling_weights = None if self.sampling_weights is None else self.sampling_weights[index]
+        return replace(self, first=self.first[index], length=self.length[index], sampling_weights=sampling_weights)
 
     def draw(
         self, size: int, mixture: Mapping[str, float], generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (episode, step, goal step), each (size,): transitions by ``odds``, goals by the relabelling mixture."""
-        if self.odds is None:
+        """Return (episode, step, goal step), each (size,): transitions by ``sampling_weights``, goals by the mixture."""
+        if self.sampling_weights is None:
             ends = self.length.cumsum(0)
             flat = torch.randint(int(ends[-1]), (size,), generator=generator)
             episode = torch.searchsorted(ends, flat, right=True)
             step = flat - (ends[episode] - self.length[episode])
         else:
-            mass = self.length * self.odds.double()
+            mass = self.length * self.sampling_weights.double()
             edges = mass.cumsum(0)
             point = torch.rand(size, dtype=torch.float64, generator=generator) * edges[-1]
             episode = torch.searchsorted(edges, point, right=True).clamp(max=len(self) - 1)
-            into = (point - (edges[episode] - mass[episode])) / self.odds[episode]
+            into = (point - (edges[episode] - mass[episode])) / self.sampling_weights[episode]
             step = torch.minimum(into.long().clamp(min=0), self.length[episode] - 1)  # rounding may overstep by one
         return episode, step, relabel(mixture, self.length[episode], step, generator)
 
@@ -110,6 +110,6 @@ def balance(segments: Segments, groups: Sequence[str], shares: Mapping[str, floa
     for group, length in zip(groups, segments.length.tolist(), strict=True):
         steps[group] += length
     if len(steps) == 1:
-        return replace(segments, odds=None)
-    odds = [shares.get(group, 1.0) / steps[group] for group in groups]
-    return replace(segments, odds=torch.tensor(odds, dtype=torch.float64))
+        return replace(segments, sampling_weights=None)
+    sampling_weights = [shares.get(group, 1.0) / steps[group] for group in groups]
+    return replace(segments, sampling_weights=torch.tensor(sampling_weights, dtype=torch.float64))

@@ -7,31 +7,31 @@ from pathlib import Path
 
 from a2g_cli.adapters.files import Adapter
 from a2g_cli.calibration import nominal
-from a2g_cli.calibration.estimate import calibrate, suspected_mount
-from a2g_cli.calibration.transform import AT_HOME, Calibration
-from a2g_cli.encoding.episodes import Practised
-from a2g_cli.improvement.demo_replay import Rehearser
-from a2g_cli.improvement.pose_search import Explorer
-from a2g_cli.improvement.scoring import Seeing
-from a2g_cli.improvement.state import Progress, Working
+from a2g_cli.calibration.estimate import estimate_transform, suspected_base_pose
+from a2g_cli.calibration.transform import IDENTITY, DomainTransform
+from a2g_cli.encoding.episodes import EncodedEpisode
+from a2g_cli.improvement.demo_replay import DemoReplay
+from a2g_cli.improvement.pose_search import PoseSearch
+from a2g_cli.improvement.scoring import EpisodeScorer
+from a2g_cli.improvement.state import RoundState, RunState
 from a2g_cli.models import checkpoint
-from a2g_cli.runtime.policy_factory import Players
+from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.training import retention_set
-from a2g_cli.training.finetune import AdaptSettings, adapt
-from a2g_cli.training.finetune_plan import Study, prepare
+from a2g_cli.training.finetune import FinetuneSettings, finetune
+from a2g_cli.training.finetune_plan import FinetunePlan, plan_finetuning
 from a2g_cli.training.watcher import TrainingWatcher
 
 
 @dataclass(frozen=True)
-class Maker:
+class CandidateBuilder:
     """Makes candidates."""
 
-    players: Players
-    progress: Progress
-    seeing: Seeing
-    explorer: Explorer
-    rehearser: Rehearser
-    settings: AdaptSettings
+    players: PolicyFactory
+    progress: RunState
+    seeing: EpisodeScorer
+    explorer: PoseSearch
+    rehearser: DemoReplay
+    settings: FinetuneSettings
     seed: int
     shown: Sequence[Path]
     """Demonstrations to mix in."""
@@ -39,7 +39,7 @@ class Maker:
     interrupted: Callable[[], bool]
 
     def candidate(
-        self, number: int, working: Working, buffer: Sequence[Practised], room: int
+        self, number: int, working: RoundState, buffer: Sequence[EncodedEpisode], room: int
     ) -> tuple[dict[str, float], float]:
         """Make the round's candidate, unless it is made already; ``working`` names it then.
 
@@ -61,9 +61,9 @@ class Maker:
         if self.interrupted():
             return {}, seconds
         model, folder, settings = self.seeing.model, self.players.folder, self.settings
-        known = nominal.of_base(folder)
+        known = nominal.load_nominal(folder)
         told = (refused, measured, self.seeing.remembered)
-        study = prepare(model, known, parent, buffer, settings, self.seeing.bound, *told)
+        study = plan_finetuning(model, known, parent, buffer, settings, self.seeing.bound, *told)
         if study.train and study.correction is None:
             study, settings, took = self._rehearsed(number, working, study, room - len(working.explored))
             seconds += took
@@ -74,7 +74,7 @@ class Maker:
         with shelf.making() as made:
             working.candidate = made.name
             self.progress.save()
-            adapt(
+            finetune(
                 checkpoint.load(folder),
                 self.players.base_hash(),
                 parent,
@@ -86,7 +86,7 @@ class Maker:
                 study.correction,
                 study.calibration,
                 study.train,
-                retention_set.of_base(folder),
+                retention_set.load_retention_set(folder),
                 [self.seeing.read(path) for path in self.shown],
             )
         return losses_of(shelf.get(working.candidate)), seconds
@@ -94,25 +94,27 @@ class Maker:
     def _measured(
         self,
         number: int,
-        working: Working,
+        working: RoundState,
         parent: Adapter | None,
-        buffer: Sequence[Practised],
-        refused: Calibration,
+        buffer: Sequence[EncodedEpisode],
+        refused: DomainTransform,
         room: int,
-    ) -> tuple[Calibration, float]:
+    ) -> tuple[DomainTransform, float]:
         """Return what practice says of this deployment, and how long episodes were tried for it [s]."""
-        known = AT_HOME if parent is None else parent.calibration
+        known = IDENTITY if parent is None else parent.calibration
         if self.settings.calibrate == "off":
             return known, 0.0
-        model, at_home = self.seeing.model, nominal.of_base(self.players.folder)
-        found = calibrate(model, at_home, buffer, known)
-        suspected = suspected_mount(model, at_home, buffer, found)
+        model, at_home = self.seeing.model, nominal.load_nominal(self.players.folder)
+        found = estimate_transform(model, at_home, buffer, known)
+        suspected = suspected_base_pose(model, at_home, buffer, found)
         if suspected is None or refused.mount is not None:
             return found, 0.0
         begun = time.monotonic()
         return self.explorer.found(number, working, found, suspected, room), time.monotonic() - begun
 
-    def _rehearsed(self, number: int, working: Working, study: Study, room: int) -> tuple[Study, AdaptSettings, float]:
+    def _rehearsed(
+        self, number: int, working: RoundState, study: FinetunePlan, room: int
+    ) -> tuple[FinetunePlan, FinetuneSettings, float]:
         """Return a study of what was rehearsed as well, how it is learned, and how long rehearsing took [s].
 
         Each recording is learned from as often as one of practice would be: more of them take more iterations.
@@ -125,16 +127,16 @@ class Maker:
         times = max(1.0, len(study.kept) / self.rehearser.practice.count) if self.rehearser.most else 1.0
         return study, replace(self.settings, iterations=round(times * self.settings.iterations)), took
 
-    def _refused(self, number: int) -> Calibration:
+    def _refused(self, number: int) -> DomainTransform:
         """Return the calibration of the round before, where the gate refused its adapter.
 
         What practice measures it measures again, and the same would be refused again: in between, practice is imitated.
         """
         before = self.progress.rounds[number - 1] if number else None
         if before is None or before.done is None or before.done.promoted:
-            return AT_HOME
+            return IDENTITY
         shelf, name = self.players.shelf, before.candidate
-        return shelf.get(name).calibration if name is not None and name in shelf.names() else AT_HOME
+        return shelf.get(name).calibration if name is not None and name in shelf.names() else IDENTITY
 
 
 def losses_of(adapter: Adapter) -> dict[str, float]:

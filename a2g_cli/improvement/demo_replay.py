@@ -10,26 +10,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from a2g_cli.calibration import nominal
-from a2g_cli.calibration.transform import Calibration
+from a2g_cli.calibration.transform import DomainTransform
 from a2g_cli.core.errors import UsageError
 from a2g_cli.demo_replay import trajectory
-from a2g_cli.demo_replay.policy import RememberingPolicy
-from a2g_cli.demo_replay.trajectory import Movement
+from a2g_cli.demo_replay.policy import TrajectoryReplayPolicy
+from a2g_cli.demo_replay.trajectory import Trajectory
 from a2g_cli.improvement.practice import Practice
-from a2g_cli.improvement.state import Working
-from a2g_cli.runtime.policy_factory import Players
+from a2g_cli.improvement.state import RoundState
+from a2g_cli.runtime.policy_factory import PolicyFactory
 
 
-def remembered(players: Players) -> list[Movement]:
+def available_trajectories(players: PolicyFactory) -> list[Trajectory]:
     """Return the movements of the robot that ``players`` play. Raises CheckpointError, UsageError where there are none."""
-    found = trajectory.of_robot(players.folder, players.spec.name)
+    found = trajectory.trajectories_of_robot(players.folder, players.spec.name)
     if not found:
         raise UsageError(f"this base remembers no movement of {players.spec.name}: leave --rehearse away.")
     return found
 
 
 @dataclass(frozen=True)
-class Rehearser:
+class DemoReplay:
     """Rolls out what is remembered."""
 
     practice: Practice
@@ -37,7 +37,7 @@ class Rehearser:
     """Episodes of one improvement run that may rehearse."""
     interrupted: Callable[[], bool]
 
-    def rehearse(self, number: int, working: Working, calibration: Calibration, room: int) -> list[Path]:
+    def rehearse(self, number: int, working: RoundState, calibration: DomainTransform, room: int) -> list[Path]:
         """Roll out what the run has not rehearsed yet; return the recordings of this round.
 
         Args:
@@ -51,12 +51,12 @@ class Rehearser:
         count = max(len(working.rehearsed), min(self.most - before, room))
         if count <= 0:
             return []
-        known = remembered(players)
-        at_home = nominal.of_base(players.folder)
+        known = available_trajectories(players)
+        at_home = nominal.load_nominal(players.folder)
         law = calibration.motors or (at_home.motors if at_home is not None else None)
         # Spread over what is remembered, and no movement twice before each was made once.
         which = {slot: (before + slot) * max(1, len(known) // self.most) % len(known) for slot in range(count)}
-        acting = RememberingPolicy(known, law, players.spec, which)
+        acting = TrajectoryReplayPolicy(known, law, players.spec, which)
         what = f"round {number + 1}: rehearsing"
         practice = replace(self.practice, count=count)
         practice.roll("none", number, 3, working.rehearsed, what, count, acting)

@@ -37,7 +37,7 @@ class Decision:
     measured: dict[str, float]
 
 
-def settled(parent: Sequence[float], candidate: Sequence[float], arrived_below: float) -> bool:
+def sprt_stop(parent: Sequence[float], candidate: Sequence[float], arrived_below: float) -> bool:
     """Return whether the trials compared so far tell the two apart, so that no more of them are needed.
 
     Wald's sequential probability ratio test (1945) on the trials that only one of the two solved. With ``BETTER`` and
@@ -139,7 +139,7 @@ def _taught(losses: dict[str, float]) -> str | None:
     return f"its loss on rehearsals held out went from {before:.3f} to {after:.3f}"
 
 
-def unless_worse(
+def veto_if_worse(
     decision: Decision, parent: Sequence[float], candidate: Sequence[float], arrived_below: float
 ) -> Decision:
     """Return ``decision``, or a refusal where pictures as they are tell the candidate for worse than its parent.

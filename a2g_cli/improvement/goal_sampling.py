@@ -20,7 +20,7 @@ from a2g_cli.core.workspace import checked_name
 from a2g_cli.data.goals import goal_from_recording
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import Session
-from a2g_cli.improvement.state import Progress
+from a2g_cli.improvement.state import RunState
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.autoencoder import to_tensor
 from a2g_cli.policies.act2goal import Act2GoalPolicy, ActingSettings
@@ -51,7 +51,7 @@ class Candidate:
     """Returns what the robot's cameras see at the start: camera -> picture."""
 
 
-class Source(Protocol):
+class GoalSource(Protocol):
     """Puts another goal in the place of one that the scene drew."""
 
     def __call__(self, drawn: Candidate, number: int, seed: Sequence[int]) -> Candidate:
@@ -145,7 +145,7 @@ class Curriculum:
         starts = self._encode([candidate.seen() for candidate in candidates])
         goals = self._encode([candidate.goal.images for candidate in candidates])
         steps = self.model.steps_to_go.steps(starts, goals)
-        rate = arrival_rate(starts, goals, self.experiences(number))
+        rate = success_rate_nearby(starts, goals, self.experiences(number))
         rank = steps.argsort().argsort().double()
         middle = (len(candidates) - 1) / 2
         weights = (rate * (1 - rate) * (1 - (rank - middle).abs() / (middle + 1))).numpy()
@@ -159,7 +159,7 @@ class Curriculum:
         return self.model.encode(to_tensor(torch.from_numpy(views))).float()
 
 
-def arrival_rate(starts: Tensor, goals: Tensor, experiences: Sequence[Experience]) -> Tensor:
+def success_rate_nearby(starts: Tensor, goals: Tensor, experiences: Sequence[Experience]) -> Tensor:
     """Return for each start and goal (n, V, C, h, w) how often it was reached from about there (n,); untried, one half."""
     if not experiences:
         return torch.full((len(starts),), 0.5, dtype=torch.double)
@@ -171,10 +171,10 @@ def arrival_rate(starts: Tensor, goals: Tensor, experiences: Sequence[Experience
 
 
 @dataclass(frozen=True)
-class GoalChoice:
+class GoalSampler:
     """Chooses each episode's goal. Without source and curriculum it is the scene's own draw."""
 
-    source: Source = from_scene
+    source: GoalSource = from_scene
     curriculum: Curriculum | None = None
     satisfied: Callable[[Mapping[str, Image], Goal], bool] = lambda _, __: False
 
@@ -190,13 +190,13 @@ class GoalChoice:
         return asking[int(np.random.default_rng((seed, index)).choice(len(asking), p=weights))]
 
 
-def source_called(
+def goal_source(
     told: str,
     robot: Robot,
     model: Act2Goal,
     satisfied: Callable[[Mapping[str, Image], Goal], bool],
-    run: Progress,
-) -> Source:
+    run: RunState,
+) -> GoalSource:
     """Return the source ``told``, see ``check_source``; without a session's name, ``run``'s earlier recordings are meant."""
 
     def achieved(number: int) -> list[Path]:

@@ -14,21 +14,21 @@ from typing import Protocol
 from a2g_cli.core.clock import goes_on
 from a2g_cli.core.errors import SafetyStop
 from a2g_cli.core.types import Goal
-from a2g_cli.encoding.episodes import Practised
-from a2g_cli.improvement.candidate import Maker
-from a2g_cli.improvement.demo_replay import Rehearser
-from a2g_cli.improvement.gate import Decision, decide, record_decision, refused_unseen, settled, unless_worse
-from a2g_cli.improvement.goal_sampling import Curriculum, Experience, GoalChoice, source_called
-from a2g_cli.improvement.pose_search import Explorer
+from a2g_cli.encoding.episodes import EncodedEpisode
+from a2g_cli.improvement.candidate import CandidateBuilder
+from a2g_cli.improvement.demo_replay import DemoReplay
+from a2g_cli.improvement.gate import Decision, decide, record_decision, refused_unseen, sprt_stop, veto_if_worse
+from a2g_cli.improvement.goal_sampling import Curriculum, Experience, GoalSampler, goal_source
+from a2g_cli.improvement.pose_search import PoseSearch
 from a2g_cli.improvement.practice import Practice, PracticeWatcher, drives_home, set_ups
-from a2g_cli.improvement.prompted import Prompted
-from a2g_cli.improvement.scoring import Seeing
-from a2g_cli.improvement.state import Progress, Round, Working
-from a2g_cli.improvement.trials import Attempts, Cycle, Drawn, Eyes
+from a2g_cli.improvement.prompted import PromptedSampler
+from a2g_cli.improvement.scoring import EpisodeScorer
+from a2g_cli.improvement.state import Round, RoundState, RunState
+from a2g_cli.improvement.trials import CycleObserver, ResetFreeSampler, ResetSampler, TrialSampler
 from a2g_cli.robots.base import Robot
-from a2g_cli.runtime.policy_factory import Players
+from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.runtime.termination import RolloutSettings
-from a2g_cli.training.finetune import AdaptSettings
+from a2g_cli.training.finetune import FinetuneSettings
 from a2g_cli.training.watcher import TrainingWatcher
 
 OF_POLICY = ("action-not-finite", "action-range", "action-jump")
@@ -71,7 +71,7 @@ class ImproveSettings:
     curriculum: str = "none"
     """``none``, or ``progress``."""
     rollout: RolloutSettings = field(default_factory=RolloutSettings)
-    adapt: AdaptSettings = field(default_factory=AdaptSettings)
+    adapt: FinetuneSettings = field(default_factory=FinetuneSettings)
 
 
 class Improvement:
@@ -79,9 +79,9 @@ class Improvement:
 
     def __init__(
         self,
-        players: Players,
+        players: PolicyFactory,
         robots: Sequence[Robot],
-        progress: Progress,
+        progress: RunState,
         settings: ImproveSettings,
         goals: Sequence[Goal],
         watcher: ImproveWatcher,
@@ -97,7 +97,7 @@ class Improvement:
         self.players, self.robots, self.progress, self.settings = players, robots, progress, settings
         self.goals, self.watcher, self.interrupted = goals, watcher, interrupted
         self.active = active
-        self._seeing = Seeing(players)
+        self._seeing = EpisodeScorer(players)
         self._ask = ask
         self._stopped: SafetyStop | None = None
         self._practice = Practice(
@@ -110,9 +110,9 @@ class Improvement:
             watcher,
             interrupted,
         )
-        explorer = Explorer(self._practice, self._seeing, progress, settings.explore, settings.seed, interrupted)
-        rehearser = Rehearser(self._practice, settings.rehearse, interrupted)
-        self._maker = Maker(
+        explorer = PoseSearch(self._practice, self._seeing, progress, settings.explore, settings.seed, interrupted)
+        rehearser = DemoReplay(self._practice, settings.rehearse, interrupted)
+        self._maker = CandidateBuilder(
             players,
             progress,
             self._seeing,
@@ -124,7 +124,7 @@ class Improvement:
             watcher,
             interrupted,
         )
-        self._buffer: list[list[Practised]] = []
+        self._buffer: list[list[EncodedEpisode]] = []
         for working in progress.rounds:
             self.active = working.acting
             if working.done is not None:
@@ -136,7 +136,7 @@ class Improvement:
         while self.stopped_by() is None:
             rounds = self.progress.rounds
             if not rounds or rounds[-1].done is not None:
-                rounds.append(Working(self.active))
+                rounds.append(RoundState(self.active))
             working = rounds[-1]
             working.done = self._round(len(rounds) - 1, working)
             if working.done is None:
@@ -170,24 +170,24 @@ class Improvement:
     def _path(self, name: str) -> Path:
         return self.progress.session.folder / name
 
-    def _read(self, name: str) -> Practised:
+    def _read(self, name: str) -> EncodedEpisode:
         return self._seeing.read(self._path(name))
 
-    def _attempts(self) -> Attempts:
+    def _attempts(self) -> TrialSampler:
         """Return what practice tries. Raises UsageError for a reset that this robot, scene or these goals cannot do."""
         settings, robot, model = self.settings, self.robots[0], self._seeing.model
         satisfied = self._seeing.satisfied(lambda: self.active)
-        source = source_called(settings.goals_from, robot, model, satisfied, self.progress)
+        source = goal_source(settings.goals_from, robot, model, satisfied, self.progress)
         curriculum = Curriculum(model, self._experiences) if settings.curriculum == "progress" else None
-        choose = GoalChoice(source, curriculum, satisfied)
+        choose = GoalSampler(source, curriculum, satisfied)
         if settings.reset == "own":
-            return Drawn(self.robots, settings.seed, settings.episodes, self.goals, choose)
+            return ResetSampler(self.robots, settings.seed, settings.episodes, self.goals, choose)
         if settings.reset == "prompt":
-            return Prompted(robot, settings.episodes, self.goals, self._ask)
-        eyes = Eyes(lambda path: self._seeing.arrived(path, self.active), satisfied)
+            return PromptedSampler(robot, settings.episodes, self.goals, self._ask)
+        eyes = CycleObserver(lambda path: self._seeing.arrived(path, self.active), satisfied)
         home = drives_home(robot, self.progress, settings.rollout, self.interrupted)
         count, note = settings.episodes, self.watcher.note
-        return Cycle(robot, settings.reset, settings.seed, count, self.goals, eyes, home, note, choose)
+        return ResetFreeSampler(robot, settings.reset, settings.seed, count, self.goals, eyes, home, note, choose)
 
     def _experiences(self, number: int) -> list[Experience]:
         return [
@@ -196,7 +196,7 @@ class Improvement:
             for one in practised
         ]
 
-    def _round(self, number: int, working: Working) -> Round | None:
+    def _round(self, number: int, working: RoundState) -> Round | None:
         begun = time.monotonic()
         what = f"round {number + 1}: practice"
         successes = self._practice.roll(working.acting, number, 0, working.practice, what)
@@ -254,18 +254,20 @@ class Improvement:
             len(working.rehearsed),
         )
 
-    def _compare(self, number: int, working: Working, candidate: str, before: Sequence[Practised]) -> list[Practised]:
+    def _compare(
+        self, number: int, working: RoundState, candidate: str, before: Sequence[EncodedEpisode]
+    ) -> list[EncodedEpisode]:
         """Roll the candidate out as often as its parent, a few times at once, until the two are told apart."""
         same = "on the same trials" if self._practice.attempts.paired else "in its turn"
         what = f"round {number + 1}: {candidate} {same}"
-        after: list[Practised] = []
+        after: list[EncodedEpisode] = []
         while len(after) < len(before):
             reached = min(len(after) + COMPARED, len(before))
             self._practice.roll(candidate, number, 1, working.compared, what, reached)
             if self.interrupted():
                 break
             after += [self._read(name) for name in working.compared[len(after) : reached]]
-            if settled(*self._seeing.sides(candidate, before[:reached], after), self._seeing.bound):
+            if sprt_stop(*self._seeing.sides(candidate, before[:reached], after), self._seeing.bound):
                 break
         return after
 
@@ -277,14 +279,19 @@ class Improvement:
         return max(0, settings.most_episodes - self.progress.episodes - 2 * settings.episodes)
 
     def _decide(
-        self, name: str, acting: str, before: list[Practised], after: list[Practised], losses: dict[str, float]
+        self,
+        name: str,
+        acting: str,
+        before: list[EncodedEpisode],
+        after: list[EncodedEpisode],
+        losses: dict[str, float],
     ) -> Decision:
         """Hold both sides against each other through the candidate's view, and as they are where that view is new."""
         seeing, paired = self._seeing, self._practice.attempts.paired
         decision = decide(*seeing.sides(name, before, after), losses, seeing.bound, paired)
         if seeing.same_views(name, acting):
             return decision
-        return unless_worse(decision, *seeing.sides("none", before, after), seeing.bound)
+        return veto_if_worse(decision, *seeing.sides("none", before, after), seeing.bound)
 
     def _settle(self, name: str, acting: str, decision: Decision) -> Decision:
         """Write the decision into the adapter's lineage and make it active where it was promoted; return what to say."""

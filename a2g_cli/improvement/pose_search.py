@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from a2g_cli.calibration.posterior import Belief, believe
-from a2g_cli.calibration.transform import Calibration, Mount
+from a2g_cli.calibration.posterior import PosePosterior, pose_posterior
+from a2g_cli.calibration.transform import BasePose, DomainTransform
 from a2g_cli.core.errors import RecordingError
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.improvement.practice import Practice
-from a2g_cli.improvement.scoring import Seeing
-from a2g_cli.improvement.state import Progress, Working, whole
+from a2g_cli.improvement.scoring import EpisodeScorer
+from a2g_cli.improvement.state import RoundState, RunState, whole
 
 BATCH = 8
 """Episodes after which beliefs are weighed again."""
@@ -29,20 +29,20 @@ FEWEST = 2
 
 
 @dataclass(frozen=True)
-class Explorer:
+class PoseSearch:
     """Tries where the arm stands."""
 
     practice: Practice
-    seeing: Seeing
-    progress: Progress
+    seeing: EpisodeScorer
+    progress: RunState
     most: int
     """Episodes of one improvement run that may try where the arm stands."""
     seed: int
     interrupted: Callable[[], bool]
 
     def found(
-        self, number: int, working: Working, calibration: Calibration, suspected: Mount, room: int
-    ) -> Calibration:
+        self, number: int, working: RoundState, calibration: DomainTransform, suspected: BasePose, room: int
+    ) -> DomainTransform:
         """Return ``calibration`` with the mount that trying found; as it is where too few guesses arrived.
 
         Args:
@@ -54,7 +54,7 @@ class Explorer:
         """
         tried, arrived = self._evidence(calibration, suspected)
         while not self.interrupted():
-            belief = believe(tried, arrived)
+            belief = pose_posterior(tried, arrived)
             reached = len(working.explored)
             if all(whole(self._path(name)) for name in working.explored):
                 more = min(BATCH, self.most - len(tried), room - reached)
@@ -65,15 +65,15 @@ class Explorer:
             tried, arrived = self._evidence(calibration, suspected)
         if int(arrived.sum()) < FEWEST:
             return calibration
-        return replace(calibration, mount=_moved(suspected, believe(tried, arrived).mean))
+        return replace(calibration, mount=_moved(suspected, pose_posterior(tried, arrived).mean))
 
     def _try(
         self,
         number: int,
-        working: Working,
-        calibration: Calibration,
-        suspected: Mount,
-        belief: Belief,
+        working: RoundState,
+        calibration: DomainTransform,
+        suspected: BasePose,
+        belief: PosePosterior,
         reached: int,
     ) -> None:
         """Roll out the first ``reached`` attempts, but for those that are recorded, each on a guess of its own."""
@@ -84,7 +84,7 @@ class Explorer:
         practice = replace(self.practice, count=self.most)
         practice.roll(working.acting, number, 2, working.explored, what, reached, acting)
 
-    def _evidence(self, calibration: Calibration, suspected: Mount) -> tuple[Tensor, Tensor]:
+    def _evidence(self, calibration: DomainTransform, suspected: BasePose) -> tuple[Tensor, Tensor]:
         """Return how far off each guess of the run was from where the arm is read (N, 2) [m], and whether it arrived (N,)."""
         tried, arrived = [], []
         middle = torch.tensor(suspected.middle)
@@ -92,7 +92,7 @@ class Explorer:
             if not whole(path := self._path(name)):
                 continue
             guess = _guess(path)
-            tried.append((guess.as_home(middle) - suspected.as_home(middle))[:2])
+            tried.append((guess.to_nominal(middle) - suspected.to_nominal(middle))[:2])
             arrived.append(self.seeing.left_through(path, calibration) < self.seeing.bound)
         return torch.stack(tried) if tried else torch.zeros(0, 2), torch.tensor(arrived, dtype=torch.bool)
 
@@ -100,18 +100,18 @@ class Explorer:
         return self.progress.session.folder / name
 
 
-def _guess(path: Path) -> Mount:
+def _guess(path: Path) -> BasePose:
     """Return what an episode acted on. Raises RecordingError."""
     with Recording(path) as recording:
         told: Any = recording.provenance.settings.get("guess")
     try:
         x, y, z = (float(value) for value in told["shift"])
-        return Mount(float(told["yaw"]), (x, y, z))
+        return BasePose(float(told["yaw"]), (x, y, z))
     except (KeyError, TypeError, ValueError) as error:
         raise RecordingError(f"{path} was to say where the arm was guessed to stand: {error}.") from error
 
 
-def _moved(mount: Mount, offset: Tensor) -> Mount:
+def _moved(mount: BasePose, offset: Tensor) -> BasePose:
     """Return a mount that puts places by ``offset`` (2,) elsewhere [m]."""
     x, y, z = mount.shift
     return replace(mount, shift=(x + float(offset[0]), y + float(offset[1]), z))

@@ -7,13 +7,13 @@ from typing import Protocol
 
 from a2g_cli.core.types import Goal, Outcome, Provenance
 from a2g_cli.data.recording.reader import Recording
-from a2g_cli.improvement.state import Progress
-from a2g_cli.improvement.trials import Attempt, Attempts
+from a2g_cli.improvement.state import RunState
+from a2g_cli.improvement.trials import Attempt, TrialSampler
 from a2g_cli.policies.base import AssignedPolicy
 from a2g_cli.robots.base import Robot, shift_of
-from a2g_cli.runtime.policy_factory import Players
+from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.runtime.recorder import Recorder
-from a2g_cli.runtime.reset import drive_home
+from a2g_cli.runtime.reset import drive_to_rest
 from a2g_cli.runtime.rollout import Job, roll_out
 from a2g_cli.runtime.termination import RolloutSettings
 
@@ -32,9 +32,9 @@ class PracticeWatcher(Protocol):
 class Practice:
     """Rolls out the stages of rounds."""
 
-    players: Players
-    progress: Progress
-    attempts: Attempts
+    players: PolicyFactory
+    progress: RunState
+    attempts: TrialSampler
     rollout: RolloutSettings
     seed: int
     count: int
@@ -57,7 +57,7 @@ class Practice:
         Args:
             name: who acts.
             number: of the round.
-            stage: of the round, see ``Attempts``.
+            stage: of the round, see ``TrialSampler``.
             names: of the recordings, in the attempts' order; those of new ones are put there.
             what: in words, for people.
             first: only so many of the stage's attempts, where it may end with them.
@@ -107,7 +107,7 @@ class Practice:
 
 
 def drives_home(
-    robot: Robot, progress: Progress, rollout: RolloutSettings, interrupted: Callable[[], bool]
+    robot: Robot, progress: RunState, rollout: RolloutSettings, interrupted: Callable[[], bool]
 ) -> Callable[[int], bool]:
     """Return how ``robot`` drives home before an episode: under the guards, recorded in the session's ``resets``."""
 
@@ -119,7 +119,7 @@ def drives_home(
         return Job(goal, 0, lambda _: None, lambda _: Recorder(path, robot.spec, goal, provenance), path)
 
     def drive(index: int) -> bool:
-        drive_home(robot, rollout, lambda goal: job(goal, index), interrupted)
+        drive_to_rest(robot, rollout, lambda goal: job(goal, index), interrupted)
         return not interrupted()
 
     return drive

@@ -8,7 +8,7 @@ from a2g_cli.improvement.trials import Attempt, stay
 from a2g_cli.robots.base import Robot
 
 
-class Prompted:
+class PromptedSampler:
     """Goals that were named, in turn, each from where the person left things."""
 
     paired = False

@@ -5,60 +5,60 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from a2g_cli.calibration.goal_distance import arrival
-from a2g_cli.calibration.transform import AT_HOME, Calibration
+from a2g_cli.calibration.goal_distance import goal_distance
+from a2g_cli.calibration.transform import IDENTITY, DomainTransform
 from a2g_cli.core.types import Goal, Image
 from a2g_cli.demo_replay import trajectory
-from a2g_cli.encoding.episodes import SLACK, Practised, read
+from a2g_cli.encoding.episodes import SLACK, EncodedEpisode, encode_episode
 from a2g_cli.models import checkpoint
-from a2g_cli.runtime.policy_factory import Players
+from a2g_cli.runtime.policy_factory import PolicyFactory
 
 Satisfied = Callable[[Mapping[str, Image], Goal], bool]
 """Whether pictures, camera -> picture, show a goal already."""
 
 
-class Seeing:
+class EpisodeScorer:
     """Reads recordings once, and judges them by steps-to-go alone."""
 
-    def __init__(self, players: Players) -> None:
+    def __init__(self, players: PolicyFactory) -> None:
         """Load the base. Raises CheckpointError."""
         self.model = checkpoint.load(players.folder)
         self._players = players
         self._near = players.arrived_below("none")
         self.bound = SLACK * self._near
         """An episode arrived when fewer steps than this are left at its nearest frame [steps]."""
-        self.remembered = trajectory.of_robot(players.folder, players.spec.name)
-        self.read: Callable[[Path], Practised] = cache(lambda path: self.through(path, AT_HOME))
+        self.remembered = trajectory.trajectories_of_robot(players.folder, players.spec.name)
+        self.read: Callable[[Path], EncodedEpisode] = cache(lambda path: self.through(path, IDENTITY))
         """Reads a recording, its pictures as they are. Raises RecordingError."""
         self._lefts: dict[tuple[Path, str], float] = {}
 
-    def through(self, path: Path, calibration: Calibration) -> Practised:
+    def through(self, path: Path, calibration: DomainTransform) -> EncodedEpisode:
         """Return a recording seen as at home by ``calibration``. Raises RecordingError."""
-        return read(self.model, path, calibration, self.remembered)
+        return encode_episode(self.model, path, calibration, self.remembered)
 
     def left(self, path: Path, name: str = "none") -> float:
         """Return the steps left at a recording's nearest frame, seen through the view of ``name`` [steps]."""
         return self.left_through(path, self._players.calibration(name))
 
-    def left_through(self, path: Path, calibration: Calibration) -> float:
+    def left_through(self, path: Path, calibration: DomainTransform) -> float:
         """Return the same, seen through the views of ``calibration`` [steps]."""
         if not calibration.views:
             return self.read(path).steps_left
-        views = Calibration(calibration.views)
+        views = DomainTransform(calibration.views)
         key = (path, json.dumps(views.to_json()))
         if key not in self._lefts:
             self._lefts[key] = self.through(path, views).steps_left
         return self._lefts[key]
 
     def sides(
-        self, name: str, before: Sequence[Practised], after: Sequence[Practised]
+        self, name: str, before: Sequence[EncodedEpisode], after: Sequence[EncodedEpisode]
     ) -> tuple[list[float], list[float]]:
         """Return the steps left of a parent's and of a candidate's episodes, both seen through the view of ``name``."""
         return [self.left(one.path, name) for one in before], [self.left(one.path, name) for one in after]
 
     def same_views(self, name: str, other: str) -> bool:
         """Whether two of them look through the same views, so that neither judges by a view of its own."""
-        ours, theirs = (Calibration(self._players.calibration(one).views).to_json() for one in (name, other))
+        ours, theirs = (DomainTransform(self._players.calibration(one).views).to_json() for one in (name, other))
         return ours == theirs
 
     def arrived(self, path: Path, name: str) -> bool:
@@ -70,6 +70,6 @@ class Seeing:
 
         def test(seen: Mapping[str, Image], goal: Goal) -> bool:
             through = self._players.calibration(acting())
-            return arrival(self.model, seen, seen, goal, through).steps_to_go < self._near
+            return goal_distance(self.model, seen, seen, goal, through).steps_to_go < self._near
 
         return test

@@ -63,7 +63,7 @@ class Round:
 
 
 @dataclass
-class Working:
+class RoundState:
     """One round's files, by name, as far as it has come."""
 
     acting: str
@@ -90,7 +90,7 @@ class Working:
 
 
 @dataclass
-class Progress:
+class RunState:
     """All of an improvement run that is not in its recordings and adapters."""
 
     session: Session
@@ -98,7 +98,7 @@ class Progress:
     """What the run was asked to do, JSON-able: whoever starts it knows what that means."""
     measured: dict[str, Any] = field(default_factory=dict)
     """Results of evaluations by name, so that none is made twice."""
-    rounds: list[Working] = field(default_factory=list)
+    rounds: list[RoundState] = field(default_factory=list)
 
     @property
     def done(self) -> list[Round]:
@@ -164,7 +164,7 @@ def whole(path: Path) -> bool:
         return recording.outcome.stopped_by != "interrupted"
 
 
-def load(session: Session) -> Progress:
+def load(session: Session) -> RunState:
     """Return the progress of a session that `a2g improve` began.
 
     Raises:
@@ -183,17 +183,17 @@ def load(session: Session) -> Progress:
         rounds = [_working(entry) for entry in document["rounds"]]
         if not isinstance(document["asked"], dict) or not isinstance(document["measured"], dict):
             raise TypeError("what was asked and measured are not tables")
-        return Progress(session, document["asked"], document["measured"], rounds)
+        return RunState(session, document["asked"], document["measured"], rounds)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, UsageError) as error:
         raise RecordingError(f"{path} is damaged: {error}.") from error
 
 
-def _working(entry: dict[str, Any]) -> Working:
+def _working(entry: dict[str, Any]) -> RoundState:
     """Return one round as it was written. Names become paths, so each is checked."""
     done = None if entry["done"] is None else Round(**entry["done"])
     stages = ("practice", "compared", "explored", "rehearsed")
     names = [[checked_name("recording", str(name)) for name in entry.get(key, [])] for key in stages]
     candidate = None if entry["candidate"] is None else checked_name("adapter", str(entry["candidate"]))
-    return Working(
+    return RoundState(
         checked_name("adapter", str(entry["acting"])), names[0], candidate, names[1], done, names[2], names[3]
     )

@@ -7,10 +7,10 @@ from typing import Literal, Protocol
 
 from a2g_cli.core.errors import UsageError
 from a2g_cli.core.types import Goal, Image, State
-from a2g_cli.improvement.goal_sampling import Candidate, GoalChoice
-from a2g_cli.robots.base import CyclingRobot, InstrumentedRobot, Robot
+from a2g_cli.improvement.goal_sampling import Candidate, GoalSampler
+from a2g_cli.robots.base import InstrumentedRobot, ResetFreeRobot, Robot
 from a2g_cli.runtime.evaluation import instrumented
-from a2g_cli.runtime.reset import homing_robot, in_cycles
+from a2g_cli.runtime.reset import in_cycles, rest_pose_robot
 
 STUCK = 4
 """So many goals in a row that were not reached, with nothing moved, and a cycle is stuck."""
@@ -36,7 +36,7 @@ class Attempt:
     """Episodes before it that were lost to a cycle that was stuck."""
 
 
-class Attempts(Protocol):
+class TrialSampler(Protocol):
     """Says what is tried next.
 
     A round's stages: 0 is practice, 1 the candidate's comparison, 2 trying where the arm stands, 3 rehearsing.
@@ -54,7 +54,7 @@ class Attempts(Protocol):
         """An attempt was recorded."""
 
 
-class Drawn:
+class ResetSampler:
     """The robot's own reset before each episode: starts are drawn, and goals that were not named.
 
     Parent and candidate have the same, where the robot can be put into a chosen start; else its driver's reset comes first,
@@ -62,7 +62,7 @@ class Drawn:
     """
 
     def __init__(
-        self, robots: Sequence[Robot], seed: int, count: int, goals: Sequence[Goal], choose: GoalChoice | None = None
+        self, robots: Sequence[Robot], seed: int, count: int, goals: Sequence[Goal], choose: GoalSampler | None = None
     ) -> None:
         """``count`` episodes a stage, towards ``goals`` in turn or, without any, towards goals that are chosen."""
         self.robots, self._seed, self._count, self._goals = robots, seed, count, goals
@@ -71,7 +71,7 @@ class Drawn:
             raise UsageError(
                 f"{robots[0].spec.name} cannot draw goals: name those that it is to practise (`a2g capture-goal` takes them)."
             )
-        self._choose = choose or GoalChoice()
+        self._choose = choose or GoalSampler()
 
     def of(self, number: int, stage: int, slots: Sequence[int]) -> Iterable[Attempt]:  # noqa: ARG002 - both are alike
         """Return the attempts in ``slots`` of a round."""
@@ -101,7 +101,7 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Eyes:
+class CycleObserver:
     """What a cycle sees, all of it by the base's own steps-to-go head: no truth."""
 
     arrived: Callable[[Path], bool]
@@ -110,7 +110,7 @@ class Eyes:
     """Whether pictures show a goal already."""
 
 
-class Cycle:
+class ResetFreeSampler:
     """No reset: things stay where they were put, and the next goal is one that can be asked of them as they stand.
 
     Goals that were named follow one another in their order; else each is drawn for the table that is there. How things
@@ -127,10 +127,10 @@ class Cycle:
         seed: int,
         count: int,
         goals: Sequence[Goal],
-        eyes: Eyes,
+        eyes: CycleObserver,
         drive_home: Callable[[int], bool],
         note: Callable[[str], None],
-        choose: GoalChoice | None = None,
+        choose: GoalSampler | None = None,
     ) -> None:
         """Prepare it; nothing moves.
 
@@ -152,7 +152,7 @@ class Cycle:
         self.robots: Sequence[Robot] = [robot]
         self._way, self._seed, self._count, self._eyes = way, seed, count, eyes
         self._drive_home, self._note = drive_home, note
-        self._goals, self._choose = goals, choose or GoalChoice()
+        self._goals, self._choose = goals, choose or GoalSampler()
         self._turn = 0
         self._known = False
         self._failed = 0
@@ -192,9 +192,9 @@ class Cycle:
         """Take note of whether the goal was reached, and of whether anything moved."""
         robot = self.robots[0]
         reached = self._eyes.arrived(path)
-        moved = isinstance(robot, CyclingRobot) and self._before is not None and robot.rearranged(self._before)
+        moved = isinstance(robot, ResetFreeRobot) and self._before is not None and robot.rearranged(self._before)
         self._failed = 0 if reached or moved else self._failed + 1
-        gone = robot.out_of_reach() if isinstance(robot, CyclingRobot) else []
+        gone = robot.out_of_reach() if isinstance(robot, ResetFreeRobot) else []
         if not self._goals and (new := [name for name in gone if name not in self._gone]):
             self._note(f"out of reach from now on: {', '.join(new)}; practice goes on with what is left.")
         self._gone = gone
@@ -218,7 +218,7 @@ class Cycle:
 
     def _draw(self, seen: Mapping[str, Image], index: int) -> Candidate | None:
         robot = self.robots[0]
-        goal = robot.next_goal(self._seed, index) if isinstance(robot, CyclingRobot) else None
+        goal = robot.next_goal(self._seed, index) if isinstance(robot, ResetFreeRobot) else None
         return None if goal is None else Candidate(goal, None, lambda: seen)
 
     def _named(self) -> Goal:
@@ -248,7 +248,7 @@ def check_cycle(robot: Robot, way: str, goals: Sequence[Goal]) -> None:
     if way == "own":
         return
     if way == "home":
-        homing_robot(robot)
+        rest_pose_robot(robot)
     if way == "prompt":
         if isinstance(robot, InstrumentedRobot):
             raise UsageError(
@@ -262,7 +262,7 @@ def check_cycle(robot: Robot, way: str, goals: Sequence[Goal]) -> None:
     if goals:
         in_cycles(goals, 1, "cycle")
         return
-    ways = robot.undone_by if isinstance(robot, CyclingRobot) else ()
+    ways = robot.undone_by if isinstance(robot, ResetFreeRobot) else ()
     if way not in ways:
         known = " or ".join(f"--reset {one}" for one in (*ways, "own"))
         raise UsageError(

@@ -6,7 +6,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from a2g_cli.cameras.metadata import View
+from a2g_cli.cameras.metadata import CameraMetadata
 from a2g_cli.core.clock import Clock
 from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.types import Description, Goal, Image, Observation, State, Vector
@@ -81,9 +81,9 @@ def shift_of(robot: Robot) -> str:
     return str(getattr(robot, "shift", "none"))
 
 
-def views_of(robot: Robot) -> Mapping[str, View]:
+def views_of(robot: Robot) -> Mapping[str, CameraMetadata]:
     """Return camera name -> what its pictures show, of a connected robot that knows: its own ``views``; else empty."""
-    views: Mapping[str, View] = getattr(robot, "views", {})
+    views: Mapping[str, CameraMetadata] = getattr(robot, "views", {})
     return views
 
 
@@ -111,7 +111,7 @@ def safety_of(robot: Robot) -> SafetyLimits:
 
 
 @runtime_checkable
-class HomingRobot(Protocol):
+class RestPoseRobot(Protocol):
     """A robot that can be driven to its rest pose action by action, so that the guards watch it on its way."""
 
     def homeward(self, observation: Observation) -> tuple[Vector, float]:
@@ -159,7 +159,7 @@ class InstrumentedRobot(Protocol):
 
 
 @runtime_checkable
-class CyclingRobot(Protocol):
+class ResetFreeRobot(Protocol):
     """A robot whose world can be asked for something else as it stands: practice goes on without being reset."""
 
     @property

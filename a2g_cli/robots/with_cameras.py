@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from a2g_cli.cameras.base import Frame
-from a2g_cli.cameras.metadata import View
+from a2g_cli.cameras.metadata import CameraMetadata
 from a2g_cli.cameras.reader import CameraReader
 from a2g_cli.core.clock import Clock, goes_on
 from a2g_cli.core.errors import HardwareError, closed, noted
@@ -58,9 +58,9 @@ class WithCameras:
         return self._robot.clock
 
     @property
-    def views(self) -> dict[str, View]:
+    def views(self) -> dict[str, CameraMetadata]:
         """Camera name -> what its pictures show, where the camera says."""
-        own: Mapping[str, View] = getattr(self._robot, "views", {})
+        own: Mapping[str, CameraMetadata] = getattr(self._robot, "views", {})
         return {**own, **{name: reader.view for name, reader in self._cameras.items() if reader.view is not None}}
 
     def connect(self) -> None:

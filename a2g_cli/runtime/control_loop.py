@@ -10,10 +10,10 @@ from a2g_cli.core.types import Goal, Observation, Outcome, StepTiming, Vector
 from a2g_cli.policies.base import PlanRequest
 from a2g_cli.robots.base import Robot
 from a2g_cli.runtime.judge import FINISHED
-from a2g_cli.runtime.planner import Promise
+from a2g_cli.runtime.planner import PendingPlan
 from a2g_cli.runtime.safety.guards import Guards
 from a2g_cli.runtime.sink import Sink
-from a2g_cli.runtime.termination import Endings, RolloutSettings
+from a2g_cli.runtime.termination import RolloutSettings, Termination
 from a2g_cli.runtime.timing import Schedule
 
 LOST = "hardware"
@@ -26,7 +26,7 @@ class Steps:
     def __init__(self, robot: Robot, goal: Goal, seed: int, settings: RolloutSettings, sink: Sink) -> None:
         self.robot, self.goal, self.seed, self.sink = robot, goal, seed, sink
         self._verdict = settings.verdict
-        self.endings = Endings(robot, goal, settings)
+        self.endings = Termination(robot, goal, settings)
         self.schedule = Schedule(robot.clock, robot.spec.rate)
         self.guards = Guards(robot, settings.safety, settings.held)
         self.real = goes_on(robot.clock)
@@ -42,7 +42,9 @@ class Steps:
             self.guards.measured(self.observation)
         self.sink.begin(self.observation)
 
-    def take(self, action: Vector, ahead: float, early: float) -> Generator[PlanRequest, Promise, Promise | None]:
+    def take(
+        self, action: Vector, ahead: float, early: float
+    ) -> Generator[PlanRequest, PendingPlan, PendingPlan | None]:
         """Take one step on the robot's clock, and return the promise of the next plan if it was asked for meanwhile.
 
         Args:
@@ -92,11 +94,11 @@ class Steps:
         """A plan was made in ``seconds`` [s]; its first action goes out next."""
         self._planning = seconds
 
-    def is_late(self, promise: Promise) -> bool:
+    def is_late(self, promise: PendingPlan) -> bool:
         """Whether the next action would be late if the robot waited for ``promise``; in stepped time nothing is."""
         return self.real and not promise.ready(self.schedule.grace())
 
-    def pause(self, promise: Promise) -> None:
+    def pause(self, promise: PendingPlan) -> None:
         """Hold still until ``promise`` is kept, or a guard says that this takes too long."""
         with self._watched():
             self.robot.rest()

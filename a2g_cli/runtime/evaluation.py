@@ -11,7 +11,7 @@ from a2g_cli.core.errors import UsageError
 from a2g_cli.policies.base import Policy
 from a2g_cli.robots.base import InstrumentedRobot, Purpose, Robot, Trial
 from a2g_cli.runtime.rollout import Job, roll_out
-from a2g_cli.runtime.sink import Nowhere, Sink
+from a2g_cli.runtime.sink import NullSink, Sink
 from a2g_cli.runtime.termination import RolloutSettings
 
 
@@ -65,7 +65,7 @@ def draw_trials(robot: Robot, purpose: Purpose, seed: int, count: int, first: in
     return [source.trial(purpose, seed, first + i) for i in range(count)]
 
 
-def jobs_of(trials: Sequence[Trial], sink: Callable[[Trial, Robot], Sink], where: Path | None = None) -> list[Job]:
+def jobs_for(trials: Sequence[Trial], sink: Callable[[Trial, Robot], Sink], where: Path | None = None) -> list[Job]:
     """Return one job a trial; ``where`` says on which disk it is recorded, if it is."""
 
     def job(trial: Trial) -> Job:
@@ -105,7 +105,7 @@ def evaluate(
     """
     begun = time.monotonic()
     done = successes = 0
-    jobs = jobs_of(trials, lambda _trial, _robot: Nowhere())
+    jobs = jobs_for(trials, lambda _trial, _robot: NullSink())
     for _, outcome in roll_out(robots, jobs, policy, settings, None, interrupted):
         done, successes = done + 1, successes + bool(outcome.success)
         if advanced is not None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from a2g_cli.core.types import Goal, Observation, Outcome
 
-Verdict = Callable[[Outcome, Goal, Observation, Observation], Outcome]
+Judgement = Callable[[Outcome, Goal, Observation, Observation], Outcome]
 """Takes how an episode ended, its goal, its first and its last observation; returns how it ended, and who says so."""
 
 FINISHED = ("success", "arrived", "steps")

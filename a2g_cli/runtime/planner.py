@@ -10,7 +10,7 @@ from typing import Self
 from a2g_cli.policies.base import Plan, PlanRequest, Policy
 
 
-class Promise:
+class PendingPlan:
     """A plan that is being made."""
 
     def __init__(self, batch: Future[list[Plan]], index: int) -> None:
@@ -36,7 +36,7 @@ class Planner:
         self._policy = policy
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="planner")  # starts its thread when it is first used
 
-    def ask(self, requests: Sequence[PlanRequest]) -> list[Promise]:
+    def ask(self, requests: Sequence[PlanRequest]) -> list[PendingPlan]:
         """Return one promise a request, in order. What is made at once raises here."""
         batch: Future[list[Plan]]
         if any(request.ahead for request in requests):
@@ -44,7 +44,7 @@ class Planner:
         else:
             batch = Future()
             batch.set_result(self._plan(requests))
-        return [Promise(batch, i) for i in range(len(requests))]
+        return [PendingPlan(batch, i) for i in range(len(requests))]
 
     def _plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         begun = time.perf_counter()

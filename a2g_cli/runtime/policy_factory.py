@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from a2g_cli.adapters import files as adapters
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.calibration import nominal
-from a2g_cli.calibration.domain_switch import HereOrHome, Whereabouts
-from a2g_cli.calibration.goal_distance import Onlooker
-from a2g_cli.calibration.policy import CalibratedPolicy
-from a2g_cli.calibration.posterior_policy import GuessingPolicy
-from a2g_cli.calibration.transform import AT_HOME, Calibration, Mount
+from a2g_cli.calibration.domain_switch import DomainDetector, DomainSwitchPolicy
+from a2g_cli.calibration.goal_distance import GoalScorer
+from a2g_cli.calibration.policy import TransformedPolicy
+from a2g_cli.calibration.posterior_policy import PosteriorSamplingPolicy
+from a2g_cli.calibration.transform import IDENTITY, BasePose, DomainTransform
 from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.policies.act2goal import Act2GoalPolicy, ActingSettings
@@ -19,13 +19,15 @@ from a2g_cli.policies.baselines import RandomPolicy, StillPolicy
 from a2g_cli.policies.image_size import ResizingAssignedPolicy, ResizingPolicy, in_words, resized_spec
 from a2g_cli.robots.base import RobotSpec
 
-FLOORS: dict[str, Callable[[RobotSpec], Policy]] = {"random": RandomPolicy, "still": StillPolicy}
+BASELINES: dict[str, Callable[[RobotSpec], Policy]] = {"random": RandomPolicy, "still": StillPolicy}
 
 
-class Players:
+class PolicyFactory:
     """Policies for one robot, from one base and one workspace's adapters."""
 
-    def __init__(self, base: Path, shelf: Shelf, spec: RobotSpec, settings: ActingSettings | None = None) -> None:
+    def __init__(
+        self, base: Path, shelf: AdapterRegistry, spec: RobotSpec, settings: ActingSettings | None = None
+    ) -> None:
         self.folder, self.shelf, self.spec = base, shelf, spec
         self.settings = settings or ActingSettings()
 
@@ -35,43 +37,43 @@ class Players:
 
     def arrived_below(self, name: str) -> float:
         """Return the steps-to-go below which ``name`` counts as arrived [steps]; 0, never, for the floors."""
-        return 0.0 if name in FLOORS else checkpoint.arrived_below(self.folder)
+        return 0.0 if name in BASELINES else checkpoint.arrived_below(self.folder)
 
-    def calibration(self, name: str) -> Calibration:
+    def calibration(self, name: str) -> DomainTransform:
         """Return the calibration that ``name`` acts through. Raises UnknownNameError or CheckpointError."""
-        return AT_HOME if name == "none" or name in FLOORS else self.shelf.get(name).calibration
+        return IDENTITY if name == "none" or name in BASELINES else self.shelf.get(name).calibration
 
-    def onlooker(self, name: str) -> Onlooker | None:
+    def onlooker(self, name: str) -> GoalScorer | None:
         """Return who judges the episodes of ``name``: the base's heads, through its views; None for the floors.
 
         Raises:
             UnknownNameError: no such adapter.
             CheckpointError: base or adapter is missing or damaged.
         """
-        if name in FLOORS:
+        if name in BASELINES:
             return None
         model, calibration = checkpoint.load(self.folder), self.calibration(name)
-        return Onlooker(model, calibration, self._whereabouts(model, calibration))
+        return GoalScorer(model, calibration, self._whereabouts(model, calibration))
 
-    def _whereabouts(self, plain: Act2Goal, calibration: Calibration) -> Whereabouts | None:
+    def _whereabouts(self, plain: Act2Goal, calibration: DomainTransform) -> DomainDetector | None:
         """Return who tells here from home, by what the base ``plain`` sees; None where nobody can, or need."""
-        at_home = nominal.of_base(self.folder) if calibration else None
-        whereabouts = None if at_home is None else Whereabouts(plain, at_home, calibration)
+        at_home = nominal.load_nominal(self.folder) if calibration else None
+        whereabouts = None if at_home is None else DomainDetector(plain, at_home, calibration)
         return whereabouts if whereabouts is not None and whereabouts.visible else None
 
-    def guessing(self, name: str, calibration: Calibration, guesses: Mapping[int, Mount]) -> AssignedPolicy:
+    def guessing(self, name: str, calibration: DomainTransform, guesses: Mapping[int, BasePose]) -> AssignedPolicy:
         """Return ``name``'s weights behind another calibration, whose mount is each attempt's own guess.
 
         Raises:
             UnknownNameError, CheckpointError: as ``get`` does.
         """
         model = self._model(name)
-        policy = GuessingPolicy(Act2GoalPolicy(model, self.settings), calibration, self.spec, guesses)
+        policy = PosteriorSamplingPolicy(Act2GoalPolicy(model, self.settings), calibration, self.spec, guesses)
         return ResizingAssignedPolicy(policy, model.config.size) if self._resizes(model) else policy
 
     def note_resizing(self, note: Callable[[str], None], *names: str) -> None:
         """Say by ``note`` what is done to the robot's images before any of ``names`` sees them. Raises CheckpointError."""
-        if set(names) - set(FLOORS):
+        if set(names) - set(BASELINES):
             config, _ = checkpoint.read_config(self.folder)
             if told := in_words(self.spec.cameras, config.size):
                 note(f"{told}, the size that the base was trained at")
@@ -97,8 +99,8 @@ class Players:
             CheckpointError: base or adapter is missing, damaged, or does not fit.
             UsageError: the base cannot act with these settings.
         """
-        if name in FLOORS:
-            return FLOORS[name](self.spec)
+        if name in BASELINES:
+            return BASELINES[name](self.spec)
         model = self._model(name)
         policy = self._calibrated(model, name)
         return ResizingPolicy(policy, model.config.size) if self._resizes(model) else policy
@@ -108,8 +110,8 @@ class Players:
         policy, calibration = Act2GoalPolicy(model, self.settings), self.calibration(name)
         if not calibration:
             return policy
-        here = CalibratedPolicy(policy, calibration, self.spec)
+        here = TransformedPolicy(policy, calibration, self.spec)
         plain = checkpoint.load(self.folder)
         if (whereabouts := self._whereabouts(plain, calibration)) is None:
             return here
-        return HereOrHome(here, Act2GoalPolicy(plain, self.settings), whereabouts)
+        return DomainSwitchPolicy(here, Act2GoalPolicy(plain, self.settings), whereabouts)

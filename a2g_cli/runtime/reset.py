@@ -9,7 +9,7 @@ import numpy as np
 from a2g_cli.core.errors import HardwareError, UnknownNameError, UsageError
 from a2g_cli.core.types import Goal
 from a2g_cli.policies.base import Plan, PlanRequest
-from a2g_cli.robots.base import HomingRobot, InstrumentedRobot, Robot
+from a2g_cli.robots.base import InstrumentedRobot, RestPoseRobot, Robot
 from a2g_cli.runtime.rollout import Job, roll_out
 from a2g_cli.runtime.termination import RolloutSettings
 
@@ -65,7 +65,7 @@ class Reset(Protocol):
 
 
 @dataclass(frozen=True)
-class Own:
+class RobotReset:
     """The driver's own reset before every episode: the simulator draws a start."""
 
     seed: int
@@ -92,7 +92,7 @@ class _Once:
 
 
 @dataclass(frozen=True)
-class Cycle(_Once):
+class ResetFree(_Once):
     """No reset: where one goal was reached, the next one starts."""
 
     def between(self, robot: Robot, goal: Goal, index: int) -> bool:  # noqa: ARG002
@@ -101,7 +101,7 @@ class Cycle(_Once):
 
 
 @dataclass(frozen=True)
-class Prompt(_Once):
+class PromptedReset(_Once):
     """A person puts the scene back and says so."""
 
     ask: Callable[[str], bool]
@@ -116,7 +116,7 @@ class Prompt(_Once):
 
 
 @dataclass(frozen=True)
-class Home(_Once):
+class RestPoseReset(_Once):
     """The robot drives to its rest pose, under the guards, and that is recorded as a reset."""
 
     settings: RolloutSettings
@@ -132,16 +132,16 @@ class Home(_Once):
         """
         if index == 0 and isinstance(robot, InstrumentedRobot):
             return True
-        drive_home(robot, self.settings, lambda at: self.job(robot, at, index), self.interrupted)
+        drive_to_rest(robot, self.settings, lambda at: self.job(robot, at, index), self.interrupted)
         return not self.interrupted()
 
 
-class Homeward:
+class RestPosePolicy:
     """The policy that leads to the rest pose, an action at a time."""
 
     name = "reset"
 
-    def __init__(self, robot: HomingRobot) -> None:
+    def __init__(self, robot: RestPoseRobot) -> None:
         self._robot = robot
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
@@ -153,7 +153,7 @@ class Homeward:
         return plans
 
 
-def drive_home(
+def drive_to_rest(
     robot: Robot,
     settings: RolloutSettings,
     job_for: Callable[[Goal], Job],
@@ -164,20 +164,20 @@ def drive_home(
     Raises:
         UsageError: the robot cannot be driven home. HardwareError: it did not arrive. SafetyStop: a guard stopped it.
     """
-    homing = homing_robot(robot)
+    homing = rest_pose_robot(robot)
     at = Goal("home", robot.observe().images, "reset:home")
     limit = round(HOME_SECONDS * robot.spec.rate)
     driving = replace(settings, limit=limit, arrived_below=0.5, stop_on_truth=False)
-    for _, outcome in roll_out([robot], [job_for(at)], Homeward(homing), driving, None, interrupted):
+    for _, outcome in roll_out([robot], [job_for(at)], RestPosePolicy(homing), driving, None, interrupted):
         if outcome.stopped_by == "steps":
             raise HardwareError(
                 f"{robot.spec.name} did not come home within {HOME_SECONDS:g} s: is something in its way?"
             )
 
 
-def homing_robot(robot: Robot) -> HomingRobot:
+def rest_pose_robot(robot: Robot) -> RestPoseRobot:
     """Return ``robot`` as one that can be driven home. Raises UsageError."""
-    if not isinstance(robot, HomingRobot):
+    if not isinstance(robot, RestPoseRobot):
         raise UsageError(
             f"{robot.spec.name} has no rest pose that it can be driven to under the guards: use --reset prompt or cycle, or "
             "give it one (a driver's `homeward`; `home` of a lerobot arm)."

@@ -18,7 +18,7 @@ from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.robots.base import Robot
 from a2g_cli.runtime.blending import blended, further
 from a2g_cli.runtime.control_loop import Steps, bring_to_rest
-from a2g_cli.runtime.planner import Planner, Promise
+from a2g_cli.runtime.planner import PendingPlan, Planner
 from a2g_cli.runtime.safety.guards import check_room
 from a2g_cli.runtime.sink import Sink
 from a2g_cli.runtime.termination import RolloutSettings
@@ -56,7 +56,7 @@ def episode(
     sink: Sink,
     watcher: RolloutWatcher | None = None,
     interrupted: Callable[[], bool] = _never,
-) -> Generator[PlanRequest, Promise, Outcome]:
+) -> Generator[PlanRequest, PendingPlan, Outcome]:
     """Roll one episode out from the robot's present state; yields requests, receives promises, returns how it ended.
 
     ``interrupted`` is asked after every step: the step is finished, the episode saved, the robot brought to rest.
@@ -87,10 +87,10 @@ class _Course:
 
     def __init__(self, steps: Steps, watcher: RolloutWatcher, interrupted: Callable[[], bool]) -> None:
         self._steps, self._watcher, self._interrupted = steps, watcher, interrupted
-        self._promise: Promise | None = None
+        self._promise: PendingPlan | None = None
         self._reason: str | None = None
 
-    def run(self) -> Generator[PlanRequest, Promise, str]:
+    def run(self) -> Generator[PlanRequest, PendingPlan, str]:
         steps = self._steps
         plan: Plan | None = None
         while True:
@@ -109,7 +109,7 @@ class _Course:
             if self._reason is not None:
                 return self._reason
 
-    def _next(self, before: Plan | None) -> Generator[PlanRequest, Promise, Plan]:
+    def _next(self, before: Plan | None) -> Generator[PlanRequest, PendingPlan, Plan]:
         """Return the plan to be executed now. One that is late is not waited for while there is something to go on with."""
         steps, promise = self._steps, self._promise
         self._promise = None
@@ -133,7 +133,9 @@ class _Course:
         steps.planned(plan.seconds)
         return plan
 
-    def _step(self, action: Vector, ahead: float, early: float) -> Generator[PlanRequest, Promise, Promise | None]:
+    def _step(
+        self, action: Vector, ahead: float, early: float
+    ) -> Generator[PlanRequest, PendingPlan, PendingPlan | None]:
         steps = self._steps
         promise = yield from steps.take(action, ahead, early)
         self._watcher.stepped(steps.step, steps.observation, steps.endings.left)
@@ -158,7 +160,7 @@ class Job:
 class _Lane:
     robot: Robot
     index: int = -1
-    rolling: Generator[PlanRequest, Promise, Outcome] | None = None
+    rolling: Generator[PlanRequest, PendingPlan, Outcome] | None = None
     request: PlanRequest | None = None
 
     def prepare(self, job: Job, settings: RolloutSettings) -> None:

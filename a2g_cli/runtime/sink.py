@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from a2g_cli.core.types import Observation, Outcome, StepTiming, Vector
-from a2g_cli.runtime.timing import Tempo
+from a2g_cli.runtime.timing import TimingStats
 
 
 class Sink(Protocol):
@@ -22,7 +22,7 @@ class Sink(Protocol):
         """The episode broke off: keep what there is."""
 
 
-class Nowhere:
+class NullSink:
     """A sink that keeps nothing: held-out episodes are never learned from."""
 
     def _ignore(self, *_: object, **__: object) -> None: ...
@@ -33,7 +33,7 @@ class Nowhere:
 class Timed:
     """Passes an episode on to another sink, and takes note of its times."""
 
-    def __init__(self, sink: Sink, tempo: Tempo) -> None:
+    def __init__(self, sink: Sink, tempo: TimingStats) -> None:
         self._sink, self._tempo = sink, tempo
         self.abandon = sink.abandon
         self.steps = 0

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import get_args
 
-from a2g_cli.calibration.goal_distance import Onlooker
+from a2g_cli.calibration.goal_distance import GoalScorer
 from a2g_cli.core.errors import UnknownNameError, UsageError
 from a2g_cli.core.types import Goal, Judge, Observation, Outcome
-from a2g_cli.runtime.judge import Verdict
+from a2g_cli.runtime.judge import Judgement
 
 SLACK = 2.0
 """The policy says that a goal is reached when fewer steps are left than this many times the base's ``arrived_below``."""
@@ -26,7 +26,7 @@ def check_judge(name: str) -> str:
     return name
 
 
-def verdict_of(judge: str, onlooker: Onlooker | None, arrived_below: float, ask: Ask | None = None) -> Verdict:
+def make_judge(judge: str, onlooker: GoalScorer | None, arrived_below: float, ask: Ask | None = None) -> Judgement:
     """Return who judges episodes.
 
     Both automatic judges' numbers are kept with every episode of a policy that has a base, whoever judged it.

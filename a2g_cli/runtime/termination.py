@@ -8,7 +8,7 @@ from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.types import Goal, Outcome
 from a2g_cli.policies.base import Plan
 from a2g_cli.robots.base import InstrumentedRobot, Robot, limit_of
-from a2g_cli.runtime.judge import Verdict
+from a2g_cli.runtime.judge import Judgement
 from a2g_cli.runtime.safety.guards import Held, always_held
 
 
@@ -28,7 +28,7 @@ class RolloutSettings:
     """What the guards hold, for every robot, over what that declares itself."""
     held: Held = always_held
     """The dead-man's switch."""
-    verdict: Verdict | None = None
+    verdict: Judgement | None = None
     """Says of an episode that came to its end by itself whether it reached its goal; None leaves it to the truth."""
 
 
@@ -37,7 +37,7 @@ def limit_for(robot: Robot, settings: RolloutSettings) -> int:
     return limit_of(robot) if settings.limit is None else settings.limit
 
 
-class Endings:
+class Termination:
     """Watches one episode for its end. The truth is asked only where an instrumented robot knows it."""
 
     def __init__(self, robot: Robot, goal: Goal, settings: RolloutSettings) -> None:

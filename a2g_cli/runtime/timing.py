@@ -63,7 +63,7 @@ class Schedule:
 
 
 @dataclass
-class Tempo:
+class TimingStats:
     """Collects the timing of steps, of any number of episodes on one robot."""
 
     rate: float
@@ -117,7 +117,7 @@ def _spread(seconds: Sequence[float]) -> dict[str, float] | None:
 
 
 def in_words(timing: dict[str, Any]) -> str:
-    """Return what was measured of a timing object (``Tempo.to_json``) on one line."""
+    """Return what was measured of a timing object (``TimingStats.to_json``) on one line."""
     rate = "" if timing["achieved_hz"] is None else f"{timing['achieved_hz']:.2f} of "
     parts = [f"{rate}{timing['rate_hz']:g} Hz"]
     for word, name in {"jitter": "jitter_ms", "frame age": "frame_age_ms", "plan": "planning_ms"}.items():

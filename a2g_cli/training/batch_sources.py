@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from a2g_cli.calibration.transform import Calibration
+from a2g_cli.calibration.transform import DomainTransform
 from a2g_cli.encoding.segments import Segments
 from a2g_cli.models.act2goal.model import Act2Goal
 
@@ -22,10 +22,10 @@ DENOISING = 5
 """Euler steps over the base's chunks."""
 
 
-class Lesson(Protocol):
+class BatchSource(Protocol):
     """Where an adaptation's batches come from."""
 
-    def subset(self, episodes: list[int]) -> "Lesson":
+    def subset(self, episodes: list[int]) -> "BatchSource":
         """Return the lesson restricted to ``episodes``."""
 
     def batch(self, size: int, mixture: Mapping[str, float], generator: torch.Generator) -> dict[str, Tensor]:
@@ -33,7 +33,7 @@ class Lesson(Protocol):
 
 
 @dataclass(frozen=True)
-class Imitation:
+class HindsightBC:
     """What was reached was the goal, and what led there is right; less so where it took longer than the head expects."""
 
     segments: Segments
@@ -42,7 +42,7 @@ class Imitation:
     patience: float
     """tau of the weights [steps]; 0 for none."""
 
-    def subset(self, episodes: list[int]) -> "Imitation":
+    def subset(self, episodes: list[int]) -> "HindsightBC":
         """Return the lesson restricted to ``episodes``."""
         return replace(self, segments=self.segments.subset(episodes))
 
@@ -55,7 +55,7 @@ class Imitation:
 
 
 @dataclass(frozen=True)
-class Correction:
+class Distillation:
     """What the base, told by a calibration, does from where practice has been, towards goals asked for and reached.
 
     A LoRA adapter that is taught this carries the calibration in its weights, and needs none when it acts.
@@ -69,12 +69,12 @@ class Correction:
     told_goals: Tensor
     base: Act2Goal
     """Without any adapter."""
-    calibration: Calibration
+    calibration: DomainTransform
     low: Tensor
     """(A,) limits of the actions, in the robot's units."""
     high: Tensor
 
-    def subset(self, episodes: list[int]) -> "Correction":
+    def subset(self, episodes: list[int]) -> "Distillation":
         """Return the lesson restricted to ``episodes``."""
         return replace(
             self,
@@ -106,7 +106,7 @@ class Correction:
     def corrected(self, chunk: Tensor) -> Tensor:
         """Return the actions (..., A) that bring here what ``chunk`` (..., A) would bring at home, within the limits."""
         config = self.base.config
-        actions = self.calibration.as_here(chunk, config.action_names, config.proprioception_names)
+        actions = self.calibration.from_nominal(chunk, config.action_names, config.proprioception_names)
         return torch.minimum(torch.maximum(actions, self.low), self.high)
 
 

@@ -11,22 +11,22 @@ import torch
 from torch import Tensor
 
 from a2g_cli.core.errors import RecordingError, UsageError
-from a2g_cli.encoding.episodes import Practised, split
+from a2g_cli.encoding.episodes import EncodedEpisode, split
 from a2g_cli.encoding.segments import Segments, join
 from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
-from a2g_cli.training.batch_sources import Lesson
+from a2g_cli.training.batch_sources import BatchSource
 
 
 @dataclass(frozen=True)
-class Mixed:
+class Cotraining:
     """A lesson of which a share is drawn from demonstrations, relabelled by the same mixture of rules."""
 
-    practice: Lesson
+    practice: BatchSource
     demonstrations: Segments
     share: float
     hashing: TemporalHashing
 
-    def subset(self, episodes: list[int]) -> "Mixed":
+    def subset(self, episodes: list[int]) -> "Cotraining":
         """Return the lesson with its practice restricted to ``episodes``."""
         return replace(self, practice=self.practice.subset(episodes))
 
@@ -45,8 +45,8 @@ class Mixed:
         return {name: torch.cat([value, other[name]]) for name, value in batch.items()}
 
 
-def mixed_in(
-    practised: Sequence[Practised], demonstrations: Sequence[Practised], share: float, held_out: float
+def cotrained(
+    practised: Sequence[EncodedEpisode], demonstrations: Sequence[EncodedEpisode], share: float, held_out: float
 ) -> Segments | None:
     """Return what is mixed in of ``demonstrations``, whole, without those that ``split`` holds out; None at share 0.
 

@@ -20,7 +20,7 @@ from a2g_cli.core.errors import A2GError, UnknownNameError, UsageError
 Batch = dict[str, Tensor]
 """Name -> what belongs to each sample of a batch (B, ...)."""
 
-Device = Literal["auto", "cpu", "cuda"]
+DeviceName = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16"]
 
 PATIENCE = timedelta(hours=24)
@@ -31,7 +31,7 @@ WORLD = {"WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"
 
 
 @dataclass(frozen=True)
-class Machine:
+class TrainingDevice:
     """One process of a training, and how it reaches the others."""
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -129,7 +129,9 @@ class Machine:
         return values
 
 
-def machine(device: str = "auto", precision: str = "auto", accumulate: int = 1, *, compiled: bool = False) -> Machine:
+def choose_device(
+    device: str = "auto", precision: str = "auto", accumulate: int = 1, *, compiled: bool = False
+) -> TrainingDevice:
     """Return what to compute on, joined to the other processes where ``accelerate launch`` or ``torchrun`` started several.
 
     Args:
@@ -143,8 +145,8 @@ def machine(device: str = "auto", precision: str = "auto", accumulate: int = 1, 
         UsageError: there is no GPU or no C++ compiler, or a launcher was asked for several processes and started one.
         A2GError: several processes, and no accelerate installed.
     """
-    if device not in get_args(Device):
-        raise UnknownNameError("device", device, get_args(Device))
+    if device not in get_args(DeviceName):
+        raise UnknownNameError("device", device, get_args(DeviceName))
     if precision not in get_args(Precision):
         raise UnknownNameError("precision", precision, get_args(Precision))
     on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available() and not _cpu_is_wanted())
@@ -162,7 +164,7 @@ def machine(device: str = "auto", precision: str = "auto", accumulate: int = 1, 
             "place, and --device cpu behind pretrain; or start them with torchrun."
         )
     if count == 1:
-        return Machine(torch.device("cuda" if on_gpu else "cpu"), bf16, accumulate, compiled)
+        return TrainingDevice(torch.device("cuda" if on_gpu else "cpu"), bf16, accumulate, compiled)
     try:
         from accelerate import Accelerator, InitProcessGroupKwargs
     except ImportError as error:
@@ -170,7 +172,7 @@ def machine(device: str = "auto", precision: str = "auto", accumulate: int = 1, 
     joined = Accelerator(
         cpu=not on_gpu, mixed_precision="no", kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)]
     )
-    return Machine(joined.device, bf16, accumulate, compiled, joined.process_index, joined.num_processes, joined)
+    return TrainingDevice(joined.device, bf16, accumulate, compiled, joined.process_index, joined.num_processes, joined)
 
 
 def _cpu_is_wanted() -> bool:

@@ -17,27 +17,27 @@ import torch
 from safetensors import SafetensorError
 
 from a2g_cli.adapters.files import LINEAGE, Adapter, check_base
-from a2g_cli.calibration.transform import AT_HOME, Calibration
+from a2g_cli.calibration.transform import IDENTITY, DomainTransform
 from a2g_cli.core.errors import A2GError, RecordingError, UsageError
 from a2g_cli.core.files import sync_folder, sync_tree
 from a2g_cli.data.relabelling import parse_mixture
-from a2g_cli.encoding.episodes import Practised, split
+from a2g_cli.encoding.episodes import EncodedEpisode, split
 from a2g_cli.encoding.segments import Segments, join
 from a2g_cli.models.act2goal.model import Act2Goal
-from a2g_cli.training.batch_sources import Correction, Imitation, Lesson
-from a2g_cli.training.cotraining import Mixed, mixed_in
-from a2g_cli.training.finetune_settings import AdaptSettings, settings_from
-from a2g_cli.training.finetuners import student, target_modules
+from a2g_cli.training.batch_sources import BatchSource, Distillation, HindsightBC
+from a2g_cli.training.cotraining import Cotraining, cotrained
+from a2g_cli.training.finetune_settings import FinetuneSettings, settings_from
+from a2g_cli.training.finetuners import make_finetuner, target_modules
 from a2g_cli.training.optimiser import adamw
-from a2g_cli.training.retention import FeatureHold, error_at_home
+from a2g_cli.training.retention import FeatureAlignment, nominal_error
 from a2g_cli.training.retention_set import Retention
 from a2g_cli.training.watcher import TrainingWatcher
 
-__all__ = ["AdaptSettings", "Adaptation", "Adapted", "adapt", "settings_from", "target_modules"]
+__all__ = ["FinetuneResult", "FinetuneSettings", "Finetuning", "finetune", "settings_from", "target_modules"]
 
 
 @dataclass(frozen=True)
-class Adapted:
+class FinetuneResult:
     """What an adaptation gave."""
 
     folder: Path
@@ -50,22 +50,22 @@ class Adapted:
     mean_weight: float
 
 
-class Adaptation:
+class Finetuning:
     """One adapter in the making, on a copy of the base that only this object holds."""
 
-    def __init__(self, model: Act2Goal, base: str, parent: Adapter | None, settings: AdaptSettings) -> None:
+    def __init__(self, model: Act2Goal, base: str, parent: Adapter | None, settings: FinetuneSettings) -> None:
         if parent is not None:
             check_base(parent, base)
             settings = _going_on(parent, settings)
         self.base, self.parent, self.settings = base, parent, settings
         self.mixture = parse_mixture(settings.relabel)
         torch.manual_seed(settings.seed)
-        self.student = student(model, base, parent, settings)
+        self.student = make_finetuner(model, base, parent, settings)
         self.model: Act2Goal = self.student.model
 
     def train(
         self,
-        lesson: Lesson,
+        lesson: BatchSource,
         recordings: Sequence[str],
         watcher: TrainingWatcher,
         interrupted: Callable[[], bool] = lambda: False,
@@ -89,12 +89,12 @@ class Adaptation:
         training = lesson.subset(kept)
         aside = {"held_out": held, "rehearsed": [i for i in held if rehearsed and rehearsed[i]]}
         if demonstrations is not None:
-            training = Mixed(training, demonstrations, settings.mix, self.model.config.hashing)
-        hold = FeatureHold(self.student, home, settings.seed) if settings.retain else None
+            training = Cotraining(training, demonstrations, settings.mix, self.model.config.hashing)
+        hold = FeatureAlignment(self.student, home, settings.seed) if settings.retain else None
         losses: dict[str, float] = {}
         losses |= {f"{name}_before": self.held_out_loss(lesson.subset(some)) for name, some in aside.items() if some}
         if home is not None:
-            losses["retention_before"] = error_at_home(self.model, home)
+            losses["retention_before"] = nominal_error(self.model, home)
         parameters = self.student.parameters()
         optimiser = adamw(parameters, settings.lr, weight_decay=0.0)
         generator = torch.Generator().manual_seed(settings.seed)
@@ -104,7 +104,7 @@ class Adaptation:
         for i in range(settings.iterations):
             batch = training.batch(settings.batch, self.mixture, generator)
             mean_weight += (batch["weight"].mean().item() if "weight" in batch else 1.0) / settings.iterations
-            chance = self.model.draw_chance(settings.batch, 0.0, settings.draws)
+            chance = self.model.sample_noise(settings.batch, 0.0, settings.draws)
             loss = self.model.losses(batch, chance)["action"]
             value = loss.item()
             if hold is not None:
@@ -125,17 +125,17 @@ class Adaptation:
         losses |= told
         losses |= {f"{name}_after": self.held_out_loss(lesson.subset(some)) for name, some in aside.items() if some}
         if home is not None:
-            losses["retention_after"] = error_at_home(self.model, home)
+            losses["retention_after"] = nominal_error(self.model, home)
         return losses, mean_weight
 
     @torch.no_grad()
-    def held_out_loss(self, lesson: Lesson, size: int = 512) -> float:
+    def held_out_loss(self, lesson: BatchSource, size: int = 512) -> float:
         """Return the weighted action loss on episodes not trained on: same samples and noise at every call."""
         generator = torch.Generator().manual_seed(self.settings.seed + 1)
         batch = lesson.batch(size, self.mixture, generator)
         state = torch.get_rng_state()
         torch.manual_seed(self.settings.seed + 1)
-        loss = self.model.losses(batch, self.model.draw_chance(size, 0.0, 2))["action"].item()
+        loss = self.model.losses(batch, self.model.sample_noise(size, 0.0, 2))["action"].item()
         torch.set_rng_state(state)
         return loss
 
@@ -156,36 +156,36 @@ class Adaptation:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _going_on(parent: Adapter, settings: AdaptSettings) -> AdaptSettings:
+def _going_on(parent: Adapter, settings: FinetuneSettings) -> FinetuneSettings:
     """Return ``settings`` for going on from ``parent``'s weights: same kind, rank and scale. Raises UsageError."""
     if settings.method == "full":
         return settings
-    if settings.method not in {parent.method, AdaptSettings.method}:
+    if settings.method not in {parent.method, FinetuneSettings.method}:
         raise UsageError(
             f"adapter {parent.name!r} is of the kind {parent.method}: go on with it, or start with --parent none."
         )
-    if parent.method == "full" and settings.rank == AdaptSettings.rank:
+    if parent.method == "full" and settings.rank == FinetuneSettings.rank:
         return replace(settings, method="full")
-    if settings.rank not in {parent.rank, AdaptSettings.rank}:
+    if settings.rank not in {parent.rank, FinetuneSettings.rank}:
         raise UsageError(f"adapter {parent.name!r} has rank {parent.rank}: go on with it, or start with --parent none.")
     return replace(settings, rank=parent.rank, alpha_per_rank=parent.alpha / parent.rank, method=parent.method)
 
 
-def adapt(
+def finetune(
     model: Act2Goal,
     base: str,
     parent: Adapter | None,
-    practised: Sequence[Practised],
+    practised: Sequence[EncodedEpisode],
     folder: Path,
-    settings: AdaptSettings,
+    settings: FinetuneSettings,
     watcher: TrainingWatcher,
     interrupted: Callable[[], bool] = lambda: False,
-    correction: Correction | None = None,
-    calibration: Calibration = AT_HOME,
+    correction: Distillation | None = None,
+    calibration: DomainTransform = IDENTITY,
     train: bool = True,
     retention: Retention | None = None,
-    demonstrations: Sequence[Practised] = (),
-) -> Adapted:
+    demonstrations: Sequence[EncodedEpisode] = (),
+) -> FinetuneResult:
     """Fine-tune an adapter on relabelled recordings and write it to ``folder``.
 
     Args:
@@ -211,10 +211,10 @@ def adapt(
     if not practised:
         raise RecordingError("there is no recording to adapt to.")
     names = [one.name for one in practised]
-    shown = mixed_in(practised, demonstrations, settings.mix, settings.held_out)
+    shown = cotrained(practised, demonstrations, settings.mix, settings.held_out)
     begun = time.monotonic()
-    work = Adaptation(model, base, parent, settings)
-    lesson: Lesson = correction or Imitation(
+    work = Finetuning(model, base, parent, settings)
+    lesson: BatchSource = correction or HindsightBC(
         join([one.segments for one in practised]), work.model, work.settings.patience
     )
     home = None if retention is None else retention.of(practised[0].robot)
@@ -238,4 +238,4 @@ def adapt(
         "promotion": None,
     }
     work.save(folder, lineage)
-    return Adapted(folder, losses, seconds, len(names), weight)
+    return FinetuneResult(folder, losses, seconds, len(names), weight)

@@ -6,45 +6,45 @@ from dataclasses import dataclass
 import torch
 
 from a2g_cli.adapters.files import Adapter
-from a2g_cli.calibration.actuators import columns, driven
-from a2g_cli.calibration.estimate import calibrate
-from a2g_cli.calibration.nominal import Home
-from a2g_cli.calibration.transform import AT_HOME, Calibration
-from a2g_cli.demo_replay.trajectory import Movement
-from a2g_cli.encoding.episodes import Practised, read, select
+from a2g_cli.calibration.actuators import driven_columns, driven_names
+from a2g_cli.calibration.estimate import estimate_transform
+from a2g_cli.calibration.nominal import NominalDomain
+from a2g_cli.calibration.transform import IDENTITY, DomainTransform
+from a2g_cli.demo_replay.trajectory import Trajectory
+from a2g_cli.encoding.episodes import EncodedEpisode, encode_episode, select
 from a2g_cli.encoding.segments import join
 from a2g_cli.models.act2goal.model import Act2Goal
-from a2g_cli.training.batch_sources import Correction
-from a2g_cli.training.finetune import AdaptSettings
+from a2g_cli.training.batch_sources import Distillation
+from a2g_cli.training.finetune import FinetuneSettings
 
 
 @dataclass(frozen=True)
-class Study:
+class FinetunePlan:
     """What ``adapt`` is to do."""
 
-    kept: list[Practised]
+    kept: list[EncodedEpisode]
     """Recordings that are learned from; none: there is nothing to learn."""
     how: str
     """In words."""
-    calibration: Calibration = AT_HOME
+    calibration: DomainTransform = IDENTITY
     """What the adapter is to carry."""
-    correction: Correction | None = None
+    correction: Distillation | None = None
     """What is taught instead of imitating."""
     train: bool = True
     """Whether weights are trained. What was practised under a wrong calibration is no example: first it is put right."""
 
 
-def prepare(
+def plan_finetuning(
     base: Act2Goal,
-    home: Home | None,
+    home: NominalDomain | None,
     parent: Adapter | None,
-    practised: Sequence[Practised],
-    settings: AdaptSettings,
+    practised: Sequence[EncodedEpisode],
+    settings: FinetuneSettings,
     arrived_below: float,
-    refused: Calibration = AT_HOME,
-    measured: Calibration | None = None,
-    remembered: Sequence[Movement] = (),
-) -> Study:
+    refused: DomainTransform = IDENTITY,
+    measured: DomainTransform | None = None,
+    remembered: Sequence[Trajectory] = (),
+) -> FinetunePlan:
     """Return what to learn from episodes of one deployment.
 
     Args:
@@ -56,38 +56,38 @@ def prepare(
         arrived_below: an episode arrived when fewer steps than this are left at its nearest frame [steps].
         refused: what was measured and did not prove itself a moment ago. Measured again, it is left aside, so that
             practice is imitated as it is.
-        measured: what ``calibrate`` found, and what was tried besides; None: it is measured here.
+        measured: what ``estimate_transform`` found, and what was tried besides; None: it is measured here.
         remembered: movements of this robot that the base remembers, for what was rehearsed.
     """
-    known = AT_HOME if parent is None else parent.calibration
+    known = IDENTITY if parent is None else parent.calibration
     found = measured
     if found is None:
-        found = known if settings.calibrate == "off" else calibrate(base, home, practised, known)
+        found = known if settings.calibrate == "off" else estimate_transform(base, home, practised, known)
     if settings.calibrate == "teach" and found:
-        return Study(
+        return FinetunePlan(
             list(practised), f"teaching what practice measured: {found}", correction=_taught(base, practised, found)
         )
     commands = _commands(base, practised)
     if refused and not found.differs(refused, commands):
         found = known
     if found.differs(known, commands):
-        return Study(list(practised), f"measured: {found}", found, train=False)
-    again = [read(base, one.path, found, remembered) for one in practised] if found else list(practised)
+        return FinetunePlan(list(practised), f"measured: {found}", found, train=False)
+    again = [encode_episode(base, one.path, found, remembered) for one in practised] if found else list(practised)
     how = f"{settings.keep}; {found}" if found else settings.keep
-    return Study(select(again, settings.keep, arrived_below), how, found)
+    return FinetunePlan(select(again, settings.keep, arrived_below), how, found)
 
 
-def _commands(base: Act2Goal, practised: Sequence[Practised]) -> torch.Tensor | None:
+def _commands(base: Act2Goal, practised: Sequence[EncodedEpisode]) -> torch.Tensor | None:
     """Return the driven actions (N, D) of all episodes; None where nothing is driven."""
     names = base.config.action_names, base.config.proprioception_names
-    acting, _ = columns(driven(*names), *names)
+    acting, _ = driven_columns(driven_names(*names), *names)
     return torch.cat([one.whole.actions[:, acting] for one in practised]) if acting and practised else None
 
 
-def _taught(base: Act2Goal, practised: Sequence[Practised], found: Calibration) -> Correction:
-    told = [read(base, one.path, found) for one in practised]
+def _taught(base: Act2Goal, practised: Sequence[EncodedEpisode], found: DomainTransform) -> Distillation:
+    told = [encode_episode(base, one.path, found) for one in practised]
     low, high = (torch.tensor(limit) for limit in practised[0].limits)
-    return Correction(
+    return Distillation(
         join([one.whole for one in practised]),
         torch.stack([one.goal for one in practised]),
         join([one.whole for one in told]),

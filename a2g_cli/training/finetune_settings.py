@@ -14,7 +14,7 @@ Calibrate = Literal["apply", "teach", "off"]
 
 
 @dataclass(frozen=True)
-class AdaptSettings:
+class FinetuneSettings:
     """How an adapter is made. The defaults are what measured best so far: docs/lab-notes.md."""
 
     keep: Keep = "arrived"
@@ -38,7 +38,7 @@ class AdaptSettings:
     held_out: float = 0.15
     """Share of the episodes kept back to hold the result against its parent."""
     retain: float = 0.0
-    """Weight of the world model's drift from the base, beside the action loss: ``FeatureHold``. 0 lets it go."""
+    """Weight of the world model's drift from the base, beside the action loss: ``FeatureAlignment``. 0 lets it go."""
     mix: float = 0.0
     """Share of every batch that is of ``demonstrations``, below 1."""
     demonstrations: list[str] = field(default_factory=list)
@@ -46,9 +46,9 @@ class AdaptSettings:
     seed: int = 0
 
 
-def settings_from(**given: Any) -> AdaptSettings:
+def settings_from(**given: Any) -> FinetuneSettings:
     """Return the defaults with everything that is not None replaced. Raises UsageError, UnknownNameError."""
-    settings = AdaptSettings(**{key: value for key, value in given.items() if value is not None})
+    settings = FinetuneSettings(**{key: value for key, value in given.items() if value is not None})
     parse_mixture(settings.relabel)
     if settings.placement not in get_args(Placement):
         raise UnknownNameError("placement", settings.placement, get_args(Placement))

@@ -17,10 +17,10 @@ from a2g_cli.adapters import files
 from a2g_cli.adapters.files import Adapter
 from a2g_cli.core.errors import UsageError
 from a2g_cli.models.act2goal.model import Act2Goal
-from a2g_cli.training.finetune_settings import AdaptSettings, Placement
+from a2g_cli.training.finetune_settings import FinetuneSettings, Placement
 
 
-class Student(Protocol):
+class Finetuner(Protocol):
     """A base that learns, and what it has learned."""
 
     model: Act2Goal
@@ -49,10 +49,10 @@ def target_modules(model: Act2Goal, placement: Placement) -> list[str]:
     ]
 
 
-class LowRank:
+class LowRankFinetuner:
     """LoRA or DoRA, by PEFT."""
 
-    def __init__(self, model: Act2Goal, parent: Adapter | None, settings: AdaptSettings) -> None:
+    def __init__(self, model: Act2Goal, parent: Adapter | None, settings: FinetuneSettings) -> None:
         """Wrap ``model``, and go on from ``parent``'s weights. Raises UsageError where they sit on other layers."""
         from peft import LoraConfig, get_peft_model, set_peft_model_state_dict  # takes seconds to import
 
@@ -91,10 +91,10 @@ class LowRank:
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's card is an empty form
 
 
-class Full:
+class FullFinetuner:
     """Every weight of the layers that LoRA would sit on."""
 
-    def __init__(self, model: Act2Goal, base: str, parent: Adapter | None, settings: AdaptSettings) -> None:
+    def __init__(self, model: Act2Goal, base: str, parent: Adapter | None, settings: FinetuneSettings) -> None:
         """Let ``model`` learn itself, from where ``parent`` is. Raises CheckpointError where that does not fit ``base``."""
         # A copy costs memory, and only held features ask for it.
         self._held_to = [copy.deepcopy(model.world_model).requires_grad_(False)] if settings.retain else []
@@ -143,7 +143,7 @@ def _weight(model: Act2Goal, name: str) -> nn.Parameter:
     return cast("nn.Parameter", model.get_submodule(name).weight)
 
 
-def student(model: Act2Goal, base: str, parent: Adapter | None, settings: AdaptSettings) -> Student:
+def make_finetuner(model: Act2Goal, base: str, parent: Adapter | None, settings: FinetuneSettings) -> Finetuner:
     """Return what learns as ``settings`` say, on ``model``, which nobody else may hold.
 
     Raises:
@@ -151,5 +151,5 @@ def student(model: Act2Goal, base: str, parent: Adapter | None, settings: AdaptS
         CheckpointError: ``parent`` is damaged, or does not fit.
     """
     if settings.method == "full":
-        return Full(model, base, parent, settings)
-    return LowRank(model, parent, settings)
+        return FullFinetuner(model, base, parent, settings)
+    return LowRankFinetuner(model, parent, settings)

@@ -19,7 +19,7 @@ from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.presets import Act2GoalConfig
 from a2g_cli.policies.image_size import in_words
 from a2g_cli.training.autoencoder import reconstruction_loss
-from a2g_cli.training.device import Machine
+from a2g_cli.training.device import TrainingDevice
 from a2g_cli.training.pretrain_settings import PretrainSettings
 
 COPIES_OF_WEIGHTS = 7
@@ -68,17 +68,17 @@ class Need:
     step: int
     """One training step on one slice of a batch."""
 
-    def of_host(self, machine: Machine) -> int:
+    def of_host(self, machine: TrainingDevice) -> int:
         """Return what is taken of the computer's memory."""
         held = max(self.images, self.latents)
         return held + (self.weights + self.step if machine.device.type == "cpu" else self.weights)
 
-    def of_device(self, machine: Machine) -> int:
+    def of_device(self, machine: TrainingDevice) -> int:
         """Return what is taken of a GPU's own memory; 0 where there is none."""
         return 0 if machine.device.type == "cpu" else self.weights + self.step
 
 
-def need(model: Act2Goal, settings: PretrainSettings, found: Survey, machine: Machine) -> Need:
+def need(model: Act2Goal, settings: PretrainSettings, found: Survey, machine: TrainingDevice) -> Need:
     """Return the memory that training ``model`` takes at most."""
     config = model.config
     image = 3 * config.height * config.width
@@ -134,7 +134,7 @@ def _policy_loss(model: Act2Goal, batch: int, draws: int) -> Tensor:
             "mask": torch.ones(batch, actions, dtype=torch.bool),
             "proprioception": torch.zeros(batch, len(config.proprioception_names)),
         },
-        model.draw_chance(batch, 1.0, draws),
+        model.sample_noise(batch, 1.0, draws),
     )
     return found["action"] + found["video"]
 
@@ -152,7 +152,7 @@ def _kept(loss: Callable[[], Tensor]) -> int:
     return sum(value.untyped_storage().nbytes() for value in kept.values())
 
 
-def check(wanted: Need, config: Act2GoalConfig, settings: PretrainSettings, machine: Machine) -> str:
+def check(wanted: Need, config: Act2GoalConfig, settings: PretrainSettings, machine: TrainingDevice) -> str:
     """Return in words how much memory a training takes at most, and how much is free.
 
     Raises:

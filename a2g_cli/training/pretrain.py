@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from a2g_cli.calibration.actuator_fit import measure
-from a2g_cli.calibration.actuators import MotionLaw
+from a2g_cli.calibration.actuator_fit import fit_actuators
+from a2g_cli.calibration.actuators import ActuatorModel
 from a2g_cli.core.errors import CheckpointError, RecordingError, UnknownNameError
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.encoding.frames import (
@@ -33,7 +33,7 @@ from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.autoencoder import to_tensor
 from a2g_cli.training import memory
 from a2g_cli.training.autoencoder import psnr, take_autoencoder
-from a2g_cli.training.device import Machine
+from a2g_cli.training.device import TrainingDevice
 from a2g_cli.training.pretrain_settings import PretrainSettings
 from a2g_cli.training.stages import AutoencoderStage, PolicyStage, Stage
 from a2g_cli.training.state import TrainingState, weights_hash
@@ -52,7 +52,7 @@ class Pretraining:
     """Called with (iteration, averaged model, facts): writes the checkpoint, evaluates, whatever the caller likes."""
     groups: Sequence[str] | None = None
     """What each recording belongs to, a scene or a session: every group has its share of a batch. None: their folders."""
-    machine: Machine = field(default_factory=Machine)
+    machine: TrainingDevice = field(default_factory=TrainingDevice)
     """What it is computed on; of several processes the first alone writes, and all see the same ``folder``."""
     autoencoder: Path | None = None
     """A checkpoint, or the folder of a run, whose frozen autoencoder is used; None: one is trained."""
@@ -66,7 +66,7 @@ class Pretraining:
     """Latents of frames two steps before the end of demonstrations, and of their ends."""
     _resizing: str = field(default="", init=False)
     """What is done to images of another size than the policy's, in words."""
-    law: MotionLaw | None = field(default=None, init=False)
+    law: ActuatorModel | None = field(default=None, init=False)
     """What the demonstrations' motors made of commands; None before they are read, or where there is no one law."""
 
     def run(self) -> Act2Goal:
@@ -127,7 +127,7 @@ class Pretraining:
         ends = (segments.first + segments.length)[some]
         near = torch.maximum(ends - 2, segments.first[some])  # an episode may have a single action
         self._arrivals = segments.latents[near].float(), segments.latents[ends].float()
-        self.law = measure(segments, model.config.action_names, model.config.proprioception_names)
+        self.law = fit_actuators(segments, model.config.action_names, model.config.proprioception_names)
         if state is None:
             model.set_scales(segments.actions, segments.proprioception)
         policy = PolicyStage(model, segments, self.settings)

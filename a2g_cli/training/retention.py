@@ -12,7 +12,7 @@ from torch.nn import functional
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.encoding.frames import encode_recording
 from a2g_cli.models.act2goal.model import Act2Goal
-from a2g_cli.training.finetuners import Student
+from a2g_cli.training.finetuners import Finetuner
 from a2g_cli.training.retention_set import Retention, join
 
 SEGMENTS = 256
@@ -22,7 +22,7 @@ DENOISING = 5
 """Euler steps over the chunk that is held against the demonstrator's: those of acting."""
 
 
-def keep_some(
+def choose_retention_set(
     model: Act2Goal,
     recordings: Sequence[Path],
     groups: Sequence[str],
@@ -74,7 +74,7 @@ def keep_some(
 
 
 @torch.no_grad()
-def error_at_home(model: Act2Goal, kept: Retention) -> float:
+def nominal_error(model: Act2Goal, kept: Retention) -> float:
     """Return how far the likeliest chunk lies from the demonstrator's: root mean square, in deviations of the actions.
 
     The same noise at every call, and torch's chance is left alone: what differs between two calls is the policy.
@@ -88,14 +88,14 @@ def error_at_home(model: Act2Goal, kept: Retention) -> float:
     return float(error[kept.mask[:, :dense]].square().mean().sqrt())
 
 
-class FeatureHold:
+class FeatureAlignment:
     """Holds what an adapted world model makes of now and goal to what the base makes of them.
 
     After "Don't Blind Your VLA" (arXiv 2510.25616), which aligns features with a frozen teacher's by their cosine; here the
     teacher is the base itself, and the features are the hidden states of every block, which the action expert reads.
     """
 
-    def __init__(self, student: Student, kept: Retention | None, seed: int) -> None:
+    def __init__(self, student: Finetuner, kept: Retention | None, seed: int) -> None:
         """Hold ``student`` on batches, and half on what the base has ``kept``, where it has."""
         self._student, self._kept = student, kept
         self._generator = torch.Generator().manual_seed(seed)
@@ -120,7 +120,7 @@ class FeatureHold:
         return torch.stack([1 - functional.cosine_similarity(a, b, dim=-1).mean() for a, b in pairs]).mean()
 
 
-def told_at_home(losses: object) -> str | None:
+def forgetting_in_words(losses: object) -> str | None:
     """Return what adapting cost at home, in words, from an adaptation's or a lineage's losses; None where they do not say."""
     told = losses if isinstance(losses, dict) else {}
     before, after = told.get("retention_before"), told.get("retention_after")

@@ -78,7 +78,7 @@ def join(parts: Sequence[Retention]) -> Retention:
     return Retention(**tensors | {"robot": torch.cat(whose).int()}, robots=robots)
 
 
-def of_base(folder: Path) -> Retention | None:
+def load_retention_set(folder: Path) -> Retention | None:
     """Return what the base in ``folder`` keeps of its demonstrations; None where it keeps nothing.
 
     Raises:

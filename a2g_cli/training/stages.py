@@ -94,7 +94,7 @@ class PolicyStage:
         settings = self.settings
         batch = self.segments.batch(settings.batch, self.mixture, self.model.config.hashing, torch.default_generator)
         joint = iteration < settings.joint_iterations
-        chance = self.model.draw_chance(settings.batch, settings.video_share if joint else 0.0, settings.draws)
+        chance = self.model.sample_noise(settings.batch, settings.video_share if joint else 0.0, settings.draws)
         return {**batch, **chance, "joint": torch.full((settings.batch,), joint)}
 
     def losses(self, part: Batch, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from a2g_cli.adapters import files as adapters
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.calibration import nominal
-from a2g_cli.calibration.estimate import suspected_mount
-from a2g_cli.calibration.transform import Mount
+from a2g_cli.calibration.estimate import suspected_base_pose
+from a2g_cli.calibration.transform import BasePose
 from a2g_cli.cli.commands.adapt_words import chosen, following
 from a2g_cli.cli.commands.learnable import not_learnable
 from a2g_cli.cli.commands.report import Report
@@ -18,20 +18,20 @@ from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import find_recordings
 from a2g_cli.demo_replay import trajectory
-from a2g_cli.demo_replay.trajectory import Movement
+from a2g_cli.demo_replay.trajectory import Trajectory
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.lines import printable, say
 from a2g_cli.display.training_view import training_view
-from a2g_cli.encoding.episodes import SLACK, Practised, read
+from a2g_cli.encoding.episodes import SLACK, EncodedEpisode, encode_episode
 from a2g_cli.encoding.resizing import resizing
 from a2g_cli.improvement.gate import Decision, decide, record_decision
 from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
-from a2g_cli.runtime.policy_factory import FLOORS
+from a2g_cli.runtime.policy_factory import BASELINES
 from a2g_cli.training import retention_set
-from a2g_cli.training.finetune import AdaptSettings, adapt
-from a2g_cli.training.finetune_plan import prepare
-from a2g_cli.training.retention import told_at_home
+from a2g_cli.training.finetune import FinetuneSettings, finetune
+from a2g_cli.training.finetune_plan import plan_finetuning
+from a2g_cli.training.retention import forgetting_in_words
 from a2g_cli.training.watcher import TrainingWatcher
 
 
@@ -41,7 +41,7 @@ def adapt_recordings(
     name: str | None,
     parent: str | None,
     base: Path | None,
-    settings: AdaptSettings,
+    settings: FinetuneSettings,
     promote: bool,
     dry_run: bool,
 ) -> Report:
@@ -52,10 +52,10 @@ def adapt_recordings(
     """
     paths, sessions, told_before = chosen(workspace, names)
     shown = find_recordings(workspace, settings.demonstrations) if settings.mix else []
-    shelf = Shelf(workspace)
+    shelf = AdapterRegistry(workspace)
     before = shelf.active()
     parent = before if parent is None else parent
-    if parent in FLOORS:
+    if parent in BASELINES:
         raise UsageError(f"{parent!r} is a floor, it cannot be adapted from: name an adapter, or none.")
     onward = None if parent == "none" else shelf.get(parent)
     place = base or checkpoint.SHIPPED
@@ -75,7 +75,7 @@ def adapt_recordings(
         adapters.check_base(onward, hashed)  # refuses what does not fit before any work is done
     for line in told_before:
         say(stderr_console(), line)
-    kept = retention_set.of_base(place)
+    kept = retention_set.load_retention_set(place)
     with shelf.making(name) as folder, training_view(stderr_console()) as view:
         name = folder.name
         not_learnable([*paths, *shown], view, "Name the others alone, or remove it: `a2g recordings rm`.")
@@ -83,14 +83,14 @@ def adapt_recordings(
         if told := resizing([*paths, *shown], model.config.size):
             view.note(f"{told}, the size that the base was trained at")
         with Recording(paths[0]) as first:
-            remembered = trajectory.of_robot(place, first.spec.name)
+            remembered = trajectory.trajectories_of_robot(place, first.spec.name)
         encoded = _encoded(model, [*paths, *shown], remembered, view)
         practised, demonstrations = encoded[: len(paths)], encoded[len(paths) :]
         bound = SLACK * checkpoint.arrived_below(place)
-        plain, at_home = checkpoint.load(place), nominal.of_base(place)
-        study = prepare(plain, at_home, onward, practised, settings, bound, remembered=remembered)
+        plain, at_home = checkpoint.load(place), nominal.load_nominal(place)
+        study = plan_finetuning(plain, at_home, onward, practised, settings, bound, remembered=remembered)
         measuring = settings.calibrate != "off"
-        suspected = suspected_mount(plain, at_home, practised, study.calibration) if measuring else None
+        suspected = suspected_base_pose(plain, at_home, practised, study.calibration) if measuring else None
         if not study.kept:
             raise RecordingError(
                 f"none of the {len(paths)} recordings {settings.keep} as the steps-to-go head sees it: there is nothing to "
@@ -101,7 +101,7 @@ def adapt_recordings(
         if settings.retain and kept is None:
             view.note("this base keeps no retention set: it is held to itself on the batches alone, not at home")
         view.note(f"adapting {name} from {parent}: {told}")
-        done = adapt(
+        done = finetune(
             model,
             hashed,
             onward,
@@ -133,7 +133,7 @@ def adapt_recordings(
         "reason": decision.reason,
         "path": str(folder),
     }
-    before_and_after = told_at_home(done.losses)
+    before_and_after = forgetting_in_words(done.losses)
     lines = [
         f"{name}: {_verdict(document['promoted'], decision, promote, active)} ({decision.reason}); {done.seconds:.0f} s.",
         *([] if before_and_after is None else [before_and_after]),
@@ -152,18 +152,18 @@ def _verdict(promoted: bool, decision: Decision, asked: bool, active: str) -> st
 
 
 def _encoded(
-    model: Act2Goal, paths: Sequence[Path], remembered: Sequence[Movement], watcher: TrainingWatcher
-) -> list[Practised]:
+    model: Act2Goal, paths: Sequence[Path], remembered: Sequence[Trajectory], watcher: TrainingWatcher
+) -> list[EncodedEpisode]:
     watcher.started("encoding frames", len(paths))
     encoded = []
     for i, path in enumerate(paths):
-        encoded.append(read(model, path, remembered=remembered))
+        encoded.append(encode_episode(model, path, remembered=remembered))
         watcher.advanced(i + 1, {})
     watcher.finished()
     return encoded
 
 
-def _doubt(suspected: Mount) -> str:
+def _doubt(suspected: BasePose) -> str:
     return (
         f"the arm seems to stand turned by {math.degrees(suspected.yaw):.0f} degrees as well, but through a camera that was "
         "moved a picture does not say where: `a2g improve` finds out by trying."

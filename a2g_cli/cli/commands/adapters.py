@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from a2g_cli.adapters.files import Adapter
-from a2g_cli.adapters.registry import RESERVED, Shelf
+from a2g_cli.adapters.registry import RESERVED, AdapterRegistry
 from a2g_cli.cli.commands.following import to_adapt, to_record
 from a2g_cli.cli.commands.prompts import confirm_removal
 from a2g_cli.cli.commands.report import Report
@@ -15,7 +15,7 @@ from a2g_cli.data.recording.practice import newest_practice
 from a2g_cli.display.lines import printable
 from a2g_cli.display.listing import facts, listing, size
 from a2g_cli.models import checkpoint
-from a2g_cli.training.retention import told_at_home
+from a2g_cli.training.retention import forgetting_in_words
 
 _KINDS = {"lora": "LoRA", "dora": "DoRA", "full": "full fine-tuning"}
 
@@ -28,7 +28,7 @@ def list_adapters(workspace: Workspace) -> Report:
     than name, path, active and problem. ``active`` is ``none`` for the base alone; ``gate`` is ``passed``, ``refused``, or
     null for an adapter that no gate has judged, such as an imported one.
     """
-    shelf = Shelf(workspace)
+    shelf = AdapterRegistry(workspace)
     active, shipped = shelf.active(), _shipped()
     found = [_document(shelf, name, active, shipped) for name in shelf.names()]
     rows = [_row(entry) for entry in found]
@@ -45,7 +45,7 @@ def list_adapters(workspace: Workspace) -> Report:
 
 def show_adapter(workspace: Workspace, name: str) -> Report:
     """Show one adapter. The document: ADAPTER as ``list`` has it, with ``lineage`` and ``fingerprint``."""
-    shelf = Shelf(workspace)
+    shelf = AdapterRegistry(workspace)
     adapter = shelf.get(name)
     document = _document(shelf, name, shelf.active(), _shipped())
     try:
@@ -69,7 +69,7 @@ def show_adapter(workspace: Workspace, name: str) -> Report:
         "mixed in": _mixed_in(lineage),
         "gate": _gate_words(adapter),
         "losses": _numbers(lineage.get("losses")),
-        "retention": told_at_home(lineage.get("losses")) or "",
+        "retention": forgetting_in_words(lineage.get("losses")) or "",
         "settings": json.dumps(lineage["settings"]) if lineage.get("settings") else "",
         "made": str(document["created_at"] or ""),
     }
@@ -85,7 +85,7 @@ def promote_adapter(workspace: Workspace, name: str, force: bool = False) -> Rep
     """
     if name in RESERVED and name != "none":
         raise UsageError(f"{name!r} is for comparisons: it cannot be the active adapter.")
-    shelf = Shelf(workspace)
+    shelf = AdapterRegistry(workspace)
     before = shelf.active()
     if name != "none" and not force and _gate(adapter := shelf.get(name)) == "refused":
         raise UsageError(
@@ -100,7 +100,7 @@ def promote_adapter(workspace: Workspace, name: str, force: bool = False) -> Rep
 
 def roll_back_adapter(workspace: Workspace) -> Report:
     """Undo the last promotion. The document: ``{"active", "before"}``. Raises UsageError."""
-    left, active = Shelf(workspace).roll_back()
+    left, active = AdapterRegistry(workspace).roll_back()
     return Report({"active": active, "before": left}, [printable(f"active: {active} (before: {left})")])
 
 
@@ -109,7 +109,7 @@ def remove_adapters(workspace: Workspace, names: Sequence[str], yes: bool, force
 
     The document: ``{"removed", "active", "dry_run"}``. Raises UnknownNameError, UsageError, CheckpointError.
     """
-    shelf = Shelf(workspace)
+    shelf = AdapterRegistry(workspace)
     names = list(dict.fromkeys(names))
     active = shelf.active()
     for name in names:
@@ -143,7 +143,7 @@ def _fits(base: str, shipped: str | None) -> bool | None:
     return None if shipped is None else base == shipped
 
 
-def _document(shelf: Shelf, name: str, active: str, shipped: str | None) -> dict[str, Any]:
+def _document(shelf: AdapterRegistry, name: str, active: str, shipped: str | None) -> dict[str, Any]:
     document: dict[str, Any] = {"name": name, "path": str(shelf.folder / name), "active": name == active}
     try:
         adapter = shelf.get(name)

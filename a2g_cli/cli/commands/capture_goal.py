@@ -29,7 +29,7 @@ _COLUMNS = 32
 
 
 @dataclass(frozen=True)
-class Source:
+class GoalImageSource:
     """Where the goal comes from, as typed; nothing given: whatever the robot's cameras show, or a drawn goal."""
 
     state: Sequence[str] = field(default_factory=list)
@@ -77,7 +77,7 @@ class Source:
 
 
 def capture_goal(
-    workspace: Workspace, deployment: Deployment, name: str, source: Source, overwrite: bool = False
+    workspace: Workspace, deployment: Deployment, name: str, source: GoalImageSource, overwrite: bool = False
 ) -> Report:
     """Take the goal ``name`` from ``source``, check it against the robot's cameras, and save it.
 
@@ -165,7 +165,7 @@ def state_words(given: Sequence[str]) -> dict[str, list[float] | str]:
 
 
 def _seen(
-    workspace: Workspace, deployment: Deployment, name: str, source: Source, opened: ExitStack
+    workspace: Workspace, deployment: Deployment, name: str, source: GoalImageSource, opened: ExitStack
 ) -> tuple[Goal, list[str]]:
     """Return what cameras show, or would show of the state that is asked for, and how it came about.
 
@@ -204,7 +204,9 @@ def _photographed(
     return replace(robot.trial("practice", seed, 0).goal, name=name), [f"drawn from seed {seed}", *notes]
 
 
-def _taken(workspace: Workspace, sight: Sight, name: str, taken_by: str, source: Source) -> tuple[Goal, list[str]]:
+def _taken(
+    workspace: Workspace, sight: Sight, name: str, taken_by: str, source: GoalImageSource
+) -> tuple[Goal, list[str]]:
     """Return what is seen now, once a person or nobody has said so, with where it was seen from."""
     over: Mapping[str, Image] = {}
     if source.over is not None:

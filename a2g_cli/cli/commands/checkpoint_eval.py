@@ -19,7 +19,7 @@ LANES = 8
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class CheckpointEvaluation:
     """A few trials of every scene. They are neither what was demonstrated nor what ``a2g evaluate`` judges on."""
 
     scenes: Mapping[str, int]

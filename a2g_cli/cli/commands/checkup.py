@@ -148,10 +148,10 @@ def _base(workspace: Workspace) -> Check:
 def _adapters(workspace: Workspace) -> list[Check]:
     """Hold every adapter against the base that ships, and put the active one on it."""
     from a2g_cli.adapters import files as adapters
-    from a2g_cli.adapters.registry import Shelf
+    from a2g_cli.adapters.registry import AdapterRegistry
     from a2g_cli.models import checkpoint
 
-    shelf = Shelf(workspace)
+    shelf = AdapterRegistry(workspace)
     base, checks, fitting = checkpoint.fingerprint(checkpoint.SHIPPED), [], 0
     try:
         active = shelf.active()

@@ -6,9 +6,9 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.cli.commands.deployment import Deployment
-from a2g_cli.cli.commands.improve import Asked, improve
+from a2g_cli.cli.commands.improve import ImproveRequest, improve
 from a2g_cli.cli.commands.prompts import to_type
 from a2g_cli.cli.commands.report import Report
 from a2g_cli.cli.commands.run import run
@@ -32,7 +32,7 @@ def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: in
     workspace = Workspace.find(folder or (None if os.environ.get("A2G_WORKSPACE") else Path("demo")))
     console = stderr_console()
     deployment = Deployment("sim", {"shift": shift})
-    shelf = Shelf(workspace)
+    shelf = AdapterRegistry(workspace)
     if shelf.active() != "none":
         shelf.promote("none")  # the demo is about what practice brings to the base
     console.rule(f"1 · a photo of the goal, taken under {shift}")
@@ -48,7 +48,7 @@ def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: in
         return first
     console.rule(f"3 · practice: {rounds} rounds")
     settings = ImproveSettings(rounds=rounds, episodes=20, seed=seed)
-    brought = improve(workspace, Asked(deployment, (), None, settings, evaluation))
+    brought = improve(workspace, ImproveRequest(deployment, (), None, settings, evaluation))
     if brought.exit_code:
         return brought
     console.rule("4 · what it brought")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.cli.commands.deployment import Deployment
 from a2g_cli.cli.commands.report import Report, reported
 from a2g_cli.core.safety_limits import SafetyLimits
@@ -15,7 +15,7 @@ from a2g_cli.models import checkpoint
 from a2g_cli.policies.act2goal import ActingSettings
 from a2g_cli.robots.base import shift_of
 from a2g_cli.runtime.evaluation import Result, draw_trials, evaluate
-from a2g_cli.runtime.policy_factory import Players
+from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.runtime.termination import RolloutSettings
 
 LANES = 8
@@ -38,7 +38,7 @@ def evaluate_adapters(
     Raises:
         UsageError, CheckpointError, HardwareError, SafetyStop: see their messages.
     """
-    shelf = Shelf(workspace)
+    shelf = AdapterRegistry(workspace)
     names = list(dict.fromkeys(adapters)) or [shelf.active()]
     settings = RolloutSettings(limit=steps, stop_on_truth=True, safety=limits or SafetyLimits())
     results: list[Result] = []
@@ -47,7 +47,7 @@ def evaluate_adapters(
         training_view(stderr_console()) as view,
         deployment.connected(lanes=min(LANES, episodes)) as robots,
     ):
-        players = Players(base or checkpoint.SHIPPED, shelf, robots[0].spec, acting)
+        players = PolicyFactory(base or checkpoint.SHIPPED, shelf, robots[0].spec, acting)
         policies = [(name, players.get(name)) for name in names]  # a name that is wrong is wrong at once
         players.note_resizing(view.note, *names)
         trials = draw_trials(robots[0], "evaluation", seed, episodes)

@@ -6,14 +6,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.cameras.choice import CameraChoice
 from a2g_cli.cli.commands.deployment import Deployment
 from a2g_cli.cli.commands.evaluate import LANES
 from a2g_cli.cli.commands.improve_report import summary
 from a2g_cli.cli.commands.prompts import to_type
 from a2g_cli.cli.commands.report import Report, reported
-from a2g_cli.cli.commands.safety import PATIENCE, asking, holding
+from a2g_cli.cli.commands.safety import PATIENCE, ask_for_key, deadman_key
 from a2g_cli.core.errors import RecordingError, UsageError
 from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.workspace import Workspace
@@ -22,23 +22,23 @@ from a2g_cli.data.recording.practice import held as recording_into
 from a2g_cli.data.recording.sessions import find_recordings, new_session, open_session
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import TrainingView, training_view
-from a2g_cli.improvement.demo_replay import remembered
+from a2g_cli.improvement.demo_replay import available_trajectories
 from a2g_cli.improvement.loop import Improvement, ImproveSettings
-from a2g_cli.improvement.state import PROGRESS, Progress, load
+from a2g_cli.improvement.state import PROGRESS, RunState, load
 from a2g_cli.improvement.trials import check_cycle
 from a2g_cli.models import checkpoint
 from a2g_cli.policies.act2goal import ActingSettings
 from a2g_cli.robots.base import InstrumentedRobot, Robot, shift_of, views_of
 from a2g_cli.runtime.evaluation import draw_trials, evaluate
 from a2g_cli.runtime.interrupt import Interrupt
-from a2g_cli.runtime.policy_factory import Players
+from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.runtime.reset import without_state
 from a2g_cli.runtime.termination import RolloutSettings, limit_for
-from a2g_cli.training.finetune import AdaptSettings
+from a2g_cli.training.finetune import FinetuneSettings
 
 
 @dataclass(frozen=True)
-class Asked:
+class ImproveRequest:
     """What ``a2g improve`` was asked to do; a session remembers it, so that it can go on."""
 
     deployment: Deployment
@@ -57,12 +57,12 @@ class Asked:
         return told
 
     @classmethod
-    def from_json(cls, told: dict[str, Any]) -> "Asked":
+    def from_json(cls, told: dict[str, Any]) -> "ImproveRequest":
         """Read what ``to_json`` wrote. Raises KeyError, TypeError, ValueError."""
         settings = dict(told["settings"])
         rollout = dict(settings["rollout"])
         rollout["safety"] = SafetyLimits(**rollout.get("safety", {}))
-        settings |= {"rollout": RolloutSettings(**rollout), "adapt": AdaptSettings(**settings["adapt"])}
+        settings |= {"rollout": RolloutSettings(**rollout), "adapt": FinetuneSettings(**settings["adapt"])}
         where = dict(told["deployment"])
         cameras = {str(name): CameraChoice(**choice) for name, choice in dict(where.get("cameras", {})).items()}
         return cls(
@@ -117,8 +117,8 @@ class _View:
 class _HeldOut:
     """Success on starts and goals that nothing learns from, measured once for each moment of a run."""
 
-    players: Players
-    progress: Progress
+    players: PolicyFactory
+    progress: RunState
     rollout: RolloutSettings
     seed: int
     count: int
@@ -151,7 +151,7 @@ class _HeldOut:
             self.progress.save()
 
 
-def improve(workspace: Workspace, asked: Asked, session_name: str | None = None) -> Report:
+def improve(workspace: Workspace, asked: ImproveRequest, session_name: str | None = None) -> Report:
     """Improve on a deployment and report success before and after, there and in distribution.
 
     Raises:
@@ -174,7 +174,7 @@ def resume(workspace: Workspace, session_name: str, limits: dict[str, Any]) -> R
     """
     progress = load(open_session(workspace, session_name))
     try:
-        asked = Asked.from_json(progress.asked)
+        asked = ImproveRequest.from_json(progress.asked)
         begin = str(progress.asked["begin"])
     except (KeyError, TypeError, ValueError) as error:
         raise RecordingError(f"{progress.session.folder / PROGRESS} is damaged: {error}.") from error
@@ -194,26 +194,26 @@ def resume(workspace: Workspace, session_name: str, limits: dict[str, Any]) -> R
     return _run(workspace, asked, lambda _: progress)
 
 
-def _fresh(workspace: Workspace, asked: Asked, session_name: str | None, begin: str) -> Progress:
+def _fresh(workspace: Workspace, asked: ImproveRequest, session_name: str | None, begin: str) -> RunState:
     hashed = checkpoint.fingerprint(asked.base or checkpoint.SHIPPED)
     session = new_session(workspace, session_name)
-    progress = Progress(session, {**asked.to_json(), "begin": begin, "base_hash": hashed})
+    progress = RunState(session, {**asked.to_json(), "begin": begin, "base_hash": hashed})
     progress.save()
     return progress
 
 
-def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -> Report:
+def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], RunState]) -> Report:
     settings, deployment = asked.settings, asked.deployment
     goals = [goal_store.load_goal(workspace, name) for name in asked.goals]
     shown = find_recordings(workspace, settings.adapt.demonstrations) if settings.adapt.mix else []
-    shelf, folder = Shelf(workspace), asked.base or checkpoint.SHIPPED
+    shelf, folder = AdapterRegistry(workspace), asked.base or checkpoint.SHIPPED
     arrived_below = checkpoint.arrived_below(folder)
     lanes = min(LANES, max(asked.evaluation, settings.episodes))
     with (
         reported() as finished,
         training_view(stderr_console()) as plain,
         Interrupt(lambda: plain.note("finishing the step, saving …")) as interrupt,
-        holding(settings.rollout.safety) as (held, wait),
+        deadman_key(settings.rollout.safety) as (held, wait),
         deployment.connected(lanes=lanes) as robots,
         _at_home(deployment, robots, lanes) as homes,
         ExitStack() as until_the_end,
@@ -233,12 +233,12 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
                     f"nobody could tell success. Take one with a state ({to_type(workspace, 'capture-goal', 'NAME')}), "
                     f"or try this one all the same: {to_type(workspace, 'run', goal.name)}, then adapt."
                 )
-        players = Players(folder, shelf, spec, ActingSettings())
+        players = PolicyFactory(folder, shelf, spec, ActingSettings())
         check_cycle(robots[0], settings.reset, goals)
         if named := settings.goals_from.partition(":")[2]:
             open_session(workspace, named)  # there has to be one
         if settings.rehearse:
-            remembered(players)
+            available_trajectories(players)
         players.get(shelf.active())  # what cannot act is refused before anything is measured or made
         players.note_resizing(view.note, shelf.active())
         progress = begun(shelf.active())
@@ -250,7 +250,7 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
         held_out = _HeldOut(players, progress, judged, settings.seed, asked.evaluation, view, interrupt)
         # Whoever holds a key says by it that the robot may move.
         keyed = settings.rollout.safety.hold_key is not None
-        ask = (lambda _: wait(interrupt)) if keyed else asking(PATIENCE, view.note, interrupt)
+        ask = (lambda _: wait(interrupt)) if keyed else ask_for_key(PATIENCE, view.note, interrupt)
         improvement = Improvement(
             players, robots, progress, replace(settings, rollout=practice), goals, view, interrupt, begin, shown, ask
         )
@@ -279,7 +279,7 @@ def _run(workspace: Workspace, asked: Asked, begun: Callable[[str], Progress]) -
     return finished.report
 
 
-def _document(progress: Progress, improvement: Improvement) -> dict[str, Any]:
+def _document(progress: RunState, improvement: Improvement) -> dict[str, Any]:
     measured = progress.measured
     return {
         "session": progress.session.name,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.cli.commands.prompts import to_type
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording.sessions import Session
@@ -52,7 +52,7 @@ def _practised(workspace: Workspace, document: dict[str, Any]) -> list[str]:
     recorded = session.recordings()
     # Another program may have promoted something else since: a rollback would undo that.
     promoted = [done["adapter"] for done in rounds if done["promoted"]]
-    undoes = bool(promoted) and Shelf(workspace).active() == promoted[-1]
+    undoes = bool(promoted) and AdapterRegistry(workspace).active() == promoted[-1]
     return [
         f"practice: {practised} episodes{tried}, {rolled:.0f} s of rollouts and {adapted:.0f} s of adaptation{care}.",
         f"active adapter: {document['active']}",

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from a2g_cli.cameras.base import warnings_of
 from a2g_cli.cameras.choice import CameraChoice
-from a2g_cli.cameras.metadata import View
+from a2g_cli.cameras.metadata import CameraMetadata
 from a2g_cli.cameras.reader import MAX_AGE
 from a2g_cli.cli.commands.prompts import line_typed, somebody_is_there
 from a2g_cli.core.errors import GoalError, HardwareError, closed
@@ -34,7 +34,7 @@ class Sight:
 
     see: Callable[[], Mapping[str, Image]]
     """Returns what each camera shows now. Raises HardwareError."""
-    views: Mapping[str, View]
+    views: Mapping[str, CameraMetadata]
     warnings: Sequence[str] = ()
 
 

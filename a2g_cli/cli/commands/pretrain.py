@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from a2g_cli.calibration.actuators import MotionLaw
+from a2g_cli.calibration.actuators import ActuatorModel
 from a2g_cli.calibration.nominal import HOME
-from a2g_cli.calibration.nominal_fit import measure_home
-from a2g_cli.cli.commands.checkpoint_eval import Rehearsal, table
+from a2g_cli.calibration.nominal_fit import measure_nominal
+from a2g_cli.cli.commands.checkpoint_eval import CheckpointEvaluation, table
 from a2g_cli.cli.commands.exchange import skipped_lines
 from a2g_cli.cli.commands.following import can_be_evaluated, on_robot
 from a2g_cli.cli.commands.learnable import by_name, not_learnable
@@ -26,18 +26,18 @@ from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import find_recordings
 from a2g_cli.data.relabelling import parse_mixture
 from a2g_cli.demo_replay import trajectory
-from a2g_cli.demo_replay.selection import remember
-from a2g_cli.demo_replay.trajectory import MOVEMENTS
+from a2g_cli.demo_replay.selection import select_trajectories
+from a2g_cli.demo_replay.trajectory import TRAJECTORIES
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import training_view
 from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.presets import SIZE, Act2GoalConfig
 from a2g_cli.simulator.scenes import SCENES
-from a2g_cli.training.device import Machine
+from a2g_cli.training.device import TrainingDevice
 from a2g_cli.training.pretrain import Pretraining
 from a2g_cli.training.pretrain_settings import PretrainSettings
-from a2g_cli.training.retention import SEGMENTS, keep_some
+from a2g_cli.training.retention import SEGMENTS, choose_retention_set
 from a2g_cli.training.retention_set import RETENTION
 from a2g_cli.training.state import settings_of
 from a2g_cli.training.watcher import TrainingWatcher, Unwatched
@@ -105,7 +105,7 @@ def pretrain(
     out: Path,
     scenes: Mapping[str, int],
     settings: PretrainSettings,
-    machine: Machine,
+    machine: TrainingDevice,
     autoencoder: Path | None = None,
     evaluate_every: int = 0,
     evaluation: int = 20,
@@ -168,10 +168,10 @@ def pretrain(
             state["hash"] = checkpoint.save(model, out / "checkpoint", _card(facts, model.config), facts)
             state["iteration"] = iteration
             if iteration < settings.joint_iterations + settings.action_iterations:
-                for name in (HOME, RETENTION, MOVEMENTS):  # of a run that was there before
+                for name in (HOME, RETENTION, TRAJECTORIES):  # of a run that was there before
                     (out / "checkpoint" / name).unlink(missing_ok=True)
 
-        rehearsal = Rehearsal(scenes, settings.seed, evaluation, view) if evaluate_every else None
+        rehearsal = CheckpointEvaluation(scenes, settings.seed, evaluation, view) if evaluate_every else None
         run = Pretraining(out, paths, settings, view, keep, groups, machine, autoencoder, rehearsal, evaluate_every)
         # Two trainings into one folder would take turns at writing its state.
         with alone(out / ".lock", str(out), 0.0, view) if machine.first else nullcontext():
@@ -212,27 +212,29 @@ def _finish(
     model: Act2Goal,
     paths: Sequence[Path],
     groups: Sequence[str],
-    law: MotionLaw | None,
+    law: ActuatorModel | None,
     settings: PretrainSettings,
     view: TrainingWatcher,
 ) -> None:
     """Write what a base keeps of its demonstrations beside its weights, but for what is there already."""
     if not (folder / HOME).exists():
         view.started("what home looks like", settings.reader_iterations)
-        known = measure_home(model, paths, groups, law, settings.reader_iterations, settings.seed, view.advanced)
+        known = measure_nominal(model, paths, groups, law, settings.reader_iterations, settings.seed, view.advanced)
         known.save(folder)
         view.finished()
     if not (folder / RETENTION).exists():
         view.started("what is kept of home", SEGMENTS)
         mixture = parse_mixture(settings.relabel)
-        kept = keep_some(model, paths, groups, mixture, settings.seed, advanced=lambda i: view.advanced(i, {}))
+        kept = choose_retention_set(
+            model, paths, groups, mixture, settings.seed, advanced=lambda i: view.advanced(i, {})
+        )
         kept.save(folder)
         view.finished()
-    if not (folder / MOVEMENTS).exists():
-        trajectory.save(remember(paths, groups), folder)
+    if not (folder / TRAJECTORIES).exists():
+        trajectory.save_trajectories(select_trajectories(paths, groups), folder)
 
 
-def _machine(machine: Machine) -> str:
+def _machine(machine: TrainingDevice) -> str:
     gpu = f"{torch.cuda.get_device_name(machine.device)}, " if machine.device.type == "cuda" else ""
     return f"{gpu}{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
 

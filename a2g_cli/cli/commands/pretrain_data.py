@@ -18,7 +18,7 @@ from a2g_cli.data.formats.registry import Format, foreign
 from a2g_cli.data.recording import storage
 from a2g_cli.data.recording.sessions import Session, list_sessions
 from a2g_cli.training.demonstrations import demonstration, record_demonstrations
-from a2g_cli.training.device import PATIENCE, Machine
+from a2g_cli.training.device import PATIENCE, TrainingDevice
 from a2g_cli.training.watcher import TrainingWatcher
 
 
@@ -27,7 +27,7 @@ def brought_in(
     name: str,
     size: tuple[int, int] | None,
     view: TrainingWatcher,
-    machine: Machine,
+    machine: TrainingDevice,
     skipped: dict[str, str],
     *,
     skip_bad: bool,
@@ -102,7 +102,7 @@ def alone(lock: Path, what: str, patience: float, view: TrainingWatcher) -> Iter
 
 
 def demonstrated(
-    workspace: Workspace, scene: str, count: int, seed: int, view: TrainingWatcher, machine: Machine
+    workspace: Workspace, scene: str, count: int, seed: int, view: TrainingWatcher, machine: TrainingDevice
 ) -> list[Path]:
     """Return the demonstrations of a scene, made by the first process while the others wait."""
     session = Session(workspace.sessions / f"demonstrations-{scene}-{seed}")

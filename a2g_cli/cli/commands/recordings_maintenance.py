@@ -159,9 +159,9 @@ def _check_unused(workspace: Workspace, files: Iterable[Path]) -> None:
     """Raise UsageError when an adapter learned from one of ``files``, or may be learning from them now."""
     if not workspace.adapters.is_dir():
         return
-    from a2g_cli.adapters.registry import Shelf  # takes a second to import
+    from a2g_cli.adapters.registry import AdapterRegistry  # takes a second to import
 
-    shelf = Shelf(workspace)
+    shelf = AdapterRegistry(workspace)
     names = {f"{path.parent.name}/{path.stem}": path for path in files if path.suffix == schema.SUFFIX}
     taught: list[str] = []
     used: dict[str, None] = {}

@@ -8,13 +8,13 @@ from typing import Any
 
 from rich.console import Console
 
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.cli.commands.deployment import Deployment
 from a2g_cli.cli.commands.following import with_base
 from a2g_cli.cli.commands.prompts import asks_for_a_key, somebody_is_there, to_type
 from a2g_cli.cli.commands.report import Report, reported
 from a2g_cli.cli.commands.run_episodes import RunUnderWay
-from a2g_cli.cli.commands.safety import PATIENCE, asking, holding
+from a2g_cli.cli.commands.safety import PATIENCE, ask_for_key, deadman_key
 from a2g_cli.core.errors import A2GError, GoalNotReached, UsageError
 from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.types import Goal, Provenance
@@ -32,15 +32,15 @@ from a2g_cli.robots.base import InstrumentedRobot, Robot, shift_of, views_of
 from a2g_cli.runtime import reset as resets
 from a2g_cli.runtime.faults import FaultyPolicy, parse_fault, put_into_robot
 from a2g_cli.runtime.interrupt import Interrupt
-from a2g_cli.runtime.policy_factory import FLOORS, Players
+from a2g_cli.runtime.policy_factory import BASELINES, PolicyFactory
 from a2g_cli.runtime.safety.guards import Guards, check_room
-from a2g_cli.runtime.success import check_judge, verdict_of
+from a2g_cli.runtime.success import check_judge, make_judge
 from a2g_cli.runtime.termination import RolloutSettings
 from a2g_cli.runtime.timing import in_words
 
 
 @dataclass(frozen=True)
-class Care:
+class SafetyOptions:
     """How a run takes care of the robot."""
 
     limits: SafetyLimits = field(default_factory=SafetyLimits)
@@ -72,7 +72,7 @@ def run(
     session_name: str | None,
     imagine: bool,
     acting: ActingSettings,
-    care: Care | None = None,
+    care: SafetyOptions | None = None,
 ) -> Report:
     """Roll ``episodes`` episodes out for each goal, of the workspace's own where none is named.
 
@@ -80,7 +80,7 @@ def run(
         UsageError, GoalError, CheckpointError, HardwareError, SafetyStop: see their messages.
         GoalNotReached: through the report's exit code 5, when no judged episode reached its goal.
     """
-    care = care or Care()
+    care = care or SafetyOptions()
     way = resets.check_way(care.reset)
     fault = None if care.fault is None else parse_fault(care.fault)
     console = stderr_console()
@@ -89,18 +89,18 @@ def run(
         raise UsageError("which goal? Name one, or say names = [...] under [goals] in a2g.toml.")
     goals = [goal_store.load_goal(workspace, name) for name in names]
     wanted = resets.in_cycles(goals, episodes, way)
-    shelf = Shelf(workspace)
+    shelf = AdapterRegistry(workspace)
     folder = base or checkpoint.SHIPPED
     name = shelf.active() if adapter is None else adapter
     with (
         reported() as finished,
-        holding(care.limits) as (held, wait_for_key),
+        deadman_key(care.limits) as (held, wait_for_key),
         deployment.connected(seed=seed) as (robot,),
     ):
         _check_goals(workspace, robot, goals, seed, console)
         if imagine and draws_pictures(console):
             acting = replace(acting, imagine_steps=4)
-        players = Players(folder, shelf, robot.spec, acting)
+        players = PolicyFactory(folder, shelf, robot.spec, acting)
         policy, judging = players.get(name), players.onlooker(name)
         settings = RolloutSettings(
             limit=steps, arrived_below=players.arrived_below(name), safety=care.limits, held=held
@@ -108,13 +108,13 @@ def run(
         Guards(robot, care.limits)  # limits that do not fit the robot are refused before anything is made
         check_room(care.limits, workspace.sessions)
         if way == "home":
-            resets.homing_robot(robot)
+            resets.rest_pose_robot(robot)
         if fault is not None:
             put_into_robot(robot, fault)
             policy = FaultyPolicy(policy, robot, fault)
         # Whether this judge can judge is settled before anything moves, or a session is made.
-        verdict_of(care.judge, judging, settings.arrived_below, (lambda _: None) if somebody_is_there() else None)
-        floor = name in FLOORS
+        make_judge(care.judge, judging, settings.arrived_below, (lambda _: None) if somebody_is_there() else None)
+        floor = name in BASELINES
         provenance = Provenance(
             robot=robot.spec.name,
             policy=policy.name,
@@ -132,11 +132,11 @@ def run(
             Interrupt(lambda: view.note("finishing the step, saving …")) as interrupt,
         ):
             key = asks_for_a_key(view.note, interrupt) if care.judge == "person" else None
-            settings = replace(settings, verdict=verdict_of(care.judge, judging, settings.arrived_below, key))
+            settings = replace(settings, verdict=make_judge(care.judge, judging, settings.arrived_below, key))
             view.note(f"{robot.spec.name} · adapter {name} · session {session.name}")
             players.note_resizing(view.note, name)
             rolled = RunUnderWay(robot, policy, settings, session, provenance, view, interrupt)
-            ask = asking(care.patience, view.note, interrupt)
+            ask = ask_for_key(care.patience, view.note, interrupt)
             before = _reset(way, rolled, seed, wait_for_key if care.limits.hold_key is not None else None, ask)
             begun = time.monotonic()
             try:
@@ -178,13 +178,13 @@ def _reset(
 ) -> resets.Reset:
     match way:
         case "home":
-            return resets.Home(seed, rolled.settings, rolled.reset_job, rolled.interrupt)
+            return resets.RestPoseReset(seed, rolled.settings, rolled.reset_job, rolled.interrupt)
         case "cycle":
-            return resets.Cycle(seed)
+            return resets.ResetFree(seed)
         case "prompt":
             # Whoever holds a key says by it that the robot may move.
-            return resets.Prompt(seed, ask if wait_for_key is None else lambda _: wait_for_key(rolled.interrupt))
-    return resets.Own(seed)
+            return resets.PromptedReset(seed, ask if wait_for_key is None else lambda _: wait_for_key(rolled.interrupt))
+    return resets.RobotReset(seed)
 
 
 def _seen_by(robot: Robot) -> dict[str, Any]:
@@ -229,8 +229,8 @@ def _report(
         # An adaptation learns from episodes that arrived, as the policy sees it, and is refused where none did.
         arrived = any(one.nearest < SLACK * rolled.settings.arrived_below for one in done)
         again = [*([] if arrived else ["--keep", "all"]), *with_base(base)]
-        if adapter != Shelf(workspace).active():
-            again += ["--parent", "none" if adapter in FLOORS else adapter]
+        if adapter != AdapterRegistry(workspace).active():
+            again += ["--parent", "none" if adapter in BASELINES else adapter]
         lines = [
             f"{len(done)} {'episode' if len(done) == 1 else 'episodes'} in {session.folder}: {told}.",
             f"timing: {in_words(timing)}.",

@@ -18,7 +18,7 @@ from a2g_cli.runtime.recorder import Recorder
 from a2g_cli.runtime.rollout import Job, roll_out
 from a2g_cli.runtime.sink import Timed
 from a2g_cli.runtime.termination import RolloutSettings, limit_for
-from a2g_cli.runtime.timing import Tempo
+from a2g_cli.runtime.timing import TimingStats
 
 
 class Watch:
@@ -88,7 +88,7 @@ class RunUnderWay:
     ) -> None:
         self.robot, self.policy, self.settings, self.session = robot, policy, settings, session
         self.provenance, self.view, self.interrupt = provenance, view, interrupt
-        self.tempo = Tempo(robot.spec.rate)
+        self.tempo = TimingStats(robot.spec.rate)
         self.done: list[Done] = []
 
     def each(self, wanted: Sequence[Goal], before: resets.Reset, wait: Callable[[Callable[[], bool]], bool]) -> None:

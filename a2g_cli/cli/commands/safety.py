@@ -67,7 +67,7 @@ def _number(word: str, text: str, whole: bool) -> float:
 
 
 @contextmanager
-def holding(limits: SafetyLimits) -> Iterator[tuple[Held, Callable[[Callable[[], bool]], bool]]]:
+def deadman_key(limits: SafetyLimits) -> Iterator[tuple[Held, Callable[[Callable[[], bool]], bool]]]:
     """Give the dead-man's switch, and a function that waits until its key is held. Raises UsageError without a terminal."""
     if limits.hold_key is None:
         yield always_held, lambda _: True
@@ -86,7 +86,7 @@ PATIENCE = 300.0
 """For a person to put the scene back [s]."""
 
 
-def asking(seconds: float, told: Callable[[str], None], interrupted: Callable[[], bool]) -> Callable[[str], bool]:
+def ask_for_key(seconds: float, told: Callable[[str], None], interrupted: Callable[[], bool]) -> Callable[[str], bool]:
     """Return a question: told to a person, who answers with Enter within ``seconds`` [s]; False when interrupted meanwhile.
 
     What it returns raises A2GError when nobody answers in time.

@@ -28,7 +28,7 @@ _COLOUR_WORDS = {"rgb", "color", "colour", "image", "images"}
 
 
 @dataclass(frozen=True)
-class Camera:
+class CameraColumn:
     """One camera: its name here, its column, (H, W) [px], and whether it is a film or pictures in the column."""
 
     name: str
@@ -56,8 +56,8 @@ class Columns:
     action_names: tuple[str, ...]
     proprioception: Mapping[str, tuple[str, ...]]
     """Column -> the names of its numbers."""
-    cameras: tuple[Camera, ...]
-    depth: tuple[Camera, ...]
+    cameras: tuple[CameraColumn, ...]
+    depth: tuple[CameraColumn, ...]
     """Each has the name of the camera that it belongs to."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Column -> why."""
@@ -111,10 +111,10 @@ def sort(features: Mapping[str, Any], options: ReadOptions, look: Callable[[str]
 
 def _sorted(
     features: Mapping[str, Any], action: str, look: Callable[[str], Look | None]
-) -> tuple[dict[str, Camera], dict[str, Camera], dict[str, tuple[str, tuple[str, ...]]], dict[str, str]]:
+) -> tuple[dict[str, CameraColumn], dict[str, CameraColumn], dict[str, tuple[str, tuple[str, ...]]], dict[str, str]]:
     """Return cameras, depths, vectors (name -> column and its numbers' names), and what is left out."""
-    cameras: dict[str, Camera] = {}
-    depths: dict[str, Camera] = {}
+    cameras: dict[str, CameraColumn] = {}
+    depths: dict[str, CameraColumn] = {}
     vectors: dict[str, tuple[str, tuple[str, ...]]] = {}
     left_out: dict[str, str] = {}
     short = [_short(key) for key in features]
@@ -145,7 +145,9 @@ class _LeftOutError(Exception):
     """A column that cannot be read; the message is the reason."""
 
 
-def _camera(name: str, key: str, feature: Mapping[str, Any], look: Callable[[str], Look | None]) -> tuple[bool, Camera]:
+def _camera(
+    name: str, key: str, feature: Mapping[str, Any], look: Callable[[str], Look | None]
+) -> tuple[bool, CameraColumn]:
     """Return whether a column of pictures holds depth, and its camera. Raises _LeftOutError."""
     try:
         schema.check_keys("camera", [key, name])
@@ -153,7 +155,7 @@ def _camera(name: str, key: str, feature: Mapping[str, Any], look: Callable[[str
         raise _LeftOutError("a camera in a recording cannot have such a name") from error
     seen = look(key)
     size, channels = _size(feature, seen)
-    camera = Camera(name, key, size, feature["dtype"] == "video", grey=channels == 1)
+    camera = CameraColumn(name, key, size, feature["dtype"] == "video", grey=channels == 1)
     if channels == 3:
         return False, camera
     if not camera.video and seen is None:
@@ -186,10 +188,10 @@ def _size(feature: Mapping[str, Any], seen: Look | None) -> tuple[tuple[int, int
 
 
 def _paired(
-    depths: Mapping[str, Camera], cameras: Mapping[str, Camera], left_out: dict[str, str]
-) -> tuple[Camera, ...]:
+    depths: Mapping[str, CameraColumn], cameras: Mapping[str, CameraColumn], left_out: dict[str, str]
+) -> tuple[CameraColumn, ...]:
     """Return the depths that belong to a camera, under its name; the others go to ``left_out``."""
-    found: dict[str, Camera] = {}
+    found: dict[str, CameraColumn] = {}
     for name, depth in depths.items():
         words = _words(name) - {"depth"}
         same = [one for one in cameras.values() if one.size == depth.size and one.name not in found]
@@ -197,7 +199,7 @@ def _paired(
         if not named and not words and len(cameras) == 1:
             named = same
         if named:
-            found[named[0].name] = Camera(named[0].name, depth.key, depth.size, video=False)
+            found[named[0].name] = CameraColumn(named[0].name, depth.key, depth.size, video=False)
         else:
             left_out[name] = "depth, and no camera of its name and size that it belongs to is read"
     return tuple(found.values())

@@ -21,7 +21,7 @@ from a2g_cli.data.formats.incoming import (
     spec_for,
 )
 from a2g_cli.data.formats.lerobot import OWN, arrow
-from a2g_cli.data.formats.lerobot_columns import SUCCESS, Camera, Look, flat, matrix, whole
+from a2g_cli.data.formats.lerobot_columns import SUCCESS, CameraColumn, Look, flat, matrix, whole
 from a2g_cli.data.formats.lerobot_layout import Told, layout
 from a2g_cli.data.formats.lerobot_side import Side, read_json, read_side
 from a2g_cli.data.formats.lerobot_tables import PictureReader, RowFinder, Rows
@@ -157,7 +157,7 @@ class _Dataset:
             if not camera.video
         }
 
-    def _film(self, camera: Camera, told: Told, steps: int) -> Stretch:
+    def _film(self, camera: CameraColumn, told: Told, steps: int) -> Stretch:
         path, begins, ends = self.layout.film(told, camera.key)
         return Stretch(path, begins, ends, steps, self._fps, camera.size)
 

@@ -28,7 +28,7 @@ _PATIENCE = 120.0
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verification:
     """What was found in one recording."""
 
     path: Path
@@ -45,7 +45,7 @@ def verify(path: Path, max_age: float = MAX_AGE) -> list[str]:
     return list(next(verify_all([path], max_age)).problems)
 
 
-def verify_all(paths: Iterable[Path], max_age: float = MAX_AGE) -> Iterator[Verdict]:
+def verify_all(paths: Iterable[Path], max_age: float = MAX_AGE) -> Iterator[Verification]:
     """Yield the verdict on each of ``paths`` in turn. Frames may be ``max_age`` [s] old.
 
     Opening a recording checks its schema and its lengths; this reads every number and every frame besides.
@@ -56,10 +56,10 @@ def verify_all(paths: Iterable[Path], max_age: float = MAX_AGE) -> Iterator[Verd
                 with Recording(path) as recording:
                     yield _verdict(recording, max_age, views)
             except RecordingError as error:
-                yield Verdict(path, (str(error),))
+                yield Verification(path, (str(error),))
 
 
-def _verdict(recording: Recording, max_age: float, views: "_Views") -> Verdict:
+def _verdict(recording: Recording, max_age: float, views: "_Views") -> Verification:
     numbers = numbers_of(recording)
     problems = [*faults(numbers), *doubts(numbers, max_age), *_goal(recording)]
     with storage.reading(recording.path), untrusted.opened(recording.path) as file:
@@ -83,7 +83,7 @@ def _verdict(recording: Recording, max_age: float, views: "_Views") -> Verdict:
                 content.update(recording.depth(camera, start, start + _BLOCK).data)
         except RecordingError as error:
             problems.append(f"a depth of {camera} cannot be unpacked: {error}")
-    return Verdict(recording.path, tuple(problems), tuple(notes), content.hexdigest())
+    return Verification(recording.path, tuple(problems), tuple(notes), content.hexdigest())
 
 
 def _frames(recording: Recording, camera: str, content: Any) -> int:

@@ -57,7 +57,7 @@ class Act2Goal(nn.Module):
         """Return proprioception (..., P) in units of the demonstrations' deviation."""
         return (proprioception - self.proprioception_mean) / self.proprioception_std
 
-    def draw_chance(self, size: int, video_share: float, draws: int) -> dict[str, Tensor]:
+    def sample_noise(self, size: int, video_share: float, draws: int) -> dict[str, Tensor]:
         """Draw all noises and flow times of one evaluation of the losses, from torch's global source of chance.
 
         Drawn for a whole batch and sliced with it: so a batch that is shared out, over processes or in time, has the
@@ -88,7 +88,7 @@ class Act2Goal(nn.Module):
         Args:
             batch: now, goal (B, V, C, h, w); frames (B, F, V, C, h, w); actions (B, n, A) and proprioception (B, P)
                 in the robot's units; mask (B, n); optionally weight (B,).
-            chance: what ``draw_chance`` drew for it.
+            chance: what ``sample_noise`` drew for it.
 
         Returns:
             ``video`` and ``action``, scalars; ``action_each`` (B,), detached.

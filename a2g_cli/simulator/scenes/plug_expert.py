@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from a2g_cli.core.types import State
 from a2g_cli.simulator.scenes.motion import at_most, ramp, smooth
-from a2g_cli.simulator.scenes.scene import HOME, REST
+from a2g_cli.simulator.scenes.scene import REST, REST_POSITION
 
 SEATED = 0.040
 """Height of the handle's centre when the peg is in the socket as far as it goes [m]."""
@@ -82,7 +82,7 @@ def homeward(state: State, grip: float) -> tuple[NDArray[np.float64], float, boo
         motion, opening = _fetch(peg, tool)
         return at_most(motion), opening, False
     way = np.array(REST) - tool
-    there = float(np.abs(way).max()) < HOME
+    there = float(np.abs(way).max()) < REST_POSITION
     # Straight up until the pin is out of the hole, and over the socket's walls.
     way[:2] *= ramp(float(peg[2]), SEATED + PIN, SEATED + PIN + HOVER)
     return at_most(way), 0.0, there

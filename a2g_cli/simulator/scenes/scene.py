@@ -23,11 +23,11 @@ OPEN = 0.75
 """A thing counts as let go of when the gripper is open by more than this [0 to 1] ..."""
 AWAY = 0.06
 """... or the tool is farther than this from it [m]."""
-STANDING = 0.005
+NOMINAL_POSE = 0.005
 """What has moved by less than this has not been moved [m]."""
 HIGH = 0.03
 """Less than this below its rest pose the tool passes over everything [m]."""
-HOME = 0.005
+REST_POSITION = 0.005
 """How near to its rest pose the tool is there [m]."""
 
 
@@ -139,7 +139,9 @@ class Scene(ABC):
     def rearranged(self, before: State, now: State) -> bool:
         """Whether anything but the arm stands elsewhere in ``now`` than in ``before``; what rolls on out of reach aside."""
         gone = self.out_of_reach(before)
-        return any(math.dist(before[name][:3], now[name][:3]) > STANDING for name in self.things if name not in gone)
+        return any(
+            math.dist(before[name][:3], now[name][:3]) > NOMINAL_POSE for name in self.things if name not in gone
+        )
 
     def group(self, goal: State) -> str:  # noqa: ARG002
         """Return which kind of goal it is, for results that are told apart by kind; "" where there is one kind."""
@@ -183,7 +185,7 @@ class Scene(ABC):
         Let go, up, across: nothing is swept off the table.
         """
         way = np.array(REST) - state["tool"][:3]
-        there = float(np.abs(way).max()) < HOME and state["tool"][3] > 1 - HOME
+        there = float(np.abs(way).max()) < REST_POSITION and state["tool"][3] > 1 - REST_POSITION
         if way[2] > HIGH:
             way[:2] = 0.0
         return way, 1.0, there
