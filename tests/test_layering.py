@@ -68,7 +68,9 @@ ORDER = (
     ("data",),
     ("models",),
     ("policies",),
-    ("encoding", "calibration", "demo_replay"),
+    ("encoding",),
+    ("calibration",),
+    ("demo_replay",),
     ("adapters",),
     ("training", "runtime"),
     ("improvement",),
@@ -80,9 +82,6 @@ ORDER = (
 SIBLINGS = {"robots", "cameras", "simulator"}
 """What moves and sees: these may import one another. Training and runtime must not: they meet on disk."""
 
-ENTANGLED = {"encoding", "calibration", "demo_replay"}
-"""These still import one another."""
-
 OUTSIDE = {"__main__", "checkpoints"}
 """The entry of ``python -m a2g_cli``, and the weights that ship."""
 
@@ -93,7 +92,7 @@ def folder(name: str) -> str:
 
 def may_import(folder_: str, target: str) -> bool:
     rank = {one: i for i, line in enumerate(ORDER) for one in line}
-    if folder_ == target or {folder_, target} <= SIBLINGS or {folder_, target} <= ENTANGLED:
+    if folder_ == target or {folder_, target} <= SIBLINGS:
         return True
     return rank[target] < rank[folder_]
 

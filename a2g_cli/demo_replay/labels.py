@@ -5,16 +5,29 @@ where the demonstrator was, the demonstrator's own action is the better lesson; 
 other commands, what was done here is.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from a2g_cli.demo_replay.trajectory import Trajectory
+from a2g_cli.encoding.episodes import ReplayLabels
 from a2g_cli.encoding.segments import Segments
 
 NEAR = 0.25
 """How far an arm may be beside its movement, and its commands beside the demonstrator's, relative to a usual step."""
+
+
+def replay_labels(trajectories: Sequence[Trajectory]) -> ReplayLabels:
+    """Return the rule that gives a recording which replayed one of ``trajectories`` its demonstrator's actions."""
+
+    def relabel(which: object, segments: Segments, measured: Tensor) -> Segments:
+        if not isinstance(which, int) or not 0 <= which < len(trajectories):
+            return segments
+        return demonstrated_actions(segments, measured, trajectories[which])
+
+    return relabel
 
 
 def demonstrated_actions(segments: Segments, measured: Tensor, movement: Trajectory) -> Segments:

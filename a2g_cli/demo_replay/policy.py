@@ -13,13 +13,12 @@ from torch import Tensor
 
 from a2g_cli.calibration.actuators import ActuatorModel, driven_columns, driven_names
 from a2g_cli.demo_replay.trajectory import Trajectory
+from a2g_cli.encoding.episodes import REPLAYED
 from a2g_cli.policies.base import Plan, PlanRequest
 from a2g_cli.robots.base import RobotSpec
 
 JOINING = 10
 """Steps in which the difference between two beginnings is made up for."""
-MOVEMENT = "movement"
-"""What the settings of a recording say which movement it was by."""
 
 
 class TrajectoryReplayPolicy:
@@ -55,7 +54,7 @@ class TrajectoryReplayPolicy:
     def begun(self, slot: int, seed: int) -> dict[str, Any]:
         """Take note that attempt ``slot`` is the episode of ``seed``; return what its recording is to say of it."""
         self._following[seed] = self._which[slot]
-        return {MOVEMENT: self._which[slot]}
+        return {REPLAYED: self._which[slot]}
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         """Return one action each; at a movement's end, that nothing is left to do."""

@@ -4,7 +4,7 @@ What was done with closed eyes had no goal: where it led is what it was for.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -12,12 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from a2g_cli.calibration.transform import IDENTITY, DomainTransform
 from a2g_cli.data.recording.reader import Recording
-from a2g_cli.demo_replay.labels import demonstrated_actions
-from a2g_cli.demo_replay.policy import MOVEMENT
-from a2g_cli.demo_replay.trajectory import Trajectory
-from a2g_cli.encoding.frames import encode_frames, encode_recording, recording_name
+from a2g_cli.encoding.frames import UNCHANGED, EpisodeTransform, encode_frames, encode_recording, recording_name
 from a2g_cli.encoding.resizing import read_frames
 from a2g_cli.encoding.segments import Segments
 from a2g_cli.models.act2goal.model import Act2Goal
@@ -31,6 +27,18 @@ SLACK = 2.0
 that was moved comes to rest a little beside where the goal photo shows it: the bound for stopping would be too strict."""
 SAMPLE = 16
 """Frames of an episode that are kept as pictures."""
+
+
+REPLAYED = "movement"
+"""In the settings of a recording: which of the base's trajectories it replayed."""
+
+ReplayLabels = Callable[[object, Segments, Tensor], Segments]
+"""(what ``REPLAYED`` says, segments, measured (T + 1, P)) -> the segments that are learned from."""
+
+
+def as_recorded(which: object, segments: Segments, measured: Tensor) -> Segments:  # noqa: ARG001
+    """Leave the actions of a replayed trajectory as they were recorded."""
+    return segments
 
 
 @dataclass(frozen=True)
@@ -59,21 +67,21 @@ class EncodedEpisode:
 
 @torch.no_grad()
 def encode_episode(
-    model: Act2Goal, path: Path, calibration: DomainTransform = IDENTITY, remembered: Sequence[Trajectory] = ()
+    model: Act2Goal, path: Path, transform: EpisodeTransform = UNCHANGED, relabel: ReplayLabels = as_recorded
 ) -> EncodedEpisode:
-    """Return a recording as practice, seen as at home by ``calibration``, but for its sample.
+    """Return a recording as practice, brought to the training domain by ``transform``, but for its sample.
 
-    What was rehearsed is told by ``remembered``, the movements that the base remembers of this robot.
+    ``relabel`` gives the actions that are learned from a replayed trajectory (``demo_replay/labels.py``).
 
     Raises:
         RecordingError: it is damaged.
     """
-    segments, size = encode_recording(model, path, calibration), model.config.size
+    segments, size = encode_recording(model, path, transform), model.config.size
     with Recording(path) as recording:
         limits, robot = (recording.spec.action_low, recording.spec.action_high), recording.spec.name
-        followed, measured = recording.provenance.settings.get(MOVEMENT), torch.from_numpy(recording.proprioception)
+        followed, measured = recording.provenance.settings.get(REPLAYED), torch.from_numpy(recording.proprioception)
         views = [
-            calibration.frames(camera, torch.from_numpy(resized(recording.goal.images[camera], size))[None]).numpy()
+            transform.frames(camera, torch.from_numpy(resized(recording.goal.images[camera], size))[None]).numpy()
             for camera in model.config.cameras
         ]
         rows = sampled_frames(recording.length).tolist()
@@ -83,8 +91,7 @@ def encode_episode(
     goal = torch.stack([encode_frames(model, view)[0] for view in views]).float()
     latents = segments.latents.float()
     if followed is not None:
-        if isinstance(followed, int) and 0 <= followed < len(remembered):
-            segments = demonstrated_actions(segments, measured, remembered[followed])
+        segments = relabel(followed, segments, measured)
         return EncodedEpisode(
             path, recording_name(path), segments, segments, latents[-1], limits, 0.0, robot, sample, rehearsed=True
         )

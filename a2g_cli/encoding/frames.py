@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -10,7 +11,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from a2g_cli.calibration.transform import IDENTITY, DomainTransform
 from a2g_cli.core.errors import RecordingError
 from a2g_cli.data.recording.checks import faults, numbers_of
 from a2g_cli.data.recording.reader import Recording, fingerprint
@@ -25,6 +25,34 @@ LATENTS = "latents.safetensors"
 """A run's cache of encoded demonstrations."""
 SAMPLE_BYTES = 512 * 2**20
 """The most that the frames take which an autoencoder learns from, held in memory as they are [bytes]."""
+
+
+class EpisodeTransform(Protocol):
+    """What brings a recording to the training domain before it is encoded (``calibration/transform.py``)."""
+
+    def frames(self, camera: str, pixels: Tensor) -> Tensor:
+        """Return uint8 pictures (B, H, W, 3) of a camera as they would look in the training domain."""
+
+    def measured(self, names: Sequence[str], proprioception: Tensor) -> Tensor:
+        """Return proprioception (..., P) as it would be measured in the training domain."""
+
+    def to_nominal(self, actions: Tensor, action_names: Sequence[str], names: Sequence[str]) -> Tensor:
+        """Return the actions (..., A) that have the same effect in the training domain."""
+
+
+class _Unchanged:
+    def frames(self, camera: str, pixels: Tensor) -> Tensor:  # noqa: ARG002
+        return pixels
+
+    def measured(self, names: Sequence[str], proprioception: Tensor) -> Tensor:  # noqa: ARG002
+        return proprioception
+
+    def to_nominal(self, actions: Tensor, action_names: Sequence[str], names: Sequence[str]) -> Tensor:  # noqa: ARG002
+        return actions
+
+
+UNCHANGED: EpisodeTransform = _Unchanged()
+"""A recording is encoded as it is."""
 
 
 def check_recording(recording: Recording, config: Act2GoalConfig) -> None:
@@ -60,9 +88,9 @@ def encode_frames(model: Act2Goal, frames: np.ndarray, look: Look | None = None)
 
 
 def encode_recording(
-    model: Act2Goal, path: Path, calibration: DomainTransform = IDENTITY, looks: Sequence[Look] = ()
+    model: Act2Goal, path: Path, transform: EpisodeTransform = UNCHANGED, looks: Sequence[Look] = ()
 ) -> Segments:
-    """Return one recording as segments, as it would have been at home by ``calibration``; then again in each of ``looks``.
+    """Return one recording as segments, brought to the training domain by ``transform``; then again in each of ``looks``.
 
     Raises:
         RecordingError: it cannot be read, or does not fit the policy.
@@ -72,7 +100,7 @@ def encode_recording(
         if found := next(faults(numbers_of(recording)), None):
             raise RecordingError(f"{path} cannot be learned from: {found}.")
         videos = [
-            calibration.frames(camera, torch.from_numpy(read_frames(recording, camera, model.config.size))).numpy()
+            transform.frames(camera, torch.from_numpy(read_frames(recording, camera, model.config.size))).numpy()
             for camera in model.config.cameras
         ]
         views = [torch.cat([encode_frames(model, video, look) for look in (None, *looks)]) for video in videos]
@@ -82,8 +110,8 @@ def encode_recording(
         times = 1 + len(looks)
         return Segments(
             torch.stack(views, dim=1),
-            calibration.measured(names[1], measured).repeat(times, 1),
-            calibration.to_nominal(actions, *names).repeat(times, 1),
+            transform.measured(names[1], measured).repeat(times, 1),
+            transform.to_nominal(actions, *names).repeat(times, 1),
             (recording.length + 1) * torch.arange(times),
             torch.tensor([recording.length] * times),
         )

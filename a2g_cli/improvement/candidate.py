@@ -62,7 +62,7 @@ class CandidateBuilder:
             return {}, seconds
         model, folder, settings = self.seeing.model, self.players.folder, self.settings
         known = nominal.load_nominal(folder)
-        told = (refused, measured, self.seeing.remembered)
+        told = (refused, measured, self.seeing.relabel)
         study = plan_finetuning(model, known, parent, buffer, settings, self.seeing.bound, *told)
         if study.train and study.correction is None:
             study, settings, took = self._rehearsed(number, working, study, room - len(working.explored))

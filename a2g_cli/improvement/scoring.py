@@ -9,6 +9,7 @@ from a2g_cli.calibration.goal_distance import goal_distance
 from a2g_cli.calibration.transform import IDENTITY, DomainTransform
 from a2g_cli.core.types import Goal, Image
 from a2g_cli.demo_replay import trajectory
+from a2g_cli.demo_replay.labels import replay_labels
 from a2g_cli.encoding.episodes import SLACK, EncodedEpisode, encode_episode
 from a2g_cli.models import checkpoint
 from a2g_cli.runtime.policy_factory import PolicyFactory
@@ -27,14 +28,15 @@ class EpisodeScorer:
         self._near = players.arrived_below("none")
         self.bound = SLACK * self._near
         """An episode arrived when fewer steps than this are left at its nearest frame [steps]."""
-        self.remembered = trajectory.trajectories_of_robot(players.folder, players.spec.name)
+        self.relabel = replay_labels(trajectory.trajectories_of_robot(players.folder, players.spec.name))
+        """Gives the actions that are learned from replayed trajectories."""
         self.read: Callable[[Path], EncodedEpisode] = cache(lambda path: self.through(path, IDENTITY))
         """Reads a recording, its pictures as they are. Raises RecordingError."""
         self._lefts: dict[tuple[Path, str], float] = {}
 
     def through(self, path: Path, calibration: DomainTransform) -> EncodedEpisode:
         """Return a recording seen as at home by ``calibration``. Raises RecordingError."""
-        return encode_episode(self.model, path, calibration, self.remembered)
+        return encode_episode(self.model, path, calibration, self.relabel)
 
     def left(self, path: Path, name: str = "none") -> float:
         """Return the steps left at a recording's nearest frame, seen through the view of ``name`` [steps]."""

@@ -10,8 +10,7 @@ from a2g_cli.calibration.actuators import driven_columns, driven_names
 from a2g_cli.calibration.estimate import estimate_transform
 from a2g_cli.calibration.nominal import NominalDomain
 from a2g_cli.calibration.transform import IDENTITY, DomainTransform
-from a2g_cli.demo_replay.trajectory import Trajectory
-from a2g_cli.encoding.episodes import EncodedEpisode, encode_episode, select
+from a2g_cli.encoding.episodes import EncodedEpisode, ReplayLabels, as_recorded, encode_episode, select
 from a2g_cli.encoding.segments import join
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.training.batch_sources import Distillation
@@ -43,7 +42,7 @@ def plan_finetuning(
     arrived_below: float,
     refused: DomainTransform = IDENTITY,
     measured: DomainTransform | None = None,
-    remembered: Sequence[Trajectory] = (),
+    relabel: ReplayLabels = as_recorded,
 ) -> FinetunePlan:
     """Return what to learn from episodes of one deployment.
 
@@ -57,7 +56,7 @@ def plan_finetuning(
         refused: what was measured and did not prove itself a moment ago. Measured again, it is left aside, so that
             practice is imitated as it is.
         measured: what ``estimate_transform`` found, and what was tried besides; None: it is measured here.
-        remembered: movements of this robot that the base remembers, for what was rehearsed.
+        relabel: gives the actions that are learned from replayed trajectories.
     """
     known = IDENTITY if parent is None else parent.calibration
     found = measured
@@ -72,7 +71,7 @@ def plan_finetuning(
         found = known
     if found.differs(known, commands):
         return FinetunePlan(list(practised), f"measured: {found}", found, train=False)
-    again = [encode_episode(base, one.path, found, remembered) for one in practised] if found else list(practised)
+    again = [encode_episode(base, one.path, found, relabel) for one in practised] if found else list(practised)
     how = f"{settings.keep}; {found}" if found else settings.keep
     return FinetunePlan(select(again, settings.keep, arrived_below), how, found)
 

@@ -18,11 +18,11 @@ from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import find_recordings
 from a2g_cli.demo_replay import trajectory
-from a2g_cli.demo_replay.trajectory import Trajectory
+from a2g_cli.demo_replay.labels import replay_labels
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.lines import printable, say
 from a2g_cli.display.training_view import training_view
-from a2g_cli.encoding.episodes import SLACK, EncodedEpisode, encode_episode
+from a2g_cli.encoding.episodes import SLACK, EncodedEpisode, ReplayLabels, encode_episode
 from a2g_cli.encoding.resizing import resizing
 from a2g_cli.improvement.gate import Decision, decide, record_decision
 from a2g_cli.models import checkpoint
@@ -83,12 +83,12 @@ def adapt_recordings(
         if told := resizing([*paths, *shown], model.config.size):
             view.note(f"{told}, the size that the base was trained at")
         with Recording(paths[0]) as first:
-            remembered = trajectory.trajectories_of_robot(place, first.spec.name)
-        encoded = _encoded(model, [*paths, *shown], remembered, view)
+            relabel = replay_labels(trajectory.trajectories_of_robot(place, first.spec.name))
+        encoded = _encoded(model, [*paths, *shown], relabel, view)
         practised, demonstrations = encoded[: len(paths)], encoded[len(paths) :]
         bound = SLACK * checkpoint.arrived_below(place)
         plain, at_home = checkpoint.load(place), nominal.load_nominal(place)
-        study = plan_finetuning(plain, at_home, onward, practised, settings, bound, remembered=remembered)
+        study = plan_finetuning(plain, at_home, onward, practised, settings, bound, relabel=relabel)
         measuring = settings.calibrate != "off"
         suspected = suspected_base_pose(plain, at_home, practised, study.calibration) if measuring else None
         if not study.kept:
@@ -152,12 +152,12 @@ def _verdict(promoted: bool, decision: Decision, asked: bool, active: str) -> st
 
 
 def _encoded(
-    model: Act2Goal, paths: Sequence[Path], remembered: Sequence[Trajectory], watcher: TrainingWatcher
+    model: Act2Goal, paths: Sequence[Path], relabel: ReplayLabels, watcher: TrainingWatcher
 ) -> list[EncodedEpisode]:
     watcher.started("encoding frames", len(paths))
     encoded = []
     for i, path in enumerate(paths):
-        encoded.append(encode_episode(model, path, remembered=remembered))
+        encoded.append(encode_episode(model, path, relabel=relabel))
         watcher.advanced(i + 1, {})
     watcher.finished()
     return encoded
