@@ -100,14 +100,14 @@ def row(name: str, robot: Bench, planning: list[float], ages: list[float]) -> Ro
 def ours(robot: Bench, trial: Trial, steps: int, ahead: float, folder: Path) -> Row:
     """Return a row of a2g's own loop."""
     policy = Act2GoalPolicy(checkpoint.load(checkpoint.SHIPPED), ActingSettings(ahead=ahead))
-    tempo = TimingStats(robot.spec.rate)
+    timing_stats = TimingStats(robot.spec.rate)
     recorder = Recorder(
         folder / f"ours-{ahead}-{time.time_ns()}.hdf5", robot.spec, trial.goal, Provenance("bench", "act2goal")
     )
-    sink = Timed(recorder, tempo)
+    sink = Timed(recorder, timing_stats)
     settings = RolloutSettings(limit=steps, safety=PATIENT)
     list(roll_out([robot], [Job(trial.goal, 0, lambda _: robot.begin(trial.start), lambda _: sink)], policy, settings))
-    return row(f"a2g, ahead {ahead:g}", robot, tempo.planning, tempo.ages)
+    return row(f"a2g, ahead {ahead:g}", robot, timing_stats.planning, timing_stats.ages)
 
 
 def synchronous(robot: Bench, trial: Trial, steps: int, folder: Path) -> Row:

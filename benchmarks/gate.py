@@ -92,12 +92,12 @@ class Bench:
         self.robots: list[Robot] = [SimRobot(self.scene, self.shift) for _ in range(LANES)]
         for robot in self.robots:
             robot.connect()
-        self.shelf = AdapterRegistry(self.workspace)
-        self.players = PolicyFactory(checkpoint.SHIPPED, self.shelf, self.robots[0].spec)
-        self.seeing = EpisodeScorer(self.players)
+        self.registry = AdapterRegistry(self.workspace)
+        self.factory = PolicyFactory(checkpoint.SHIPPED, self.registry, self.robots[0].spec)
+        self.scorer = EpisodeScorer(self.factory)
         # As in `a2g improve`: what has not arrived by then arrives by detours.
         limit = limit_for(self.robots[0], RolloutSettings()) * 3 // 4
-        self.rollout = RolloutSettings(limit=limit, arrived_below=self.players.arrived_below("none"))
+        self.rollout = RolloutSettings(limit=limit, arrived_below=self.factory.arrived_below("none"))
 
     def parent(self) -> str:
         """Return who is to be improved: what one round of calibration made, or the base."""
@@ -114,7 +114,7 @@ class Bench:
             str(self.workspace.root),
         ]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        return self.shelf.active()
+        return self.registry.active()
 
     def practise(self, name: str, trials: Sequence[Trial], folder: Path) -> list[EncodedEpisode]:
         """Roll ``name`` out on ``trials`` and read back what was recorded, in their order."""
@@ -125,9 +125,9 @@ class Bench:
             provenance = Provenance(robot=robot.spec.name, policy=name, shift=self.shift)
             return Recorder(paths[trial.index], robot.spec, trial.goal, provenance)
 
-        for _ in roll_out(self.robots, jobs_for(trials, sink, folder), self.players.get(name), self.rollout):
+        for _ in roll_out(self.robots, jobs_for(trials, sink, folder), self.factory.get(name), self.rollout):
             pass
-        return [self.seeing.read(paths[trial.index]) for trial in trials]
+        return [self.scorer.read(paths[trial.index]) for trial in trials]
 
     def rehearse(self) -> list[Path]:
         """Repeat what the base remembers, as `a2g improve --rehearse` does; return the recordings."""
@@ -135,7 +135,7 @@ class Bench:
         known = trajectory.trajectories_of_robot(checkpoint.SHIPPED, spec.name)
         at_home = nominal.load_nominal(checkpoint.SHIPPED)
         which = {slot: slot * max(1, len(known) // max(1, count)) % len(known) for slot in range(count)}
-        policy = TrajectoryReplayPolicy(known, at_home.motors if at_home else None, spec, which)
+        policy = TrajectoryReplayPolicy(known, at_home.actuators if at_home else None, spec, which)
         trials = draw_trials(self.robots[0], "practice", self.seed, count, first=2000) if count else []
         folder = self.workspace.sessions / "rehearsed"
         folder.mkdir(parents=True, exist_ok=True)
@@ -155,7 +155,7 @@ class Bench:
         trials = draw_trials(self.robots[0], "evaluation", self.seed, self.given.evaluation)
         judged = RolloutSettings(stop_on_truth=True)
         try:
-            return evaluate(name, self.players.get(name), self.robots, trials, judged).rate
+            return evaluate(name, self.factory.get(name), self.robots, trials, judged).rate
         except SafetyStop:
             return None
 
@@ -182,11 +182,11 @@ class Bench:
         settings = settings_from(
             seed=self.seed, calibrate=self.calibrate, iterations=self.given.iterations, **way.settings
         )
-        onward = None if parent == "none" else self.shelf.get(parent)
-        seeing, known = self.seeing, nominal.load_nominal(checkpoint.SHIPPED)
-        study = plan_finetuning(seeing.model, known, onward, before, settings, seeing.bound)
-        seen = [seeing.through(path, study.calibration) for path in rehearsed]
-        kept = [way.spoil(one, chance) for one in (*study.kept, *seen)]
+        onward = None if parent == "none" else self.registry.get(parent)
+        scorer, known = self.scorer, nominal.load_nominal(checkpoint.SHIPPED)
+        finetune_plan = plan_finetuning(scorer.model, known, onward, before, settings, scorer.bound)
+        seen = [scorer.through(path, finetune_plan.calibration) for path in rehearsed]
+        kept = [way.spoil(one, chance) for one in (*finetune_plan.kept, *seen)]
         told: dict[str, Any] = {"way": name, "learned_from": len(kept), "before": was}
         if not kept:
             return told
@@ -196,13 +196,13 @@ class Bench:
         adapter = f"way-{number}"
         made = finetune(
             checkpoint.load(checkpoint.SHIPPED),
-            self.players.base_hash(),
+            self.factory.base_hash(),
             onward,
             kept,
-            self.shelf.new_folder(adapter),
+            self.registry.new_folder(adapter),
             settings,
             Unwatched(),
-            calibration=study.calibration,
+            calibration=finetune_plan.calibration,
             retention=retention_set.load_retention_set(checkpoint.SHIPPED),
         )
         decision, compared = self.decide(adapter, parent, trials, before, made.losses)
@@ -222,9 +222,9 @@ class Bench:
         if (refused := refused_unseen(losses)) is not None:
             return refused, 0
         after: list[EncodedEpisode] = []
-        seeing = self.seeing
+        scorer = self.scorer
         while len(after) < len(trials) and not sprt_stop(
-            *seeing.sides(adapter, before[: len(after)], after), seeing.bound
+            *scorer.sides(adapter, before[: len(after)], after), scorer.bound
         ):
             some = trials[len(after) : len(after) + COMPARED]
             try:
@@ -236,9 +236,9 @@ class Bench:
                     after
                 ) + 1
         before = before[: len(after)]
-        decision = decide(*seeing.sides(adapter, before, after), losses, seeing.bound)
-        if not seeing.same_views(adapter, parent):
-            decision = veto_if_worse(decision, *seeing.sides("none", before, after), seeing.bound)
+        decision = decide(*scorer.sides(adapter, before, after), losses, scorer.bound)
+        if not scorer.same_views(adapter, parent):
+            decision = veto_if_worse(decision, *scorer.sides("none", before, after), scorer.bound)
         return decision, len(after)
 
 

@@ -58,12 +58,12 @@ def agreement(judge: str, said: list[bool], truth: list[bool]) -> Agreement:
 
 
 def episodes(
-    players: PolicyFactory, adapter: str, robots: list[Robot], purpose: Purpose, seed: int, count: int
+    factory: PolicyFactory, adapter: str, robots: list[Robot], purpose: Purpose, seed: int, count: int
 ) -> list[Outcome]:
     """Return how the adapter's episodes ended, with the truth and both judges' numbers."""
-    policy = players.get(adapter)
-    bound = players.arrived_below(adapter)
-    settings = RolloutSettings(arrived_below=bound, verdict=make_judge("auto", players.onlooker(adapter), bound))
+    policy = factory.get(adapter)
+    bound = factory.arrived_below(adapter)
+    settings = RolloutSettings(arrived_below=bound, verdict=make_judge("auto", factory.onlooker(adapter), bound))
     jobs = jobs_for(draw_trials(robots[0], purpose, seed, count), lambda _trial, _robot: NullSink())
     return [outcome for _, outcome in roll_out(robots, jobs, policy, settings)]
 
@@ -83,17 +83,17 @@ def fitted(outcomes: list[Outcome]) -> float | None:
 
 
 def scene(
-    name: str, shift: str, shelf: AdapterRegistry, adapter: str, seed: int, count: int
+    name: str, shift: str, registry: AdapterRegistry, adapter: str, seed: int, count: int
 ) -> list[dict[str, object]]:
     """Return a row for each judge."""
     robots: list[Robot] = [SimRobot(name, shift) for _ in range(LANES)]
     for robot in robots:
         robot.connect()
     try:
-        players = PolicyFactory(checkpoint.SHIPPED, shelf, robots[0].spec)
-        bound = SLACK * players.arrived_below(adapter)
-        best = fitted(episodes(players, adapter, robots, "practice", seed, count))
-        ended = episodes(players, adapter, robots, "evaluation", seed, count)
+        factory = PolicyFactory(checkpoint.SHIPPED, registry, robots[0].spec)
+        bound = SLACK * factory.arrived_below(adapter)
+        best = fitted(episodes(factory, adapter, robots, "practice", seed, count))
+        ended = episodes(factory, adapter, robots, "evaluation", seed, count)
     finally:
         for robot in robots:
             robot.close()
@@ -127,11 +127,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    shelf = AdapterRegistry(Workspace(given.workspace))
+    registry = AdapterRegistry(Workspace(given.workspace))
     print("| scene | judge | n | reached | said so | precision | recall |\n|---|---|---|---|---|---|---|")
     rows = []
     for name in given.scene or ["place", "plug", "write"]:
-        for row in scene(name, given.shift, shelf, given.adapter, given.seed, given.episodes):
+        for row in scene(name, given.shift, registry, given.adapter, given.seed, given.episodes):
             counts = f"{row['n']} | {row['reached']} | {row['said']}"
             print(
                 f"| `{row['scene']}` | {row['judge']} | {counts} | {row['precision']:.2f} | {row['recall']:.2f} |",

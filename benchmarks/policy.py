@@ -92,24 +92,24 @@ def replaying(looks: Player, given: argparse.Namespace, known: Cache) -> Player:
         ranked = choose(memory, left_out)[:FINALISTS]
         known[asked] = [{**asdict(settings), "error": round(error, 4)} for settings, error in ranked]
     finalists = [{k: v for k, v in one.items() if k != "error"} for one in known[asked]]
-    players = [with_settings(player, NearestSettings(**one)) for one in finalists]
-    return tuned(players, given.scene, known, given.tuning, given.processes)
+    factory = [with_settings(player, NearestSettings(**one)) for one in finalists]
+    return tuned(factory, given.scene, known, given.tuning, given.processes)
 
 
-def success(players: Mapping[str, Sequence[Player]], given: argparse.Namespace, known: Cache) -> dict[str, Any]:
+def success(factory: Mapping[str, Sequence[Player]], given: argparse.Namespace, known: Cache) -> dict[str, Any]:
     """Return policy -> deployment -> pooled result."""
 
     def trials(player: Player, scene: str, shift: str) -> list[Any]:
         return blocks(player, scene, shift, "evaluation", given.seed, given.episodes)
 
-    everybody = [p for seeds in players.values() for p in seeds]
+    everybody = [p for seeds in factory.values() for p in seeds]
     roll_all((b for where in deployments(given) for p in everybody for b in trials(p, *where)), known, given.processes)
     return {
         name: {
             f"{scene} {named(shift)}": tables.pooled([outcomes(trials(p, scene, shift), known)[0] for p in seeds])
             for scene, shift in deployments(given)
         }
-        for name, seeds in players.items()
+        for name, seeds in factory.items()
     }
 
 
@@ -158,7 +158,7 @@ def held_out(model: Any, paths: Sequence[Path]) -> tuple[Any, torch.Tensor]:
     return encode_recordings(model, paths), torch.cat(pictures)
 
 
-def seconds(players: Mapping[str, Sequence[Player]], given: argparse.Namespace) -> dict[str, Any]:
+def seconds(factory: Mapping[str, Sequence[Player]], given: argparse.Namespace) -> dict[str, Any]:
     """Return policy -> denoising steps -> times of a plan [ms]."""
     robot = SimRobot(scene=given.scene[0])
     robot.connect()
@@ -166,7 +166,7 @@ def seconds(players: Mapping[str, Sequence[Player]], given: argparse.Namespace) 
     robot.begin(trial.start)
     requests = [PlanRequest(robot.observe(), trial.goal, 0, i) for i in range(50)]
     found: dict[str, Any] = {}
-    for name, seeds in players.items():
+    for name, seeds in factory.items():
         if name in BASELINES:
             continue
         if seeds[0].memory:
@@ -232,22 +232,22 @@ def main() -> None:
     bases = grouped(given.policy, "--policy")
     if "act2goal" not in bases:
         bases = {"act2goal": [of_checkpoint("act2goal", checkpoint.SHIPPED)], **bases}
-    players = dict(bases)
+    factory = dict(bases)
     sections = given.only or SECTIONS
     if given.nearest and {"success", "time"} & set(sections):
-        players["nearest"] = [replaying(bases["act2goal"][0], given, known)]
-    players |= {name: [Player(name)] for name in BASELINES}
+        factory["nearest"] = [replaying(bases["act2goal"][0], given, known)]
+    factory |= {name: [Player(name)] for name in BASELINES}
     shapes = grouped(given.ablation, "--ablation")
     setting = "held-out starts and goals, seed {}, n = {} a seed of training, 95 % Wilson intervals"
     document: dict[str, Any] = {
         "episodes": given.episodes,
         "seed": given.seed,
-        "players": {name: [p.identity() for p in seeds] for name, seeds in {**players, **shapes}.items()},
+        "players": {name: [p.identity() for p in seeds] for name, seeds in {**factory, **shapes}.items()},
         "scenes": {scene: scene_version(scene) for scene in given.scene},
     }
     made: dict[str, Callable[[], tuple[Any, Callable[[Any], str]]]] = {
         "success": lambda: (
-            success(players, given, known),
+            success(factory, given, known),
             lambda found: tables.success_table(found, setting.format(given.seed, given.episodes)),
         ),
         "ablation": lambda: (
@@ -255,7 +255,7 @@ def main() -> None:
             lambda found: tables.ablation_table(found, setting.format(given.seed, given.ablation_episodes)),
         ),
         "plans": lambda: (plans(bases["act2goal"][0], given, known), tables.plans_table),
-        "time": lambda: (seconds(players, given), tables.time_table),
+        "time": lambda: (seconds(factory, given), tables.time_table),
     }
     for name in sections:
         if name == "ablation" and not shapes:

@@ -287,11 +287,11 @@ def outcomes(wanted: Sequence[Block], known: Cache) -> tuple[list[bool], list[st
     return [x for one in found for x in one["success"]], [x for one in found for x in one["groups"]]
 
 
-def tuned(players: Sequence[Player], scenes: Sequence[str], known: Cache, episodes: int, processes: int) -> Player:
+def tuned(factory: Sequence[Player], scenes: Sequence[str], known: Cache, episodes: int, processes: int) -> Player:
     """Return the player with most successes at practice trials, which are none of those that judge."""
-    tried = {p: [b for scene in scenes for b in blocks(p, scene, "none", "practice", 0, episodes)] for p in players}
+    tried = {p: [b for scene in scenes for b in blocks(p, scene, "none", "practice", 0, episodes)] for p in factory}
     roll_all((block for some in tried.values() for block in some), known, processes)
-    return max(players, key=lambda player: sum(outcomes(tried[player], known)[0]))
+    return max(factory, key=lambda player: sum(outcomes(tried[player], known)[0]))
 
 
 def with_settings(player: Player, settings: NearestSettings) -> Player:

@@ -65,14 +65,14 @@ def seconds(work: Callable[[], object]) -> float:
 def practise(robots: Sequence[Robot], trials: Sequence[Trial], folder: Path) -> list[Path]:
     """Record the base's episodes on ``trials``, in as many lanes as there are robots."""
     folder.mkdir()
-    players = PolicyFactory(checkpoint.SHIPPED, AdapterRegistry(Workspace(folder)), robots[0].spec)
+    factory = PolicyFactory(checkpoint.SHIPPED, AdapterRegistry(Workspace(folder)), robots[0].spec)
     paths = {trial.index: folder / f"episode-{trial.index:04d}.hdf5" for trial in trials}
 
     def sink(trial: Trial, robot: Robot) -> Recorder:
         return Recorder(paths[trial.index], robot.spec, trial.goal, Provenance(robot=robot.spec.name, policy="none"))
 
-    limit = RolloutSettings(limit=60, arrived_below=players.arrived_below("none"))
-    for _ in roll_out(robots, jobs_for(trials, sink, folder), players.get("none"), limit):
+    limit = RolloutSettings(limit=60, arrived_below=factory.arrived_below("none"))
+    for _ in roll_out(robots, jobs_for(trials, sink, folder), factory.get("none"), limit):
         pass
     return list(paths.values())
 
@@ -131,11 +131,11 @@ def plain(paths: Sequence[Path], iterations: int) -> None:
 def ours(paths: Sequence[Path], iterations: int) -> Finetuning:
     """Read the recordings and adapt, as ``a2g adapt`` does."""
     model = checkpoint.load(checkpoint.SHIPPED)
-    practised = [encode_episode(model, path) for path in paths]
+    encoded = [encode_episode(model, path) for path in paths]
     settings = FinetuneSettings(**{**vars(SETTINGS), "iterations": iterations})
     work = Finetuning(model, "base", None, settings)
-    lesson = HindsightBC(join([one.segments for one in practised]), work.model, settings.patience)
-    work.train(lesson, [one.name for one in practised], Unwatched())
+    batch_source = HindsightBC(join([one.segments for one in encoded]), work.model, settings.patience)
+    work.train(batch_source, [one.name for one in encoded], Unwatched())
     return work
 
 
@@ -173,10 +173,10 @@ def at_once(shift: str, episodes: int, folder: Path, paths: Sequence[Path], iter
 def of_matrix_rate(work: Finetuning, paths: Sequence[Path]) -> tuple[float, float]:
     """Return a LoRA step's counted arithmetic as a share of the matrix rate, and that rate [FLOP/s]."""
     model, size = work.model, SETTINGS.batch
-    lesson = HindsightBC(
+    batch_source = HindsightBC(
         join([encode_episode(checkpoint.load(checkpoint.SHIPPED), path).segments for path in paths]), model, 0.0
     )
-    batch = lesson.batch(size, work.mixture, torch.Generator().manual_seed(0))
+    batch = batch_source.batch(size, work.mixture, torch.Generator().manual_seed(0))
 
     def step() -> None:
         model.losses(batch, model.sample_noise(size, 0.0, SETTINGS.draws))["action"].backward()

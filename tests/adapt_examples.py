@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from policy_examples import Quiet, network, practised
+from policy_examples import Quiet, encoded, network
 
 from a2g_cli.adapters import files
 from a2g_cli.encoding.episodes import EncodedEpisode
@@ -25,7 +25,7 @@ def make(
     shown: Sequence[EncodedEpisode] = (),
 ) -> FinetuneResult:
     base = network() if model is None else model
-    given = (practised(base), folder, settings, watcher or Quiet())
+    given = (encoded(base), folder, settings, watcher or Quiet())
     return finetune(base, BASE, parent, *given, retention=kept, demonstrations=shown)
 
 

@@ -49,7 +49,7 @@ class BenchRobot:
         self.done: list[str] = []
         self.sent: list[Vector] = []
         self.moved: list[float] = []
-        self.seeing: Callable[[], Image] | None = None
+        self.scorer: Callable[[], Image] | None = None
 
     def connect(self) -> None: ...
 
@@ -57,7 +57,7 @@ class BenchRobot:
 
     def observe(self) -> Observation:
         self.pictures += 1
-        image = np.full((8, 8, 3), self.pictures % 256, np.uint8) if self.seeing is None else self.seeing()
+        image = np.full((8, 8, 3), self.pictures % 256, np.uint8) if self.scorer is None else self.scorer()
         now = self.clock.now()
         return Observation({"eye": image}, self.at.copy(), {"eye": now}, now)
 

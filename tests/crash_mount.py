@@ -21,7 +21,7 @@ from a2g_cli.data.recording.reader import fingerprint, read_episode
 from a2g_cli.data.recording.sessions import Session, new_session
 
 
-def mount(folder: Path, options: str) -> None:
+def base_pose(folder: Path, options: str) -> None:
     done = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)], capture_output=True, text=True, check=False
     )
@@ -52,7 +52,7 @@ def fill_up(session: Session) -> tuple[int, int, int]:
 
 
 def main(folder: Path) -> None:
-    mount(folder, "size=1m")
+    base_pose(folder, "size=1m")
     ballast = folder / "ballast"
     ballast.write_bytes(bytes(60_000))
     session = new_session(Workspace(folder), "s")

@@ -179,9 +179,9 @@ def _load_adapter(folder: Path) -> None:
     from a2g_cli.adapters import files
     from a2g_cli.adapters.registry import AdapterRegistry
 
-    shelf = AdapterRegistry(Workspace(folder))
-    shelf.active()
-    found = shelf.get("adapter-001")
+    registry = AdapterRegistry(Workspace(folder))
+    registry.active()
+    found = registry.get("adapter-001")
     files.weights(found)
     found.fingerprint  # noqa: B018 - reads
 

@@ -99,7 +99,7 @@ def segments(model: Act2Goal, lengths: tuple[int, ...] = (9, 14, 6, 20), seed: i
     )
 
 
-def practised(model: Act2Goal, lengths: tuple[int, ...] = (9, 14, 6, 20), seed: int = 0) -> list[EncodedEpisode]:
+def encoded(model: Act2Goal, lengths: tuple[int, ...] = (9, 14, 6, 20), seed: int = 0) -> list[EncodedEpisode]:
     """The episodes of ``segments``, each as a recording of its own that arrived."""
     together = segments(model, lengths, seed)
     made = []

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from adapt_examples import BASE, SETTINGS, applied, make
-from policy_examples import Quiet, batch, network, plan_inputs, practised, segments
+from policy_examples import Quiet, batch, encoded, network, plan_inputs, segments
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -85,7 +85,7 @@ def test_the_yardstick_is_never_adapted(made: Path) -> None:
 def test_the_loss_falls_on_data_learned_by_heart(tmp_path: Path) -> None:
     # A trained base would begin lower; a network that gives velocity zero begins near the data's own variance.
     base = network()
-    episodes = practised(base, (12,) * 4)
+    episodes = encoded(base, (12,) * 4)
     data = join([one.segments for one in episodes])
     base.set_scales(data.actions, data.proprioception)
     settings = replace(SETTINGS, iterations=80, batch=32, rank=8, lr=1e-2, relabel="final", held_out=0.0, patience=0.0)
@@ -100,7 +100,7 @@ def test_the_loss_falls_on_data_learned_by_heart(tmp_path: Path) -> None:
 def test_what_is_saved_acts_as_what_was_trained(tmp_path: Path) -> None:
     base = network()
     work = Finetuning(base, BASE, None, SETTINGS)
-    work.train(HindsightBC(segments(base), base, SETTINGS.patience), [one.name for one in practised(base)], Quiet())
+    work.train(HindsightBC(segments(base), base, SETTINGS.patience), [one.name for one in encoded(base)], Quiet())
     work.save(tmp_path / "one", {"base": BASE})
     given = plan_inputs(base, 3)
     torch.testing.assert_close(
@@ -118,13 +118,13 @@ def test_the_same_seed_makes_the_same_adapter(made: Path, tmp_path: Path) -> Non
 
 def test_what_was_rehearsed_and_held_out_has_a_loss_of_its_own(tmp_path: Path) -> None:
     base = network()
-    mixed = [replace(one, rehearsed=i % 2 == 0) for i, one in enumerate(practised(base, (7,) * 12))]
+    mixed = [replace(one, rehearsed=i % 2 == 0) for i, one in enumerate(encoded(base, (7,) * 12))]
     _, held = split([one.name for one in mixed], SETTINGS.held_out)
     assert any(mixed[i].rehearsed for i in held)
     losses = finetune(base, BASE, None, mixed, tmp_path / "one", SETTINGS, Quiet()).losses
     assert losses["rehearsed_before"] != losses["held_out_before"]
     assert losses["rehearsed_after"] < losses["rehearsed_before"]
-    plain = finetune(network(), BASE, None, practised(base, (7,) * 12), tmp_path / "two", SETTINGS, Quiet()).losses
+    plain = finetune(network(), BASE, None, encoded(base, (7,) * 12), tmp_path / "two", SETTINGS, Quiet()).losses
     assert not [key for key in plain if "rehearsed" in key]
     assert plain["held_out_after"] == losses["held_out_after"]
 
@@ -136,9 +136,9 @@ def test_going_on_from_a_parent_begins_with_the_parent_s_function_exactly(made: 
     parent, given = files.read(made), plan_inputs(network(), 3)
     work = Finetuning(network(), BASE, parent, replace(SETTINGS, rank=16, alpha_per_rank=7.0))
     torch.testing.assert_close(work.model.act(*given, 5), applied(made).act(*given, 5), atol=1e-5, rtol=1e-5)
-    student = work.student
-    assert isinstance(student, LowRankFinetuner)
-    tensors, saved = student.peft.state_dict(), load_file(made / files.WEIGHTS)
+    finetuner = work.finetuner
+    assert isinstance(finetuner, LowRankFinetuner)
+    tensors, saved = finetuner.peft.state_dict(), load_file(made / files.WEIGHTS)
     for key, value in saved.items():
         assert torch.equal(tensors[key.replace(".weight", ".default.weight")], value)
     assert (work.settings.rank, work.settings.alpha_per_rank) == (4, 1.0)
@@ -191,7 +191,7 @@ def test_the_lineage_is_complete(made: Path, tmp_path: Path) -> None:
     lineage = json.loads((made / files.LINEAGE).read_text())
     assert lineage["base"] == BASE
     assert lineage["parent"] is None
-    assert lineage["recordings"] == [one.name for one in practised(network())]
+    assert lineage["recordings"] == [one.name for one in encoded(network())]
     assert FinetuneSettings(**lineage["settings"]) == SETTINGS
     assert lineage["losses"].keys() >= {"first", "last", "held_out_before", "held_out_after"}
     assert lineage["seconds"] > 0
@@ -222,7 +222,7 @@ def test_a_folder_appears_whole_or_not_at_all(
     tmp_path: Path, stop: type[BaseException], seen: type[BaseException]
 ) -> None:
     work = Finetuning(network(), BASE, None, SETTINGS)
-    work.student.save = killed(stop)  # type: ignore[method-assign]
+    work.finetuner.save = killed(stop)  # type: ignore[method-assign]
     with pytest.raises(seen):
         work.save(tmp_path / "one", {"base": BASE})
     assert list(tmp_path.iterdir()) == []
@@ -258,7 +258,7 @@ def test_an_interrupted_adaptation_leaves_nothing(tmp_path: Path, after: int) ->
             model,
             BASE,
             None,
-            practised(model),
+            encoded(model),
             tmp_path / "one",
             SETTINGS,
             watcher,
@@ -334,7 +334,7 @@ def test_the_held_out_loss_is_the_same_at_every_call_and_leaves_chance_alone() -
 def test_held_out_episodes_are_not_trained_on(tmp_path: Path) -> None:
     # Their actions are poison: had they been drawn, the weights would be NaN.
     model = network()
-    episodes = practised(model, (10,) * 8)
+    episodes = encoded(model, (10,) * 8)
     _, held = split([one.name for one in episodes], 0.4)
     assert held
     for i in held:

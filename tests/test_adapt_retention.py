@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from adapt_examples import SETTINGS, applied, make
-from policy_examples import frames, network, practised, retention, segments
+from policy_examples import encoded, frames, network, retention, segments
 from safetensors.torch import load_file
 
 from a2g_cli.adapters import files
@@ -83,7 +83,7 @@ def test_a_base_that_keeps_nothing_is_held_to_itself_on_the_batches(tmp_path: Pa
 
 def demonstrated(count: int = 3, **changed: Any) -> list[EncodedEpisode]:
     """Episodes of other bytes than practice."""
-    made = practised(network(), (7,) * count, seed=5)
+    made = encoded(network(), (7,) * count, seed=5)
     return [replace(one, name=f"home/{i}.hdf5 {1000 + i:016x}", **changed) for i, one in enumerate(made)]
 
 
@@ -91,8 +91,8 @@ def demonstrated(count: int = 3, **changed: Any) -> list[EncodedEpisode]:
 def test_the_share_of_a_batch_is_demonstrations_and_of_its_loss_as_well(share: float, shown: int) -> None:
     model = network()
     practice, other = segments(model), segments(model, (30,) * 3, seed=6)
-    lesson = Cotraining(HindsightBC(practice, model, 5.0), other, share, model.config.hashing)
-    made = lesson.batch(16, {"final": 1.0}, torch.Generator().manual_seed(0))
+    batch_source = Cotraining(HindsightBC(practice, model, 5.0), other, share, model.config.hashing)
+    made = batch_source.batch(16, {"final": 1.0}, torch.Generator().manual_seed(0))
     known = {tuple(row) for row in other.proprioception.tolist()}
     is_shown = torch.tensor([tuple(row) in known for row in made["proprioception"].tolist()])
     assert int(is_shown.sum()) == shown
@@ -134,7 +134,7 @@ def test_a_demonstration_that_is_held_out_is_not_trained_on(tmp_path: Path) -> N
         (0.5, [], "give both, or neither"),
         (0.0, demonstrated(), "give both, or neither"),
         (0.5, demonstrated(robot="sim:other"), "recorded with the robot sim:other, and practice with sim:example"),
-        (0.5, practised(network())[:1], "named as practice and as a demonstration"),
+        (0.5, encoded(network())[:1], "named as practice and as a demonstration"),
     ],
     ids=range(4),
 )

@@ -92,11 +92,11 @@ def test_nothing_known_is_rolled_out_again(tmp_path: Path, monkeypatch: pytest.M
 
 def test_replay_s_metric_is_the_one_that_practice_likes(tmp_path: Path) -> None:
     known = runs.Cache(tmp_path / "results.json")
-    players = [replace(PLAYER, hash=name) for name in "abc"]
-    for player, good in zip(players, (3, 9, 5), strict=True):
+    factory = [replace(PLAYER, hash=name) for name in "abc"]
+    for player, good in zip(factory, (3, 9, 5), strict=True):
         for one in runs.blocks(player, "place", "none", "practice", 0, 10):
             known[one.identity()] = {"success": [i < good for i in range(10)], "groups": [""] * 10, "code": ""}
-    assert runs.tuned(players, ["place"], known, 10, 1) is players[1]
+    assert runs.tuned(factory, ["place"], known, 10, 1) is factory[1]
 
 
 def test_trials_are_rolled_out_and_none_is_solved_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:

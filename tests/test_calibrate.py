@@ -36,9 +36,9 @@ def test_a_mount_is_found_where_a_third_of_the_readings_are_nonsense(
     places = torch.randn(300, 3, generator=source) * 0.1 + torch.tensor([0.4, 0.0, 0.1])
     seen = BasePose(yaw, shift).to_nominal(places)
     seen[::3] += torch.randn(100, 3, generator=source)
-    mount, error = fit_base_pose(places, seen)
-    assert abs(math.remainder(mount.yaw - yaw, math.tau)) < 0.02
-    torch.testing.assert_close(mount.to_nominal(places), BasePose(yaw, shift).to_nominal(places), atol=0.01, rtol=0)
+    base_pose, error = fit_base_pose(places, seen)
+    assert abs(math.remainder(base_pose.yaw - yaw, math.tau)) < 0.02
+    torch.testing.assert_close(base_pose.to_nominal(places), BasePose(yaw, shift).to_nominal(places), atol=0.01, rtol=0)
     assert error < 0.01
 
 
@@ -91,11 +91,11 @@ def test_each_shift_is_found_as_what_it_is(practice: Practice, scene: str, shift
     parts = {name for name in ("views", "mount", "motors") if getattr(found, name)}
     assert parts == {part}, str(found)
     if part == "mount":
-        assert found.mount is not None
-        assert math.degrees(found.mount.yaw) == pytest.approx(20, abs=4)
+        assert found.base_pose is not None
+        assert math.degrees(found.base_pose.yaw) == pytest.approx(20, abs=4)
     if part == "motors":
-        assert found.motors is not None
-        assert found.motors.matrix[:3].diagonal().mean() == pytest.approx(0.585, abs=0.03)
+        assert found.actuators is not None
+        assert found.actuators.matrix[:3].diagonal().mean() == pytest.approx(0.585, abs=0.03)
 
 
 def test_a_camera_that_rides_along_is_not_registered(practice: Practice) -> None:
@@ -117,62 +117,62 @@ def test_too_little_practice_says_nothing(practice: Practice) -> None:
 
 def test_what_cannot_be_measured_stays_as_it_is_known(practice: Practice) -> None:
     """One episode adapted to, or measuring switched off, does not make the robot forget where it is."""
-    practised = practice("place", "weak-motors")
-    known = estimate_transform(*base(), practised)
-    for study in (studied(practised[:1], known), studied(practised, known, calibrate="off")):
-        assert study.train
-        assert study.calibration.to_json() == known.to_json()
+    encoded = practice("place", "weak-motors")
+    known = estimate_transform(*base(), encoded)
+    for finetune_plan in (studied(encoded[:1], known), studied(encoded, known, calibrate="off")):
+        assert finetune_plan.train
+        assert finetune_plan.calibration.to_json() == known.to_json()
     again = estimate_transform(*base(), practice("place", "none"), known)
     assert not again, "what is measured to be as at home is"
 
 
-def studied(practised: list[EncodedEpisode], known: DomainTransform = IDENTITY, **given: object) -> FinetunePlan:
+def studied(encoded: list[EncodedEpisode], known: DomainTransform = IDENTITY, **given: object) -> FinetunePlan:
     model, at_home = base()
     parent = None
     if known:
         parent = type("Parent", (), {"calibration": known})()
     return plan_finetuning(
-        model, at_home, parent, practised, settings_from(**given), 2 * checkpoint.arrived_below(checkpoint.SHIPPED)
+        model, at_home, parent, encoded, settings_from(**given), 2 * checkpoint.arrived_below(checkpoint.SHIPPED)
     )
 
 
 def test_what_is_wrong_is_put_right_before_anything_is_imitated(practice: Practice) -> None:
-    practised = practice("place", "weak-motors")
-    first = studied(practised)
+    encoded = practice("place", "weak-motors")
+    first = studied(encoded)
     assert not first.train
-    assert first.calibration.motors is not None
+    assert first.calibration.actuators is not None
     assert len(first.kept) == EPISODES
-    second = studied(practised, first.calibration)
+    second = studied(encoded, first.calibration)
     assert second.train
     assert second.correction is None
-    assert second.calibration.motors is not None
+    assert second.calibration.actuators is not None
     at_home = second.kept[0].whole.actions[:, :3]
     torch.testing.assert_close(
         first.calibration.from_nominal(at_home, base()[0].config.action_names[:3], ("x", "y", "z")),
-        next(one for one in practised if one.name == second.kept[0].name).whole.actions[:, :3],
+        next(one for one in encoded if one.name == second.kept[0].name).whole.actions[:, :3],
         atol=2e-3,
         rtol=0,
     )
 
 
 def test_what_was_refused_a_moment_ago_is_left_aside(practice: Practice) -> None:
-    practised = practice("place", "weak-motors")
+    encoded = practice("place", "weak-motors")
     model, at_home = base()
-    first = studied(practised)
+    first = studied(encoded)
     settings, bound = settings_from(), 2 * checkpoint.arrived_below(checkpoint.SHIPPED)
-    second = plan_finetuning(model, at_home, None, practised, settings, bound, first.calibration)
+    second = plan_finetuning(model, at_home, None, encoded, settings, bound, first.calibration)
     assert second.train
     assert not second.calibration
     # Something else that is measured is no less worth a trial.
-    other = replace(first.calibration, motors=None, mount=BasePose(0.5, (0.0, 0.0, 0.0)))
-    third = plan_finetuning(model, at_home, None, practised, settings, bound, other)
+    other = replace(first.calibration, actuators=None, base_pose=BasePose(0.5, (0.0, 0.0, 0.0)))
+    third = plan_finetuning(model, at_home, None, encoded, settings, bound, other)
     assert not third.train
     assert third.calibration.to_json() == first.calibration.to_json()
 
 
 def test_it_can_be_taught_or_left(practice: Practice) -> None:
-    practised = practice("place", "weak-motors")
-    taught = studied(practised, calibrate="teach")
+    encoded = practice("place", "weak-motors")
+    taught = studied(encoded, calibrate="teach")
     assert taught.correction is not None
     assert not taught.calibration
     assert taught.train
@@ -183,7 +183,7 @@ def test_it_can_be_taught_or_left(practice: Practice) -> None:
     assert batch["mask"][:, :dense].all()
     assert not batch["mask"][:, dense:].any()
     assert float(batch["actions"][:, :dense, :3].abs().max()) <= 0.03 + 1e-6
-    left = studied(practised, calibrate="off")
+    left = studied(encoded, calibrate="off")
     assert left.correction is None
     assert not left.calibration
     assert left.train

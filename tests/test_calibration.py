@@ -36,7 +36,7 @@ finite = st.floats(-1, 1, width=32)
 @settings(deadline=None)
 def test_what_is_brought_home_comes_back(numbers: list[float]) -> None:
     action = torch.tensor([numbers])
-    for one in (ALL, DomainTransform(mount=TURNED), DomainTransform(motors=WEAK, home=AS_ASKED), IDENTITY):
+    for one in (ALL, DomainTransform(base_pose=TURNED), DomainTransform(actuators=WEAK, home=AS_ASKED), IDENTITY):
         back = one.from_nominal(one.to_nominal(action, ACTIONS, MEASURED), ACTIONS, MEASURED)
         torch.testing.assert_close(back, action, atol=1e-4, rtol=1e-4)
 
@@ -75,15 +75,15 @@ def test_what_differs_is_said_and_what_is_small_is_not() -> None:
     for one, word in (
         (DomainTransform({"front": MOVED}), "front moved"),
         (DomainTransform({"front": LIT}), "light"),
-        (DomainTransform(mount=TURNED), "turned by 20 degrees"),
-        (DomainTransform(motors=WEAK, home=AS_ASKED), "motors"),
+        (DomainTransform(base_pose=TURNED), "turned by 20 degrees"),
+        (DomainTransform(actuators=WEAK, home=AS_ASKED), "motors"),
     ):
         assert one.differs(IDENTITY, commands), word
         assert IDENTITY.differs(one, commands), word
         assert not one.differs(one, commands), word
         assert word in str(one)
     nearly = replace(TURNED, yaw=TURNED.yaw + math.radians(1))
-    assert not DomainTransform(mount=nearly).differs(DomainTransform(mount=TURNED))
+    assert not DomainTransform(base_pose=nearly).differs(DomainTransform(base_pose=TURNED))
 
 
 def test_it_survives_json_and_a_damaged_one_is_refused() -> None:
@@ -137,7 +137,7 @@ def test_a_calibrated_policy_sees_as_at_home_and_stays_within_limits_in_the_dire
     assert np.abs(plan.chunk).max() <= 1.0
     free = ALL.from_nominal(torch.from_numpy(inner.chunk), ACTIONS, MEASURED)
     wanted = (
-        DomainTransform(motors=WEAK, home=AS_ASKED)
+        DomainTransform(actuators=WEAK, home=AS_ASKED)
         .from_nominal(torch.from_numpy(inner.chunk), ACTIONS, MEASURED)
         .numpy()
     )

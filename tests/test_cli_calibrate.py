@@ -13,9 +13,9 @@ def test_failed_practice_measures_and_the_adapter_says_what(tmp_path: Path) -> N
     assert document["promoted"]
     assert document["kept"] == 4, "all of it measures, whatever it reached"
     assert document["losses"] == {}, "what was done under a wrong calibration is not imitated"
-    motors = document["calibration"]["motors"]
-    assert motors["names"] == ["x", "y", "z"]
-    assert 0.5 < motors["matrix"][0][0] < 0.7
+    actuators = document["calibration"]["motors"]
+    assert actuators["names"] == ["x", "y", "z"]
+    assert 0.5 < actuators["matrix"][0][0] < 0.7
     shown = ask(tmp_path, "adapters", "show", document["adapter"])
     assert shown["lineage"]["calibration"] == document["calibration"]
     assert "the motors move otherwise" in a2g(tmp_path, "adapters", "show", document["adapter"]).stdout

@@ -157,11 +157,11 @@ def test_improve_keeps_its_contract(workspace: Path, base: Path) -> None:
     assert len(document["rounds"]) == 2
     for done in document["rounds"]:
         assert {"episodes", "rollout_seconds", "adapt_seconds", "promoted", "adapter"} <= done.keys()
-    practised = sorted((workspace / "recordings/sessions" / document["session"]).glob("episode-*.hdf5"))
+    encoded = sorted((workspace / "recordings/sessions" / document["session"]).glob("episode-*.hdf5"))
     assert [done["episodes"] for done in document["rounds"]] == [2, 2]
-    assert len(practised) == sum(done["episodes"] + done["gate_episodes"] for done in document["rounds"])
+    assert len(encoded) == sum(done["episodes"] + done["gate_episodes"] for done in document["rounds"])
     purposes = set()
-    for path in practised:
+    for path in encoded:
         with Recording(path) as recording:
             purposes.add(recording.provenance.settings["purpose"])
             assert recording.provenance.shift == "remounted:1"

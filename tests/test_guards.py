@@ -253,7 +253,7 @@ def test_a_robot_without_bounds_has_none() -> None:
 
 def test_the_same_picture_of_an_arm_that_stands_still_is_no_frozen_camera() -> None:
     robot = BenchRobot()
-    robot.seeing = lambda: np.zeros((8, 8, 3), np.uint8)
+    robot.scorer = lambda: np.zeros((8, 8, 3), np.uint8)
     still = Scripted(lambda _: np.zeros((1, 2), np.float32))
     assert run(robot, still) == "steps"
 
@@ -261,7 +261,7 @@ def test_the_same_picture_of_an_arm_that_stands_still_is_no_frozen_camera() -> N
 @pytest.mark.parametrize(("frozen", "cause"), [(10, "frozen-frame"), (0, None)])
 def test_frozen_frames_are_counted_and_can_be_let_be(frozen: int, cause: str | None) -> None:
     robot = BenchRobot()
-    robot.seeing = lambda: np.zeros((8, 8, 3), np.uint8)
+    robot.scorer = lambda: np.zeros((8, 8, 3), np.uint8)
     settings = RolloutSettings(safety=SafetyLimits(frozen_frames=frozen))
     if cause is None:
         assert run(robot, settings=settings) == "steps"

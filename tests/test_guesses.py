@@ -96,18 +96,18 @@ class Echo:
 
 def test_each_episode_acts_on_its_own_guess_and_all_are_planned_at_once() -> None:
     robot = SimRobot(cameras=())
-    calibration = DomainTransform(mount=BasePose(0.1, (0.0, 0.0, 0.0)))
-    guesses = {slot: BasePose(0.1 * slot, (0.01 * slot, -0.02, 0.0), (0.4, 0.0, 0.1)) for slot in range(3)}
+    calibration = DomainTransform(base_pose=BasePose(0.1, (0.0, 0.0, 0.0)))
+    sampled_poses = {slot: BasePose(0.1 * slot, (0.01 * slot, -0.02, 0.0), (0.4, 0.0, 0.1)) for slot in range(3)}
     inner = Echo()
-    policy = PosteriorSamplingPolicy(inner, calibration, robot.spec, guesses)
-    told = [policy.begun(slot, 70 + slot) for slot in guesses]
+    policy = PosteriorSamplingPolicy(inner, calibration, robot.spec, sampled_poses)
+    told = [policy.begun(slot, 70 + slot) for slot in sampled_poses]
     assert told[2]["guess"] == {"yaw": pytest.approx(0.2), "shift": pytest.approx([0.02, -0.02, 0.0])}
     seen = Observation({}, np.array([0.3, 0.1, 0.05, 1.0], np.float32), {}, 0.0)
     requests = [PlanRequest(seen, Goal("goal", {}, "test"), 70 + slot, 0) for slot in (2, 0, 1)]
     plans = policy.plan(requests)
     assert inner.batches == [3]
     for request, plan in zip(requests, plans, strict=True):
-        alone = replace(calibration, mount=guesses[request.seed - 70])
+        alone = replace(calibration, base_pose=sampled_poses[request.seed - 70])
         (expected,) = TransformedPolicy(Echo(), alone, robot.spec).plan([request])
         np.testing.assert_array_equal(plan.chunk, expected.chunk)
     assert len({plan.chunk.tobytes() for plan in plans}) == 3
@@ -115,16 +115,16 @@ def test_each_episode_acts_on_its_own_guess_and_all_are_planned_at_once() -> Non
         policy.plan([replace(requests[0], seed=99)])
 
 
-def suspected(practised: list[EncodedEpisode]) -> BasePose | None:
+def suspected(encoded: list[EncodedEpisode]) -> BasePose | None:
     model, known = checkpoint.load(), nominal.load_nominal(checkpoint.SHIPPED)
-    return suspected_base_pose(model, known, practised, estimate_transform(model, known, practised))
+    return suspected_base_pose(model, known, encoded, estimate_transform(model, known, encoded))
 
 
 def test_an_arm_that_was_turned_is_suspected_where_its_camera_was_moved_as_well(practice: Practice) -> None:
-    mount = suspected(practice("plug", "other-bench:1"))
-    assert mount is not None
-    assert math.degrees(mount.yaw) == pytest.approx(12.5, abs=4)
-    assert mount.shift[2] == 0.0, "the table is no higher"
+    base_pose = suspected(practice("plug", "other-bench:1"))
+    assert base_pose is not None
+    assert math.degrees(base_pose.yaw) == pytest.approx(12.5, abs=4)
+    assert base_pose.shift[2] == 0.0, "the table is no higher"
     # Where one alone was moved there is nothing to suspect: it is measured, or it stands.
     assert suspected(practice("plug", "camera-bump:1")) is None
     assert suspected(practice("place", "remounted:0.8")) is None

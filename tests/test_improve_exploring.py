@@ -42,11 +42,11 @@ def few(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_it_tries_and_a_kill_changes_nothing(tmp_path: Path, few: pytest.MonkeyPatch) -> None:
     whole = ask(tmp_path / "whole", "improve", *RUN)
     (done,) = whole["rounds"]
-    guesses = explored(tmp_path / "whole")
-    assert done["explored"] == len(guesses) == 6
-    assert len({tuple(one["shift"]) for one in guesses}) > 3, "not the same place again and again"
-    mount = AdapterRegistry(Workspace(tmp_path / "whole")).get(done["adapter"]).calibration.mount
-    assert mount is not None
+    sampled_poses = explored(tmp_path / "whole")
+    assert done["explored"] == len(sampled_poses) == 6
+    assert len({tuple(one["shift"]) for one in sampled_poses}) > 3, "not the same place again and again"
+    base_pose = AdapterRegistry(Workspace(tmp_path / "whole")).get(done["adapter"]).calibration.base_pose
+    assert base_pose is not None
     assert "the arm stands turned by" in done["reason"]
     said = a2g(tmp_path / "whole", "improve", "--resume", "long").stdout
     assert f"practice: {6 + 6 + done['gate_episodes']} episodes (6 of them to find out where the arm stands)" in said
@@ -65,7 +65,7 @@ def test_it_tries_and_a_kill_changes_nothing(tmp_path: Path, few: pytest.MonkeyP
         with pytest.raises(Killed):
             a2g(tmp_path / "killed", "improve", *RUN)
     (again,) = ask(tmp_path / "killed", "improve", "--resume", "long")["rounds"]
-    assert explored(tmp_path / "killed") == guesses
+    assert explored(tmp_path / "killed") == sampled_poses
     assert (again["explored"], again["reason"]) == (6, done["reason"])
 
 
@@ -73,7 +73,7 @@ def test_it_keeps_within_the_episodes_that_it_may_have_and_off_is_off(tmp_path: 
     few.setattr(pose_search, "FEWEST", 7)
     (done,) = ask(tmp_path, "improve", *RUN, "--max-episodes", 14)["rounds"]
     assert done["explored"] == 2
-    assert AdapterRegistry(Workspace(tmp_path)).get(done["adapter"]).calibration.mount is None, "too few arrived"
+    assert AdapterRegistry(Workspace(tmp_path)).get(done["adapter"]).calibration.base_pose is None, "too few arrived"
     (off,) = ask(tmp_path, "improve", *WORDS, "--evaluation", 1, "--iterations", 1, "--calibrate", "off")["rounds"]
     assert off["explored"] == 0
 

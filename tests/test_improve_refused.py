@@ -16,14 +16,14 @@ WORDS = ("--scene", "place", "--shift", "weak-motors", "--episodes", 6, "--steps
 
 
 def carried(workspace: Path, names: list[str]) -> list[bool]:
-    shelf = AdapterRegistry(Workspace(workspace))
-    return [bool(shelf.get(name).calibration) for name in names]
+    registry = AdapterRegistry(Workspace(workspace))
+    return [bool(registry.get(name).calibration) for name in names]
 
 
 def test_after_a_refused_measurement_practice_is_imitated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "decide", lambda *_: Decision(promoted=False, reason="refused", measured={}))
     monkeypatch.setattr(
-        finetune_plan, "select", lambda practised, *_: list(practised)
+        finetune_plan, "select", lambda encoded, *_: list(encoded)
     )  # so short an episode arrives nowhere
     words = ("--rounds", 1, "--evaluation", 1, "--iterations", 1, "--session", "long")
     ask(tmp_path, "improve", *WORDS, *words)

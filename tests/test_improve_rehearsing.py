@@ -62,7 +62,7 @@ def test_it_is_learned_from_though_nothing_arrived(whole: tuple[Path, dict[str, 
 
 def test_what_it_achieved_is_what_it_was_for(whole: tuple[Path, dict[str, Any]]) -> None:
     model, known = checkpoint.load(), [one for one in load_trajectories(checkpoint.SHIPPED) if one.robot == "sim:write"]
-    seeing = EpisodeScorer(
+    scorer = EpisodeScorer(
         PolicyFactory(checkpoint.SHIPPED, AdapterRegistry(Workspace(whole[0])), SimRobot("write").spec)
     )
     for path in rehearsed(whole[0]):
@@ -76,7 +76,7 @@ def test_what_it_achieved_is_what_it_was_for(whole: tuple[Path, dict[str, Any]])
         assert abs(apart).mean() < 0.002
         # Once it has joined it, the demonstrator's own actions are what it teaches, but where it lagged behind.
         meant = movement.actions[10 : followed - 1]
-        told, done = (either.segments.actions[10 : followed - 1] for either in (seeing.read(path), one))
+        told, done = (either.segments.actions[10 : followed - 1] for either in (scorer.read(path), one))
         assert (told == meant).all(1).float().mean() > 0.7
         assert (done == meant).all(1).float().mean() < 0.3
         latents = encode_recording(model, path).latents

@@ -87,7 +87,7 @@ def test_a_damaged_law_is_refused_in_one_line_and_a_missing_one_is_none(tmp_path
     config = json.loads(path.read_text())
     known = nominal.load_nominal(tmp_path / "base")
     assert known is not None
-    assert known.motors is not None
+    assert known.actuators is not None
     config["facts"]["motion_law"] = told
     path.write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match="damaged motion law"):

@@ -145,15 +145,15 @@ def along(law: ActuatorModel, steps: int = 40) -> Trajectory:
 
 
 def follow(
-    policy: TrajectoryReplayPolicy, motors: ActuatorModel, start: torch.Tensor, pushes: torch.Tensor, seed: int = 3
+    policy: TrajectoryReplayPolicy, actuators: ActuatorModel, start: torch.Tensor, pushes: torch.Tensor, seed: int = 3
 ) -> tuple[torch.Tensor, list[Plan]]:
-    """Return the places (steps + 1, 2) that an arm with ``motors`` goes through, pushed about; and the plans."""
+    """Return the places (steps + 1, 2) that an arm with ``actuators`` goes through, pushed about; and the plans."""
     place, places, plans = start.clone(), [start], []
     for step, push in enumerate(pushes):
         measured = torch.cat([torch.zeros(1), place]).numpy()
         seen = Observation(images(32), measured, {"camera0": 0.0}, 0.0)
         (plan,) = policy.plan([PlanRequest(seen, goal(SPEC), seed, step)])
-        place = place + motors.displacement(torch.from_numpy(plan.chunk[0, :2])) + push
+        place = place + actuators.displacement(torch.from_numpy(plan.chunk[0, :2])) + push
         places.append(place)
         plans.append(plan)
     return torch.stack(places), plans

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from policy_examples import Quiet, goal, network, observation, practised, spec
+from policy_examples import Quiet, encoded, goal, network, observation, spec
 
 from a2g_cli.adapters import files
 from a2g_cli.adapters.registry import AdapterRegistry
@@ -20,44 +20,44 @@ ROBOT = spec()
 
 
 @pytest.fixture(scope="module")
-def players(tmp_path_factory: pytest.TempPathFactory) -> PolicyFactory:
+def factory(tmp_path_factory: pytest.TempPathFactory) -> PolicyFactory:
     """A base and one adapter, ``one``, as a workspace has them."""
     root = tmp_path_factory.mktemp("workspace")
     base = checkpoint.save(network(), root / "base", "", {})
-    shelf, model = AdapterRegistry(Workspace(root)), checkpoint.load(root / "base")
+    registry, model = AdapterRegistry(Workspace(root)), checkpoint.load(root / "base")
     settings = FinetuneSettings(iterations=5, batch=8, rank=2, lr=0.02)
-    finetune(model, base, None, practised(model), shelf.new_folder("one"), settings, Quiet())
-    return PolicyFactory(root / "base", shelf, ROBOT)
+    finetune(model, base, None, encoded(model), registry.new_folder("one"), settings, Quiet())
+    return PolicyFactory(root / "base", registry, ROBOT)
 
 
 def chunk(policy: Policy) -> np.ndarray:
     return policy.plan([PlanRequest(observation(ROBOT), goal(ROBOT), 3, 0)])[0].chunk
 
 
-def test_names_stand_for_floors_the_base_and_adapters(players: PolicyFactory) -> None:
-    assert [players.get(name).name for name in ("random", "still", "none", "one")] == [
+def test_names_stand_for_floors_the_base_and_adapters(factory: PolicyFactory) -> None:
+    assert [factory.get(name).name for name in ("random", "still", "none", "one")] == [
         "random",
         "still",
         "act2goal",
         "act2goal",
     ]
-    assert not np.allclose(chunk(players.get("none")), chunk(players.get("one")))
+    assert not np.allclose(chunk(factory.get("none")), chunk(factory.get("one")))
 
 
-def test_every_player_is_made_afresh(players: PolicyFactory) -> None:
-    before = chunk(players.get("none"))
-    players.get("one")  # applied to its own copy of the base
-    assert np.array_equal(chunk(players.get("none")), before)
+def test_every_player_is_made_afresh(factory: PolicyFactory) -> None:
+    before = chunk(factory.get("none"))
+    factory.get("one")  # applied to its own copy of the base
+    assert np.array_equal(chunk(factory.get("none")), before)
 
 
-def test_settings_reach_the_policy(players: PolicyFactory) -> None:
-    short = PolicyFactory(players.folder, players.shelf, ROBOT, ActingSettings(execute=2))
+def test_settings_reach_the_policy(factory: PolicyFactory) -> None:
+    short = PolicyFactory(factory.folder, factory.registry, ROBOT, ActingSettings(execute=2))
     assert len(chunk(short.get("none"))) == 2
 
 
-def test_an_unknown_adapter_is_refused_with_the_nearest(players: PolicyFactory) -> None:
+def test_an_unknown_adapter_is_refused_with_the_nearest(factory: PolicyFactory) -> None:
     with pytest.raises(UnknownNameError, match="did you mean one"):
-        players.get("onne")
+        factory.get("onne")
 
 
 def test_floors_need_no_base(tmp_path: Path) -> None:
@@ -67,19 +67,19 @@ def test_floors_need_no_base(tmp_path: Path) -> None:
         floors.get("none")
 
 
-def test_a_base_that_does_not_fit_the_robot_is_refused(players: PolicyFactory) -> None:
+def test_a_base_that_does_not_fit_the_robot_is_refused(factory: PolicyFactory) -> None:
     with pytest.raises(CheckpointError, match="actions"):
-        PolicyFactory(players.folder, players.shelf, replace(ROBOT, action_names=("x",))).get("none")
+        PolicyFactory(factory.folder, factory.registry, replace(ROBOT, action_names=("x",))).get("none")
 
 
-def test_an_adapter_of_another_base_is_refused(players: PolicyFactory, tmp_path: Path) -> None:
+def test_an_adapter_of_another_base_is_refused(factory: PolicyFactory, tmp_path: Path) -> None:
     checkpoint.save(network(seed=9), tmp_path / "base", "", {})
-    other = PolicyFactory(tmp_path / "base", players.shelf, ROBOT)
+    other = PolicyFactory(tmp_path / "base", factory.registry, ROBOT)
     with pytest.raises(CheckpointError, match="was trained on base"):
         other.get("one")
-    assert other.base_hash() != players.base_hash()
+    assert other.base_hash() != factory.base_hash()
 
 
-def test_the_lineage_names_the_base_that_plays(players: PolicyFactory) -> None:
-    lineage = json.loads((players.shelf.folder / "one" / files.LINEAGE).read_text())
-    assert lineage["base"] == players.base_hash()
+def test_the_lineage_names_the_base_that_plays(factory: PolicyFactory) -> None:
+    lineage = json.loads((factory.registry.folder / "one" / files.LINEAGE).read_text())
+    assert lineage["base"] == factory.base_hash()

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from a2g_cli.data.recording.reader import Recording
-from a2g_cli.encoding import episodes as practised
+from a2g_cli.encoding import episodes as encoded
 from a2g_cli.encoding.episodes import EncodedEpisode, select
 from a2g_cli.encoding.frames import encode_frames
 from a2g_cli.encoding.segments import Segments
@@ -34,7 +34,7 @@ def test_an_episode_is_cut_where_it_came_nearest_to_the_goal_that_was_asked_for(
         model = Act2Goal(micro(recording.spec)).eval().requires_grad_(requires_grad=False)
         frames = encode_frames(model, recording.frames("front")).float()[:, None]
         goal = encode_frames(model, recording.goal.images["front"][None]).float()[:, None]
-    one = practised.encode_episode(model, demonstrations[0])
+    one = encoded.encode_episode(model, demonstrations[0])
     each = [float(model.steps_to_go.steps(frame[None], goal)[0]) for frame in frames]
     nearest = int(one.segments.length)
     assert nearest >= 1

@@ -82,7 +82,7 @@ def check(root: Path, promises: list[object], found: Counter[str]) -> None:
         assert same(read_episode(path), wanted(path)), f"{path.name} is visible, and not whole"
         found["complete"] += 1
     names = {path.name for path in complete}
-    assert {promise.path for promise in promises if isinstance(promise, Complete)} <= names, "a recording is lost"
+    assert {pending.path for pending in promises if isinstance(pending, Complete)} <= names, "a recording is lost"
     if (session.folder / INDEX).exists():
         with h5py.File(session.folder / INDEX) as file:
             assert all(file[f"data/{demo}/actions"].shape == (STEPS, 3) for demo in file["data"])
@@ -100,9 +100,9 @@ def check(root: Path, promises: list[object], found: Counter[str]) -> None:
         assert same(made, episode(len(made), seed, TINY, DONE if ended else SALVAGED))
         kept[seed] = max(kept.get(seed, 0), len(made))
         found["completed" if ended else "salvaged"] += 1
-    for promise in promises:
-        if isinstance(promise, Synced) and promise.steps:
-            assert kept.get(promise.seed, 0) >= promise.steps, "steps that were on the disk are lost"
+    for pending in promises:
+        if isinstance(pending, Synced) and pending.steps:
+            assert kept.get(pending.seed, 0) >= pending.steps, "steps that were on the disk are lost"
     session.clear()
     assert {path: fingerprint(path) for path in before} == before, "repair touched an original"
     if session.folder.is_dir():

@@ -26,42 +26,42 @@ SCENE, SHIFT = "plug", "camera-bump:1"
 
 
 @pytest.fixture(scope="module")
-def practised(practice: Callable[[str, str], list[EncodedEpisode]]) -> list[EncodedEpisode]:
+def encoded(practice: Callable[[str, str], list[EncodedEpisode]]) -> list[EncodedEpisode]:
     return practice(SCENE, SHIFT)
 
 
 @pytest.fixture(scope="module")
-def measured(practised: list[EncodedEpisode]) -> DomainTransform:
+def measured(encoded: list[EncodedEpisode]) -> DomainTransform:
     known = nominal.load_nominal(checkpoint.SHIPPED)
     assert known is not None
-    found = estimate_transform(checkpoint.load(), known, practised)
+    found = estimate_transform(checkpoint.load(), known, encoded)
     assert found.views
     return found
 
 
 @pytest.fixture
-def seeing(measured: DomainTransform, monkeypatch: pytest.MonkeyPatch) -> EpisodeScorer:
+def scorer(measured: DomainTransform, monkeypatch: pytest.MonkeyPatch) -> EpisodeScorer:
     """What sees a workspace whose one adapter, ``moved``, carries what was measured."""
 
     def calibration(_: PolicyFactory, name: str) -> DomainTransform:
         return measured if name == "moved" else IDENTITY
 
     monkeypatch.setattr(PolicyFactory, "calibration", calibration)
-    players = PolicyFactory.__new__(PolicyFactory)
-    players.folder, players.spec = checkpoint.SHIPPED, SimRobot(SCENE).spec
-    return EpisodeScorer(players)
+    factory = PolicyFactory.__new__(PolicyFactory)
+    factory.folder, factory.spec = checkpoint.SHIPPED, SimRobot(SCENE).spec
+    return EpisodeScorer(factory)
 
 
 def test_through_the_measured_view_practice_is_seen_to_arrive(
-    seeing: EpisodeScorer, practised: list[EncodedEpisode]
+    scorer: EpisodeScorer, encoded: list[EncodedEpisode]
 ) -> None:
-    paths = [one.path for one in practised]  # the expert's, who arrives each time
-    assert sum(seeing.arrived(path, "moved") for path in paths) >= 5
-    through, as_is = ([seeing.left(path, name) for path in paths] for name in ("moved", "none"))
+    paths = [one.path for one in encoded]  # the expert's, who arrives each time
+    assert sum(scorer.arrived(path, "moved") for path in paths) >= 5
+    through, as_is = ([scorer.left(path, name) for path in paths] for name in ("moved", "none"))
     assert np.mean(through) < np.mean(as_is)
-    assert seeing.same_views("moved", "moved")
-    assert not seeing.same_views("moved", "none")
-    before, after = seeing.sides("moved", practised[:2], practised[2:])
+    assert scorer.same_views("moved", "moved")
+    assert not scorer.same_views("moved", "none")
+    before, after = scorer.sides("moved", encoded[:2], encoded[2:])
     assert before + after == through
 
 
@@ -110,10 +110,10 @@ def test_a_run_is_judged_through_the_view_of_whoever_acts(
     assert told != pytest.approx(as_is.steps_to_go, rel=1e-2)
 
 
-def test_whether_a_goal_holds_already_is_seen_by_whoever_acts_then(seeing: EpisodeScorer) -> None:
+def test_whether_a_goal_holds_already_is_seen_by_whoever_acts_then(scorer: EpisodeScorer) -> None:
     goal, first, _ = looked_at(SHIFT)
     acting = ["none"]
-    satisfied = seeing.satisfied(lambda: acting[-1])
+    satisfied = scorer.satisfied(lambda: acting[-1])
     assert not satisfied(goal.images, goal), "through a camera that was moved its head knows no goal from itself"
     assert not satisfied(first.images, goal)
     acting.append("moved")
@@ -122,9 +122,9 @@ def test_whether_a_goal_holds_already_is_seen_by_whoever_acts_then(seeing: Episo
 
 
 def test_the_base_is_looked_at_as_it_is_and_the_floors_by_nobody(tmp_path: Path) -> None:
-    players = PolicyFactory(checkpoint.SHIPPED, AdapterRegistry(Workspace(tmp_path)), SimRobot().spec)
-    assert players.onlooker("still") is None
-    onlooker = players.onlooker("none")
+    factory = PolicyFactory(checkpoint.SHIPPED, AdapterRegistry(Workspace(tmp_path)), SimRobot().spec)
+    assert factory.onlooker("still") is None
+    onlooker = factory.onlooker("none")
     assert onlooker is not None
     assert not onlooker.calibration
-    assert onlooker.whereabouts is None
+    assert onlooker.detector is None

@@ -7,7 +7,7 @@ import pytest
 import torch
 from adapt_examples import BASE, SETTINGS, applied, make
 from peft import PeftModel
-from policy_examples import Quiet, network, plan_inputs, practised, segments
+from policy_examples import Quiet, encoded, network, plan_inputs, segments
 
 from a2g_cli.adapters import files
 from a2g_cli.adapters.files import Method
@@ -25,7 +25,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_another_method_acts_as_it_was_trained_and_goes_on_as_what_it_is(tmp_path: Path, method: Method) -> None:
     base = network()
     work = Finetuning(base, BASE, None, replace(SETTINGS, method=method))
-    work.train(HindsightBC(segments(base), base, SETTINGS.patience), [one.name for one in practised(base)], Quiet())
+    work.train(HindsightBC(segments(base), base, SETTINGS.patience), [one.name for one in encoded(base)], Quiet())
     work.save(tmp_path / "one", {"base": BASE, "settings": asdict(work.settings)})
     parent, given = files.read(tmp_path / "one"), plan_inputs(base, 3)
     expected = work.model.act(*given, 5)

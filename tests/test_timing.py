@@ -72,10 +72,12 @@ def test_where_time_goes_on_every_action_has_the_same_phase_whatever_looking_tak
     assert [row.acted_at - row.due_at for row in kept.timings[1:]] == pytest.approx([0.01] * 8)
 
 
-def episode(tempo: TimingStats | None, sink: object, robot: BenchRobot, limit: int = 6, ahead: float = 1.0) -> Timed:
+def episode(
+    timing_stats: TimingStats | None, sink: object, robot: BenchRobot, limit: int = 6, ahead: float = 1.0
+) -> Timed:
     policy = Scripted(lambda _: np.zeros((3, 2), np.float32), ahead=ahead)
-    timed = Timed(sink, tempo or TimingStats(10.0))  # type: ignore[arg-type]
-    robot.seeing = None
+    timed = Timed(sink, timing_stats or TimingStats(10.0))  # type: ignore[arg-type]
+    robot.scorer = None
     list(roll_out([robot], [Job(GOAL, 0, lambda _: None, lambda _: timed)], policy, RolloutSettings(limit)))  # type: ignore[list-item]
     return timed
 
@@ -91,15 +93,15 @@ def test_every_step_says_when_it_went_out_when_it_was_due_and_what_its_plan_took
 
 
 def test_a_summary_of_episodes() -> None:
-    tempo = TimingStats(10.0)
+    timing_stats = TimingStats(10.0)
     for start in (10.0, 50.0):
-        tempo.begin()
+        timing_stats.begin()
         sights = BenchRobot()
         for i, late in enumerate([0.0, 0.0, 0.01, 0.0, 0.08]):
             sights.clock.moment = start + 0.1 * i
             due = math.nan if i == 0 else start + 0.1 * i
-            tempo.add(at(start + 0.1 * i + late, due, 0.02 if i == 0 else math.nan), sights.observe())
-    told = tempo.to_json()
+            timing_stats.add(at(start + 0.1 * i + late, due, 0.02 if i == 0 else math.nan), sights.observe())
+    told = timing_stats.to_json()
     assert told["steps"] == 10
     assert told["missed"] == 2
     assert told["planning_ms"] == {"median": 20.0, "p99": 20.0}
@@ -112,11 +114,11 @@ def test_a_summary_of_episodes() -> None:
 
 
 def test_a_policy_that_does_not_look_keeps_time_too() -> None:
-    robot, tempo = BenchRobot(), TimingStats(10.0)
-    robot.seeing = None
-    timed = Timed(Kept(), tempo)
+    robot, timing_stats = BenchRobot(), TimingStats(10.0)
+    robot.scorer = None
+    timed = Timed(Kept(), timing_stats)
     list(roll_out([robot], [Job(GOAL, 0, lambda _: None, lambda _: timed)], StillPolicy(SPEC), RolloutSettings(6)))  # type: ignore[list-item]
-    told = tempo.to_json()
+    told = timing_stats.to_json()
     assert told["steps"] == 6
     assert told["achieved_hz"] == pytest.approx(10.0)
     assert "10.00 of 10 Hz, jitter 0.0 ms" in in_words(told)

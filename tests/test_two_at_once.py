@@ -74,20 +74,20 @@ def test_a_killed_promotion_leaves_the_old_or_the_new_and_no_lock(tmp_path: Path
         shelve(tmp_path, name)
     for _ in range(5):
         assert promoters(tmp_path, "killed") == [-signal.SIGKILL] * 4
-        shelf = AdapterRegistry(Workspace(tmp_path))
-        assert shelf.active() in {*names, "none"}
-        assert holder(shelf.folder / ".active.lock") is None
+        registry = AdapterRegistry(Workspace(tmp_path))
+        assert registry.active() in {*names, "none"}
+        assert holder(registry.folder / ".active.lock") is None
         assert ask(tmp_path, "adapters", "promote", "0-0")["active"] == "0-0"
 
 
 def test_a_promotion_in_place_of_what_is_no_longer_active_is_left_undone(tmp_path: Path) -> None:
     for name in ("a1", "a2"):
         shelve(tmp_path, name)
-    shelf = AdapterRegistry(Workspace(tmp_path))
-    assert shelf.promote("a1", instead_of="none") == "a1"
-    assert shelf.promote("a2", instead_of="none") == "a1"
-    assert shelf.active() == "a1"
-    assert shelf.promote("a2", instead_of="a1") == "a2"
+    registry = AdapterRegistry(Workspace(tmp_path))
+    assert registry.promote("a1", instead_of="none") == "a1"
+    assert registry.promote("a2", instead_of="none") == "a1"
+    assert registry.active() == "a1"
+    assert registry.promote("a2", instead_of="a1") == "a2"
 
 
 def test_two_that_make_adapters_get_two_names(tmp_path: Path) -> None:
@@ -133,12 +133,12 @@ def test_run_and_two_adapts_and_a_promotion_side_by_side(workspace: Path, base: 
     assert [process.returncode for process in processes] == [0, 0, 5], [errors for _, errors in said]
     one, other, run = (json.loads(out) for out, _ in said)
     assert {one["adapter"], other["adapter"]} == {"adapter-001", "adapter-002"}
-    shelf = AdapterRegistry(Workspace(workspace))
+    registry = AdapterRegistry(Workspace(workspace))
     for made in (one, other):
-        assert (shelf.get(made["adapter"]).lineage["parent"] or "none") == made["parent"]
+        assert (registry.get(made["adapter"]).lineage["parent"] or "none") == made["parent"]
     assert sum(made["promoted"] for made in (one, other)) <= 1, "the second was not held against the first"
     promoted = [made["adapter"] for made in (one, other) if made["promoted"]]
-    assert shelf.active() in {"mine", *promoted}
+    assert registry.active() in {"mine", *promoted}
     assert run["episodes"] == 6
     for done in run["recordings"]:
         with Recording(Path(done["path"])) as recording:

@@ -77,6 +77,6 @@ def test_motors_alone_cannot_be_seen(practice: Practice) -> None:
     known, model = nominal.load_nominal(checkpoint.SHIPPED), checkpoint.load(checkpoint.SHIPPED)
     assert known is not None
     found = estimate_transform(model, known, practice("place", "weak-motors"))
-    assert found.motors is not None
+    assert found.actuators is not None
     assert not DomainDetector(model, known, found).visible
     assert not DomainDetector(model, known, DomainTransform()).visible

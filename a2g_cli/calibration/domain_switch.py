@@ -29,10 +29,10 @@ class DomainDetector:
     def visible(self) -> bool:
         """Whether a picture can tell."""
         views = bool(self._calibration.views) and len(self._home.pictures) > 0
-        return views or (self._calibration.mount is not None and self._home.reader is not None)
+        return views or (self._calibration.base_pose is not None and self._home.reader is not None)
 
     @torch.no_grad()
-    def leaning(self, observation: Observation) -> float:
+    def evidence(self, observation: Observation) -> float:
         """Return how much more what is seen is like here than like home: above 0 for here, in units of its own error."""
         config = self._model.config
         views = {
@@ -44,13 +44,13 @@ class DomainDetector:
             brought = {camera: self._calibration.frames(camera, view[None])[0] for camera, view in views.items()}
             errors = [self._unlike(seen) for seen in (views, brought)]
             total += (errors[0] - errors[1]) / max(min(errors), 1e-3)
-        if self._calibration.mount is not None and self._home.reader is not None:
+        if self._calibration.base_pose is not None and self._home.reader is not None:
             frames = torch.stack([self._calibration.frames(camera, view[None])[0] for camera, view in views.items()])
             seen = self._home.reader(self._model.autoencoder.encode(to_tensor(frames))[None])[0]
             names = list(config.proprioception_names)
             measured = torch.from_numpy(np.asarray(observation.proprioception, np.float32))
             place = measured[[names.index(name) for name in PLACES]]
-            as_is, moved = ((seen - one).norm() for one in (place, self._calibration.mount.to_nominal(place)))
+            as_is, moved = ((seen - one).norm() for one in (place, self._calibration.base_pose.to_nominal(place)))
             total += float((as_is - moved) / torch.minimum(as_is, moved).clamp(min=5e-3))
         return total
 
@@ -67,9 +67,9 @@ class DomainDetector:
 class DomainSwitchPolicy:
     """Two policies, of which what is seen in an episode chooses at every plan, with all that it has seen before."""
 
-    def __init__(self, here: Policy, home: Policy, whereabouts: DomainDetector) -> None:
-        self._here, self._home, self._whereabouts = here, home, whereabouts
-        self._leaning: dict[int, float] = {}
+    def __init__(self, here: Policy, home: Policy, detector: DomainDetector) -> None:
+        self._here, self._home, self._detector = here, home, detector
+        self._evidence: dict[int, float] = {}
 
     @property
     def name(self) -> str:
@@ -86,6 +86,6 @@ class DomainSwitchPolicy:
         return [plans[i] for i in range(len(requests))]
 
     def _chosen(self, request: PlanRequest) -> Policy:
-        before = self._leaning.get(request.seed, 0.0) if request.index else 0.0
-        self._leaning[request.seed] = before + self._whereabouts.leaning(request.observation)
-        return self._here if self._leaning[request.seed] >= 0 else self._home
+        before = self._evidence.get(request.seed, 0.0) if request.index else 0.0
+        self._evidence[request.seed] = before + self._detector.evidence(request.observation)
+        return self._here if self._evidence[request.seed] >= 0 else self._home

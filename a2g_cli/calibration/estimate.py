@@ -49,7 +49,7 @@ TRIM = 0.5
 
 @torch.no_grad()
 def estimate_transform(
-    model: Act2Goal, home: NominalDomain | None, practised: Sequence[EncodedEpisode], known: DomainTransform = IDENTITY
+    model: Act2Goal, home: NominalDomain | None, encoded: Sequence[EncodedEpisode], known: DomainTransform = IDENTITY
 ) -> DomainTransform:
     """Return what differs from ``home``; what cannot be measured stays as it is ``known``.
 
@@ -59,31 +59,31 @@ def estimate_transform(
         practised: episodes of one deployment, as they were recorded.
         known: what was measured before.
     """
-    if home is None or len(practised) < FEWEST_EPISODES:
+    if home is None or len(encoded) < FEWEST_EPISODES:
         return known
-    views = _views(model, home, practised) if len(home.pictures) else known.views
+    views = _views(model, home, encoded) if len(home.pictures) else known.views
     # A reader of the tool's place is trained on home's view; through a bent one, tall things lean.
     bent = any(map(_bent, views.values()))
-    mount = known.mount if bent or home.reader is None else _mount(model, home.reader, practised)
-    unmeasured = DomainTransform(views, mount, known.motors, home.motors)
-    if home.motors is None:
+    base_pose = known.base_pose if bent or home.reader is None else _base_pose(model, home.reader, encoded)
+    unmeasured = DomainTransform(views, base_pose, known.actuators, home.actuators)
+    if home.actuators is None:
         return unmeasured
-    segments, config = join([one.whole for one in practised]), model.config
+    segments, config = join([one.whole for one in encoded]), model.config
     here = fit_actuators(segments, config.action_names, config.proprioception_names)
-    if here is None or here.names != home.motors.names:
+    if here is None or here.names != home.actuators.names:
         return unmeasured
     acting, _ = driven_columns(here.names, config.action_names, config.proprioception_names)
-    without, other = (DomainTransform(views, mount, law, home.motors) for law in (None, here))
+    without, other = (DomainTransform(views, base_pose, law, home.actuators) for law in (None, here))
     return other if other.differs(without, segments.actions[:, acting]) else without
 
 
-def _views(model: Act2Goal, home: NominalDomain, practised: Sequence[EncodedEpisode]) -> dict[str, CameraWarp]:
+def _views(model: Act2Goal, home: NominalDomain, encoded: Sequence[EncodedEpisode]) -> dict[str, CameraWarp]:
     """Return the views of the cameras that were moved or see other colours, held against the home that is most alike."""
-    samples = torch.cat([one.sample for one in practised])
+    samples = torch.cat([one.sample for one in encoded])
     samples = samples[torch.linspace(0, len(samples) - 1, min(FRAMES, len(samples))).long()]
     here = samples.median(dim=0).values
     # A simulated robot says in which scene it is; of others the home that is most alike is held against.
-    scene = practised[0].robot.partition(":")[2]
+    scene = encoded[0].robot.partition(":")[2]
     known = [picture for group, picture in zip(home.groups, home.pictures, strict=True) if group == scene]
     tried = [[register(picture[v], here[v]) for v in range(len(here))] for picture in known or home.pictures]
     best = min(tried, key=lambda found: sum(one.after for one in found))
@@ -115,26 +115,26 @@ def _counting(found: Registered) -> CameraWarp | None:
     )
 
 
-def _mount(model: Act2Goal, reader: ToolKeypoint, practised: Sequence[EncodedEpisode]) -> BasePose | None:
+def _base_pose(model: Act2Goal, reader: ToolKeypoint, encoded: Sequence[EncodedEpisode]) -> BasePose | None:
     """Return where the arm stands, where that is elsewhere than at home."""
     names = model.config.proprioception_names
     at = [names.index(name) for name in PLACES]
-    measured = torch.cat([one.whole.proprioception[:, at] for one in practised])
-    seen = torch.cat([reader(one.whole.latents.float()) for one in practised])
-    mount, error = fit_base_pose(measured, seen)
+    measured = torch.cat([one.whole.proprioception[:, at] for one in encoded])
+    seen = torch.cat([reader(one.whole.latents.float()) for one in encoded])
+    base_pose, error = fit_base_pose(measured, seen)
     still = (seen - measured).norm(dim=1).median()
-    angle, way = mount.apart(NOMINAL_POSE)
-    return mount if error <= BETTER * float(still) and (angle > TURNED or way > SHIFTED) else None
+    angle, way = base_pose.apart(NOMINAL_POSE)
+    return base_pose if error <= BETTER * float(still) and (angle > TURNED or way > SHIFTED) else None
 
 
 @torch.no_grad()
 def suspected_base_pose(
-    model: Act2Goal, home: NominalDomain | None, practised: Sequence[EncodedEpisode], found: DomainTransform
+    model: Act2Goal, home: NominalDomain | None, encoded: Sequence[EncodedEpisode], found: DomainTransform
 ) -> BasePose | None:
     """Return where the arm seems to stand through a camera that was moved as well; None where it seems to stand as at home.
 
     How it is turned is read well enough; its place is off by some 2 cm, since what is tall leans in a bent picture. Nothing
-    should act on it before that is found out (``guesses.py``).
+    should act on it before that is found out (``sampled_poses.py``).
 
     Args:
         model: the base's networks.
@@ -142,23 +142,23 @@ def suspected_base_pose(
         practised: episodes of one deployment, as they were recorded.
         found: what ``estimate_transform`` measured of them.
     """
-    if home is None or home.reader is None or found.mount is not None or not any(map(_bent, found.views.values())):
+    if home is None or home.reader is None or found.base_pose is not None or not any(map(_bent, found.views.values())):
         return None
     names = model.config.proprioception_names
     at = [names.index(name) for name in PLACES]
     measured = torch.cat(
-        [one.whole.proprioception[sampled_frames(int(one.whole.length.sum()))][:, at] for one in practised]
+        [one.whole.proprioception[sampled_frames(int(one.whole.length.sum()))][:, at] for one in encoded]
     )
     frames = {
-        camera: found.frames(camera, torch.cat([one.sample[:, v] for one in practised]))
+        camera: found.frames(camera, torch.cat([one.sample[:, v] for one in encoded]))
         for v, camera in enumerate(model.config.cameras)
     }
     latents = torch.stack([encode_frames(model, frames[camera].numpy()) for camera in model.config.cameras], 1)
     seen = home.reader(latents.float())
-    mount, error = fit_base_pose(measured, seen)
+    base_pose, error = fit_base_pose(measured, seen)
     still = (seen - measured).norm(dim=1).median()
-    level = replace(mount, shift=(*mount.shift[:2], 0.0))
-    return level if error <= BETTER * float(still) and mount.apart(NOMINAL_POSE)[0] > TURNED else None
+    level = replace(base_pose, shift=(*base_pose.shift[:2], 0.0))
+    return level if error <= BETTER * float(still) and base_pose.apart(NOMINAL_POSE)[0] > TURNED else None
 
 
 def fit_base_pose(measured: Tensor, seen: Tensor) -> tuple[BasePose, float]:
@@ -169,7 +169,7 @@ def fit_base_pose(measured: Tensor, seen: Tensor) -> tuple[BasePose, float]:
     """
     one, other = measured.double(), seen.double()
     kept = torch.ones(len(one), dtype=torch.bool)
-    mount, error = NOMINAL_POSE, torch.zeros(1)
+    base_pose, error = NOMINAL_POSE, torch.zeros(1)
     for _ in range(15):
         ours, theirs = one[kept], other[kept]
         a, b = (ours - ours.mean(0))[:, :2], (theirs - theirs.mean(0))[:, :2]
@@ -179,5 +179,5 @@ def fit_base_pose(measured: Tensor, seen: Tensor) -> tuple[BasePose, float]:
         error = (one @ turn.T + shift - other).norm(dim=1)
         kept = error <= error.quantile(TRIM)
         x, y, z = one.mean(0).tolist()
-        mount = BasePose(yaw, (float(shift[0]), float(shift[1]), float(shift[2])), (x, y, z))
-    return mount, float(error.median())
+        base_pose = BasePose(yaw, (float(shift[0]), float(shift[1]), float(shift[2])), (x, y, z))
+    return base_pose, float(error.median())

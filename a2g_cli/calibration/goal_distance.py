@@ -36,13 +36,13 @@ class GoalScorer:
     """The base: its heads judge, whoever acts."""
     calibration: DomainTransform = IDENTITY
     """Of whoever acts."""
-    whereabouts: DomainDetector | None = None
+    detector: DomainDetector | None = None
     """Tells from what was seen whether the calibration holds; None: it does."""
 
     def arrival(self, first: Observation, last: Observation, goal: Goal) -> GoalDistance:
         """Return how near ``last`` is to ``goal``, where an episode began with ``first``."""
         seen = self.calibration
-        if self.whereabouts is not None and sum(map(self.whereabouts.leaning, (first, last))) < 0:
+        if self.detector is not None and sum(map(self.detector.evidence, (first, last))) < 0:
             seen = IDENTITY
         return goal_distance(self.model, first.images, last.images, goal, seen)
 

@@ -33,7 +33,7 @@ class NominalDomain:
     """None where no x, y, z is measured."""
     groups: tuple[str, ...] = ()
     """G names: of which scene or session each picture is."""
-    motors: ActuatorModel | None = None
+    actuators: ActuatorModel | None = None
     """None where no action drives a measured value by one law."""
 
     def save(self, folder: Path) -> None:
@@ -58,13 +58,15 @@ def load_nominal(folder: Path) -> NominalDomain | None:
     config, facts = checkpoint.read_config(folder)
     told, path = facts.get("motion_law"), folder / HOME
     try:
-        motors = None if told is None else ActuatorModel.from_json(told)
+        actuators = None if told is None else ActuatorModel.from_json(told)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / 'config.json'} has a damaged motion law: {error}.") from error
     views, size = len(config.cameras), (config.height, config.width)
     if not path.exists():
         return (
-            None if motors is None else NominalDomain(torch.zeros(0, views, *size, 3, dtype=torch.uint8), motors=motors)
+            None
+            if actuators is None
+            else NominalDomain(torch.zeros(0, views, *size, 3, dtype=torch.uint8), actuators=actuators)
         )
     try:
         tensors = load_file(path)
@@ -80,4 +82,4 @@ def load_nominal(folder: Path) -> NominalDomain | None:
         raise CheckpointError(f"{path} is damaged: {error}") from error
     if pictures.dtype != torch.uint8 or pictures.shape != (len(groups), views, *size, 3):
         raise CheckpointError(f"{path} holds pictures of {tuple(pictures.shape)}, which its base does not see.")
-    return NominalDomain(pictures, reader, groups, motors)
+    return NominalDomain(pictures, reader, groups, actuators)

@@ -41,7 +41,7 @@ def measure_nominal(
     model: Act2Goal,
     recordings: Sequence[Path],
     groups: Sequence[str],
-    motors: ActuatorModel | None,
+    actuators: ActuatorModel | None,
     iterations: int,
     seed: int,
     advanced: Callable[[int, dict[str, float]], None] = lambda _i, _losses: None,
@@ -65,12 +65,12 @@ def measure_nominal(
         pictures.append(own[torch.linspace(0, len(own) - 1, min(MEDIAN, len(own))).long()].median(dim=0).values)
     names = model.config.proprioception_names
     if not set(PLACES) <= set(names):
-        return NominalDomain(torch.stack(pictures), None, shown, motors)
+        return NominalDomain(torch.stack(pictures), None, shown, actuators)
     places = measured[:, [names.index(name) for name in PLACES]]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         reader = _train(model, frames, places, iterations, advanced)
-    return NominalDomain(torch.stack(pictures), reader, shown, motors)
+    return NominalDomain(torch.stack(pictures), reader, shown, actuators)
 
 
 def looked_at(config: Act2GoalConfig, recordings: int) -> int:

@@ -14,11 +14,11 @@ class PosteriorSamplingPolicy:
     """Any policy, behind a calibration whose mount is another in each episode."""
 
     def __init__(
-        self, policy: Policy, calibration: DomainTransform, spec: RobotSpec, guesses: Mapping[int, BasePose]
+        self, policy: Policy, calibration: DomainTransform, spec: RobotSpec, sampled_poses: Mapping[int, BasePose]
     ) -> None:
-        """``guesses``: number of an attempt -> where the arm is said to stand in it."""
+        """``sampled_poses``: number of an attempt -> where the arm is said to stand in it."""
         self._policy, self._calibration, self._spec = policy, calibration, spec
-        self._guesses = guesses
+        self._sampled_poses = sampled_poses
         self._acting: dict[int, TransformedPolicy] = {}
 
     @property
@@ -28,9 +28,11 @@ class PosteriorSamplingPolicy:
 
     def begun(self, slot: int, seed: int) -> dict[str, Any]:
         """Take note that attempt ``slot`` is the episode of ``seed``; return what its recording is to say of it."""
-        guess = self._guesses[slot]
-        self._acting[seed] = TransformedPolicy(self._policy, replace(self._calibration, mount=guess), self._spec)
-        return {"guess": {"yaw": guess.yaw, "shift": list(guess.shift)}}
+        sampled_pose = self._sampled_poses[slot]
+        self._acting[seed] = TransformedPolicy(
+            self._policy, replace(self._calibration, base_pose=sampled_pose), self._spec
+        )
+        return {"guess": {"yaw": sampled_pose.yaw, "shift": list(sampled_pose.shift)}}
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         """Answer several requests at once, in order."""

@@ -69,14 +69,14 @@ class DomainTransform:
 
     views: Mapping[str, CameraWarp] = field(default_factory=dict)
     """Camera name -> its view, for those that were moved or see other colours."""
-    mount: BasePose | None = None
-    motors: ActuatorModel | None = None
+    base_pose: BasePose | None = None
+    actuators: ActuatorModel | None = None
     home: ActuatorModel | None = None
     """How motors moved at home."""
 
     def __bool__(self) -> bool:
         """Whether anything differs."""
-        return bool(self.views) or self.mount is not None or self.motors is not None
+        return bool(self.views) or self.base_pose is not None or self.actuators is not None
 
     def frames(self, camera: str, pixels: Tensor) -> Tensor:
         """Return uint8 pictures (B, H, W, 3) of a camera as they would have been at home."""
@@ -92,11 +92,11 @@ class DomainTransform:
 
     def measured(self, names: Sequence[str], proprioception: Tensor) -> Tensor:
         """Return proprioception (..., P) as it would have been at home."""
-        if self.mount is None:
+        if self.base_pose is None:
             return proprioception
         at = [list(names).index(name) for name in ("x", "y", "z")]
         out = proprioception.clone()
-        out[..., at] = self.mount.to_nominal(proprioception[..., at])
+        out[..., at] = self.base_pose.to_nominal(proprioception[..., at])
         return out
 
     def to_nominal(self, actions: Tensor, action_names: Sequence[str], names: Sequence[str]) -> Tensor:
@@ -109,16 +109,16 @@ class DomainTransform:
 
     def _through(self, actions: Tensor, action_names: Sequence[str], names: Sequence[str], homeward: bool) -> Tensor:
         moving = driven_names(action_names, names)
-        if (self.mount is None and self.motors is None) or not moving:
+        if (self.base_pose is None and self.actuators is None) or not moving:
             return actions
         acting, _ = driven_columns(moving, action_names, names)
         count = len(moving)
         home = self.home or ActuatorModel(moving, torch.eye(count + 1, count))
-        here = self.motors or home
+        here = self.actuators or home
         turn = torch.eye(count)
-        if self.mount is not None:
+        if self.base_pose is not None:
             at = [moving.index(name) for name in ("x", "y", "z") if name in moving]
-            turn[torch.tensor(at)[:, None], torch.tensor(at)] = self.mount.turn()[: len(at), : len(at)]
+            turn[torch.tensor(at)[:, None], torch.tensor(at)] = self.base_pose.turn()[: len(at), : len(at)]
         out = actions.clone()
         if homeward:
             out[..., acting] = home.command(here.displacement(actions[..., acting]) @ turn.T)
@@ -138,12 +138,12 @@ class DomainTransform:
             one, two = self.views.get(camera, same), other.views.get(camera, same)
             if one.moved(two) > MOVED or one.recoloured(two) > RECOLOURED:
                 return True
-        angle, way = (self.mount or NOMINAL_POSE).apart(other.mount or NOMINAL_POSE)
+        angle, way = (self.base_pose or NOMINAL_POSE).apart(other.base_pose or NOMINAL_POSE)
         if angle > TURNED or way > SHIFTED:
             return True
-        one_law, other_law = self.motors or self.home, other.motors or other.home or self.home
+        one_law, other_law = self.actuators or self.home, other.actuators or other.home or self.home
         if one_law is None or other_law is None or one_law.names != other_law.names:
-            return (self.motors is None) != (other.motors is None)
+            return (self.actuators is None) != (other.actuators is None)
         return commands is not None and one_law.apart(other_law, commands) > OTHER_MOTORS
 
     def __str__(self) -> str:
@@ -155,10 +155,10 @@ class DomainTransform:
                 found.append(f"camera {camera} moved by {100 * moved:.0f} % of its picture")
             if view.recoloured(CameraWarp.same()) > RECOLOURED:
                 found.append(f"camera {camera} sees other light")
-        if self.mount is not None:
-            angle, way = self.mount.apart(NOMINAL_POSE)
+        if self.base_pose is not None:
+            angle, way = self.base_pose.apart(NOMINAL_POSE)
             found.append(f"the arm stands turned by {math.degrees(angle):.0f} degrees, its tool {100 * way:.0f} cm off")
-        if self.motors is not None:
+        if self.actuators is not None:
             found.append("the motors move otherwise")
         return ", ".join(found) or "all is as at home"
 
@@ -166,8 +166,8 @@ class DomainTransform:
         """Return what ``from_json`` reads."""
         return {
             "views": {camera: view.to_json() for camera, view in self.views.items()},
-            "mount": None if self.mount is None else dict(vars(self.mount)),
-            "motors": None if self.motors is None else self.motors.to_json(),
+            "mount": None if self.base_pose is None else dict(vars(self.base_pose)),
+            "motors": None if self.actuators is None else self.actuators.to_json(),
             "home": None if self.home is None else self.home.to_json(),
         }
 
@@ -176,22 +176,22 @@ class DomainTransform:
         """Read what ``to_json`` wrote. Raises CheckpointError for what cannot be one."""
         try:
             views = {str(camera): CameraWarp.from_json(view) for camera, view in dict(told["views"]).items()}
-            mount = None if told["mount"] is None else _mount(told["mount"])
-            motors, home = (
+            base_pose = None if told["mount"] is None else _base_pose(told["mount"])
+            actuators, home = (
                 None if told[name] is None else ActuatorModel.from_json(told[name]) for name in ("motors", "home")
             )
-            if motors is not None and home is not None and motors.names != home.names:
+            if actuators is not None and home is not None and actuators.names != home.names:
                 raise ValueError("its motors are not those at home")
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"a damaged calibration: {error}.") from error
-        return cls(views, mount, motors, home)
+        return cls(views, base_pose, actuators, home)
 
 
 IDENTITY = DomainTransform()
 """Nothing differs."""
 
 
-def _mount(told: Any) -> BasePose:
+def _base_pose(told: Any) -> BasePose:
     yaw, shift, middle = (
         float(told["yaw"]),
         *(tuple(float(value) for value in told[name]) for name in ("shift", "middle")),

@@ -107,7 +107,7 @@ def sampled_frames(length: int) -> Tensor:
     return torch.linspace(0, length, min(SAMPLE, length + 1)).round().long()
 
 
-def select(practised: Sequence[EncodedEpisode], keep: Keep, arrived_below: float) -> list[EncodedEpisode]:
+def select(encoded: Sequence[EncodedEpisode], keep: Keep, arrived_below: float) -> list[EncodedEpisode]:
     """Return what is learned from: episodes that arrived, all, or, for experiments, those that failed.
 
     Args:
@@ -116,8 +116,8 @@ def select(practised: Sequence[EncodedEpisode], keep: Keep, arrived_below: float
         arrived_below: an episode arrived when fewer steps than this are left at its nearest frame [steps].
     """
     if keep == "all":
-        return list(practised)
-    return [one for one in practised if (one.steps_left < arrived_below) == (keep == "arrived")]
+        return list(encoded)
+    return [one for one in encoded if (one.steps_left < arrived_below) == (keep == "arrived")]
 
 
 def split(recordings: Sequence[str], share: float) -> tuple[list[int], list[int]]:

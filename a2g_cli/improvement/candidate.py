@@ -26,9 +26,9 @@ from a2g_cli.training.watcher import TrainingWatcher
 class CandidateBuilder:
     """Makes candidates."""
 
-    players: PolicyFactory
+    factory: PolicyFactory
     progress: RunState
-    seeing: EpisodeScorer
+    scorer: EpisodeScorer
     explorer: PoseSearch
     rehearser: DemoReplay
     settings: FinetuneSettings
@@ -52,44 +52,46 @@ class CandidateBuilder:
         Returns:
             Its losses, none where nothing was trained; and how long episodes were tried and rehearsed [s].
         """
-        shelf = self.players.shelf
-        if working.candidate in shelf.names():
-            return losses_of(shelf.get(working.candidate)), 0.0
-        parent = shelf.get(working.acting) if working.acting != "none" else None
+        registry = self.factory.registry
+        if working.candidate in registry.names():
+            return losses_of(registry.get(working.candidate)), 0.0
+        parent = registry.get(working.acting) if working.acting != "none" else None
         refused = self._refused(number)
         measured, seconds = self._measured(number, working, parent, buffer, refused, room)
         if self.interrupted():
             return {}, seconds
-        model, folder, settings = self.seeing.model, self.players.folder, self.settings
+        model, folder, settings = self.scorer.model, self.factory.folder, self.settings
         known = nominal.load_nominal(folder)
-        told = (refused, measured, self.seeing.relabel)
-        study = plan_finetuning(model, known, parent, buffer, settings, self.seeing.bound, *told)
-        if study.train and study.correction is None:
-            study, settings, took = self._rehearsed(number, working, study, room - len(working.explored))
+        told = (refused, measured, self.scorer.relabel)
+        finetune_plan = plan_finetuning(model, known, parent, buffer, settings, self.scorer.bound, *told)
+        if finetune_plan.train and finetune_plan.correction is None:
+            finetune_plan, settings, took = self._rehearsed(
+                number, working, finetune_plan, room - len(working.explored)
+            )
             seconds += took
             if self.interrupted():
                 return {}, seconds
-        if not study.kept:
+        if not finetune_plan.kept:
             return {}, seconds
-        with shelf.making() as made:
+        with registry.making() as made:
             working.candidate = made.name
             self.progress.save()
             finetune(
                 checkpoint.load(folder),
-                self.players.base_hash(),
+                self.factory.base_hash(),
                 parent,
-                study.kept,
+                finetune_plan.kept,
                 made,
                 replace(settings, seed=self.seed * 1000 + number),
                 self.watcher,
                 self.interrupted,
-                study.correction,
-                study.calibration,
-                study.train,
+                finetune_plan.correction,
+                finetune_plan.calibration,
+                finetune_plan.train,
                 retention_set.load_retention_set(folder),
-                [self.seeing.read(path) for path in self.shown],
+                [self.scorer.read(path) for path in self.shown],
             )
-        return losses_of(shelf.get(working.candidate)), seconds
+        return losses_of(registry.get(working.candidate)), seconds
 
     def _measured(
         self,
@@ -104,28 +106,28 @@ class CandidateBuilder:
         known = IDENTITY if parent is None else parent.calibration
         if self.settings.calibrate == "off":
             return known, 0.0
-        model, at_home = self.seeing.model, nominal.load_nominal(self.players.folder)
+        model, at_home = self.scorer.model, nominal.load_nominal(self.factory.folder)
         found = estimate_transform(model, at_home, buffer, known)
         suspected = suspected_base_pose(model, at_home, buffer, found)
-        if suspected is None or refused.mount is not None:
+        if suspected is None or refused.base_pose is not None:
             return found, 0.0
         begun = time.monotonic()
         return self.explorer.found(number, working, found, suspected, room), time.monotonic() - begun
 
     def _rehearsed(
-        self, number: int, working: RoundState, study: FinetunePlan, room: int
+        self, number: int, working: RoundState, finetune_plan: FinetunePlan, room: int
     ) -> tuple[FinetunePlan, FinetuneSettings, float]:
         """Return a study of what was rehearsed as well, how it is learned, and how long rehearsing took [s].
 
         Each recording is learned from as often as one of practice would be: more of them take more iterations.
         """
         begun = time.monotonic()
-        made = self.rehearser.rehearse(number, working, study.calibration, room)
+        made = self.rehearser.rehearse(number, working, finetune_plan.calibration, room)
         took = time.monotonic() - begun
-        seen = [self.seeing.through(path, study.calibration) for path in made]
-        study = replace(study, kept=[*study.kept, *seen])
-        times = max(1.0, len(study.kept) / self.rehearser.practice.count) if self.rehearser.most else 1.0
-        return study, replace(self.settings, iterations=round(times * self.settings.iterations)), took
+        seen = [self.scorer.through(path, finetune_plan.calibration) for path in made]
+        finetune_plan = replace(finetune_plan, kept=[*finetune_plan.kept, *seen])
+        times = max(1.0, len(finetune_plan.kept) / self.rehearser.practice.count) if self.rehearser.most else 1.0
+        return finetune_plan, replace(self.settings, iterations=round(times * self.settings.iterations)), took
 
     def _refused(self, number: int) -> DomainTransform:
         """Return the calibration of the round before, where the gate refused its adapter.
@@ -135,8 +137,8 @@ class CandidateBuilder:
         before = self.progress.rounds[number - 1] if number else None
         if before is None or before.done is None or before.done.promoted:
             return IDENTITY
-        shelf, name = self.players.shelf, before.candidate
-        return shelf.get(name).calibration if name is not None and name in shelf.names() else IDENTITY
+        registry, name = self.factory.registry, before.candidate
+        return registry.get(name).calibration if name is not None and name in registry.names() else IDENTITY
 
 
 def losses_of(adapter: Adapter) -> dict[str, float]:

@@ -20,11 +20,11 @@ from a2g_cli.improvement.state import RoundState
 from a2g_cli.runtime.policy_factory import PolicyFactory
 
 
-def available_trajectories(players: PolicyFactory) -> list[Trajectory]:
-    """Return the movements of the robot that ``players`` play. Raises CheckpointError, UsageError where there are none."""
-    found = trajectory.trajectories_of_robot(players.folder, players.spec.name)
+def available_trajectories(factory: PolicyFactory) -> list[Trajectory]:
+    """Return the movements of the robot that ``factory`` play. Raises CheckpointError, UsageError where there are none."""
+    found = trajectory.trajectories_of_robot(factory.folder, factory.spec.name)
     if not found:
-        raise UsageError(f"this base remembers no movement of {players.spec.name}: leave --rehearse away.")
+        raise UsageError(f"this base remembers no movement of {factory.spec.name}: leave --rehearse away.")
     return found
 
 
@@ -46,17 +46,17 @@ class DemoReplay:
             calibration: what is known of this deployment: its motors.
             room: how many episodes the run's own limit leaves for this round.
         """
-        progress, players = self.practice.progress, self.practice.players
+        progress, factory = self.practice.progress, self.practice.factory
         before = sum(len(one.rehearsed) for one in progress.rounds if one is not working)
         count = max(len(working.rehearsed), min(self.most - before, room))
         if count <= 0:
             return []
-        known = available_trajectories(players)
-        at_home = nominal.load_nominal(players.folder)
-        law = calibration.motors or (at_home.motors if at_home is not None else None)
+        known = available_trajectories(factory)
+        at_home = nominal.load_nominal(factory.folder)
+        law = calibration.actuators or (at_home.actuators if at_home is not None else None)
         # Spread over what is remembered, and no movement twice before each was made once.
         which = {slot: (before + slot) * max(1, len(known) // self.most) % len(known) for slot in range(count)}
-        acting = TrajectoryReplayPolicy(known, law, players.spec, which)
+        acting = TrajectoryReplayPolicy(known, law, factory.spec, which)
         what = f"round {number + 1}: rehearsing"
         practice = replace(self.practice, count=count)
         practice.roll("none", number, 3, working.rehearsed, what, count, acting)

@@ -1,6 +1,6 @@
 """Improvement: run and adapt, round after round, each new adapter held against its parent before it may act.
 
-Here alone, and in what a round is made of (``making.py``, ``exploring.py``, ``seeing.py``), rollout and learning meet, and
+Here alone, and in what a round is made of (``making.py``, ``exploring.py``, ``scorer.py``), rollout and learning meet, and
 even here they meet on disk: rollouts write recordings, adaptation reads them and writes an adapter, the
 next rollouts load it.
 """
@@ -79,7 +79,7 @@ class Improvement:
 
     def __init__(
         self,
-        players: PolicyFactory,
+        factory: PolicyFactory,
         robots: Sequence[Robot],
         progress: RunState,
         settings: ImproveSettings,
@@ -94,14 +94,14 @@ class Improvement:
 
         ``active`` practises first, ``shown`` are demonstrations to mix in, ``ask`` asks a person to put the scene back.
         """
-        self.players, self.robots, self.progress, self.settings = players, robots, progress, settings
+        self.factory, self.robots, self.progress, self.settings = factory, robots, progress, settings
         self.goals, self.watcher, self.interrupted = goals, watcher, interrupted
         self.active = active
-        self._seeing = EpisodeScorer(players)
+        self._scorer = EpisodeScorer(factory)
         self._ask = ask
         self._stopped: SafetyStop | None = None
         self._practice = Practice(
-            players,
+            factory,
             progress,
             self._attempts(),
             settings.rollout,
@@ -110,12 +110,12 @@ class Improvement:
             watcher,
             interrupted,
         )
-        explorer = PoseSearch(self._practice, self._seeing, progress, settings.explore, settings.seed, interrupted)
+        explorer = PoseSearch(self._practice, self._scorer, progress, settings.explore, settings.seed, interrupted)
         rehearser = DemoReplay(self._practice, settings.rehearse, interrupted)
-        self._maker = CandidateBuilder(
-            players,
+        self._builder = CandidateBuilder(
+            factory,
             progress,
-            self._seeing,
+            self._scorer,
             explorer,
             rehearser,
             settings.adapt,
@@ -171,12 +171,12 @@ class Improvement:
         return self.progress.session.folder / name
 
     def _read(self, name: str) -> EncodedEpisode:
-        return self._seeing.read(self._path(name))
+        return self._scorer.read(self._path(name))
 
     def _attempts(self) -> TrialSampler:
         """Return what practice tries. Raises UsageError for a reset that this robot, scene or these goals cannot do."""
-        settings, robot, model = self.settings, self.robots[0], self._seeing.model
-        satisfied = self._seeing.satisfied(lambda: self.active)
+        settings, robot, model = self.settings, self.robots[0], self._scorer.model
+        satisfied = self._scorer.satisfied(lambda: self.active)
         source = goal_source(settings.goals_from, robot, model, satisfied, self.progress)
         curriculum = Curriculum(model, self._experiences) if settings.curriculum == "progress" else None
         choose = GoalSampler(source, curriculum, satisfied)
@@ -184,16 +184,16 @@ class Improvement:
             return ResetSampler(self.robots, settings.seed, settings.episodes, self.goals, choose)
         if settings.reset == "prompt":
             return PromptedSampler(robot, settings.episodes, self.goals, self._ask)
-        eyes = CycleObserver(lambda path: self._seeing.arrived(path, self.active), satisfied)
+        eyes = CycleObserver(lambda path: self._scorer.arrived(path, self.active), satisfied)
         home = drives_home(robot, self.progress, settings.rollout, self.interrupted)
         count, note = settings.episodes, self.watcher.note
         return ResetFreeSampler(robot, settings.reset, settings.seed, count, self.goals, eyes, home, note, choose)
 
     def _experiences(self, number: int) -> list[Experience]:
         return [
-            Experience(one.segments.latents[0].float(), one.goal, self._seeing.arrived(one.path, self.active))
-            for practised in self._buffer[:number]
-            for one in practised
+            Experience(one.segments.latents[0].float(), one.goal, self._scorer.arrived(one.path, self.active))
+            for encoded in self._buffer[:number]
+            for one in encoded
         ]
 
     def _round(self, number: int, working: RoundState) -> Round | None:
@@ -207,8 +207,8 @@ class Improvement:
         self._buffer[number:] = [before]
         begun = time.monotonic()
         try:
-            buffer = [one for practised in self._buffer[-self.settings.keep_rounds :] for one in practised]
-            losses, tried = self._maker.candidate(number, working, buffer, self._room())
+            buffer = [one for encoded in self._buffer[-self.settings.keep_rounds :] for one in encoded]
+            losses, tried = self._builder.candidate(number, working, buffer, self._room())
         except KeyboardInterrupt:
             if self.interrupted():
                 return None
@@ -247,7 +247,7 @@ class Improvement:
             working.candidate or working.acting,
             decision.reason,
             successes,
-            sum(self._seeing.arrived(one.path, self.active) for one in ends) / len(ends),
+            sum(self._scorer.arrived(one.path, self.active) for one in ends) / len(ends),
             anew,
             lost,
             len(working.explored),
@@ -267,7 +267,7 @@ class Improvement:
             if self.interrupted():
                 break
             after += [self._read(name) for name in working.compared[len(after) : reached]]
-            if sprt_stop(*self._seeing.sides(candidate, before[:reached], after), self._seeing.bound):
+            if sprt_stop(*self._scorer.sides(candidate, before[:reached], after), self._scorer.bound):
                 break
         return after
 
@@ -287,21 +287,21 @@ class Improvement:
         losses: dict[str, float],
     ) -> Decision:
         """Hold both sides against each other through the candidate's view, and as they are where that view is new."""
-        seeing, paired = self._seeing, self._practice.attempts.paired
-        decision = decide(*seeing.sides(name, before, after), losses, seeing.bound, paired)
-        if seeing.same_views(name, acting):
+        scorer, paired = self._scorer, self._practice.attempts.paired
+        decision = decide(*scorer.sides(name, before, after), losses, scorer.bound, paired)
+        if scorer.same_views(name, acting):
             return decision
-        return veto_if_worse(decision, *seeing.sides("none", before, after), seeing.bound)
+        return veto_if_worse(decision, *scorer.sides("none", before, after), scorer.bound)
 
     def _settle(self, name: str, acting: str, decision: Decision) -> Decision:
         """Write the decision into the adapter's lineage and make it active where it was promoted; return what to say."""
-        adapter = self.players.shelf.get(name)
+        adapter = self.factory.registry.get(name)
         if adapter.calibration:
             decision = replace(decision, reason=f"{decision.reason}; {adapter.calibration}")
         record_decision(adapter, decision)
         if decision.promoted:
             self.active = name
-            active = self.players.shelf.promote(name, instead_of=acting)
+            active = self.factory.registry.promote(name, instead_of=acting)
             if active != name:  # whoever promoted it meant it: practice goes on with its own, beside it
                 decision = replace(
                     decision, reason=f"{decision.reason}; another program made {active} active, which stays"

@@ -33,7 +33,7 @@ class PoseSearch:
     """Tries where the arm stands."""
 
     practice: Practice
-    seeing: EpisodeScorer
+    scorer: EpisodeScorer
     progress: RunState
     most: int
     """Episodes of one improvement run that may try where the arm stands."""
@@ -65,7 +65,7 @@ class PoseSearch:
             tried, arrived = self._evidence(calibration, suspected)
         if int(arrived.sum()) < FEWEST:
             return calibration
-        return replace(calibration, mount=_moved(suspected, pose_posterior(tried, arrived).mean))
+        return replace(calibration, base_pose=_moved(suspected, pose_posterior(tried, arrived).mean))
 
     def _try(
         self,
@@ -78,8 +78,8 @@ class PoseSearch:
     ) -> None:
         """Roll out the first ``reached`` attempts, but for those that are recorded, each on a guess of its own."""
         chance = torch.Generator().manual_seed(1000 * self.seed + 100 * number + reached)
-        guesses = {slot: _moved(suspected, offset) for slot, offset in enumerate(belief.draw(reached, chance))}
-        acting = self.practice.players.guessing(working.acting, calibration, guesses)
+        sampled_poses = {slot: _moved(suspected, offset) for slot, offset in enumerate(belief.draw(reached, chance))}
+        acting = self.practice.factory.guessing(working.acting, calibration, sampled_poses)
         what = f"round {number + 1}: trying where the arm stands"
         practice = replace(self.practice, count=self.most)
         practice.roll(working.acting, number, 2, working.explored, what, reached, acting)
@@ -91,9 +91,9 @@ class PoseSearch:
         for name in (name for working in self.progress.rounds for name in working.explored):
             if not whole(path := self._path(name)):
                 continue
-            guess = _guess(path)
-            tried.append((guess.to_nominal(middle) - suspected.to_nominal(middle))[:2])
-            arrived.append(self.seeing.left_through(path, calibration) < self.seeing.bound)
+            sampled_pose = _guess(path)
+            tried.append((sampled_pose.to_nominal(middle) - suspected.to_nominal(middle))[:2])
+            arrived.append(self.scorer.left_through(path, calibration) < self.scorer.bound)
         return torch.stack(tried) if tried else torch.zeros(0, 2), torch.tensor(arrived, dtype=torch.bool)
 
     def _path(self, name: str) -> Path:
@@ -111,7 +111,7 @@ def _guess(path: Path) -> BasePose:
         raise RecordingError(f"{path} was to say where the arm was guessed to stand: {error}.") from error
 
 
-def _moved(mount: BasePose, offset: Tensor) -> BasePose:
+def _moved(base_pose: BasePose, offset: Tensor) -> BasePose:
     """Return a mount that puts places by ``offset`` (2,) elsewhere [m]."""
-    x, y, z = mount.shift
-    return replace(mount, shift=(x + float(offset[0]), y + float(offset[1]), z))
+    x, y, z = base_pose.shift
+    return replace(base_pose, shift=(x + float(offset[0]), y + float(offset[1]), z))

@@ -32,7 +32,7 @@ class PracticeWatcher(Protocol):
 class Practice:
     """Rolls out the stages of rounds."""
 
-    players: PolicyFactory
+    factory: PolicyFactory
     progress: RunState
     attempts: TrialSampler
     rollout: RolloutSettings
@@ -63,12 +63,12 @@ class Practice:
             first: only so many of the stage's attempts, where it may end with them.
             assigned: acts instead, on behalf of ``name``.
         """
-        policy = self.players.get(name) if assigned is None else assigned
+        policy = self.factory.get(name) if assigned is None else assigned
         acting = Provenance(
             robot=self.attempts.robots[0].spec.name,
             policy=policy.name,
-            base=self.players.base_hash(),
-            adapter=self.players.shelf.get(name).fingerprint if name != "none" else None,
+            base=self.factory.base_hash(),
+            adapter=self.factory.registry.get(name).fingerprint if name != "none" else None,
             adapter_name=name,
             seed=self.seed,
         )

@@ -21,14 +21,14 @@ Satisfied = Callable[[Mapping[str, Image], Goal], bool]
 class EpisodeScorer:
     """Reads recordings once, and judges them by steps-to-go alone."""
 
-    def __init__(self, players: PolicyFactory) -> None:
+    def __init__(self, factory: PolicyFactory) -> None:
         """Load the base. Raises CheckpointError."""
-        self.model = checkpoint.load(players.folder)
-        self._players = players
-        self._near = players.arrived_below("none")
+        self.model = checkpoint.load(factory.folder)
+        self._factory = factory
+        self._near = factory.arrived_below("none")
         self.bound = SLACK * self._near
         """An episode arrived when fewer steps than this are left at its nearest frame [steps]."""
-        self.relabel = replay_labels(trajectory.trajectories_of_robot(players.folder, players.spec.name))
+        self.relabel = replay_labels(trajectory.trajectories_of_robot(factory.folder, factory.spec.name))
         """Gives the actions that are learned from replayed trajectories."""
         self.read: Callable[[Path], EncodedEpisode] = cache(lambda path: self.through(path, IDENTITY))
         """Reads a recording, its pictures as they are. Raises RecordingError."""
@@ -40,7 +40,7 @@ class EpisodeScorer:
 
     def left(self, path: Path, name: str = "none") -> float:
         """Return the steps left at a recording's nearest frame, seen through the view of ``name`` [steps]."""
-        return self.left_through(path, self._players.calibration(name))
+        return self.left_through(path, self._factory.calibration(name))
 
     def left_through(self, path: Path, calibration: DomainTransform) -> float:
         """Return the same, seen through the views of ``calibration`` [steps]."""
@@ -60,7 +60,7 @@ class EpisodeScorer:
 
     def same_views(self, name: str, other: str) -> bool:
         """Whether two of them look through the same views, so that neither judges by a view of its own."""
-        ours, theirs = (DomainTransform(self._players.calibration(one).views).to_json() for one in (name, other))
+        ours, theirs = (DomainTransform(self._factory.calibration(one).views).to_json() for one in (name, other))
         return ours == theirs
 
     def arrived(self, path: Path, name: str) -> bool:
@@ -71,7 +71,7 @@ class EpisodeScorer:
         """Return the test of whether pictures show a goal already, seen through the view of whoever is ``acting`` then."""
 
         def test(seen: Mapping[str, Image], goal: Goal) -> bool:
-            through = self._players.calibration(acting())
+            through = self._factory.calibration(acting())
             return goal_distance(self.model, seen, seen, goal, through).steps_to_go < self._near
 
         return test

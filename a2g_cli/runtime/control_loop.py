@@ -26,7 +26,7 @@ class Steps:
     def __init__(self, robot: Robot, goal: Goal, seed: int, settings: RolloutSettings, sink: Sink) -> None:
         self.robot, self.goal, self.seed, self.sink = robot, goal, seed, sink
         self._verdict = settings.verdict
-        self.endings = Termination(robot, goal, settings)
+        self.termination = Termination(robot, goal, settings)
         self.schedule = Schedule(robot.clock, robot.spec.rate)
         self.guards = Guards(robot, settings.safety, settings.held)
         self.real = goes_on(robot.clock)
@@ -52,9 +52,9 @@ class Steps:
             ahead: when that plan begins: so long after it is asked for [control periods].
             early: when it is asked for: so long before the step's end, at most 1 [control periods]; not at all at 0 or less.
         """
-        promise = None
+        pending = None
         if early == 1:
-            promise = yield self.request(self.observation, ahead)
+            pending = yield self.request(self.observation, ahead)
         with self._watched():
             self.schedule.wait()
             allowed = self.guards.allow(action)
@@ -68,7 +68,7 @@ class Steps:
                 self.robot.clock.sleep_until(deadline - early / self.robot.spec.rate)
                 glimpse = self.robot.observe()
                 self.guards.readable(glimpse)
-            promise = yield self.request(glimpse, ahead)
+            pending = yield self.request(glimpse, ahead)
         with self._watched():
             self.robot.clock.sleep_until(deadline)
             self.schedule.due = deadline
@@ -77,11 +77,11 @@ class Steps:
             self.observation = observation
         self.sink.append(action, sent, observation, timing)
         self.step += 1
-        self.endings.look()
+        self.termination.look()
         with self._watched():
             self.guards.measured(observation)
             self.guards.sent(timing, sent)
-        return promise
+        return pending
 
     def request(self, observation: Observation, ahead: float) -> PlanRequest:
         """Return the question for the next plan, which begins ``ahead`` control periods after ``observation``."""
@@ -94,15 +94,15 @@ class Steps:
         """A plan was made in ``seconds`` [s]; its first action goes out next."""
         self._planning = seconds
 
-    def is_late(self, promise: PendingPlan) -> bool:
-        """Whether the next action would be late if the robot waited for ``promise``; in stepped time nothing is."""
-        return self.real and not promise.ready(self.schedule.grace())
+    def is_late(self, pending: PendingPlan) -> bool:
+        """Whether the next action would be late if the robot waited for ``pending``; in stepped time nothing is."""
+        return self.real and not pending.ready(self.schedule.grace())
 
-    def pause(self, promise: PendingPlan) -> None:
-        """Hold still until ``promise`` is kept, or a guard says that this takes too long."""
+    def pause(self, pending: PendingPlan) -> None:
+        """Hold still until ``pending`` is kept, or a guard says that this takes too long."""
         with self._watched():
             self.robot.rest()
-            while not promise.ready(1 / self.robot.spec.rate):
+            while not pending.ready(1 / self.robot.spec.rate):
                 self.guards.alive()
 
     def rest(self) -> None:
@@ -112,7 +112,7 @@ class Steps:
 
     def end(self, reason: str) -> Outcome:
         """Close the episode and say how it ended; one without any step is not kept."""
-        outcome = self.endings.outcome(reason)
+        outcome = self.termination.outcome(reason)
         if self.step and self._verdict is not None and reason in FINISHED:
             self.rest()  # a person may take their time
             outcome = self._verdict(outcome, self.goal, self._first, self.observation)

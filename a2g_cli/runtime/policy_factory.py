@@ -26,9 +26,9 @@ class PolicyFactory:
     """Policies for one robot, from one base and one workspace's adapters."""
 
     def __init__(
-        self, base: Path, shelf: AdapterRegistry, spec: RobotSpec, settings: ActingSettings | None = None
+        self, base: Path, registry: AdapterRegistry, spec: RobotSpec, settings: ActingSettings | None = None
     ) -> None:
-        self.folder, self.shelf, self.spec = base, shelf, spec
+        self.folder, self.registry, self.spec = base, registry, spec
         self.settings = settings or ActingSettings()
 
     def base_hash(self) -> str:
@@ -41,7 +41,7 @@ class PolicyFactory:
 
     def calibration(self, name: str) -> DomainTransform:
         """Return the calibration that ``name`` acts through. Raises UnknownNameError or CheckpointError."""
-        return IDENTITY if name == "none" or name in BASELINES else self.shelf.get(name).calibration
+        return IDENTITY if name == "none" or name in BASELINES else self.registry.get(name).calibration
 
     def onlooker(self, name: str) -> GoalScorer | None:
         """Return who judges the episodes of ``name``: the base's heads, through its views; None for the floors.
@@ -53,22 +53,24 @@ class PolicyFactory:
         if name in BASELINES:
             return None
         model, calibration = checkpoint.load(self.folder), self.calibration(name)
-        return GoalScorer(model, calibration, self._whereabouts(model, calibration))
+        return GoalScorer(model, calibration, self._detector(model, calibration))
 
-    def _whereabouts(self, plain: Act2Goal, calibration: DomainTransform) -> DomainDetector | None:
+    def _detector(self, plain: Act2Goal, calibration: DomainTransform) -> DomainDetector | None:
         """Return who tells here from home, by what the base ``plain`` sees; None where nobody can, or need."""
         at_home = nominal.load_nominal(self.folder) if calibration else None
-        whereabouts = None if at_home is None else DomainDetector(plain, at_home, calibration)
-        return whereabouts if whereabouts is not None and whereabouts.visible else None
+        detector = None if at_home is None else DomainDetector(plain, at_home, calibration)
+        return detector if detector is not None and detector.visible else None
 
-    def guessing(self, name: str, calibration: DomainTransform, guesses: Mapping[int, BasePose]) -> AssignedPolicy:
+    def guessing(
+        self, name: str, calibration: DomainTransform, sampled_poses: Mapping[int, BasePose]
+    ) -> AssignedPolicy:
         """Return ``name``'s weights behind another calibration, whose mount is each attempt's own guess.
 
         Raises:
             UnknownNameError, CheckpointError: as ``get`` does.
         """
         model = self._model(name)
-        policy = PosteriorSamplingPolicy(Act2GoalPolicy(model, self.settings), calibration, self.spec, guesses)
+        policy = PosteriorSamplingPolicy(Act2GoalPolicy(model, self.settings), calibration, self.spec, sampled_poses)
         return ResizingAssignedPolicy(policy, model.config.size) if self._resizes(model) else policy
 
     def note_resizing(self, note: Callable[[str], None], *names: str) -> None:
@@ -86,7 +88,7 @@ class PolicyFactory:
         model = checkpoint.load(self.folder)
         checkpoint.check_fits(model.config, resized_spec(self.spec, model.config.size))
         if name != "none":
-            adapters.apply(self.shelf.get(name), model, self.base_hash())
+            adapters.apply(self.registry.get(name), model, self.base_hash())
         return model
 
     def get(self, name: str) -> Policy:
@@ -112,6 +114,6 @@ class PolicyFactory:
             return policy
         here = TransformedPolicy(policy, calibration, self.spec)
         plain = checkpoint.load(self.folder)
-        if (whereabouts := self._whereabouts(plain, calibration)) is None:
+        if (detector := self._detector(plain, calibration)) is None:
             return here
-        return DomainSwitchPolicy(here, Act2GoalPolicy(plain, self.settings), whereabouts)
+        return DomainSwitchPolicy(here, Act2GoalPolicy(plain, self.settings), detector)

@@ -97,13 +97,13 @@ class _Course:
             plan = yield from self._next(plan)
             if self._reason is None:
                 self._watcher.planned(steps.observation, plan.imagined, plan.steps_to_go, plan.seconds)
-                self._reason = steps.endings.planned(plan)
+                self._reason = steps.termination.planned(plan)
             chunk = plan.chunk if self._reason is None else plan.chunk[:0]
             end = steps.step + len(chunk)
-            ahead = min(plan.ahead, float(len(chunk))) if end < steps.endings.limit else 0.0
+            ahead = min(plan.ahead, float(len(chunk))) if end < steps.termination.limit else 0.0
             for action in chunk:
-                promise = yield from self._step(action, ahead, ahead - (end - steps.step - 1))
-                self._promise = promise or self._promise
+                pending = yield from self._step(action, ahead, ahead - (end - steps.step - 1))
+                self._promise = pending or self._promise
                 if self._reason is not None:
                     break
             if self._reason is not None:
@@ -111,25 +111,25 @@ class _Course:
 
     def _next(self, before: Plan | None) -> Generator[PlanRequest, PendingPlan, Plan]:
         """Return the plan to be executed now. One that is late is not waited for while there is something to go on with."""
-        steps, promise = self._steps, self._promise
+        steps, pending = self._steps, self._promise
         self._promise = None
-        if promise is None:
-            promise = yield steps.request(steps.observation, ahead=0)
+        if pending is None:
+            pending = yield steps.request(steps.observation, ahead=0)
         spare, late = (further(before) if before is not None else None), 0
-        while steps.is_late(promise):
+        while steps.is_late(pending):
             if spare is None or late >= len(spare):
-                steps.pause(promise)
+                steps.pause(pending)
                 break
             yield from self._step(spare[late], 0.0, 0.0)
             late += 1
             if self._reason is not None and before is not None:
                 return before
-        plan = promise()
+        plan = pending()
         if late and spare is not None:
             plan = blended(spare[late:], plan, late)
             if not len(plan.chunk):  # every moment that it was for has passed
-                promise = yield steps.request(steps.observation, ahead=0)
-                plan = promise()
+                pending = yield steps.request(steps.observation, ahead=0)
+                plan = pending()
         steps.planned(plan.seconds)
         return plan
 
@@ -137,10 +137,10 @@ class _Course:
         self, action: Vector, ahead: float, early: float
     ) -> Generator[PlanRequest, PendingPlan, PendingPlan | None]:
         steps = self._steps
-        promise = yield from steps.take(action, ahead, early)
-        self._watcher.stepped(steps.step, steps.observation, steps.endings.left)
-        self._reason = "interrupted" if self._interrupted() else steps.endings.over(steps.step)
-        return promise
+        pending = yield from steps.take(action, ahead, early)
+        self._watcher.stepped(steps.step, steps.observation, steps.termination.left)
+        self._reason = "interrupted" if self._interrupted() else steps.termination.over(steps.step)
+        return pending
 
 
 @dataclass(frozen=True)
@@ -209,9 +209,9 @@ def roll_out(
                 if not busy:
                     return
                 promises = planner.ask([request for _, request, _ in busy])
-                for (lane, _, rolling), promise in zip(busy, promises, strict=True):
+                for (lane, _, rolling), pending in zip(busy, promises, strict=True):
                     try:
-                        lane.request = rolling.send(promise)
+                        lane.request = rolling.send(pending)
                     except StopIteration as stop:
                         lane.rolling = lane.request = None
                         yield lane.index, stop.value

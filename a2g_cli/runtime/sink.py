@@ -33,20 +33,20 @@ class NullSink:
 class Timed:
     """Passes an episode on to another sink, and takes note of its times."""
 
-    def __init__(self, sink: Sink, tempo: TimingStats) -> None:
-        self._sink, self._tempo = sink, tempo
+    def __init__(self, sink: Sink, timing_stats: TimingStats) -> None:
+        self._sink, self._timing_stats = sink, timing_stats
         self.abandon = sink.abandon
         self.steps = 0
         self.outcome: Outcome | None = None
 
     def begin(self, first: Observation) -> None:
         """A new schedule begins."""
-        self._tempo.begin()
+        self._timing_stats.begin()
         self._sink.begin(first)
 
     def append(self, requested: Vector, sent: Vector, observation: Observation, timing: StepTiming) -> None:
         """Take note, and pass on."""
-        self._tempo.add(timing, observation)
+        self._timing_stats.add(timing, observation)
         self._sink.append(requested, sent, observation, timing)
         self.steps += 1
 

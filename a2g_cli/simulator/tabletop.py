@@ -47,7 +47,7 @@ class Tabletop:
         self._turn = np.array(
             [[math.cos(yaw), -math.sin(yaw), 0.0], [math.sin(yaw), math.cos(yaw), 0.0], [0.0, 0.0, 1.0]]
         )
-        self._mount = self._turn @ np.array([-MOUNT_DISTANCE, 0.0, 0.0])
+        self._base_pose = self._turn @ np.array([-MOUNT_DISTANCE, 0.0, 0.0])
         self._tool_site = self.model.site("tool").id
         self._things = {name: (int(self.model.joint(name).qposadr[0]), lift) for name, lift in scene.things.items()}
         self._fixtures = {name: int(self.model.body(name).mocapid[0]) for name in scene.fixtures}
@@ -65,11 +65,11 @@ class Tabletop:
 
     def to_base(self, point: Position) -> Position:
         """Return a ``point`` (3,) of the table frame in the arm's base frame [m]."""
-        return self._turn.T @ (point - self._mount)
+        return self._turn.T @ (point - self._base_pose)
 
     def to_table(self, point: Position) -> Position:
         """Return a ``point`` (3,) of the arm's base frame in the table frame [m]."""
-        return self._turn @ point + self._mount
+        return self._turn @ point + self._base_pose
 
     def tool(self) -> Position:
         """Return the tool's position (3,), table frame [m]."""
@@ -148,7 +148,7 @@ def scene_xml(scene: Scene, size: int) -> str:
     """Return the MJCF of the whole ``scene``, for pictures of ``size`` pixels."""
     shift = scene.shift
     yaw = shift.mount_yaw
-    mount = MOUNT_DISTANCE * np.array([-math.cos(yaw), -math.sin(yaw), 0.0])
+    base_pose = MOUNT_DISTANCE * np.array([-math.cos(yaw), -math.sin(yaw), 0.0])
     return f"""
 <mujoco model="tabletop">
   <compiler angle="radian" autolimits="true"/>
@@ -165,7 +165,7 @@ def scene_xml(scene: Scene, size: int) -> str:
     {scene.surface_xml()}
     <geom name="table" type="plane" size="3 3 1" pos="0 0 -.0005" rgba="0 0 0 0" contype="2" conaffinity="1"/>
     {_cameras_xml(shift)}
-    {arm.body_xml(mount, yaw, on_hand=_wrist_camera_xml(shift) + scene.on_hand_xml())}
+    {arm.body_xml(base_pose, yaw, on_hand=_wrist_camera_xml(shift) + scene.on_hand_xml())}
     {scene.bodies_xml()}
   </worldbody>
   <actuator>{arm.actuator_xml()}</actuator>

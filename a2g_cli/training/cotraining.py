@@ -46,7 +46,7 @@ class Cotraining:
 
 
 def cotrained(
-    practised: Sequence[EncodedEpisode], demonstrations: Sequence[EncodedEpisode], share: float, held_out: float
+    encoded: Sequence[EncodedEpisode], demonstrations: Sequence[EncodedEpisode], share: float, held_out: float
 ) -> Segments | None:
     """Return what is mixed in of ``demonstrations``, whole, without those that ``split`` holds out; None at share 0.
 
@@ -59,12 +59,12 @@ def cotrained(
     if not share:
         return None
     for one in demonstrations:
-        if one.robot != practised[0].robot:
+        if one.robot != encoded[0].robot:
             raise RecordingError(
-                f"{one.path} was recorded with the robot {one.robot}, and practice with {practised[0].robot}: mix in "
+                f"{one.path} was recorded with the robot {one.robot}, and practice with {encoded[0].robot}: mix in "
                 "demonstrations of the robot that practised."
             )
-    hashes = {one.name.split()[-1] for one in practised}
+    hashes = {one.name.split()[-1] for one in encoded}
     if twice := next((one for one in demonstrations if one.name.split()[-1] in hashes), None):
         raise UsageError(f"{twice.path} is named as practice and as a demonstration: name it once.")
     kept, _ = split([one.name for one in demonstrations], held_out)

@@ -60,12 +60,12 @@ class Finetuning:
         self.base, self.parent, self.settings = base, parent, settings
         self.mixture = parse_mixture(settings.relabel)
         torch.manual_seed(settings.seed)
-        self.student = make_finetuner(model, base, parent, settings)
-        self.model: Act2Goal = self.student.model
+        self.finetuner = make_finetuner(model, base, parent, settings)
+        self.model: Act2Goal = self.finetuner.model
 
     def train(
         self,
-        lesson: BatchSource,
+        batch_source: BatchSource,
         recordings: Sequence[str],
         watcher: TrainingWatcher,
         interrupted: Callable[[], bool] = lambda: False,
@@ -86,16 +86,18 @@ class Finetuning:
         """
         settings = self.settings
         kept, held = split(recordings, settings.held_out)
-        training = lesson.subset(kept)
+        training = batch_source.subset(kept)
         aside = {"held_out": held, "rehearsed": [i for i in held if rehearsed and rehearsed[i]]}
         if demonstrations is not None:
             training = Cotraining(training, demonstrations, settings.mix, self.model.config.hashing)
-        hold = FeatureAlignment(self.student, home, settings.seed) if settings.retain else None
+        hold = FeatureAlignment(self.finetuner, home, settings.seed) if settings.retain else None
         losses: dict[str, float] = {}
-        losses |= {f"{name}_before": self.held_out_loss(lesson.subset(some)) for name, some in aside.items() if some}
+        losses |= {
+            f"{name}_before": self.held_out_loss(batch_source.subset(some)) for name, some in aside.items() if some
+        }
         if home is not None:
             losses["retention_before"] = nominal_error(self.model, home)
-        parameters = self.student.parameters()
+        parameters = self.finetuner.parameters()
         optimiser = adamw(parameters, settings.lr, weight_decay=0.0)
         generator = torch.Generator().manual_seed(settings.seed)
         torch.manual_seed(settings.seed)
@@ -123,16 +125,18 @@ class Finetuning:
         watcher.finished()
         losses["last"] = told.pop("action")
         losses |= told
-        losses |= {f"{name}_after": self.held_out_loss(lesson.subset(some)) for name, some in aside.items() if some}
+        losses |= {
+            f"{name}_after": self.held_out_loss(batch_source.subset(some)) for name, some in aside.items() if some
+        }
         if home is not None:
             losses["retention_after"] = nominal_error(self.model, home)
         return losses, mean_weight
 
     @torch.no_grad()
-    def held_out_loss(self, lesson: BatchSource, size: int = 512) -> float:
+    def held_out_loss(self, batch_source: BatchSource, size: int = 512) -> float:
         """Return the weighted action loss on episodes not trained on: same samples and noise at every call."""
         generator = torch.Generator().manual_seed(self.settings.seed + 1)
-        batch = lesson.batch(size, self.mixture, generator)
+        batch = batch_source.batch(size, self.mixture, generator)
         state = torch.get_rng_state()
         torch.manual_seed(self.settings.seed + 1)
         loss = self.model.losses(batch, self.model.sample_noise(size, 0.0, 2))["action"].item()
@@ -145,7 +149,7 @@ class Finetuning:
         shutil.rmtree(temporary, ignore_errors=True)
         try:
             temporary.parent.mkdir(parents=True, exist_ok=True)
-            self.student.save(temporary)
+            self.finetuner.save(temporary)
             (temporary / LINEAGE).write_text(json.dumps(lineage, indent=2) + "\n", encoding="utf-8")
             sync_tree(temporary)
             temporary.rename(folder)
@@ -175,7 +179,7 @@ def finetune(
     model: Act2Goal,
     base: str,
     parent: Adapter | None,
-    practised: Sequence[EncodedEpisode],
+    encoded: Sequence[EncodedEpisode],
     folder: Path,
     settings: FinetuneSettings,
     watcher: TrainingWatcher,
@@ -197,8 +201,8 @@ def finetune(
         settings: how.
         watcher: shown the progress.
         interrupted: asked after every iteration.
-        correction: what to teach instead of imitating ``practised``, of whose episodes it is.
-        calibration: what the adapter carries, and by which ``practised`` was read.
+        correction: what to teach instead of imitating ``encoded``, of whose episodes it is.
+        calibration: what the adapter carries, and by which ``encoded`` was read.
         train: whether there is anything to learn beside the calibration; if not, the weights stay the parent's.
         retention: what the base keeps of its demonstrations: the result is held against those of the robot that practised.
         demonstrations: what ``settings.mix`` mixes in.
@@ -208,18 +212,18 @@ def finetune(
         UsageError: a parent of another kind, or a share of demonstrations and none of them.
         KeyboardInterrupt: interrupted; nothing is written.
     """
-    if not practised:
+    if not encoded:
         raise RecordingError("there is no recording to adapt to.")
-    names = [one.name for one in practised]
-    shown = cotrained(practised, demonstrations, settings.mix, settings.held_out)
+    names = [one.name for one in encoded]
+    shown = cotrained(encoded, demonstrations, settings.mix, settings.held_out)
     begun = time.monotonic()
     work = Finetuning(model, base, parent, settings)
-    lesson: BatchSource = correction or HindsightBC(
-        join([one.segments for one in practised]), work.model, work.settings.patience
+    batch_source: BatchSource = correction or HindsightBC(
+        join([one.segments for one in encoded]), work.model, work.settings.patience
     )
-    home = None if retention is None else retention.of(practised[0].robot)
-    closed = [one.rehearsed for one in practised]
-    losses, weight = work.train(lesson, names, watcher, interrupted, home, shown, closed) if train else ({}, 1.0)
+    home = None if retention is None else retention.of(encoded[0].robot)
+    closed = [one.rehearsed for one in encoded]
+    losses, weight = work.train(batch_source, names, watcher, interrupted, home, shown, closed) if train else ({}, 1.0)
     seconds = time.monotonic() - begun
     lineage = {
         "a2g_adapter": 1,

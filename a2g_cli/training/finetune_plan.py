@@ -37,7 +37,7 @@ def plan_finetuning(
     base: Act2Goal,
     home: NominalDomain | None,
     parent: Adapter | None,
-    practised: Sequence[EncodedEpisode],
+    encoded: Sequence[EncodedEpisode],
     settings: FinetuneSettings,
     arrived_below: float,
     refused: DomainTransform = IDENTITY,
@@ -61,34 +61,34 @@ def plan_finetuning(
     known = IDENTITY if parent is None else parent.calibration
     found = measured
     if found is None:
-        found = known if settings.calibrate == "off" else estimate_transform(base, home, practised, known)
+        found = known if settings.calibrate == "off" else estimate_transform(base, home, encoded, known)
     if settings.calibrate == "teach" and found:
         return FinetunePlan(
-            list(practised), f"teaching what practice measured: {found}", correction=_taught(base, practised, found)
+            list(encoded), f"teaching what practice measured: {found}", correction=_taught(base, encoded, found)
         )
-    commands = _commands(base, practised)
+    commands = _commands(base, encoded)
     if refused and not found.differs(refused, commands):
         found = known
     if found.differs(known, commands):
-        return FinetunePlan(list(practised), f"measured: {found}", found, train=False)
-    again = [encode_episode(base, one.path, found, relabel) for one in practised] if found else list(practised)
+        return FinetunePlan(list(encoded), f"measured: {found}", found, train=False)
+    again = [encode_episode(base, one.path, found, relabel) for one in encoded] if found else list(encoded)
     how = f"{settings.keep}; {found}" if found else settings.keep
     return FinetunePlan(select(again, settings.keep, arrived_below), how, found)
 
 
-def _commands(base: Act2Goal, practised: Sequence[EncodedEpisode]) -> torch.Tensor | None:
+def _commands(base: Act2Goal, encoded: Sequence[EncodedEpisode]) -> torch.Tensor | None:
     """Return the driven actions (N, D) of all episodes; None where nothing is driven."""
     names = base.config.action_names, base.config.proprioception_names
     acting, _ = driven_columns(driven_names(*names), *names)
-    return torch.cat([one.whole.actions[:, acting] for one in practised]) if acting and practised else None
+    return torch.cat([one.whole.actions[:, acting] for one in encoded]) if acting and encoded else None
 
 
-def _taught(base: Act2Goal, practised: Sequence[EncodedEpisode], found: DomainTransform) -> Distillation:
-    told = [encode_episode(base, one.path, found) for one in practised]
-    low, high = (torch.tensor(limit) for limit in practised[0].limits)
+def _taught(base: Act2Goal, encoded: Sequence[EncodedEpisode], found: DomainTransform) -> Distillation:
+    told = [encode_episode(base, one.path, found) for one in encoded]
+    low, high = (torch.tensor(limit) for limit in encoded[0].limits)
     return Distillation(
-        join([one.whole for one in practised]),
-        torch.stack([one.goal for one in practised]),
+        join([one.whole for one in encoded]),
+        torch.stack([one.goal for one in encoded]),
         join([one.whole for one in told]),
         torch.stack([one.goal for one in told]),
         base,

@@ -95,9 +95,9 @@ class FeatureAlignment:
     teacher is the base itself, and the features are the hidden states of every block, which the action expert reads.
     """
 
-    def __init__(self, student: Finetuner, kept: Retention | None, seed: int) -> None:
-        """Hold ``student`` on batches, and half on what the base has ``kept``, where it has."""
-        self._student, self._kept = student, kept
+    def __init__(self, finetuner: Finetuner, kept: Retention | None, seed: int) -> None:
+        """Hold ``finetuner`` on batches, and half on what the base has ``kept``, where it has."""
+        self._finetuner, self._kept = finetuner, kept
         self._generator = torch.Generator().manual_seed(seed)
 
     def drift(self, batch: Mapping[str, Tensor], noise: Tensor) -> Tensor:
@@ -114,8 +114,8 @@ class FeatureAlignment:
             now = torch.cat([self._kept.now[some].float(), now[half:]])
             goal = torch.cat([self._kept.goal[some].float(), goal[half:]])
         time = torch.zeros(len(now))
-        base = self._student.base_features(now, goal, noise, time)
-        _, adapted = self._student.model.world_model(now, goal, noise, time)
+        base = self._finetuner.base_features(now, goal, noise, time)
+        _, adapted = self._finetuner.model.world_model(now, goal, noise, time)
         pairs = zip(adapted, base, strict=True)
         return torch.stack([1 - functional.cosine_similarity(a, b, dim=-1).mean() for a, b in pairs]).mean()
 

@@ -52,12 +52,12 @@ def adapt_recordings(
     """
     paths, sessions, told_before = chosen(workspace, names)
     shown = find_recordings(workspace, settings.demonstrations) if settings.mix else []
-    shelf = AdapterRegistry(workspace)
-    before = shelf.active()
+    registry = AdapterRegistry(workspace)
+    before = registry.active()
     parent = before if parent is None else parent
     if parent in BASELINES:
         raise UsageError(f"{parent!r} is a floor, it cannot be adapted from: name an adapter, or none.")
-    onward = None if parent == "none" else shelf.get(parent)
+    onward = None if parent == "none" else registry.get(parent)
     place = base or checkpoint.SHIPPED
     hashed = checkpoint.fingerprint(place)
     document: dict[str, Any] = {
@@ -68,7 +68,7 @@ def adapt_recordings(
         "demonstrations": len(shown),
     }
     if dry_run:
-        name = shelf.new_folder(name or shelf.fresh_name()).name
+        name = registry.new_folder(name or registry.fresh_name()).name
         line = f"would adapt {name} from {parent} to {len(paths)} recordings in {settings.iterations} iterations."
         return Report({"adapter": name, **document, "dry_run": True}, [*map(printable, told_before), line])
     if onward is not None:
@@ -76,7 +76,7 @@ def adapt_recordings(
     for line in told_before:
         say(stderr_console(), line)
     kept = retention_set.load_retention_set(place)
-    with shelf.making(name) as folder, training_view(stderr_console()) as view:
+    with registry.making(name) as folder, training_view(stderr_console()) as view:
         name = folder.name
         not_learnable([*paths, *shown], view, "Name the others alone, or remove it: `a2g recordings rm`.")
         model = checkpoint.load(place)
@@ -88,16 +88,16 @@ def adapt_recordings(
         practised, demonstrations = encoded[: len(paths)], encoded[len(paths) :]
         bound = SLACK * checkpoint.arrived_below(place)
         plain, at_home = checkpoint.load(place), nominal.load_nominal(place)
-        study = plan_finetuning(plain, at_home, onward, practised, settings, bound, relabel=relabel)
+        finetune_plan = plan_finetuning(plain, at_home, onward, practised, settings, bound, relabel=relabel)
         measuring = settings.calibrate != "off"
-        suspected = suspected_base_pose(plain, at_home, practised, study.calibration) if measuring else None
-        if not study.kept:
+        suspected = suspected_base_pose(plain, at_home, practised, finetune_plan.calibration) if measuring else None
+        if not finetune_plan.kept:
             raise RecordingError(
                 f"none of the {len(paths)} recordings {settings.keep} as the steps-to-go head sees it: there is nothing to "
                 "imitate. Record more, or add --keep all."
             )
-        steps = sum(one.segments.transitions for one in study.kept)
-        told = f"{len(study.kept)} of {len(paths)} recordings ({study.how}), {steps} steps"
+        steps = sum(one.segments.transitions for one in finetune_plan.kept)
+        told = f"{len(finetune_plan.kept)} of {len(paths)} recordings ({finetune_plan.how}), {steps} steps"
         if settings.retain and kept is None:
             view.note("this base keeps no retention set: it is held to itself on the batches alone, not at home")
         view.note(f"adapting {name} from {parent}: {told}")
@@ -105,26 +105,28 @@ def adapt_recordings(
             model,
             hashed,
             onward,
-            study.kept,
+            finetune_plan.kept,
             folder,
             settings,
             view,
-            correction=study.correction,
-            calibration=study.calibration,
-            train=study.train,
+            correction=finetune_plan.correction,
+            calibration=finetune_plan.calibration,
+            train=finetune_plan.train,
             retention=kept,
             demonstrations=demonstrations,
         )
         decision = decide([], [], done.losses, bound)
-        if not study.train:  # nothing was learned that could be wrong: what was measured left less error than there was
-            decision = Decision(promoted=True, reason=study.how, measured={})
+        if (
+            not finetune_plan.train
+        ):  # nothing was learned that could be wrong: what was measured left less error than there was
+            decision = Decision(promoted=True, reason=finetune_plan.how, measured={})
         record_decision(adapters.read(folder), decision)
         # What this adapter was held against is what was active when it began: a newer one was not asked.
-        active = shelf.promote(name, instead_of=before) if decision.promoted and promote else shelf.active()
+        active = registry.promote(name, instead_of=before) if decision.promoted and promote else registry.active()
     document |= {
         "adapter": name,
-        "kept": len(study.kept),
-        "calibration": study.calibration.to_json() if study.calibration else None,
+        "kept": len(finetune_plan.kept),
+        "calibration": finetune_plan.calibration.to_json() if finetune_plan.calibration else None,
         "suspected_yaw": None if suspected is None else round(suspected.yaw, 4),
         "losses": {key: round(value, 5) for key, value in done.losses.items()},
         "mean_weight": round(done.mean_weight, 4),

@@ -28,9 +28,9 @@ def list_adapters(workspace: Workspace) -> Report:
     than name, path, active and problem. ``active`` is ``none`` for the base alone; ``gate`` is ``passed``, ``refused``, or
     null for an adapter that no gate has judged, such as an imported one.
     """
-    shelf = AdapterRegistry(workspace)
-    active, shipped = shelf.active(), _shipped()
-    found = [_document(shelf, name, active, shipped) for name in shelf.names()]
+    registry = AdapterRegistry(workspace)
+    active, shipped = registry.active(), _shipped()
+    found = [_document(registry, name, active, shipped) for name in registry.names()]
     rows = [_row(entry) for entry in found]
     lines = listing(["", "adapter", "parent", "base", "rank", "gate", "made"], rows) if rows else []
     lines += [printable(f"{entry['name']} is damaged: {entry['problem']}") for entry in found if entry["problem"]]
@@ -45,9 +45,9 @@ def list_adapters(workspace: Workspace) -> Report:
 
 def show_adapter(workspace: Workspace, name: str) -> Report:
     """Show one adapter. The document: ADAPTER as ``list`` has it, with ``lineage`` and ``fingerprint``."""
-    shelf = AdapterRegistry(workspace)
-    adapter = shelf.get(name)
-    document = _document(shelf, name, shelf.active(), _shipped())
+    registry = AdapterRegistry(workspace)
+    adapter = registry.get(name)
+    document = _document(registry, name, registry.active(), _shipped())
     try:
         fingerprint = adapter.fingerprint
     except OSError as error:
@@ -85,15 +85,15 @@ def promote_adapter(workspace: Workspace, name: str, force: bool = False) -> Rep
     """
     if name in RESERVED and name != "none":
         raise UsageError(f"{name!r} is for comparisons: it cannot be the active adapter.")
-    shelf = AdapterRegistry(workspace)
-    before = shelf.active()
-    if name != "none" and not force and _gate(adapter := shelf.get(name)) == "refused":
+    registry = AdapterRegistry(workspace)
+    before = registry.active()
+    if name != "none" and not force and _gate(adapter := registry.get(name)) == "refused":
         raise UsageError(
             f"the gate refused adapter {name!r}: {_reason(adapter)}. Add --force to make it active all the same."
         )
-    shelf.promote(name)
+    registry.promote(name)
     lines = [f"active: {name} (before: {before})" if before != name else f"{name} was active already."]
-    if name != "none" and _fits(shelf.get(name).base, _shipped()) is False:
+    if name != "none" and _fits(registry.get(name).base, _shipped()) is False:
         lines.append("note: it was trained on another base than the shipped one: give that one with --base.")
     return Report({"active": name, "before": before}, [printable(line) for line in lines])
 
@@ -109,12 +109,12 @@ def remove_adapters(workspace: Workspace, names: Sequence[str], yes: bool, force
 
     The document: ``{"removed", "active", "dry_run"}``. Raises UnknownNameError, UsageError, CheckpointError.
     """
-    shelf = AdapterRegistry(workspace)
+    registry = AdapterRegistry(workspace)
     names = list(dict.fromkeys(names))
-    active = shelf.active()
+    active = registry.active()
     for name in names:
-        if name in RESERVED or not (shelf.folder / checked_name("adapter", name)).is_dir():
-            raise UnknownNameError("adapter", name, shelf.names())
+        if name in RESERVED or not (registry.folder / checked_name("adapter", name)).is_dir():
+            raise UnknownNameError("adapter", name, registry.names())
         if name == active and not force:
             raise UsageError(
                 f"adapter {name!r} is the active one: promote another first, or add --force to go back to the one before."
@@ -124,8 +124,8 @@ def remove_adapters(workspace: Workspace, names: Sequence[str], yes: bool, force
         return Report(document, [f"would remove adapter {name}" for name in names])
     confirm_removal([f"adapter {name}" for name in names], yes)
     for name in names:
-        shelf.remove(name, force)
-    now = shelf.active()
+        registry.remove(name, force)
+    now = registry.active()
     lines = [f"removed adapter {name}" for name in names]
     if now != active:
         lines.append(printable(f"active: {now} (before: {active})"))
@@ -143,10 +143,10 @@ def _fits(base: str, shipped: str | None) -> bool | None:
     return None if shipped is None else base == shipped
 
 
-def _document(shelf: AdapterRegistry, name: str, active: str, shipped: str | None) -> dict[str, Any]:
-    document: dict[str, Any] = {"name": name, "path": str(shelf.folder / name), "active": name == active}
+def _document(registry: AdapterRegistry, name: str, active: str, shipped: str | None) -> dict[str, Any]:
+    document: dict[str, Any] = {"name": name, "path": str(registry.folder / name), "active": name == active}
     try:
-        adapter = shelf.get(name)
+        adapter = registry.get(name)
     except A2GError as error:
         return document | {"problem": str(error)}
     gate = _gate(adapter)

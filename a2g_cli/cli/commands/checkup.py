@@ -151,19 +151,19 @@ def _adapters(workspace: Workspace) -> list[Check]:
     from a2g_cli.adapters.registry import AdapterRegistry
     from a2g_cli.models import checkpoint
 
-    shelf = AdapterRegistry(workspace)
+    registry = AdapterRegistry(workspace)
     base, checks, fitting = checkpoint.fingerprint(checkpoint.SHIPPED), [], 0
     try:
-        active = shelf.active()
+        active = registry.active()
     except CheckpointError as error:
         promote = to_type(workspace, "adapters", "promote", "NAME")
         return [Check("adapters", "fail", str(error), f"then make one active again: {promote}")]
     alone = f"act with the base alone: {to_type(workspace, 'adapters', 'promote', 'none')}"
-    for name in shelf.names():
+    for name in registry.names():
         state: State = "fail" if name == active else "note"
         instead = alone if name == active else f"remove it: {to_type(workspace, 'adapters', 'rm', name)}"
         try:
-            adapter = shelf.get(name)
+            adapter = registry.get(name)
             if adapter.base != base:
                 advice = f"give its base with --base, or {instead}"
                 checks.append(Check(f"adapter {name}", state, f"it belongs to the base {adapter.base}", advice))
@@ -173,7 +173,7 @@ def _adapters(workspace: Workspace) -> list[Check]:
             fitting += 1
         except A2GError as error:
             checks.append(Check(f"adapter {name}", state, str(error), instead))
-    if active not in {"none", *shelf.names()}:
+    if active not in {"none", *registry.names()}:
         back = f"go back to the one before: {to_type(workspace, 'adapters', 'rollback')}"
         checks.append(Check("active adapter", "fail", f"the active one, {active}, is gone", back))
     plural = "adapter fits" if fitting == 1 else "adapters fit"

@@ -32,9 +32,9 @@ def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: in
     workspace = Workspace.find(folder or (None if os.environ.get("A2G_WORKSPACE") else Path("demo")))
     console = stderr_console()
     deployment = Deployment("sim", {"shift": shift})
-    shelf = AdapterRegistry(workspace)
-    if shelf.active() != "none":
-        shelf.promote("none")  # the demo is about what practice brings to the base
+    registry = AdapterRegistry(workspace)
+    if registry.active() != "none":
+        registry.promote("none")  # the demo is about what practice brings to the base
     console.rule(f"1 · a photo of the goal, taken under {shift}")
     with deployment.connected() as (robot,):
         goal = draw_trials(robot, "practice", 0, 1, first=10_000)[0].goal

@@ -38,8 +38,8 @@ def evaluate_adapters(
     Raises:
         UsageError, CheckpointError, HardwareError, SafetyStop: see their messages.
     """
-    shelf = AdapterRegistry(workspace)
-    names = list(dict.fromkeys(adapters)) or [shelf.active()]
+    registry = AdapterRegistry(workspace)
+    names = list(dict.fromkeys(adapters)) or [registry.active()]
     settings = RolloutSettings(limit=steps, stop_on_truth=True, safety=limits or SafetyLimits())
     results: list[Result] = []
     with (
@@ -47,9 +47,9 @@ def evaluate_adapters(
         training_view(stderr_console()) as view,
         deployment.connected(lanes=min(LANES, episodes)) as robots,
     ):
-        players = PolicyFactory(base or checkpoint.SHIPPED, shelf, robots[0].spec, acting)
-        policies = [(name, players.get(name)) for name in names]  # a name that is wrong is wrong at once
-        players.note_resizing(view.note, *names)
+        factory = PolicyFactory(base or checkpoint.SHIPPED, registry, robots[0].spec, acting)
+        policies = [(name, factory.get(name)) for name in names]  # a name that is wrong is wrong at once
+        factory.note_resizing(view.note, *names)
         trials = draw_trials(robots[0], "evaluation", seed, episodes)
         for name, policy in policies:
             view.started(f"evaluating {name}", episodes)

@@ -117,7 +117,7 @@ class _View:
 class _HeldOut:
     """Success on starts and goals that nothing learns from, measured once for each moment of a run."""
 
-    players: PolicyFactory
+    factory: PolicyFactory
     progress: RunState
     rollout: RolloutSettings
     seed: int
@@ -144,7 +144,7 @@ class _HeldOut:
         if moment not in self.progress.measured:
             trials = draw_trials(robots[0], "evaluation", self.seed, self.count)
             told = self.view.counting(f"evaluating {name} {where}", self.count)
-            policy = self.players.get(name)
+            policy = self.factory.get(name)
             told(0, 0)  # its time begins with the first episode, not with the first that has ended
             result = evaluate(name, policy, robots, trials, self.rollout, told, self.interrupted)
             self.progress.measured[moment] = result.to_json()
@@ -206,7 +206,7 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
     settings, deployment = asked.settings, asked.deployment
     goals = [goal_store.load_goal(workspace, name) for name in asked.goals]
     shown = find_recordings(workspace, settings.adapt.demonstrations) if settings.adapt.mix else []
-    shelf, folder = AdapterRegistry(workspace), asked.base or checkpoint.SHIPPED
+    registry, folder = AdapterRegistry(workspace), asked.base or checkpoint.SHIPPED
     arrived_below = checkpoint.arrived_below(folder)
     lanes = min(LANES, max(asked.evaluation, settings.episodes))
     with (
@@ -233,26 +233,26 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
                     f"nobody could tell success. Take one with a state ({to_type(workspace, 'capture-goal', 'NAME')}), "
                     f"or try this one all the same: {to_type(workspace, 'run', goal.name)}, then adapt."
                 )
-        players = PolicyFactory(folder, shelf, spec, ActingSettings())
+        factory = PolicyFactory(folder, registry, spec, ActingSettings())
         check_cycle(robots[0], settings.reset, goals)
         if named := settings.goals_from.partition(":")[2]:
             open_session(workspace, named)  # there has to be one
         if settings.rehearse:
-            available_trajectories(players)
-        players.get(shelf.active())  # what cannot act is refused before anything is measured or made
-        players.note_resizing(view.note, shelf.active())
-        progress = begun(shelf.active())
+            available_trajectories(factory)
+        factory.get(registry.active())  # what cannot act is refused before anything is measured or made
+        factory.note_resizing(view.note, registry.active())
+        progress = begun(registry.active())
         until_the_end.enter_context(recording_into(progress.session, "a2g improve"))
         begin = str(progress.asked["begin"])
 
         wait(interrupt)
 
-        held_out = _HeldOut(players, progress, judged, settings.seed, asked.evaluation, view, interrupt)
+        held_out = _HeldOut(factory, progress, judged, settings.seed, asked.evaluation, view, interrupt)
         # Whoever holds a key says by it that the robot may move.
         keyed = settings.rollout.safety.hold_key is not None
         ask = (lambda _: wait(interrupt)) if keyed else ask_for_key(PATIENCE, view.note, interrupt)
         improvement = Improvement(
-            players, robots, progress, replace(settings, rollout=practice), goals, view, interrupt, begin, shown, ask
+            factory, robots, progress, replace(settings, rollout=practice), goals, view, interrupt, begin, shown, ask
         )
         document: dict[str, Any] = {"robot": spec.name, "shift": shift, "seed": settings.seed}
         try:

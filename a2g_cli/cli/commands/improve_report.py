@@ -40,7 +40,7 @@ def _measured(document: dict[str, Any]) -> list[Any]:
 def _practised(workspace: Workspace, document: dict[str, Any]) -> list[str]:
     rounds = document["rounds"]
     counted = ("episodes", "explored", "rehearsed", "gate_episodes")
-    practised = sum(done[key] for done in rounds for key in counted)
+    encoded = sum(done[key] for done in rounds for key in counted)
     rolled, adapted = (sum(done[key] for done in rounds) for key in ("rollout_seconds", "adapt_seconds"))
     anew, lost = (sum(done[key] for done in rounds) for key in ("set_ups", "lost"))
     explored = sum(done["explored"] for done in rounds)
@@ -54,7 +54,7 @@ def _practised(workspace: Workspace, document: dict[str, Any]) -> list[str]:
     promoted = [done["adapter"] for done in rounds if done["promoted"]]
     undoes = bool(promoted) and AdapterRegistry(workspace).active() == promoted[-1]
     return [
-        f"practice: {practised} episodes{tried}, {rolled:.0f} s of rollouts and {adapted:.0f} s of adaptation{care}.",
+        f"practice: {encoded} episodes{tried}, {rolled:.0f} s of rollouts and {adapted:.0f} s of adaptation{care}.",
         f"active adapter: {document['active']}",
         *([f"watch: {to_type(workspace, 'replay', f'{session.name}/{recorded[0].stem}')}"] if recorded else []),
         *([f"undo: {to_type(workspace, 'adapters', 'rollback')}"] if undoes else []),

@@ -161,13 +161,13 @@ def _check_unused(workspace: Workspace, files: Iterable[Path]) -> None:
         return
     from a2g_cli.adapters.registry import AdapterRegistry  # takes a second to import
 
-    shelf = AdapterRegistry(workspace)
+    registry = AdapterRegistry(workspace)
     names = {f"{path.parent.name}/{path.stem}": path for path in files if path.suffix == schema.SUFFIX}
     taught: list[str] = []
     used: dict[str, None] = {}
-    for adapter in shelf.names():
+    for adapter in registry.names():
         try:
-            said = shelf.get(adapter).lineage.get("recordings")
+            said = registry.get(adapter).lineage.get("recordings")
         except CheckpointError:
             continue  # damaged: it cannot say
         found = [
@@ -180,7 +180,7 @@ def _check_unused(workspace: Workspace, files: Iterable[Path]) -> None:
             f"{', '.join(taught[:5])} learned from {len(used)} of these recordings, e.g. {next(iter(used))}: add --force to "
             "remove what an adapter came from."
         )
-    if names and (makers := shelf.in_the_making()):
+    if names and (makers := registry.in_the_making()):
         raise UsageError(f"{makers[0]} may be learning from these recordings: wait until it has ended, or add --force.")
 
 

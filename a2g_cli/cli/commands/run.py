@@ -89,9 +89,9 @@ def run(
         raise UsageError("which goal? Name one, or say names = [...] under [goals] in a2g.toml.")
     goals = [goal_store.load_goal(workspace, name) for name in names]
     wanted = resets.in_cycles(goals, episodes, way)
-    shelf = AdapterRegistry(workspace)
+    registry = AdapterRegistry(workspace)
     folder = base or checkpoint.SHIPPED
-    name = shelf.active() if adapter is None else adapter
+    name = registry.active() if adapter is None else adapter
     with (
         reported() as finished,
         deadman_key(care.limits) as (held, wait_for_key),
@@ -100,10 +100,10 @@ def run(
         _check_goals(workspace, robot, goals, seed, console)
         if imagine and draws_pictures(console):
             acting = replace(acting, imagine_steps=4)
-        players = PolicyFactory(folder, shelf, robot.spec, acting)
-        policy, judging = players.get(name), players.onlooker(name)
+        factory = PolicyFactory(folder, registry, robot.spec, acting)
+        policy, judging = factory.get(name), factory.onlooker(name)
         settings = RolloutSettings(
-            limit=steps, arrived_below=players.arrived_below(name), safety=care.limits, held=held
+            limit=steps, arrived_below=factory.arrived_below(name), safety=care.limits, held=held
         )
         Guards(robot, care.limits)  # limits that do not fit the robot are refused before anything is made
         check_room(care.limits, workspace.sessions)
@@ -119,8 +119,8 @@ def run(
             robot=robot.spec.name,
             policy=policy.name,
             shift=shift_of(robot),
-            base=None if floor else players.base_hash(),
-            adapter=None if floor or name == "none" else shelf.get(name).fingerprint,
+            base=None if floor else factory.base_hash(),
+            adapter=None if floor or name == "none" else registry.get(name).fingerprint,
             adapter_name=name,
             seed=seed,
             settings=_seen_by(robot) | ({} if fault is None else {"fault": str(care.fault)}),
@@ -134,7 +134,7 @@ def run(
             key = asks_for_a_key(view.note, interrupt) if care.judge == "person" else None
             settings = replace(settings, verdict=make_judge(care.judge, judging, settings.arrived_below, key))
             view.note(f"{robot.spec.name} · adapter {name} · session {session.name}")
-            players.note_resizing(view.note, name)
+            factory.note_resizing(view.note, name)
             rolled = RunUnderWay(robot, policy, settings, session, provenance, view, interrupt)
             ask = ask_for_key(care.patience, view.note, interrupt)
             before = _reset(way, rolled, seed, wait_for_key if care.limits.hold_key is not None else None, ask)
@@ -208,7 +208,7 @@ def _report(
     done, session = rolled.done, rolled.session
     judged = [episode for episode in done if episode.outcome.success is not None]
     successes = sum(bool(episode.outcome.success) for episode in judged)
-    timing = rolled.tempo.to_json()
+    timing = rolled.timing_stats.to_json()
     document = {
         "session": session.name if done else None,
         "adapter": adapter,

@@ -88,7 +88,7 @@ class RunUnderWay:
     ) -> None:
         self.robot, self.policy, self.settings, self.session = robot, policy, settings, session
         self.provenance, self.view, self.interrupt = provenance, view, interrupt
-        self.tempo = TimingStats(robot.spec.rate)
+        self.timing_stats = TimingStats(robot.spec.rate)
         self.done: list[Done] = []
 
     def each(self, wanted: Sequence[Goal], before: resets.Reset, wait: Callable[[Callable[[], bool]], bool]) -> None:
@@ -103,7 +103,7 @@ class RunUnderWay:
         self.view.episode_started(index, total, goal, limit_for(self.robot, self.settings))
         watch = Watch(self.view)
         recorder = Recorder(path, self.robot.spec, goal, self._told({"index": index}))
-        kept = Timed(recorder, self.tempo)
+        kept = Timed(recorder, self.timing_stats)
         seed = (self.provenance.seed or 0) * 100_003 + index
         job = Job(goal, seed, lambda robot: before.begin(robot, goal, index), lambda _: kept, path)
         try:
