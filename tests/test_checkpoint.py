@@ -359,8 +359,10 @@ def test_a_policy_is_loaded_without_what_only_training_needs(folder: Path) -> No
     lines = [
         "import sys",
         "from pathlib import Path",
-        "from a2g_cli.policy import acting, checkpoint, shelf",
-        f"acting.Act2GoalPolicy(checkpoint.load(Path({str(folder)!r})))",
+        "from a2g_cli.adapters import registry",
+        "from a2g_cli.models import checkpoint",
+        "from a2g_cli.policies import act2goal",
+        f"act2goal.Act2GoalPolicy(checkpoint.load(Path({str(folder)!r})))",
         f"print([name for name in {HEAVY!r} if name in sys.modules])",
     ]
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
