@@ -11,6 +11,7 @@ import typer
 from cli_examples import refused
 from typer.testing import CliRunner
 
+from a2g_cli import __version__
 from a2g_cli.cli.app import app
 from a2g_cli.cli.commands.report import Report
 from a2g_cli.cli.runner import finish
@@ -149,3 +150,36 @@ def test_a_stdout_that_has_no_code_for_a_letter_gets_a_question_mark(tmp_path: P
         )
         assert (done.returncode, done.stderr.count(b"Traceback")) == (0, 0), done.stderr
         assert "--json" not in words or strict(done.stdout.decode("ascii")) == {"goals": []}
+
+
+@pytest.mark.parametrize("words", [("--version",), ("--version", "goals", "list")], ids=str)
+def test_the_version_is_told_with_a_command_and_without(words: tuple[str, ...]) -> None:
+    said = CliRunner().invoke(app, words)
+    assert (said.exit_code, said.stdout) == (0, f"a2g {__version__}\n")
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="the system has no device that is always full")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--version",),
+        ("--help",),
+        ("run", "--help"),
+        ("goals", "list"),
+        ("goals", "list", "--json"),
+        ("nosuch", "--json"),
+    ],
+    ids=str,
+)
+def test_a_stdout_on_a_full_disk_is_told_in_one_line(tmp_path: Path, words: tuple[str, ...]) -> None:
+    environment = os.environ | {"A2G_WORKSPACE": str(tmp_path)}
+    command = [sys.executable, "-m", "a2g_cli", *words]
+    with FULL.open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment, check=False, text=True)
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+        assert "standard output cannot be written to: No space left" in done.stderr
+        both = subprocess.run(command, stdout=full, stderr=full, env=environment, check=False)
+        assert both.returncode == 1

@@ -13,7 +13,7 @@ from a2g_cli.cli.capture_goal import capture_goal
 from a2g_cli.cli.improve import improve
 from a2g_cli.cli.pretrain import pretrain
 from a2g_cli.cli.run import run
-from a2g_cli.cli.runner import Commands, Program, show_what_can_be_shown, stood_before
+from a2g_cli.cli.runner import Commands, Program, output_that_fails_in_a_line, show_what_can_be_shown, stood_before
 from a2g_cli.cli.runner import finish as _finish
 from a2g_cli.cli.runner import given as _given
 from a2g_cli.cli.runner import place as _place
@@ -42,17 +42,24 @@ def _deployment(
     return Deployment.choose(workspace, robot, cameras or [], **given)
 
 
-@app.callback()
-def every(
-    workspace: options.Workspace = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
-) -> None:
-    """Settings that stand before a command."""
-    if version:
+def _print_version(asked: bool) -> None:
+    """A callback of the option, as the body of ``every`` runs only where a command follows."""
+    if asked:
         from a2g_cli import __version__
 
         typer.echo(f"a2g {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def every(
+    workspace: options.Workspace = None,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=_print_version),
+    ] = False,
+) -> None:
+    """Settings that stand before a command."""
     stood_before(workspace)
 
 
@@ -301,7 +308,7 @@ app.add_typer(catalogue.adapters)
 def main() -> None:
     """Run the command line, in a process of its own."""
     show_what_can_be_shown()
-    with kept_for_data():
+    with kept_for_data(), output_that_fails_in_a_line():
         app()
 
 

@@ -7,7 +7,8 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
@@ -114,6 +115,22 @@ def show_what_can_be_shown() -> None:
     """Let stdout print a question mark for every letter that it has no code for, where it would raise an error."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
+
+
+@contextmanager
+def output_that_fails_in_a_line() -> Iterator[None]:
+    """Leave with one line and exit code 1 where standard output cannot be written to, as on a full disk.
+
+    What a command's own work raises has become a line before (``finish``), so what is left is help, usage and results.
+    """
+    try:
+        yield
+    except OSError as error:
+        if os.environ.get(TRACEBACK):
+            traceback.print_exception(error)
+        with suppress(OSError):  # standard error may be the same disk
+            typer.echo(f"error: standard output cannot be written to: {error.strerror or error}", err=True)
+        raise SystemExit(1) from error
 
 
 def _keep_brackets(command: Any) -> None:
