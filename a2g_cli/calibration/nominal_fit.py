@@ -64,13 +64,18 @@ def measure_nominal(
         own = frames[torch.tensor([name == group for name in of])]
         pictures.append(own[torch.linspace(0, len(own) - 1, min(MEDIAN, len(own))).long()].median(dim=0).values)
     names = model.config.proprioception_names
-    if not set(PLACES) <= set(names):
+    if not has_place(model.config):
         return NominalDomain(torch.stack(pictures), None, shown, actuators)
     places = measured[:, [names.index(name) for name in PLACES]]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         reader = _train(model, frames, places, iterations, advanced)
     return NominalDomain(torch.stack(pictures), reader, shown, actuators)
+
+
+def has_place(config: Act2GoalConfig) -> bool:
+    """Return whether the robot measures where its tool is: then a reader of pictures is trained."""
+    return set(PLACES) <= set(config.proprioception_names)
 
 
 def looked_at(config: Act2GoalConfig, recordings: int) -> int:

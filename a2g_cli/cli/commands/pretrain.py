@@ -12,7 +12,7 @@ import torch
 
 from a2g_cli.calibration.actuators import ActuatorModel
 from a2g_cli.calibration.nominal import HOME
-from a2g_cli.calibration.nominal_fit import measure_nominal
+from a2g_cli.calibration.nominal_fit import has_place, measure_nominal
 from a2g_cli.cli.commands.checkpoint_eval import CheckpointEvaluation, table
 from a2g_cli.cli.commands.exchange import skipped_lines
 from a2g_cli.cli.commands.following import can_be_evaluated, on_robot
@@ -218,10 +218,13 @@ def _finish(
 ) -> None:
     """Write what a base keeps of its demonstrations beside its weights, but for what is there already."""
     if not (folder / HOME).exists():
-        view.started("what home looks like", settings.reader_iterations)
+        trains = has_place(model.config)  # else nothing counts its steps
+        if trains:
+            view.started("what home looks like", settings.reader_iterations)
         known = measure_nominal(model, paths, groups, law, settings.reader_iterations, settings.seed, view.advanced)
         known.save(folder)
-        view.finished()
+        if trains:
+            view.finished()
     if not (folder / RETENTION).exists():
         view.started("what is kept of home", SEGMENTS)
         mixture = parse_mixture(settings.relabel)

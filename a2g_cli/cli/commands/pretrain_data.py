@@ -5,7 +5,7 @@ Two trainings that begin at once on the same data share them: one makes them whi
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from a2g_cli.cli.commands.exchange import default_name
@@ -93,12 +93,18 @@ def alone(lock: Path, what: str, patience: float, view: TrainingWatcher) -> Iter
         A2GError: the disk refuses.
     """
     with storage.writing(lock):
+        made = not lock.parent.exists()
         lock.parent.mkdir(parents=True, exist_ok=True)
         other = holder(lock)
     if other is not None and patience:
         view.note(f"waiting for {other}")
-    with locked(lock, f"a2g pretrain, making {what}", patience):
-        yield
+    try:
+        with locked(lock, f"a2g pretrain, making {what}", patience):
+            yield
+    finally:
+        if made:  # what was refused before anything was written leaves no folder
+            with suppress(OSError):  # it holds something
+                lock.parent.rmdir()
 
 
 def demonstrated(
