@@ -1,5 +1,6 @@
 """``a2g recordings export`` and ``import`` as a user types them, and ``a2g pretrain`` on what came from elsewhere."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -46,6 +47,16 @@ def test_what_was_not_known_is_said(tmp_path: Path) -> None:
         assert recording.spec.cameras == {"cam_high": (8, 24), "cam_low": (8, 24)}
 
 
+@pytest.mark.parametrize(("form", "out"), [("robomimic", "all.hdf5"), ("aloha", "set"), ("rerun", "set.rrd")])
+@pytest.mark.parametrize("words", [("--cameras", "front"), ("--columns", "qpos")], ids=str)
+def test_an_own_export_comes_back_whole_and_says_so(
+    tmp_path: Path, form: str, out: str, words: tuple[str, ...]
+) -> None:
+    record(tmp_path)
+    ask(tmp_path, "recordings", "export", "monday", "--format", form, "--out", tmp_path / out)
+    assert "imported whole" in refused(tmp_path, "recordings", "import", tmp_path / out, *words)
+
+
 @pytest.mark.parametrize(
     ("words", "part"),
     [
@@ -57,6 +68,8 @@ def test_what_was_not_known_is_said(tmp_path: Path) -> None:
         (("import", "lift.hdf5", "--session", "latest"), "stands for the newest"),
         (("import", "lift.hdf5", "--resize", "wide"), "--resize is WIDTHxHEIGHT"),
         (("import", "lift.hdf5", "--flip", "upside"), "known: columns, rows, turn"),
+        (("import", "lift.hdf5", "--cameras", ""), "--cameras '' names nothing"),
+        (("import", "lift.hdf5", "--columns", " , "), "--columns ' , ' names nothing"),
     ],
 )
 def test_bad_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], part: str) -> None:
@@ -142,6 +155,11 @@ def test_bad_episodes_of_other_programs_are_left_out_of_a_training(tmp_path: Pat
     again = a2g(tmp_path, *words, "--skip-bad")
     assert again.exit_code == 0, again.stderr
     assert "1 episodes were left out:\nskipped demo_1: actions: 1 of" in again.stderr
+    ended = re.findall(r"(\d+)/(\d+) in ", again.stderr)
+    assert len(ended) > 3
+    assert [done for done, _ in ended] == [total for _, total in ended], (
+        "a line that says how it ended says what was done"
+    )
     assert "demo_1 cannot be used" in refused(tmp_path, *words, code=1), "what --skip-bad left is not taken for all"
 
 

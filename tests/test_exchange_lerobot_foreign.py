@@ -239,7 +239,10 @@ BAD: dict[str, tuple[Made, str]] = {
         "proprioception: 1 of 10",
     ),
     "no number": (Made(columns={"action": lambda e, i: None if (e, i) == (1, 2) else [0.0, 1.0]}), "2 numbers a row"),
-    "a clock that stands": (Made(columns={"timestamp": lambda e, i: i / FPS * (e != 1)}), "times: 4 of 4 .*--rate 10"),
+    "a clock that stands": (
+        Made(columns={"timestamp": lambda e, i: i / FPS * (e != 1)}),
+        "times: 4 of 4 .*a2g recordings import /.* --rate 10`",
+    ),
     "a clock that runs back": (
         Made(columns={"timestamp": lambda e, i: i / FPS * (-1 if e == 1 else 1)}),
         "times: 4 of 4",

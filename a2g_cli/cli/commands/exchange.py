@@ -125,13 +125,20 @@ def import_options(
         raise UnknownNameError("colour order", colour_order, orders)
     if flip is not None and flip not in flips:
         raise UnknownNameError("--flip", flip, flips)
-    read = ReadOptions(rate, _names(cameras), _names(columns), cast("ColourOrder", colour_order))
+    read = ReadOptions(
+        rate, _names("--cameras", cameras), _names("--columns", columns), cast("ColourOrder", colour_order)
+    )
     size = None if resize is None else parse_size(resize)
     return ImportOptions(read, size, cast("Flip | None", flip), skip_bad, episodes)
 
 
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+def _names(option: str, text: str | None) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in (text or "").split(",") if name.strip())
+    if text is not None and not names:
+        raise UsageError(
+            f"{option} {text!r} names nothing: expected names with commas between them, such as front,wrist."
+        )
+    return names
 
 
 def skipped_lines(skipped: Mapping[str, str]) -> list[str]:

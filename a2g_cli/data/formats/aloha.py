@@ -17,7 +17,7 @@ from a2g_cli.data.formats.aloha_foreign import ACTIONS, RATE, foreign
 from a2g_cli.data.formats.hdf5_films import Film
 from a2g_cli.data.formats.incoming import Frames, Incoming, OwnWords
 from a2g_cli.data.formats.outgoing import building_folder, frames, one_robot, timing, words
-from a2g_cli.data.formats.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes
+from a2g_cli.data.formats.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes, check_nothing_chosen
 from a2g_cli.data.recording import schema, storage, untrusted
 from a2g_cli.data.recording.journal import deflate
 from a2g_cli.data.recording.reader import Recording
@@ -98,6 +98,7 @@ def read(source: Path, options: ReadOptions = DEFAULTS) -> SourceEpisodes:
 
     def one(file: Any, path: Path, name: str) -> list[SourceEpisode]:
         if untrusted.holds(file, _OWN):
+            check_nothing_chosen(options)
             return [SourceEpisode(name, partial(_own, file))]
         return [SourceEpisode(name, partial(foreign, file, path, options))]
 

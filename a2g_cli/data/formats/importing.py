@@ -154,6 +154,8 @@ def _record(
             raise
         writer.finish(episode.outcome)
     notes.update(dict.fromkeys(episode.notes))
+    if episode.flip_remedy and options.flip is None:
+        notes[episode.flip_remedy] = None
     return len(episode.actions)
 
 

@@ -85,6 +85,8 @@ class Incoming:
     """Yields T + 1 depths of the cameras in ``spec.depth``; None where there are none."""
     times_remedy: str = ""
     """What a person can do where the source's times cannot be used, in words."""
+    flip_remedy: str = ""
+    """What the source says about frames that stand on their head, and what a person can do; empty: nothing."""
 
     def __post_init__(self) -> None:
         """Hold the arrays against each other. Raises ValueError: whoever reads a format turns it into words."""

@@ -1,5 +1,6 @@
 """Reads a LeRobot dataset, v3 or v2, from anywhere: nothing in it is believed before it is checked."""
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -233,7 +234,8 @@ class _Dataset:
             ),
             times_remedy=""
             if self._options.rate
-            else f"`a2g recordings import --rate {self._fps:g}` counts times at that rate instead",
+            else f"`a2g recordings import {shlex.quote(str(self.root))} --rate {self._fps:g}` "
+            "counts times at that rate instead",
         )
 
     def _joints(self, rows: _Numbers) -> NDArray[np.float32]:

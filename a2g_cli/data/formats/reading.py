@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from a2g_cli.core.errors import UsageError
 from a2g_cli.data.formats.incoming import Incoming
 
 ColourOrder = Literal["auto", "rgb", "bgr"]
@@ -24,6 +25,14 @@ class ReadOptions:
 
 
 DEFAULTS = ReadOptions()
+
+
+def check_nothing_chosen(options: ReadOptions) -> None:
+    """Raise UsageError where only some of an export of a2g's own are asked for, from a format that gives it back whole."""
+    if options.cameras or options.columns:
+        raise UsageError(
+            "--cameras and --columns choose from other programs' data: this is an export of a2g's own, and is imported whole."
+        )
 
 
 @dataclass(frozen=True)

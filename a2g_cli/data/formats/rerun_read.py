@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from a2g_cli.core.types import Image
 from a2g_cli.data.formats import pictures
 from a2g_cli.data.formats.incoming import Frames, Incoming, OwnWords
-from a2g_cli.data.formats.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes
+from a2g_cli.data.formats.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes, check_nothing_chosen
 from a2g_cli.data.formats.rerun import CAPTURED, SUFFIX, TIMES, TIMING, WORDS, library
 from a2g_cli.data.recording import schema, storage
 
@@ -45,7 +45,7 @@ def read(source: Path, options: ReadOptions = DEFAULTS) -> SourceEpisodes:
         RecordingError: one is damaged, or was not written by a2g.
         A2GError: rerun-sdk is missing.
     """
-    del options
+    check_nothing_chosen(options)
     library()
     paths = _files(source)
     with storage.reading(source, "Rerun recording of a2g's"):

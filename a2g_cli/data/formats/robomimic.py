@@ -15,7 +15,7 @@ from a2g_cli.data.formats import hdf5, hdf5_files
 from a2g_cli.data.formats.hdf5_films import Film
 from a2g_cli.data.formats.incoming import Frames, Incoming, OwnWords
 from a2g_cli.data.formats.outgoing import check_free, one_robot, without_depth, words
-from a2g_cli.data.formats.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes
+from a2g_cli.data.formats.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes, check_nothing_chosen
 from a2g_cli.data.formats.robomimic_foreign import foreign
 from a2g_cli.data.recording import schema, storage, untrusted
 from a2g_cli.data.recording.assemble import add_judgement, add_views
@@ -93,7 +93,10 @@ def read(source: Path, options: ReadOptions = DEFAULTS) -> SourceEpisodes:
 
 def _load(data: Any, demo: str, name: str, environment: dict[str, Any], options: ReadOptions) -> Incoming:
     node = hdf5.group(data, demo)
-    return _own(node) if untrusted.holds(node, _OWN) else foreign(node, name, data, environment, options)
+    if untrusted.holds(node, _OWN):
+        check_nothing_chosen(options)
+        return _own(node)
+    return foreign(node, name, data, environment, options)
 
 
 def _environment(data: Any) -> dict[str, Any]:

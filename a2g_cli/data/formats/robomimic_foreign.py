@@ -50,10 +50,6 @@ def foreign(demo: Any, name: str, data: Any, environment: Mapping[str, Any], opt
     elif seen.rows == steps:
         notes.append("without next_obs, the last action leads nowhere that was kept, and is left out")
         actions = actions[:-1]
-    if _stands_on_its_head(data):
-        notes.append(
-            "the file says that its frames stand on their head (macros_image_convention): `--flip rows` turns them"
-        )
     reached, unclear = _reached(demo, steps)
     notes += unclear
     spec = spec_for(
@@ -91,6 +87,7 @@ def foreign(demo: Any, name: str, data: Any, environment: Mapping[str, Any], opt
         frames,
         notes=tuple(notes),
         depth=depths if seen.depths else None,
+        flip_remedy=_ON_ITS_HEAD if _stands_on_its_head(data) else "",
     )
 
 
@@ -138,6 +135,9 @@ def _reached(demo: Any, steps: int) -> tuple[bool | None, tuple[str, ...]]:
     if said is not None or not untrusted.holds(demo, "rewards"):
         return said, unclear
     return bool(hdf5.numbers(demo, "rewards", steps).flat[-1] > 0), unclear
+
+
+_ON_ITS_HEAD = "the file says that its frames stand on their head (macros_image_convention): `--flip rows` turns them"
 
 
 def _stands_on_its_head(data: Any) -> bool:
