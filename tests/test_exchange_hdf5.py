@@ -359,9 +359,9 @@ def test_frames_on_their_head_are_noticed_and_turned(tmp_path: Path) -> None:
     path = made.libero(tmp_path / "libero.hdf5")
     with h5py.File(path, "r+") as file:
         file["data/demo_0/obs/agentview_rgb"][:, 0] = 255
-    assert "--flip rows" in note(brought(path), "stand on their head")
+    assert "--flip rows" in note(brought(path), "upside down")
     turned = bring_in(Workspace(tmp_path), path, detect(path), "turned", ImportOptions(flip="rows"))
-    assert not [text for text in turned.notes if "stand on their head" in text], "they were turned already"
+    assert not [text for text in turned.notes if "upside down" in text], "they were turned already"
     with Recording(turned.session.recordings()[0]) as recording:
         assert recording.frame("agentview", 2)[-1].min() == 255
 

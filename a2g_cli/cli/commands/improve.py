@@ -141,13 +141,18 @@ class _HeldOut:
         self._measure(f"home {moment}", name, homes, "in distribution")
 
     def _measure(self, moment: str, name: str, robots: Sequence[Robot], where: str) -> None:
-        if moment not in self.progress.measured:
+        measured = self.progress.measured
+        before = measured.get(moment.replace("after", "before"))
+        if moment not in measured and before and (before["adapter"], before["n"]) == (name, self.count):
+            measured[moment] = before  # nothing was promoted: the same policy on the same trials
+            self.progress.save()
+        if moment not in measured:
             trials = draw_trials(robots[0], "evaluation", self.seed, self.count)
             told = self.view.counting(f"evaluating {name} {where}", self.count)
             policy = self.factory.get(name)
             told(0, 0)  # its time begins with the first episode, not with the first that has ended
             result = evaluate(name, policy, robots, trials, self.rollout, told, self.interrupted)
-            self.progress.measured[moment] = result.to_json()
+            measured[moment] = result.to_json()
             self.progress.save()
 
 
