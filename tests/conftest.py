@@ -1,6 +1,12 @@
-"""What is slow to make and never changed: made once for the whole run."""
+"""What every test runs under, and what is slow to make and never changed: made once for the whole run."""
 
 import os
+import signal
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # several workers on few cores: threads would only wait for each other
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a background job's; children, who are sent Ctrl-C, inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
