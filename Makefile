@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check format base clean
+.PHONY: install demo test quick check format base clean
 
 install: $(STAMP)
 
@@ -34,8 +34,16 @@ base: install
 	mkdir -p a2g_cli/checkpoints/base
 	cp training/base/checkpoint/* a2g_cli/checkpoints/base/
 
+# Each worker takes a core and up to 2 GB of memory: `make test WORKERS=8`.
+WORKERS ?= 2
 test: check $(VENV)/.robomimic $(VENV)/.formats $(VENV)/.lerobot
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+# The tests that are nearest to what was changed since SINCE (default: since main), in under a minute.
+quick: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	SINCE=$(SINCE) $(BIN)/python tests/quick.py
 
 # Recordings promise that robomimic reads them; its SequenceDataset needs none of what robomimic asks for (torchvision, EGL …).
 $(VENV)/.robomimic: $(STAMP)

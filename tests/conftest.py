@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from quick import UNTIL
 
 from a2g_cli.robots.base import Trial
 from a2g_cli.robots.sim import SimRobot
@@ -22,6 +23,18 @@ if TYPE_CHECKING:
     from pretrain_examples import Whole
 
     from a2g_cli.encoding.episodes import EncodedEpisode
+
+LONGEST = (
+    *("test_two_at_once", "test_improve_rehearsing", "test_improve_exploring", "test_terminal_closes"),
+    *("test_recording_kill", "test_recording_power", "test_machine", "test_improve_refused", "test_interruption"),
+)
+"""Files that take long begin first: begun last, one would be waited for while every other worker has nothing to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if UNTIL not in os.environ:  # `make quick` has an order of its own
+        order = {name: place for place, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 @pytest.fixture(scope="session")
