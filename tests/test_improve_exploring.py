@@ -74,18 +74,20 @@ def test_it_keeps_within_the_episodes_that_it_may_have_and_off_is_off(tmp_path: 
     (done,) = ask(tmp_path, "improve", *RUN, "--max-episodes", 14)["rounds"]
     assert done["explored"] == 2
     assert AdapterRegistry(Workspace(tmp_path)).get(done["adapter"]).calibration.base_pose is None, "too few arrived"
-    (off,) = ask(tmp_path, "improve", *WORDS, "--evaluation", 1, "--iterations", 1, "--calibrate", "off")["rounds"]
+    short = ("--episodes", 1, "--evaluation", 1, "--iterations", 1)
+    (off,) = ask(tmp_path, "improve", *WORDS, *short, "--calibrate", "off")["rounds"]
     assert off["explored"] == 0
 
 
 def test_who_may_not_try_is_told_what_is_in_doubt(tmp_path: Path) -> None:
-    run = ask(tmp_path, "improve", *WORDS, "--evaluation", 1, "--explore", 0)
+    run = ask(tmp_path, "improve", *WORDS, "--evaluation", 1, "--explore", 0, "--iterations", 1)
     (done,) = run["rounds"]
     assert done["explored"] == 0
     assert "camera front moved" in done["reason"]
-    adapted = ask(tmp_path, "adapt", run["session"], "--parent", "none")
+    words = ("adapt", run["session"], "--parent", "none", "--iterations", 1)
+    adapted = ask(tmp_path, *words)
     assert adapted["calibration"]["mount"] is None
     assert 8 < math.degrees(adapted["suspected_yaw"]) < 17
-    assert "`a2g improve` finds out by trying" in a2g(tmp_path, "adapt", run["session"], "--parent", "none").stdout
+    assert "`a2g improve` finds out by trying" in a2g(tmp_path, *words).stdout
     off = ask(tmp_path, "adapt", run["session"], "--calibrate", "off", "--keep", "all", "--iterations", 1)
     assert off["suspected_yaw"] is None
