@@ -52,7 +52,7 @@ def modules() -> dict[str, Path]:
     found = {}
     for path in (ROOT / PACKAGE).rglob("*.py"):
         found[".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")] = path
-    for path in (ROOT / TESTS).glob("*.py"):
+    for path in (ROOT / TESTS).rglob("*.py"):
         found[path.stem] = path
     return found
 
@@ -81,7 +81,7 @@ def nearest(files: set[Path]) -> list[Path]:
     found: list[Path] = []
     reached, border = set(files), set(files)
     while border:
-        tests = [path for path in border if path.parent == ROOT / TESTS and path.name.startswith("test_")]
+        tests = [path for path in border if ROOT / TESTS in path.parents and path.name.startswith("test_")]
         found += sorted((path for path in tests if path.exists()), key=lambda path: (len(everything(path, uses)), path))
         border = {path for path, used in uses.items() if used & border} - reached
         reached |= border
