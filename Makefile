@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test quick check format base clean
+.PHONY: install demo test quick check docs format base clean
 
 install: $(STAMP)
 
@@ -36,7 +36,7 @@ base: install
 
 # Each worker takes a core and up to 2 GB of memory: `make test WORKERS=8`.
 WORKERS ?= 2
-test: check $(VENV)/.robomimic $(VENV)/.formats $(VENV)/.lerobot
+test: check docs $(VENV)/.robomimic $(VENV)/.formats $(VENV)/.lerobot
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # The tests that are nearest to what was changed since SINCE (default: since main), in under a minute.
@@ -63,6 +63,14 @@ $(VENV)/.lerobot: $(STAMP)
 	  pyserial==3.5 feetech-servo-sdk==1.0.0
 	touch $@
 
+# The documentation site, in site/. mkdocs.yml is strict: a warning is an error. `make docs SERVE=1` shows it at localhost:8000.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs $(if $(SERVE),serve,build --quiet)
+
+$(VENV)/.docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	touch $@
+
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -74,4 +82,4 @@ format: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

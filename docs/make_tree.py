@@ -1,4 +1,4 @@
-"""Write the file tree into README.md: one line a file, each the first sentence of its own docstring.
+"""Write the file tree into ARCHITECTURE.md: one line a file, each the first paragraph of its own docstring.
 
 python docs/make_tree.py            # rewrite it
 python docs/make_tree.py --check    # exit 1 when it is not current
@@ -15,15 +15,13 @@ BESIDE = (
     ("adapters/", "LoRA adapters (README.md says what is what)"),
     ("recordings/", "goals and sessions (README.md is the HDF5 schema)"),
     ("tests/", "invariants, contracts and real runs; test_<module>.py mirrors the package"),
-    (
-        "docs/",
-        "guides: hardware, safety, judges, formats; lab-notes.md: experiments, failures too; what makes tree and picture",
-    ),
+    ("docs/", "the pages of the site, and the scripts that make the tree, the command line reference and the pictures"),
+    ("examples/", "a driver package outside of a2g"),
 )
 
 
 def summary(path: Path) -> str:
-    """Return the first sentence of a module's docstring, without its full stop."""
+    """Return the first paragraph of a module's docstring, without its full stop."""
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     line = " ".join(text.split("\n\n")[0].split())
     return line.removesuffix(".")
@@ -48,15 +46,17 @@ def tree() -> str:
 
 
 def main() -> None:
-    """Rewrite or check README.md."""
-    page = ROOT / "README.md"
+    """Rewrite or check ARCHITECTURE.md."""
+    page = ROOT / "ARCHITECTURE.md"
     text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise SystemExit(f"{page.name} has no place for the tree: it lacks {BEGIN.strip()!r} or {END!r}")
     made = before + tree() + after
     if "--check" in sys.argv:
         if made != text:
-            raise SystemExit("README.md's tree is not current: run python docs/make_tree.py")
+            raise SystemExit("ARCHITECTURE.md's tree is not current: run python docs/make_tree.py")
     else:
         page.write_text(made, encoding="utf-8")
 
