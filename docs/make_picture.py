@@ -60,6 +60,11 @@ class Memory:
     def abandon(self) -> None:
         """Keep what there is."""
 
+    @property
+    def success(self) -> bool:
+        """Whether the goal was reached, by the simulator's test."""
+        return self.episode.outcome is not None and bool(self.episode.outcome.success)
+
 
 def rolled_out(robot: SimRobot, trial: Trial, policy: Policy, settings: RolloutSettings) -> Memory:
     """Return what happened when ``policy`` acted on ``trial``."""
@@ -114,7 +119,7 @@ def before_after(workspace: Path, adapter: str, shift: str, size: int) -> None:
     settings = RolloutSettings(stop_on_truth=True)
     for trial in draw_trials(robot, "evaluation", SEED, TRIALS):
         failed, reached = (rolled_out(robot, trial, policy, settings) for policy in (before, after))
-        if reached.episode.outcome.success and not failed.episode.outcome.success:
+        if reached.success and not failed.success:
             break
     else:
         raise SystemExit(f"none of {TRIALS} trials has the base fail and {adapter} succeed")

@@ -108,7 +108,7 @@ class Servos:
 @contextmanager
 def servos() -> Iterator[Servos]:
     """Plug the servos in. The SDK spins while it waits: without short turns for other threads nobody would answer it."""
-    from lerobot.actuators.feetech import feetech
+    from lerobot.motors.feetech import feetech
 
     plugged, turn, patience = Servos(), sys.getswitchinterval(), feetech.patch_setPacketTimeout
 
