@@ -33,9 +33,9 @@ ROWS: dict[str, list[object]] = {
     "successor alone (the paper's algorithm)": ["--relabel", "successor"],
     "a third each": ["--relabel", "final,future,successor"],
     "every episode": ["--keep", "all"],
-    "every episode, unweighted (naive)": ["--keep", "all", "--patience", 0],
+    "every episode, unweighted (naive)": ["--keep", "all", "--slowness-tau", 0],
     "failures alone": ["--keep", "failed"],
-    "unweighted": ["--patience", 0],
+    "unweighted": ["--slowness-tau", 0],
     "50 iterations": ["--iterations", 50],
     "400 iterations": ["--iterations", 400],
     "learning rate 3e-4": ["--lr", 3e-4],
@@ -47,11 +47,11 @@ ROWS: dict[str, list[object]] = {
     "DoRA": ["--method", "dora"],
     "full fine-tuning, learning rate 1e-4": ["--method", "full", "--lr", 1e-4],
     "full fine-tuning, learning rate 3e-4": ["--method", "full", "--lr", 3e-4],
-    "features held, weight 1": ["--retain", 1],
-    "features held, weight 10": ["--retain", 10],
-    "a quarter demonstrations": ["--mix", 0.25, "--demonstrations", EXPERT],
-    "half demonstrations": ["--mix", 0.5, "--demonstrations", EXPERT],
-    "four fifths demonstrations": ["--mix", 0.8, "--demonstrations", EXPERT],
+    "features held, weight 1": ["--feature-alignment", 1],
+    "features held, weight 10": ["--feature-alignment", 10],
+    "a quarter demonstrations": ["--cotrain", 0.25, "--demonstrations", EXPERT],
+    "half demonstrations": ["--cotrain", 0.5, "--demonstrations", EXPERT],
+    "four fifths demonstrations": ["--cotrain", 0.8, "--demonstrations", EXPERT],
 }
 
 

@@ -29,7 +29,8 @@ from a2g_cli.cli.commands.evaluate import LANES
 from a2g_cli.core.clock import WallClock
 from a2g_cli.core.types import Vector
 from a2g_cli.models import checkpoint
-from a2g_cli.policies.act2goal import EXECUTE, Act2GoalPolicy, ActingSettings
+from a2g_cli.policies.act2goal import Act2GoalPolicy
+from a2g_cli.policies.acting import N_ACTION_STEPS, ActingSettings
 from a2g_cli.policies.base import Plan, PlanRequest
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.runtime.evaluation import draw_trials, evaluate, jobs_for
@@ -38,9 +39,9 @@ from a2g_cli.runtime.sink import NullSink
 from a2g_cli.runtime.termination import RolloutSettings
 
 SWEEPS: dict[str, list[ActingSettings]] = {
-    "steps": [ActingSettings(action_steps=steps) for steps in (1, 2, 5, 10)],
-    "execute": [ActingSettings(execute=n, temperature=warm) for warm in (1.0, 0.0) for n in (2, 4, 8)],
-    "ahead": [ActingSettings(ahead=ahead) for ahead in (0.0, 0.5, 1.0, 2.0)],
+    "steps": [ActingSettings(denoising_steps=steps) for steps in (1, 2, 5, 10)],
+    "execute": [ActingSettings(n_action_steps=n, temperature=warm) for warm in (1.0, 0.0) for n in (2, 4, 8)],
+    "ahead": [ActingSettings(replan_lead=ahead) for ahead in (0.0, 0.5, 1.0, 2.0)],
 }
 SLOWER = 0.04
 """What a plan takes longer than it need where the control rate is measured [s]."""
@@ -67,7 +68,7 @@ def plan_times(given: argparse.Namespace) -> Rows:
             rows.append(
                 {
                     "threads": threads,
-                    "steps": settings.action_steps,
+                    "steps": settings.denoising_steps,
                     "plan_ms": round(median, 2),
                     "slowest_ms": round(max(times[10:]), 2),
                     "chunk_ms": chunk,
@@ -90,10 +91,10 @@ def successes(sweep: Sequence[ActingSettings], given: argparse.Namespace) -> Row
                     {
                         "scene": scene,
                         "shift": given.shift,
-                        "steps": settings.action_steps,
-                        "execute": settings.execute or EXECUTE,
+                        "steps": settings.denoising_steps,
+                        "execute": settings.n_action_steps or N_ACTION_STEPS,
                         "temperature": settings.temperature,
-                        "ahead": settings.ahead,
+                        "ahead": settings.replan_lead,
                         **{key: result[key] for key in ("successes", "n", "interval", "seconds")},
                     }
                 )
@@ -139,7 +140,7 @@ def control_rate(given: argparse.Namespace) -> Rows:
     robot.connect()
     for ahead in (0.0, ActingSettings().ahead):
         robot.moved.clear()
-        policy = Slowed(Act2GoalPolicy(checkpoint.load(given.base), ActingSettings(ahead=ahead)))
+        policy = Slowed(Act2GoalPolicy(checkpoint.load(given.base), ActingSettings(replan_lead=ahead)))
         jobs = jobs_for(draw_trials(robot, "practice", given.seed, 1), lambda _trial, _robot: NullSink())
         list(roll_out([robot], jobs, policy, RolloutSettings(limit=100)))
         periods = 1000 * np.diff(robot.moved)

@@ -1,9 +1,9 @@
 """How well control keeps time: the simulator as a robot on the wall clock at 20 Hz, acting with the shipped base, recorded.
 
-    python benchmarks/control_loop.py [--rate 20] [--steps 600] [--ahead 0.5 ...] [--repeat 1] [--priority nice|fifo]
+    python benchmarks/control_loop.py [--rate 20] [--steps 600] [--replan-lead 0.5 ...] [--repeat 1] [--priority nice|fifo]
         [--json FILE]
 
-Rows: `a2g` plans beside the robot, `--ahead` control periods early; with `ahead 0` the robot waits for each plan.
+Rows: `a2g` plans beside the robot, `--replan-lead` control periods early; with `ahead 0` the robot waits for each plan.
 `synchronous` is the loop that most programs have - look, plan if nothing is left to do, act, sleep for what is left of the
 period - on the same robot, policy and recording. `lerobot` is LeRobot's own `record_loop` on the same robot and policy, where
 LeRobot and what that loop needs is installed beside a2g (benchmarks/lerobot_loop.py).
@@ -28,7 +28,8 @@ from a2g_cli.core.clock import WallClock
 from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.types import Observation, Outcome, Provenance, StepTiming, Vector
 from a2g_cli.models import checkpoint
-from a2g_cli.policies.act2goal import Act2GoalPolicy, ActingSettings
+from a2g_cli.policies.act2goal import Act2GoalPolicy
+from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.policies.base import PlanRequest
 from a2g_cli.robots.base import RobotSpec, Trial
 from a2g_cli.robots.sim import SimRobot
@@ -99,7 +100,7 @@ def row(name: str, robot: Bench, planning: list[float], ages: list[float]) -> Ro
 
 def ours(robot: Bench, trial: Trial, steps: int, ahead: float, folder: Path) -> Row:
     """Return a row of a2g's own loop."""
-    policy = Act2GoalPolicy(checkpoint.load(checkpoint.SHIPPED), ActingSettings(ahead=ahead))
+    policy = Act2GoalPolicy(checkpoint.load(checkpoint.SHIPPED), ActingSettings(replan_lead=ahead))
     timing_stats = TimingStats(robot.spec.rate)
     recorder = Recorder(
         folder / f"ours-{ahead}-{time.time_ns()}.hdf5", robot.spec, trial.goal, Provenance("bench", "act2goal")
@@ -112,7 +113,7 @@ def ours(robot: Bench, trial: Trial, steps: int, ahead: float, folder: Path) -> 
 
 def synchronous(robot: Bench, trial: Trial, steps: int, folder: Path) -> Row:
     """Return a row of the loop that looks, thinks, acts and sleeps in one thread."""
-    policy = Act2GoalPolicy(checkpoint.load(checkpoint.SHIPPED), ActingSettings(ahead=0.0))
+    policy = Act2GoalPolicy(checkpoint.load(checkpoint.SHIPPED), ActingSettings(replan_lead=0.0))
     path = folder / f"synchronous-{time.time_ns()}.hdf5"
     recorder = Recorder(path, robot.spec, trial.goal, Provenance("bench", "act2goal"))
     robot.begin(trial.start)
@@ -159,7 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rate", type=float, default=20.0, help="[Hz]")
     parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--ahead", type=float, action="append", help="repeatable; 0.5 and 0 otherwise")
+    parser.add_argument("--replan-lead", type=float, action="append", help="repeatable; 0.5 and 0 otherwise")
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--priority", choices=("nice", "fifo"))
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -179,7 +180,7 @@ def main() -> None:
         loops: list[Callable[[], Row | None]] = [
             *(
                 lambda ahead=ahead: ours(robot, trial, given.steps, ahead, folder)
-                for ahead in given.ahead or [0.5, 0.0]
+                for ahead in given.replan_lead or [0.5, 0.0]
             ),
             lambda: synchronous(robot, trial, given.steps, folder),
             lambda: lerobot(robot, trial, given.steps),

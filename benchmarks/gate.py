@@ -1,11 +1,11 @@
 """The promotion gate's record: honest adaptations and sabotaged ones, each held against the same parent.
 
     python benchmarks/gate.py [--case SCENE/SHIFT/CALIBRATE ...] [--seeds 3] [--episodes 20] [--iterations 150]
-        [--rehearse 0] [--evaluation 100] [--work DIR]
+        [--replay-demos 0] [--evaluation 100] [--work DIR]
 
 A parent practises 20 episodes; from these, adapters are made as `a2g improve` makes them, and as nobody should: from failures
 alone, at ten times the learning rate, with each episode's recorded actions turned round or shuffled. The gate sees what it
-always sees. With --rehearse, so many rehearsals are learned from as well, falsified alike. Beside its verdict stands the
+always sees. With --replay-demos, so many rehearsals are learned from as well, falsified alike. Beside its verdict stands the
 truth, success on held-out starts and goals, which it never sees.
 Every result is kept in --work as soon as it is there: the same command goes on where it was stopped.
 """
@@ -130,8 +130,8 @@ class Bench:
         return [self.scorer.read(paths[trial.index]) for trial in trials]
 
     def rehearse(self) -> list[Path]:
-        """Repeat what the base remembers, as `a2g improve --rehearse` does; return the recordings."""
-        count, spec = self.given.rehearse, self.robots[0].spec
+        """Repeat what the base remembers, as `a2g improve --replay-demos` does; return the recordings."""
+        count, spec = self.given.replay_demos, self.robots[0].spec
         known = trajectory.trajectories_of_robot(checkpoint.SHIPPED, spec.name)
         at_home = nominal.load_nominal(checkpoint.SHIPPED)
         which = {slot: slot * max(1, len(known) // max(1, count)) % len(known) for slot in range(count)}
@@ -246,12 +246,19 @@ def measured(case: str, seed: int, given: argparse.Namespace) -> list[dict[str, 
     """Return what is kept in --work, made first where it is missing; each in a process of its own."""
     base = checkpoint.fingerprint(checkpoint.SHIPPED)
     size = f"{given.episodes}-{given.iterations}-n{given.evaluation}"
-    size += f"-rehearsed{given.rehearse}" if given.rehearse else ""
+    size += f"-rehearsed{given.replay_demos}" if given.replay_demos else ""
     name = f"{case.replace('/', '-').replace(':', '-')}-seed{seed}-{size}-{base}.json"
     path: Path = given.work / name
     if not path.exists():
         words = ["--one", "--case", case, "--seed", seed, "--episodes", given.episodes]
-        words += ["--iterations", given.iterations, "--evaluation", given.evaluation, "--rehearse", given.rehearse]
+        words += [
+            "--iterations",
+            given.iterations,
+            "--evaluation",
+            given.evaluation,
+            "--replay-demos",
+            given.replay_demos,
+        ]
         begun = time.monotonic()
         done = subprocess.run(
             [sys.executable, __file__, *map(str, words)], check=True, stdout=subprocess.PIPE, text=True
@@ -284,7 +291,7 @@ def main() -> None:
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--episodes", type=int, default=20)
     parser.add_argument("--iterations", type=int, default=150)
-    parser.add_argument("--rehearse", type=int, default=0)
+    parser.add_argument("--replay-demos", type=int, default=0)
     parser.add_argument("--evaluation", type=int, default=100)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--work", type=Path, default=Path("training/gate"))

@@ -1,7 +1,7 @@
 """Improvement under shifts, seed by seed, beside its control: LoRA on expert demonstrations of the same shifted world.
 
     python benchmarks/improvement.py [--case SCENE/SHIFT ...] [--seeds 3] [--calibrate apply ...] [--rounds 2]
-        [--episodes 20] [--iterations 100] [--rehearse 0] [--evaluation 100] [--control N] [--processes 1]
+        [--episodes 20] [--iterations 100] [--replay-demos 0] [--evaluation 100] [--control N] [--processes 1]
         [--work training/improvement]
 
 Success on held-out starts and goals that no practice sees, before, after each round, and at the end; success in distribution
@@ -86,7 +86,7 @@ def one(case: str, seed: int, how: str, given: argparse.Namespace) -> dict[str, 
             return control(scene, shift, seed, given, Path(folder))
         words = ["--scene", scene, "--shift", shift, "--rounds", given.rounds, "--episodes", given.episodes]
         words += ["--seed", seed, "--iterations", given.iterations, "--evaluation", given.evaluation]
-        words += ["--rehearse", given.rehearse]
+        words += ["--replay-demos", given.replay_demos]
         run = a2g("improve", *words, "--calibrate", how, "--workspace", folder)
         run["curve"] = curve(run, ["--scene", scene, "--shift", shift, "--seed", seed, "--workspace", folder], given)
         return run
@@ -96,7 +96,7 @@ def measured(case: str, seed: int, how: str, given: argparse.Namespace) -> dict[
     """Return what is kept in --work, made first where it is missing."""
     base = checkpoint.fingerprint(checkpoint.SHIPPED)
     settings = f"{given.rounds}x{given.episodes}-{given.iterations}-n{given.evaluation}-{base}"
-    way = how if how == CONTROL or not given.rehearse else f"{how}-rehearsed{given.rehearse}"
+    way = how if how == CONTROL or not given.replay_demos else f"{how}-rehearsed{given.replay_demos}"
     name = f"{case.replace('/', '-').replace(':', '-')}-seed{seed}-{way}-{settings}.json"
     path: Path = given.work / name
     if not path.exists():
@@ -155,7 +155,9 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=20)
     parser.add_argument("--iterations", type=int, default=100)
     parser.add_argument("--evaluation", type=int, default=100)
-    parser.add_argument("--rehearse", type=int, default=0, help="movements that `a2g improve` repeats with closed eyes")
+    parser.add_argument(
+        "--replay-demos", type=int, default=0, help="movements that `a2g improve` repeats with closed eyes"
+    )
     parser.add_argument("--control", type=int, metavar="N", help="of so many seeds; of all, if not given")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--work", type=Path, default=Path("training/improvement"))

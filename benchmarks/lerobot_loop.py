@@ -14,7 +14,8 @@ import torch
 from lerobot.scripts.lerobot_record import record_loop
 
 from a2g_cli.models import checkpoint
-from a2g_cli.policies.act2goal import Act2GoalPolicy, ActingSettings
+from a2g_cli.policies.act2goal import Act2GoalPolicy
+from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.policies.base import PlanRequest
 from a2g_cli.robots.base import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
@@ -49,7 +50,7 @@ class _Policy:
     config = SimpleNamespace(device="cpu", use_amp=False)
 
     def __init__(self, robot: _Robot, trial: Trial) -> None:
-        self._policy = Act2GoalPolicy(checkpoint.load(checkpoint.SHIPPED), ActingSettings(ahead=0.0))
+        self._policy = Act2GoalPolicy(checkpoint.load(checkpoint.SHIPPED), ActingSettings(replan_lead=0.0))
         self._robot, self._goal = robot, trial.goal
         self._left: list[Any] = []
         self.planning: list[float] = []

@@ -43,7 +43,8 @@ from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import Session
 from a2g_cli.encoding.frames import encode_recording, encode_recordings, identity
 from a2g_cli.models import checkpoint
-from a2g_cli.policies.act2goal import Act2GoalPolicy, ActingSettings
+from a2g_cli.policies.act2goal import Act2GoalPolicy
+from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.policies.base import PlanRequest, Policy
 from a2g_cli.policies.nearest import Memory, NearestSettings
 from a2g_cli.policies.nearest_choice import choose
@@ -174,7 +175,7 @@ def seconds(factory: Mapping[str, Sequence[Player]], given: argparse.Namespace) 
             continue
         model = checkpoint.load(Path(seeds[0].folder))
         steps = STEPS if model.config.generative else (1,)
-        found[name] = {str(n): timed(Act2GoalPolicy(model, ActingSettings(action_steps=n)), requests) for n in steps}
+        found[name] = {str(n): timed(Act2GoalPolicy(model, ActingSettings(denoising_steps=n)), requests) for n in steps}
     robot.close()
     return found
 

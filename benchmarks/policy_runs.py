@@ -18,7 +18,8 @@ import torch
 
 from a2g_cli.core.errors import SafetyStop
 from a2g_cli.models import checkpoint
-from a2g_cli.policies.act2goal import Act2GoalPolicy, ActingSettings
+from a2g_cli.policies.act2goal import Act2GoalPolicy
+from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.policies.base import Policy
 from a2g_cli.policies.baselines import RandomPolicy, StillPolicy
 from a2g_cli.policies.nearest import Memory, NearestPolicy, NearestSettings

@@ -21,6 +21,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
+from training import matrix_rate
 
 from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.core.types import Provenance
@@ -41,10 +42,9 @@ from a2g_cli.runtime.termination import RolloutSettings
 from a2g_cli.training.batch_sources import HindsightBC
 from a2g_cli.training.finetune import FinetuneSettings, Finetuning, target_modules
 from a2g_cli.training.watcher import Unwatched
-from training import matrix_rate
 
 LANES = 8
-SETTINGS = FinetuneSettings(keep="all", patience=0.0, held_out=0.0)
+SETTINGS = FinetuneSettings(keep="all", slowness_tau=0.0, held_out=0.0)
 
 
 def connected(shift: str) -> list[Robot]:

@@ -19,7 +19,8 @@ from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.core.types import Episode, Observation, Outcome, State, StepTiming, Vector
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.models import checkpoint
-from a2g_cli.policies.act2goal import Act2GoalPolicy, ActingSettings
+from a2g_cli.policies.act2goal import Act2GoalPolicy
+from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.policies.base import PlanRequest, Policy
 from a2g_cli.robots.base import Trial
 from a2g_cli.robots.sim import SimRobot

@@ -157,7 +157,7 @@ class SceneContract:
         robot.begin(goal.truth)
         drive_home(robot)
         np.testing.assert_allclose(robot.tabletop.tool(), REST, atol=0.006)
-        assert (robot.next_goal(0, 0) is not None) == ("home" in robot.undone_by)
+        assert (robot.next_goal(0, 0) is not None) == ("rest-pose" in robot.undone_by)
 
     def test_another_scene_s_goal_is_refused(self) -> None:
         robot = connected(self.scene)

@@ -1,16 +1,16 @@
 from dataclasses import replace
-from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 from policy_examples import goal, network, observation, spec
 
-from a2g_cli.cli.options import ActionSteps, Ahead, Execute
 from a2g_cli.core.errors import UsageError
+from a2g_cli.core.settings import settings_of
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
-from a2g_cli.policies.act2goal import EXECUTE, Act2GoalPolicy, ActingSettings, acting_from
+from a2g_cli.policies.act2goal import Act2GoalPolicy
+from a2g_cli.policies.acting import N_ACTION_STEPS, ActingSettings, acting_from
 from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.policies.baselines import RandomPolicy, StillPolicy
 
@@ -66,19 +66,19 @@ def test_what_is_seen_and_what_is_wanted_both_matter(model: Act2Goal) -> None:
     assert not np.allclose(chunks[0], chunks[2])
 
 
-@pytest.mark.parametrize(("execute", "given"), [(1, 1), (None, EXECUTE), (4, 4), (8, 8)])
+@pytest.mark.parametrize(("execute", "given"), [(1, 1), (None, N_ACTION_STEPS), (4, 4), (8, 8)])
 def test_as_many_actions_as_asked_for_are_executed_but_never_distal_ones(
     model: Act2Goal, execute: int | None, given: int
 ) -> None:
-    plan = Act2GoalPolicy(model, ActingSettings(execute=execute)).plan([request()])[0]
-    whole = Act2GoalPolicy(model, ActingSettings(execute=8)).plan([request()])[0]
+    plan = Act2GoalPolicy(model, ActingSettings(n_action_steps=execute)).plan([request()])[0]
+    whole = Act2GoalPolicy(model, ActingSettings(n_action_steps=8)).plan([request()])[0]
     assert plan.chunk.shape == (given, 4)
     np.testing.assert_allclose(plan.chunk, whole.chunk[:given], atol=1e-6)
 
 
 def test_a_plan_that_is_too_short_for_what_is_asked_of_it_is_refused(model: Act2Goal) -> None:
     with pytest.raises(UsageError, match="9 actions cannot be executed of a plan that holds 8"):
-        Act2GoalPolicy(model, ActingSettings(execute=9))
+        Act2GoalPolicy(model, ActingSettings(n_action_steps=9))
 
 
 def test_of_a_plan_shorter_than_usual_all_is_executed() -> None:
@@ -89,12 +89,12 @@ def test_of_a_plan_shorter_than_usual_all_is_executed() -> None:
 @pytest.mark.parametrize("ahead", [0.25, 1, 2.75, 3])
 def test_a_plan_that_begins_later_leaves_out_what_is_executed_until_then(model: Act2Goal, ahead: float) -> None:
     asked = request()
-    whole = Act2GoalPolicy(model, ActingSettings(execute=8)).plan([asked])[0]
-    policy = Act2GoalPolicy(model, ActingSettings(ahead=ahead))
+    whole = Act2GoalPolicy(model, ActingSettings(n_action_steps=8)).plan([asked])[0]
+    policy = Act2GoalPolicy(model, ActingSettings(replan_lead=ahead))
     first, later = policy.plan([asked, replace(asked, ahead=ahead)])
     assert first.ahead == later.ahead == ahead
-    np.testing.assert_allclose(first.chunk, whole.chunk[:EXECUTE], atol=1e-5)
-    np.testing.assert_allclose(later.chunk, whole.chunk[int(ahead) : int(ahead) + EXECUTE], atol=1e-5)
+    np.testing.assert_allclose(first.chunk, whole.chunk[:N_ACTION_STEPS], atol=1e-5)
+    np.testing.assert_allclose(later.chunk, whole.chunk[int(ahead) : int(ahead) + N_ACTION_STEPS], atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -105,20 +105,20 @@ def test_no_plan_is_made_further_ahead_than_it_reaches(
     model: Act2Goal, execute: int, ahead: float, most: float
 ) -> None:
     with pytest.raises(UsageError, match=r"cannot be asked for .* control periods ahead"):
-        Act2GoalPolicy(model, ActingSettings(execute=execute, ahead=ahead))
-    Act2GoalPolicy(model, ActingSettings(execute=execute, ahead=most))
+        Act2GoalPolicy(model, ActingSettings(n_action_steps=execute, replan_lead=ahead))
+    Act2GoalPolicy(model, ActingSettings(n_action_steps=execute, replan_lead=most))
 
 
 def test_what_was_not_given_is_as_it_would_be_without_asking() -> None:
-    assert acting_from(execute=None, action_steps=None) == ActingSettings()
-    assert acting_from(execute=2, action_steps=None) == ActingSettings(execute=2)
+    assert acting_from(n_action_steps=None, denoising_steps=None) == ActingSettings()
+    assert acting_from(n_action_steps=2, denoising_steps=None) == ActingSettings(n_action_steps=2)
 
 
 def test_the_help_states_the_defaults() -> None:
-    told = {name: get_args(of)[1].help for name, of in (("execute", Execute), ("ahead", Ahead), ("steps", ActionSteps))}
-    assert told["execute"].endswith(f"else {EXECUTE}.")
-    assert told["ahead"].endswith(f"Else {ActingSettings().ahead}.")
-    assert told["steps"].endswith(f"else {ActingSettings().action_steps}.")
+    told = {one.name: one.help for one in settings_of(ActingSettings)}
+    assert told["n_action_steps"].endswith(f"[default: {N_ACTION_STEPS}]")
+    assert told["replan_lead"].endswith(f"[default: {ActingSettings().replan_lead}]")
+    assert told["denoising_steps"].endswith(f"[default: {ActingSettings().denoising_steps}]")
 
 
 def test_at_temperature_zero_the_actions_own_noise_does_not_count() -> None:
@@ -148,7 +148,7 @@ def test_a_plan_runs_the_video_branch_once_however_often_actions_are_denoised(
     counted(model.expert, "forward", "actions")
     for block in model.expert.blocks:
         counted(block.cross, "keys_values", "keys and values")  # type: ignore[arg-type]
-    Act2GoalPolicy(model, ActingSettings(action_steps=steps)).plan([request()])
+    Act2GoalPolicy(model, ActingSettings(denoising_steps=steps)).plan([request()])
     assert calls == {"video": 1, "actions": steps, "keys and values": model.config.blocks}
 
 

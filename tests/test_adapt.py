@@ -88,7 +88,9 @@ def test_the_loss_falls_on_data_learned_by_heart(tmp_path: Path) -> None:
     episodes = encoded(base, (12,) * 4)
     data = join([one.segments for one in episodes])
     base.set_scales(data.actions, data.proprioception)
-    settings = replace(SETTINGS, iterations=80, batch=32, rank=8, lr=1e-2, relabel="final", held_out=0.0, patience=0.0)
+    settings = replace(
+        SETTINGS, iterations=80, batch=32, rank=8, lr=1e-2, relabel="final", held_out=0.0, slowness_tau=0.0
+    )
     watcher = Quiet()
     result = finetune(base, BASE, None, episodes, tmp_path / "one", settings, watcher)
     assert result.losses["last"] < 0.8 * result.losses["first"]
@@ -282,8 +284,8 @@ def test_a_way_as_fast_as_expected_weighs_one_and_slower_ones_ever_less() -> Non
 
 
 def test_without_patience_all_weigh_alike(tmp_path: Path) -> None:
-    assert make(tmp_path / "one", settings=replace(SETTINGS, patience=0.0, iterations=2)).mean_weight == 1.0
-    assert 0 < make(tmp_path / "two", settings=replace(SETTINGS, patience=1.0, iterations=2)).mean_weight < 1
+    assert make(tmp_path / "one", settings=replace(SETTINGS, slowness_tau=0.0, iterations=2)).mean_weight == 1.0
+    assert 0 < make(tmp_path / "two", settings=replace(SETTINGS, slowness_tau=1.0, iterations=2)).mean_weight < 1
 
 
 def recordings(count: int) -> list[str]:

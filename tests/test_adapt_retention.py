@@ -49,7 +49,7 @@ def test_holding_the_features_keeps_them_near_the_base_s(tmp_path: Path, method:
     kept = retention(network(), each=32)
     settings = replace(SETTINGS, iterations=40, lr=1e-2, held_out=0.0, method=method)
     free, held = (
-        make(tmp_path / name, settings=replace(settings, retain=weight), kept=kept)
+        make(tmp_path / name, settings=replace(settings, feature_alignment=weight), kept=kept)
         for name, weight in (("free", 0.0), ("held", 100.0))
     )
     assert held.losses["drift"] > 0
@@ -74,7 +74,7 @@ def drift(model: Act2Goal, kept: Retention) -> float:
 
 
 def test_a_base_that_keeps_nothing_is_held_to_itself_on_the_batches(tmp_path: Path) -> None:
-    result = make(tmp_path / "one", settings=replace(SETTINGS, retain=10.0))
+    result = make(tmp_path / "one", settings=replace(SETTINGS, feature_alignment=10.0))
     assert result.losses["drift"] > 0
 
 
@@ -104,11 +104,11 @@ def test_the_share_of_a_batch_is_demonstrations_and_of_its_loss_as_well(share: f
 
 def test_demonstrations_are_learned_from_and_named_and_judge_nothing(made: Path, tmp_path: Path) -> None:
     shown = demonstrated()
-    settings = replace(SETTINGS, mix=0.5, demonstrations=["home"])
+    settings = replace(SETTINGS, cotrain=0.5, demonstrations=["home"])
     result = make(tmp_path / "one", settings=settings, shown=shown)
     lineage = json.loads((result.folder / files.LINEAGE).read_text())
     assert lineage["demonstrations"] == [one.name for one in shown]
-    assert (lineage["settings"]["mix"], lineage["settings"]["demonstrations"]) == (0.5, ["home"])
+    assert (lineage["settings"]["cotrain"], lineage["settings"]["demonstrations"]) == (0.5, ["home"])
     before = json.loads((made / files.LINEAGE).read_text())
     assert lineage["recordings"] == before["recordings"]
     assert before["demonstrations"] == []
@@ -124,7 +124,7 @@ def test_a_demonstration_that_is_held_out_is_not_trained_on(tmp_path: Path) -> N
     assert held
     for i in held:
         shown[i].whole.actions[:] = float("nan")
-    result = make(tmp_path / "one", settings=replace(SETTINGS, mix=0.5, demonstrations=["home"]), shown=shown)
+    result = make(tmp_path / "one", settings=replace(SETTINGS, cotrain=0.5, demonstrations=["home"]), shown=shown)
     assert all(value.isfinite().all() for value in load_file(result.folder / files.WEIGHTS).values())
 
 
@@ -142,23 +142,23 @@ def test_demonstrations_that_cannot_be_mixed_in_are_refused(
     tmp_path: Path, mix: float, shown: list[EncodedEpisode], match: str
 ) -> None:
     with pytest.raises(A2GError, match=match):
-        make(tmp_path / "one", settings=replace(SETTINGS, mix=mix), shown=shown)
+        make(tmp_path / "one", settings=replace(SETTINGS, cotrain=mix), shown=shown)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
     ("given", "match"),
     [
-        ({"mix": 0.5}, "give both"),
+        ({"cotrain": 0.5}, "give both"),
         ({"demonstrations": ["home"]}, "give both"),
-        ({"mix": 1.0, "demonstrations": ["home"]}, "below 1"),
-        ({"mix": -0.1, "demonstrations": ["home"]}, "below 1"),
-        ({"mix": float("nan"), "demonstrations": ["home"]}, "below 1"),
-        ({"retain": float("inf")}, "--retain is a weight"),
-        ({"retain": -1.0}, "--retain is a weight"),
-        ({"retain": 1.0, "placement": "expert"}, "adapts none of it"),
+        ({"cotrain": 1.0, "demonstrations": ["home"]}, "below 1"),
+        ({"cotrain": -0.1, "demonstrations": ["home"]}, "below 1"),
+        ({"cotrain": float("nan"), "demonstrations": ["home"]}, "below 1"),
+        ({"feature_alignment": float("inf")}, "--feature-alignment .*expected a weight"),
+        ({"feature_alignment": -1.0}, "--feature-alignment .*expected a weight"),
+        ({"feature_alignment": 1.0, "placement": "expert"}, "does not adapt the world model"),
         ({"method": "dorra"}, "did you mean dora"),
-        ({"method": "full", "rank": 8}, "full fine-tuning has none"),
+        ({"method": "full", "rank": 8}, "has no rank"),
     ],
     ids=str,
 )

@@ -180,7 +180,7 @@ def test_a_fresh_start_is_one_of_a_goal_that_has_any() -> None:
 
 
 def test_the_drive_home_comes_between_and_an_interruption_on_it_ends_the_cycle() -> None:
-    bench = Bench(goals=(GOAL, OTHER), way="home")
+    bench = Bench(goals=(GOAL, OTHER), way="rest-pose")
     bench.go(3)
     assert bench.driven == [1, 2]
     bench.cycle._drive_home = lambda _: False
@@ -194,9 +194,9 @@ def test_what_cannot_be_undone_is_refused() -> None:
         check_cycle(BenchRobot(), "cycle", [GOAL])  # type: ignore[arg-type]
     check_cycle(BenchRobot(), "cycle", [GOAL, OTHER])  # type: ignore[arg-type]
     check_cycle(BenchRobot(), "own", [])  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="--reset home or --reset own"):
+    with pytest.raises(UsageError, match="--reset rest-pose or --reset own"):
         check_cycle(SimRobot("plug"), "cycle", [])
-    for way in ("cycle", "home"):
+    for way in ("cycle", "rest-pose"):
         with pytest.raises(UsageError, match="use --reset own, or name two goals"):
             check_cycle(SimRobot("write"), way, [])
 

@@ -1,6 +1,7 @@
 """What is printed is what was written: square brackets in help texts, messages and names are no markup of Rich."""
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,12 +11,15 @@ import pytest
 import typer
 from rich.console import Console
 from typer import rich_utils
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from a2g_cli.cli.app import app, every
 from a2g_cli.cli.commands.report import Report
 from a2g_cli.cli.runner import finish
+from a2g_cli.core.settings import PANELS, settings_of
 from a2g_cli.display.console import stderr_console
+from a2g_cli.training.finetune_settings import FinetuneSettings
 
 
 def every_command(
@@ -103,3 +107,40 @@ def test_the_progress_of_a_video_shows_its_name(tmp_path: Path, monkeypatch: pyt
     assert made.exit_code == 0, made.stderr
     assert "[red]x.gif" in made.stderr
     assert (tmp_path / "[red]x.gif").exists()
+
+
+FIRST = ("run", "adapt", "improve", "evaluate", "pretrain", "capture-goal")
+
+
+@pytest.mark.parametrize("name", FIRST[:4])
+def test_the_help_begins_with_at_most_six_options(name: str) -> None:
+    command = next(one for one in get_command(app).commands.values() if one.name == name)  # type: ignore[attr-defined]
+    shown = [one for one in command.params if one.param_type_name == "option" and not one.hidden]
+    first = [one.opts[0] for one in shown if one.rich_help_panel is None]
+    assert 1 <= len(first) <= 6, first
+    assert {one.rich_help_panel for one in shown} <= {None, *PANELS}
+
+
+def test_improve_takes_every_setting_of_adapt() -> None:
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    adapt, improve = ({one.opts[0]: one for one in commands[name].params} for name in ("adapt", "improve"))
+    for one in settings_of(FinetuneSettings):
+        if one.name != "seed":  # improve has one of its own, for starts and goals too
+            assert adapt[one.option].help == improve[one.option].help
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (("adapt", "--patience", "3"), "--patience is now called --slowness-tau."),
+        (("improve", "--explore=8"), "--explore is now called --pose-search."),
+        (("run", "cup", "--reset", "home"), "--reset home is now called --reset rest-pose."),
+    ],
+    ids=str,
+)
+def test_an_old_word_is_answered_by_the_new_one(words: tuple[str, ...], answer: str, as_json: bool) -> None:
+    result = CliRunner().invoke(app, [*words, *(["--json"] if as_json else [])])
+    assert result.exit_code == 2
+    assert result.stderr == f"error: {answer}\n"
+    assert not as_json or json.loads(result.stdout) == {"error": {"message": answer, "exit_code": 2}}

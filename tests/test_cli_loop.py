@@ -81,26 +81,26 @@ def test_adapt_mixes_demonstrations_in_and_holds_to_the_base(workspace: Path, ba
     home = Session(workspace / "recordings/sessions/home")
     record_demonstrations(home, "place", 5, 2, processes=1)
     words = ("first", "--iterations", 2, "--base", base, "--keep", "all", "--parent", "none")
-    mixed = ("--mix", 0.5, "--demonstrations", "home", "--retain", 2, "--method", "dora", "--rank", 4)
+    mixed = ("--cotrain", 0.5, "--demonstrations", "home", "--feature-alignment", 2, "--method", "dora", "--rank", 4)
     assert ask(workspace, "adapt", *words, *mixed, "--dry-run")["demonstrations"] == 2
     made = ask(workspace, "adapt", *words, *mixed, "--name", "mixed", "--no-promote")
     assert (made["demonstrations"], made["recordings"]) == (2, 2)
     assert made["losses"]["drift"] >= 0
     shown = a2g(workspace, "adapters", "show", "mixed").stdout
-    assert "0.5 of every batch, from 2 demonstrations: home/episode-00000.hdf5" in shown
+    assert "0.5 of each batch, from 2 demonstrations: home/episode-00000.hdf5" in shown
     assert "DoRA" in shown
     ask(workspace, "adapt", *words, "--method", "full", "--lr", 1e-4, "--name", "whole", "--no-promote")
     assert "full fine-tuning" in a2g(workspace, "adapters", "show", "whole").stdout
     ask(workspace, "run", "cup", "--steps", 3, "--adapter", "mixed", "--base", base, code=5)
     known = list((workspace / "adapters").iterdir())
-    assert "give both" in refused(workspace, "adapt", *words, "--mix", 0.5)
+    assert "give both" in refused(workspace, "adapt", *words, "--cotrain", 0.5)
     assert "give both" in refused(workspace, "adapt", *words, "--demonstrations", "home")
-    assert "hoem" in refused(workspace, "adapt", *words, "--mix", 0.5, "--demonstrations", "hoem")
-    again = ("--mix", 0.5, "--demonstrations", "first")
+    assert "hoem" in refused(workspace, "adapt", *words, "--cotrain", 0.5, "--demonstrations", "hoem")
+    again = ("--cotrain", 0.5, "--demonstrations", "first")
     assert "as practice and as a demonstration" in refused(workspace, "adapt", *words, *again)
     elsewhere = Session(workspace / "recordings/sessions/elsewhere")
     record_demonstrations(elsewhere, "plug", 5, 1, processes=1)
-    other = ("--mix", 0.5, "--demonstrations", "elsewhere")
+    other = ("--cotrain", 0.5, "--demonstrations", "elsewhere")
     assert "with the robot sim:plug, and practice with sim:place" in refused(workspace, "adapt", *words, *other, code=1)
     assert list((workspace / "adapters").iterdir()) == known, "what is refused leaves nothing"
     robot = SimRobot(size=32)
@@ -108,7 +108,7 @@ def test_adapt_mixes_demonstrations_in_and_holds_to_the_base(workspace: Path, ba
     small = next(demonstration_episodes(robot, 0, 0, 1, limit=3))
     write_episode(workspace / "recordings/sessions/small/episode-0000.hdf5", robot.spec, small)
     robot.close()
-    other = ("--mix", 0.5, "--demonstrations", "small")
+    other = ("--cotrain", 0.5, "--demonstrations", "small")
     said = a2g(workspace, "adapt", *words, *other)
     assert said.exit_code == 0, said.stderr
     assert "images of 32x32 (front) are cropped about the centre and resized to 64x64" in said.stderr
@@ -121,7 +121,7 @@ def test_a_base_that_keeps_no_retention_set_adapts_and_says_so_where_it_is_asked
     (bare / RETENTION).unlink()
     words = ("--iterations", 1, "--base", bare, "--keep", "all", "--parent", "none", "--no-promote")
     assert "retention_after" not in ask(workspace, "adapt", "first", *words)["losses"]
-    said = a2g(workspace, "adapt", "first", *words, "--retain", 1)
+    said = a2g(workspace, "adapt", "first", *words, "--feature-alignment", 1)
     assert said.exit_code == 0
     assert "keeps no retention set" in said.stderr
     (bare / RETENTION).write_bytes(b"half")
@@ -236,9 +236,9 @@ def batches(told: list[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
         (("adapt", "fist"), "first"),
         (("adapt", "first", "--relabel", "fianl"), "did you mean final"),
         (("adapt", "first", "--placement", "exprt"), "did you mean expert"),
-        (("run", "cup", "--adapter", "none", "--execute", "9"), "plan that holds 8"),
+        (("run", "cup", "--adapter", "none", "--n-action-steps", "9"), "plan that holds 8"),
         (("evaluate", "--adapter", "../up"), "cannot name"),
-        (("evaluate", "--adapter", "none", "--execute", "9"), "plan that holds 8"),
+        (("evaluate", "--adapter", "none", "--n-action-steps", "9"), "plan that holds 8"),
         (("improve", "--scene", "plaec"), "did you mean place"),
         (("pretrain",), "nothing to learn from"),
         (("pretrain", "first", "--preset", "tyni"), "did you mean tiny"),

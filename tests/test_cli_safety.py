@@ -62,10 +62,11 @@ def test_without_room_nothing_is_made(place: Path) -> None:
         (("--safety", "episode_seconds=-1"), "0 or more"),
         (("--safety", "workspace_low.q=1"), "known: dx, dy, dz, opening, x, y, z"),
         (("--reset", "cycle"), "two goals"),
-        (("--reset", "hom"), "did you mean home"),
-        (("--hold", "k"), "no terminal"),
+        (("--reset", "rest-pos"), "did you mean rest-pose"),
+        (("--reset", "home"), "--reset rest-pose"),
+        (("--deadman-key", "k"), "no terminal"),
         (("--fault", "frezze"), "did you mean freeze"),
-        (("--judge", "person", "--safety", "frame_age=1", "--hold", "k"), "choose one"),
+        (("--judge", "person", "--safety", "frame_age=1", "--deadman-key", "k"), "choose one"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_there_is_a_session(
@@ -74,7 +75,7 @@ def test_what_makes_no_sense_is_refused_before_there_is_a_session(
     read, write = os.pipe()
     monkeypatch.setattr(sys, "stdin", os.fdopen(read))
     sessions = sorted((place / "recordings" / "sessions").glob("*"))
-    if words[0] == "--hold":
+    if words[0] == "--deadman-key":
         with pytest.raises(UsageError, match=says), safety.deadman_key(SafetyLimits(hold_key=words[1])):
             pass
     else:
@@ -108,7 +109,7 @@ def test_words_go_over_the_workspace_s_limits_name_by_name() -> None:
 
 def test_drives_home_are_recorded_apart_and_go_with_their_session(place: Path) -> None:
     words = ("run", "cup", "--adapter", "random", "--steps", 3, "--episodes", 3, "--session", "homing")
-    told = ask(place, *words, "--reset", "home", code=5)
+    told = ask(place, *words, "--reset", "rest-pose", code=5)
     assert [Path(one["path"]).name for one in told["recordings"]] == [f"episode-000{i}.hdf5" for i in range(3)]
     assert told["timing"]["steps"] == 9
     assert told["timing"]["missed"] == 0
@@ -161,7 +162,7 @@ def test_a_person_answers_in_time_or_the_run_ends(
 def test_a_key_that_is_let_go_of_stops_a_real_run(place: Path) -> None:
     ours, theirs = pty.openpty()
     folder = place / "recordings" / "sessions" / "held"
-    words = ["run", "cup", "--adapter", "random", "--steps", "5000", "--session", "held", "--hold", "k"]
+    words = ["run", "cup", "--adapter", "random", "--steps", "5000", "--session", "held", "--deadman-key", "k"]
     process = subprocess.Popen(
         [sys.executable, "-m", "a2g_cli", *words, "--workspace", str(place)],
         stdin=theirs,

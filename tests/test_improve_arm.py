@@ -138,7 +138,7 @@ def test_it_says_what_its_policy_saw(arm: Path, base: Path) -> None:
     [
         ((), "name those"),
         (("here", "--reset", "cycle"), "two goals"),
-        (("here", "--reset", "home"), "rest pose"),
+        (("here", "--reset", "rest-pose"), "rest pose"),
         (("--reset", "prompt"), "name those to be"),
     ],
 )

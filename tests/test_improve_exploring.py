@@ -15,7 +15,7 @@ from a2g_cli.improvement import pose_search
 from a2g_cli.improvement.state import RunState, load
 
 WORDS = ("--scene", "plug", "--shift", "other-bench:1", "--rounds", 1, "--episodes", 6, "--seed", 7)
-RUN = (*WORDS, "--explore", 6, "--evaluation", 1, "--iterations", 1, "--session", "long")
+RUN = (*WORDS, "--pose-search", 6, "--evaluation", 1, "--iterations", 1, "--session", "long")
 
 
 class Killed(BaseException):
@@ -80,7 +80,7 @@ def test_it_keeps_within_the_episodes_that_it_may_have_and_off_is_off(tmp_path: 
 
 
 def test_who_may_not_try_is_told_what_is_in_doubt(tmp_path: Path) -> None:
-    run = ask(tmp_path, "improve", *WORDS, "--evaluation", 1, "--explore", 0, "--iterations", 1)
+    run = ask(tmp_path, "improve", *WORDS, "--evaluation", 1, "--pose-search", 0, "--iterations", 1)
     (done,) = run["rounds"]
     assert done["explored"] == 0
     assert "camera front moved" in done["reason"]

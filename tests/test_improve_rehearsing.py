@@ -1,4 +1,4 @@
-"""`a2g improve --rehearse`: remembered movements, made with closed eyes, are practice whose goal is what they achieved."""
+"""a2g improve --replay-demos: replayed trajectories are practice that the policy learns from, whatever they achieve."""
 
 import json
 import shutil
@@ -42,7 +42,7 @@ def lineage(workspace: Path, name: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     workspace = tmp_path_factory.mktemp("whole")
-    return workspace, ask(workspace, "improve", *RUN, "--rehearse", 4)
+    return workspace, ask(workspace, "improve", *RUN, "--replay-demos", 4)
 
 
 def test_it_is_learned_from_though_nothing_arrived(whole: tuple[Path, dict[str, Any]]) -> None:
@@ -97,7 +97,7 @@ def test_a_kill_changes_nothing(
     with monkeypatch.context() as patched:
         patched.setattr(RunState, "save", dying)
         with pytest.raises(Killed):
-            a2g(tmp_path, "improve", *RUN, "--rehearse", 4)
+            a2g(tmp_path, "improve", *RUN, "--replay-demos", 4)
     (again,) = ask(tmp_path, "improve", "--resume", "long")["rounds"]
     (done,) = whole[1]["rounds"]
     assert (again["rehearsed"], again["reason"]) == (4, done["reason"])
@@ -106,11 +106,11 @@ def test_a_kill_changes_nothing(
 
 
 def test_a_run_rehearses_no_more_than_it_may_and_learns_from_it_in_later_rounds(tmp_path: Path) -> None:
-    run = ask(tmp_path, "improve", *RUN, "--rounds", 2, "--rehearse", 3, "--max-episodes", 6)
+    run = ask(tmp_path, "improve", *RUN, "--rounds", 2, "--replay-demos", 3, "--max-episodes", 6)
     first = run["rounds"][0]
     assert first["rehearsed"] == 2, "six, and practice and the gate want four"
     (tmp_path / "other").mkdir()
-    run = ask(tmp_path / "other", "improve", *RUN, "--rounds", 2, "--rehearse", 3)
+    run = ask(tmp_path / "other", "improve", *RUN, "--rounds", 2, "--replay-demos", 3)
     assert [done["rehearsed"] for done in run["rounds"]] == [3, 0]
     names = [path.name for path in rehearsed(tmp_path / "other")]
     later = [name.split()[0] for name in lineage(tmp_path / "other", run["rounds"][1]["adapter"])["recordings"]]
@@ -119,7 +119,7 @@ def test_a_run_rehearses_no_more_than_it_may_and_learns_from_it_in_later_rounds(
 
 def test_what_is_measured_comes_first(tmp_path: Path) -> None:
     words = ("--scene", "place", "--shift", "weak-motors", "--episodes", 4, "--seed", 7, "--evaluation", 1)
-    run = ask(tmp_path, "improve", *words, "--rounds", 1, "--iterations", 1, "--rehearse", 2)
+    run = ask(tmp_path, "improve", *words, "--rounds", 1, "--iterations", 1, "--replay-demos", 2)
     (done,) = run["rounds"]
     assert "motors" in done["reason"]
     assert done["rehearsed"] == 0
@@ -128,9 +128,9 @@ def test_what_is_measured_comes_first(tmp_path: Path) -> None:
 def test_a_base_that_remembers_nothing_is_refused_before_anything_moves(tmp_path: Path) -> None:
     bare = Path(shutil.copytree(checkpoint.SHIPPED, tmp_path / "base"))
     (bare / TRAJECTORIES).unlink()
-    told = refused(tmp_path, "improve", *RUN, "--rehearse", 2, "--base", bare)
-    assert "remembers no movement of sim:write: leave --rehearse away" in told
+    told = refused(tmp_path, "improve", *RUN, "--replay-demos", 2, "--base", bare)
+    assert "remembers no movement of sim:write: leave --replay-demos away" in told
     assert not list((tmp_path / "recordings").rglob("*.hdf5"))
     (bare / TRAJECTORIES).write_bytes(b"half")
-    assert "is damaged" in refused(tmp_path, "improve", *RUN, "--rehearse", 2, "--base", bare)
+    assert "is damaged" in refused(tmp_path, "improve", *RUN, "--replay-demos", 2, "--base", bare)
     assert json.loads((bare / "config.json").read_text())

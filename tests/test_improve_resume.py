@@ -178,13 +178,13 @@ def test_what_its_losses_refuse_never_moves_the_robot(
 
 def test_it_mixes_demonstrations_in_and_says_what_it_costs_at_home(tmp_path: Path, base: Path) -> None:
     ask(tmp_path, "improve", *WORDS, "--base", base)
-    words = ("--session", "mixed", "--mix", 0.5, "--demonstrations", "long", "--retain", 1)
+    words = ("--session", "mixed", "--cotrain", 0.5, "--demonstrations", "long", "--feature-alignment", 1)
     made = ask(tmp_path, "improve", *WORDS, "--base", base, *words)["rounds"][0]["adapter"]
     lineage = json.loads((tmp_path / "adapters" / made / "lineage.json").read_text())
     assert len(lineage["demonstrations"]) == 4
-    assert (lineage["settings"]["mix"], lineage["settings"]["retain"]) == (0.5, 1)
+    assert (lineage["settings"]["cotrain"], lineage["settings"]["feature_alignment"]) == (0.5, 1)
     assert lineage["losses"]["retention_after"] > 0
-    assert "give both" in refused(tmp_path, "improve", *SETTINGS, "--mix", 0.5)
+    assert "give both" in refused(tmp_path, "improve", *SETTINGS, "--cotrain", 0.5)
 
 
 def test_sigkill_in_the_middle_of_an_episode(tmp_path: Path, base: Path, whole: dict[str, Any]) -> None:
@@ -239,7 +239,7 @@ def test_a_cycle_that_was_killed_goes_on_from_a_fresh_start(
 
 def test_between_drives_home_are_recorded_apart(tmp_path: Path, base: Path) -> None:
     words = ("--shift", "none", "--rounds", 1, "--episodes", 2, "--steps", 4, "--evaluation", 1, "--iterations", 1)
-    ask(tmp_path, "improve", "--scene", "plug", *words, "--session", "home", "--reset", "home", "--base", base)
+    ask(tmp_path, "improve", "--scene", "plug", *words, "--session", "home", "--reset", "rest-pose", "--base", base)
     folder = tmp_path / "recordings/sessions/home"
     resets = sorted((folder / "resets").glob("*.hdf5"))
     assert len(resets) == 3

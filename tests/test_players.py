@@ -11,7 +11,7 @@ from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.core.errors import CheckpointError, UnknownNameError
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.models import checkpoint
-from a2g_cli.policies.act2goal import ActingSettings
+from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.policies.base import PlanRequest, Policy
 from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.training.finetune import FinetuneSettings, finetune
@@ -51,7 +51,7 @@ def test_every_player_is_made_afresh(factory: PolicyFactory) -> None:
 
 
 def test_settings_reach_the_policy(factory: PolicyFactory) -> None:
-    short = PolicyFactory(factory.folder, factory.registry, ROBOT, ActingSettings(execute=2))
+    short = PolicyFactory(factory.folder, factory.registry, ROBOT, ActingSettings(n_action_steps=2))
     assert len(chunk(short.get("none"))) == 2
 
 

@@ -135,7 +135,7 @@ def test_the_simulator_goes_home_from_anywhere_and_leaves_things_where_they_are(
 
 
 def test_only_known_ways(tmp_path: Path) -> None:
-    assert [check_way(way) for way in ("own", "home", "cycle", "prompt")]
-    with pytest.raises(UnknownNameError, match="did you mean home"):
-        check_way("hom")
+    assert [check_way(way) for way in ("own", "rest-pose", "cycle", "prompt")]
+    with pytest.raises(UnknownNameError, match="did you mean rest-pose"):
+        check_way("rest-pos")
     assert isinstance(GOAL, Goal)

@@ -9,20 +9,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from a2g_cli.cli import catalogue, options
+from a2g_cli.cli.adapt import adapt
 from a2g_cli.cli.capture_goal import capture_goal
+from a2g_cli.cli.evaluate import evaluate
 from a2g_cli.cli.improve import improve
 from a2g_cli.cli.pretrain import pretrain
 from a2g_cli.cli.run import run
-from a2g_cli.cli.runner import Commands, Program, output_that_fails_in_a_line, show_what_can_be_shown, stood_before
-from a2g_cli.cli.runner import finish as _finish
-from a2g_cli.cli.runner import given as _given
-from a2g_cli.cli.runner import place as _place
+from a2g_cli.cli.runner import (
+    Commands,
+    Program,
+    finish,
+    given,
+    output_that_fails_in_a_line,
+    place,
+    show_what_can_be_shown,
+    stood_before,
+)
 from a2g_cli.core.standard_output import kept_for_data
 
 if TYPE_CHECKING:
-    from a2g_cli.cli.commands.deployment import Deployment
     from a2g_cli.cli.commands.report import Report
-    from a2g_cli.core.workspace import Workspace
 
 app = Program(
     name="a2g",
@@ -32,14 +38,6 @@ app = Program(
     help="Show a robot a photo of the goal, and let it practise until the world looks like it.",
     epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 hardware, 4 safety stop, 5 goal not reached, 130 interrupted.",
 )
-
-
-def _deployment(
-    workspace: "Workspace", robot: str | None, cameras: list[str] | None = None, **given: object
-) -> "Deployment":
-    from a2g_cli.cli.commands.deployment import Deployment
-
-    return Deployment.choose(workspace, robot, cameras or [], **given)
 
 
 def _print_version(asked: bool) -> None:
@@ -66,129 +64,11 @@ def every(
 app.command("run")(run)
 
 
-@app.command("adapt")
-def adapt(
-    recordings: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[RECORDING...]",
-            help="Sessions or recordings; else the newest session of a run or improve that has ended.",
-        ),
-    ] = None,
-    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name of the new adapter.")] = None,
-    parent: Annotated[
-        str | None,
-        typer.Option("--parent", metavar="NAME", help="Go on from this adapter, or none; else the active one."),
-    ] = None,
-    relabel: Annotated[
-        str | None,
-        typer.Option(
-            "--relabel", metavar="RULE[:SHARE],...", help="What counts as the goal: final, future, successor."
-        ),
-    ] = None,
-    keep: Annotated[
-        str | None,
-        typer.Option(
-            "--keep", metavar="WHICH", help="Episodes learned from: arrived (as the policy judges), all, failed."
-        ),
-    ] = None,
-    iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Training steps.")] = None,
-    method: Annotated[
-        str | None,
-        typer.Option(
-            "--method", metavar="KIND", help="Kind of adapter: lora, dora, or full (all weights).  [default: lora]"
-        ),
-    ] = None,
-    rank: Annotated[int | None, typer.Option("--rank", min=1, max=512, help="LoRA rank.")] = None,
-    lr: Annotated[float | None, typer.Option("--lr", min=0.0, help="Learning rate.")] = None,
-    placement: Annotated[
-        str | None, typer.Option("--placement", metavar="WHERE", help="Layers with LoRA: all, expert or world-model.")
-    ] = None,
-    patience: Annotated[
-        float | None,
-        typer.Option(
-            "--patience", min=0.0, help="Steps by which a way may be slow before it is imitated less; 0 never."
-        ),
-    ] = None,
-    calibrate: options.Calibrate = None,
-    retain: options.Retain = None,
-    mix: options.Mix = None,
-    demonstrations: options.Demonstrations = None,
-    seed: options.Seed = 0,
-    promote: Annotated[bool, typer.Option(help="Make the adapter active when it passes the gate.")] = True,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
-    base: options.Base = None,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-) -> None:
-    """Learn from recordings: what was achieved counts as the goal. Makes a new LoRA adapter."""
-
-    def work() -> "Report":
-        from a2g_cli.cli.commands.adapt import adapt_recordings
-        from a2g_cli.training.finetune import settings_from
-
-        given = {
-            "keep": keep,
-            "relabel": relabel,
-            "iterations": iterations,
-            "method": method,
-            "rank": rank,
-            "lr": lr,
-            "placement": placement,
-            "calibrate": calibrate,
-            "retain": retain,
-            "mix": mix,
-            "demonstrations": demonstrations,
-        }
-        settings = settings_from(**given, patience=patience, seed=seed)
-        return adapt_recordings(_place(workspace), recordings or [], name, parent, base, settings, promote, dry_run)
-
-    _finish(as_json, work)
-
-
+app.command("adapt")(adapt)
 app.command("improve")(improve)
 
 
-@app.command("evaluate")
-def evaluate(
-    adapter: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--adapter", metavar="NAME", help="Adapter, or none, random, still; repeatable. Else the active one."
-        ),
-    ] = None,
-    episodes: Annotated[
-        int, typer.Option("--episodes", min=1, max=options.MANY, help="Held-out starts and goals.")
-    ] = 100,
-    shift: options.Shift = None,
-    scene: options.Scene = None,
-    robot: options.Robot = None,
-    base: options.Base = None,
-    steps: options.Steps = None,
-    seed: options.Seed = 0,
-    execute: options.Execute = None,
-    ahead: options.Ahead = None,
-    action_steps: options.ActionSteps = None,
-    safety: options.Safety = None,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-) -> None:
-    """Hold adapters side by side on the same held-out starts and goals. Nothing is recorded."""
-
-    def work() -> "Report":
-        from a2g_cli.cli.commands.evaluate import evaluate_adapters
-        from a2g_cli.cli.commands.safety import limits_from
-        from a2g_cli.policies.act2goal import acting_from
-
-        place = _place(workspace)
-        deployment = _deployment(place, robot, scene=scene, shift=shift)
-        acting = acting_from(execute=execute, ahead=ahead, action_steps=action_steps)
-        limits = limits_from(deployment.safety, safety or [], None)
-        return evaluate_adapters(place, deployment, adapter or [], base, episodes, steps, seed, acting, limits)
-
-    _finish(as_json, work)
-
-
+app.command("evaluate")(evaluate)
 app.command("pretrain")(pretrain)
 
 
@@ -213,9 +93,9 @@ def demo(
     def work() -> "Report":
         from a2g_cli.cli.commands.demo import demo as show
 
-        return show(_given(workspace), shift, rounds, evaluation, seed)
+        return show(given(workspace), shift, rounds, evaluation, seed)
 
-    _finish(as_json, work)
+    finish(as_json, work)
 
 
 app.command("capture-goal")(capture_goal)
@@ -242,9 +122,9 @@ def replay(
     def work() -> "Report":
         from a2g_cli.cli.commands.replay import replay as play
 
-        return play(_place(workspace), recording, video, speed, quiet=as_json)
+        return play(place(workspace), recording, video, speed, quiet=as_json)
 
-    _finish(as_json, work)
+    finish(as_json, work)
 
 
 @app.command("init")
@@ -273,9 +153,9 @@ def init(
         from a2g_cli.cli.commands.prompts import answers
 
         ask = answers(yes)
-        return write(_place(workspace), robot, settings or [], camera or [], goal or [], overwrite, dry_run, ask)
+        return write(place(workspace), robot, settings or [], camera or [], goal or [], overwrite, dry_run, ask)
 
-    _finish(as_json, work)
+    finish(as_json, work)
 
 
 @app.command("doctor")
@@ -295,9 +175,9 @@ def doctor(
     def work() -> "Report":
         from a2g_cli.cli.commands.doctor import examine
 
-        return examine(_place(workspace), robot, camera or [])
+        return examine(place(workspace), robot, camera or [])
 
-    _finish(as_json, work)
+    finish(as_json, work)
 
 
 app.add_typer(catalogue.goals)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from a2g_cli.cli.renamed import renamed_option, renamed_value
 from a2g_cli.core.standard_output import printing_aside
 
 if TYPE_CHECKING:
@@ -79,10 +80,19 @@ class Command(TyperCommand):
         from a2g_cli.core.errors import UsageError
         from a2g_cli.core.workspace import expanded
 
-        rest: list[str] = super().parse_args(ctx, args)
+        options = [name for option in self.params for name in option.opts]
+        try:
+            rest: list[str] = super().parse_args(ctx, args)
+        except Exception as error:
+            # The error of an unknown option has no public name in Typer; it alone says which option that is.
+            if answer := renamed_option(getattr(error, "option_name", ""), options):
+                _refuse(ctx, answer)
+            raise
         option: Any  # has no public type in Typer
         for option in self.params:
             value = ctx.params.get(option.name)
+            if answer := renamed_value(option.opts[0], value):
+                _refuse(ctx, answer)
             try:
                 if isinstance(value, Path):
                     ctx.params[option.name] = expanded(value)
@@ -91,6 +101,13 @@ class Command(TyperCommand):
             except UsageError as error:
                 raise typer.BadParameter(str(error), ctx, option) from error
         return rest
+
+
+def _refuse(ctx: Any, message: str) -> NoReturn:
+    """End with exit code 2 and ``message`` alone, on one line."""
+    from a2g_cli.core.errors import UsageError
+
+    _fail(bool(ctx.meta.get(_AS_JSON)), message, UsageError.exit_code, UsageError(message), sys.stdout)
 
 
 def _check_number(value: float) -> None:

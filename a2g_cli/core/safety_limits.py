@@ -31,4 +31,4 @@ class SafetyLimits:
     disk_floor_gb: float = 1.0
     """Least free space on the recordings' disk when an episode starts [GB]."""
     hold_key: str | None = None
-    """Key that a person must hold down for the robot to move, as the option ``--hold`` names it; None for no such key."""
+    """Key that a person must hold down for the robot to move, as ``--deadman-key`` names it; None for no such key."""

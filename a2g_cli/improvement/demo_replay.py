@@ -24,7 +24,7 @@ def available_trajectories(factory: PolicyFactory) -> list[Trajectory]:
     """Return the movements of the robot that ``factory`` play. Raises CheckpointError, UsageError where there are none."""
     found = trajectory.trajectories_of_robot(factory.folder, factory.spec.name)
     if not found:
-        raise UsageError(f"this base remembers no movement of {factory.spec.name}: leave --rehearse away.")
+        raise UsageError(f"this base remembers no movement of {factory.spec.name}: leave --replay-demos out.")
     return found
 
 

@@ -23,7 +23,8 @@ from a2g_cli.data.recording.sessions import Session
 from a2g_cli.improvement.state import RunState
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.autoencoder import to_tensor
-from a2g_cli.policies.act2goal import Act2GoalPolicy, ActingSettings
+from a2g_cli.policies.act2goal import Act2GoalPolicy
+from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.policies.base import PlanRequest
 from a2g_cli.policies.image_size import ResizingPolicy, resized
 from a2g_cli.robots.base import InstrumentedRobot, Robot

@@ -7,7 +7,7 @@ next rollouts load it.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -23,12 +23,11 @@ from a2g_cli.improvement.pose_search import PoseSearch
 from a2g_cli.improvement.practice import Practice, PracticeWatcher, drives_home, set_ups
 from a2g_cli.improvement.prompted import PromptedSampler
 from a2g_cli.improvement.scoring import EpisodeScorer
+from a2g_cli.improvement.settings import ImproveSettings
 from a2g_cli.improvement.state import Round, RoundState, RunState
 from a2g_cli.improvement.trials import CycleObserver, ResetFreeSampler, ResetSampler, TrialSampler
 from a2g_cli.robots.base import Robot
 from a2g_cli.runtime.policy_factory import PolicyFactory
-from a2g_cli.runtime.termination import RolloutSettings
-from a2g_cli.training.finetune import FinetuneSettings
 from a2g_cli.training.watcher import TrainingWatcher
 
 OF_POLICY = ("action-not-finite", "action-range", "action-jump")
@@ -42,36 +41,6 @@ class ImproveWatcher(TrainingWatcher, PracticeWatcher, Protocol):
 
     def round_over(self, number: int, total: int, line: str) -> None:
         """A round ended; ``line`` says how."""
-
-
-@dataclass(frozen=True)
-class ImproveSettings:
-    """How long and how much."""
-
-    rounds: int = 5
-    episodes: int = 20
-    """Practice episodes a round; the gate's comparison rolls out as many again."""
-    seed: int = 0
-    keep_rounds: int = 100
-    """Rounds whose recordings are learned from; 1 empties the buffer after each, as the paper does."""
-    until: float | None = None
-    """Stop after a round in which this share of its trials arrived, as the steps-to-go head sees it."""
-    minutes: float | None = None
-    """Begin no round after so many minutes of rollouts and adaptation [min]."""
-    most_episodes: int | None = None
-    """Begin no round that would pass this number of episodes, the gate's among them."""
-    explore: int = 64
-    """Episodes of the run that may act on guesses of where the arm stands, where a picture does not say."""
-    rehearse: int = 0
-    """Episodes of the run that repeat, with closed eyes, movements that the base remembers (improvement/demo_replay.py)."""
-    reset: str = "own"
-    """What happens between practice episodes: ``own``, or ``cycle`` or ``home`` without a reset (improvement/trials.py)."""
-    goals_from: str = "scene"
-    """``scene``, ``recordings``, ``recordings:SESSION`` or ``imagined`` (improvement/goal_sampling.py)."""
-    curriculum: str = "none"
-    """``none``, or ``progress``."""
-    rollout: RolloutSettings = field(default_factory=RolloutSettings)
-    adapt: FinetuneSettings = field(default_factory=FinetuneSettings)
 
 
 class Improvement:
@@ -110,8 +79,8 @@ class Improvement:
             watcher,
             interrupted,
         )
-        explorer = PoseSearch(self._practice, self._scorer, progress, settings.explore, settings.seed, interrupted)
-        rehearser = DemoReplay(self._practice, settings.rehearse, interrupted)
+        explorer = PoseSearch(self._practice, self._scorer, progress, settings.pose_search, settings.seed, interrupted)
+        rehearser = DemoReplay(self._practice, settings.replay_demos, interrupted)
         self._builder = CandidateBuilder(
             factory,
             progress,
@@ -275,7 +244,7 @@ class Improvement:
         """Return how many episodes may be tried beside practice and the gate's."""
         settings = self.settings
         if settings.most_episodes is None:
-            return settings.explore + settings.rehearse
+            return settings.pose_search + settings.replay_demos
         return max(0, settings.most_episodes - self.progress.episodes - 2 * settings.episodes)
 
     def _decide(

@@ -136,7 +136,7 @@ class ResetFreeSampler:
 
         Args:
             robot: who practises.
-            way: ``cycle``, or ``home`` where the robot drives to its rest pose between episodes.
+            way: ``cycle``, or ``rest-pose`` where the robot drives to its rest pose between episodes.
             seed: of starts and goals.
             count: episodes a stage.
             goals: those that were named; none: they are drawn.
@@ -172,7 +172,7 @@ class ResetFreeSampler:
                 why = f"out of reach, and shown by the goals: {', '.join(self._gone)}"
                 start = "stuck"
             elif self._known:
-                if self._way == "home" and not self._drive_home(index):
+                if self._way == "rest-pose" and not self._drive_home(index):
                     return
                 goal = self._next(number, index)
                 why = "every goal holds already" if self._goals else "nothing can be asked of what lies there"
@@ -247,7 +247,7 @@ def check_cycle(robot: Robot, way: str, goals: Sequence[Goal]) -> None:
     """Raise UsageError where ``robot`` cannot practise so: no way home, and nothing and nobody undoes what was done."""
     if way == "own":
         return
-    if way == "home":
+    if way == "rest-pose":
         rest_pose_robot(robot)
     if way == "prompt":
         if isinstance(robot, InstrumentedRobot):

@@ -1,8 +1,6 @@
 """Act2Goal as a policy: images in, chunks out, any number of requests in one pass."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,37 +11,8 @@ from a2g_cli.core.errors import UsageError
 from a2g_cli.core.types import Goal, Image
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.autoencoder import to_images, to_tensor
+from a2g_cli.policies.acting import N_ACTION_STEPS, ActingSettings
 from a2g_cli.policies.base import Plan, PlanRequest
-
-EXECUTE = 4
-"""Actions executed before the next plan, unless the user says otherwise."""
-
-
-@dataclass(frozen=True)
-class ActingSettings:
-    """How the networks are used while acting."""
-
-    execute: int | None = None
-    """Actions executed before the next plan; None for EXECUTE, or the whole of a dense plan that is shorter."""
-    ahead: float = 0.5
-    """When the next plan is asked for: so long before the chunk's end [control periods]; at 0 the robot waits for it.
-
-    Within the last period a plan is made from what is nearly the chunk's end and executed from its first action. Further
-    ahead its first actions are left out, since the chunk before it goes on: that bridges slow planning, at a price.
-    """
-    action_steps: int = 5
-    """Euler steps over the actions."""
-    temperature: float = 0.3
-    """Scale of the actions' starting noise: 0 for the most likely chunk, 1 for samples; a little keeps practice diverse."""
-    threads: int = 1
-    """Of the CPU: networks this small gain nothing from a second core, and lose much when somebody else needs it."""
-    imagine_steps: int = 0
-    """Euler steps over the plan's frames, for people to look at; 0 imagines nothing and costs nothing."""
-
-
-def acting_from(**given: Any) -> ActingSettings:
-    """Return the settings with what was given; None is not given."""
-    return ActingSettings(**{name: value for name, value in given.items() if value is not None})
 
 
 class Act2GoalPolicy:
@@ -59,10 +28,12 @@ class Act2GoalPolicy:
         self.model = model.eval()
         self.settings = settings or ActingSettings()
         dense = model.config.hashing.proximal
-        self._execute = min(EXECUTE, dense) if self.settings.execute is None else self.settings.execute
+        self._execute = (
+            min(N_ACTION_STEPS, dense) if self.settings.n_action_steps is None else self.settings.n_action_steps
+        )
         if self._execute > dense:
             raise UsageError(f"{self._execute} actions cannot be executed of a plan that holds {dense}.")
-        ahead = self.settings.ahead
+        ahead = self.settings.replan_lead
         if not 0 <= ahead <= self._execute or int(ahead) + self._execute > dense:
             raise UsageError(
                 f"a plan cannot be asked for {ahead:g} control periods ahead: of its {dense} actions {self._execute} are "
@@ -87,7 +58,7 @@ class Act2GoalPolicy:
         noises = [self._noise(request) for request in requests]
         plan_noise = torch.stack([noise[0] for noise in noises])
         action_noise = settings.temperature * torch.stack([noise[1] for noise in noises])
-        chunks = model.act(now, goal, proprioception.float(), plan_noise, action_noise, settings.action_steps)
+        chunks = model.act(now, goal, proprioception.float(), plan_noise, action_noise, settings.denoising_steps)
         with torch.no_grad():
             left = model.steps_to_go.steps(now, goal)
         imagined: list[dict[str, list[Image]]] = [{} for _ in requests]
@@ -99,7 +70,7 @@ class Act2GoalPolicy:
                 dense[: self._execute],
                 float(steps),
                 pictures,
-                self.settings.ahead,
+                self.settings.replan_lead,
                 tail=dense[self._execute :],
             )
             for dense, steps, pictures in zip(self._dense(requests, chunks), left, imagined, strict=True)

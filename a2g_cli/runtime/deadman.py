@@ -42,7 +42,7 @@ class HoldKey:
         self._terminal = sys.stdin.fileno() if descriptor is None else descriptor
         if not os.isatty(self._terminal):
             raise UsageError(
-                f"nobody can hold {key!r}: standard input is no terminal. Leave --hold out, or run it in one."
+                f"nobody can hold {key!r}: standard input is no terminal. Leave --deadman-key out, or run it in one."
             )
         self._pressed = -float("inf")
         self._over = threading.Event()

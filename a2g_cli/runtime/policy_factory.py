@@ -13,7 +13,8 @@ from a2g_cli.calibration.posterior_policy import PosteriorSamplingPolicy
 from a2g_cli.calibration.transform import IDENTITY, BasePose, DomainTransform
 from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
-from a2g_cli.policies.act2goal import Act2GoalPolicy, ActingSettings
+from a2g_cli.policies.act2goal import Act2GoalPolicy
+from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.policies.base import AssignedPolicy, Policy
 from a2g_cli.policies.baselines import RandomPolicy, StillPolicy
 from a2g_cli.policies.image_size import ResizingAssignedPolicy, ResizingPolicy, in_words, resized_spec

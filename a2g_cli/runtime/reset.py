@@ -13,7 +13,7 @@ from a2g_cli.robots.base import InstrumentedRobot, RestPoseRobot, Robot
 from a2g_cli.runtime.rollout import Job, roll_out
 from a2g_cli.runtime.termination import RolloutSettings
 
-WAYS = ("own", "home", "cycle", "prompt")
+WAYS = ("own", "rest-pose", "cycle", "prompt")
 
 HOME_SECONDS = 30.0
 """Longest that a robot may take to its rest pose [s]."""

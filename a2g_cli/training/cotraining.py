@@ -55,7 +55,9 @@ def cotrained(
         RecordingError: another robot demonstrated.
     """
     if bool(share) != bool(demonstrations):
-        raise UsageError("--mix says which share of a batch is of --demonstrations: give both, or neither.")
+        raise UsageError(
+            "--cotrain is the share of each batch that comes from --demonstrations: give both, or neither."
+        )
     if not share:
         return None
     for one in demonstrations:

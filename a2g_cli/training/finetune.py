@@ -89,8 +89,8 @@ class Finetuning:
         training = batch_source.subset(kept)
         aside = {"held_out": held, "rehearsed": [i for i in held if rehearsed and rehearsed[i]]}
         if demonstrations is not None:
-            training = Cotraining(training, demonstrations, settings.mix, self.model.config.hashing)
-        hold = FeatureAlignment(self.finetuner, home, settings.seed) if settings.retain else None
+            training = Cotraining(training, demonstrations, settings.cotrain, self.model.config.hashing)
+        hold = FeatureAlignment(self.finetuner, home, settings.seed) if settings.feature_alignment else None
         losses: dict[str, float] = {}
         losses |= {
             f"{name}_before": self.held_out_loss(batch_source.subset(some)) for name, some in aside.items() if some
@@ -111,7 +111,7 @@ class Finetuning:
             value = loss.item()
             if hold is not None:
                 drift = hold.drift(batch, chance["frame_noise"])
-                loss, told["drift"] = loss + settings.retain * drift, drift.item()
+                loss, told["drift"] = loss + settings.feature_alignment * drift, drift.item()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             # A short linear warm-up, then down to a tenth: a hundred iterations leave no time for more.
@@ -205,7 +205,7 @@ def finetune(
         calibration: what the adapter carries, and by which ``encoded`` was read.
         train: whether there is anything to learn beside the calibration; if not, the weights stay the parent's.
         retention: what the base keeps of its demonstrations: the result is held against those of the robot that practised.
-        demonstrations: what ``settings.mix`` mixes in.
+        demonstrations: what ``settings.cotrain`` mixes in.
 
     Raises:
         RecordingError: nothing to learn from, or demonstrations by another robot.
@@ -215,11 +215,11 @@ def finetune(
     if not encoded:
         raise RecordingError("there is no recording to adapt to.")
     names = [one.name for one in encoded]
-    shown = cotrained(encoded, demonstrations, settings.mix, settings.held_out)
+    shown = cotrained(encoded, demonstrations, settings.cotrain, settings.held_out)
     begun = time.monotonic()
     work = Finetuning(model, base, parent, settings)
     batch_source: BatchSource = correction or HindsightBC(
-        join([one.segments for one in encoded]), work.model, work.settings.patience
+        join([one.segments for one in encoded]), work.model, work.settings.slowness_tau
     )
     home = None if retention is None else retention.of(encoded[0].robot)
     closed = [one.rehearsed for one in encoded]

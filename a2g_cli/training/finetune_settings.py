@@ -1,13 +1,19 @@
-"""How an adapter is made, checked as it was typed."""
+"""How an adapter is made, checked as it was typed. The fields with a help text are options of ``a2g adapt`` and ``improve``.
+
+Nothing heavy is imported: the command line reads these fields before it knows whether anything is to be trained.
+"""
 
 import math
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from a2g_cli.adapters.files import Method
 from a2g_cli.core.errors import UnknownNameError, UsageError
-from a2g_cli.data.relabelling import parse_mixture
-from a2g_cli.encoding.episodes import Keep
+from a2g_cli.core.settings import setting
+
+if TYPE_CHECKING:
+    from a2g_cli.adapters.files import Method
+    from a2g_cli.encoding.episodes import Keep
 
 Placement = Literal["all", "expert", "world-model"]
 Calibrate = Literal["apply", "teach", "off"]
@@ -17,37 +23,87 @@ Calibrate = Literal["apply", "teach", "off"]
 class FinetuneSettings:
     """How an adapter is made. The defaults are what measured best so far: docs/lab-notes.md."""
 
-    keep: Keep = "arrived"
-    """Which episodes are learned from, as the base's own steps-to-go head judges their ends; no reward, no label."""
-    relabel: str = "final:0.5,future:0.5"
-    iterations: int = 150
+    keep: "Keep" = setting(
+        "arrived",
+        "Episodes to learn from: arrived (the policy thinks that it reached the goal), failed (it does not), or all.",
+        metavar="WHICH",
+        panel="Learning",
+    )
+    relabel: str = setting(
+        "final:0.5,future:0.5",
+        "Which achieved frame becomes the goal: final (the last), future (a later one), successor (the next); with shares.",
+        metavar="RULE[:SHARE],...",
+        panel="Learning",
+    )
+    iterations: int = setting(150, "Training steps.", metavar="N", low=1, panel="Learning")
     batch: int = 64
     draws: int = 2
-    method: Method = "lora"
-    """``dora`` learns how long each row of a weight is apart from its direction (arXiv 2402.09353)."""
-    rank: int = 16
+    method: "Method" = setting(
+        "lora",
+        "Kind of adapter: lora, dora (also trains the length of each weight row), or full (all weights).",
+        metavar="KIND",
+        panel="Experiments",
+    )
+    """DoRA: arXiv 2402.09353."""
+    rank: int = setting(16, "LoRA rank.", metavar="N", low=1, high=512, panel="Learning")
     alpha_per_rank: float = 1.0
-    """LoRA's scale is alpha / rank: tied to the rank, so that another rank is not another learning rate."""
-    lr: float = 1e-3
-    placement: Placement = "all"
-    patience: float = 5.0
-    """tau of the weight exp(min(0, predicted - taken) / tau) of each relabelled sample [steps]: a way that took longer than
-    the steps-to-go head expected is imitated less. 0 weighs all alike, which is the naive rule."""
-    calibrate: Calibrate = "apply"
-    """What becomes of what practice measured: apply it while acting, teach it to the LoRA weights, or off."""
+    """LoRA's scale is alpha / rank. Alpha grows with the rank, so that the rank does not change the learning rate."""
+    lr: float = setting(1e-3, "Learning rate.", low=0.0, panel="Learning")
+    placement: Placement = setting(
+        "all", "Layers with LoRA: all, expert (the action expert), or world-model.", metavar="WHERE", panel="Learning"
+    )
+    slowness_tau: float = setting(
+        5.0,
+        "Imitate slow ways less: a way that takes this many steps more than predicted gets weight 1/e; 0: all weigh 1.",
+        metavar="STEPS",
+        low=0.0,
+        panel="Learning",
+    )
+    """tau of the weight exp(min(0, predicted - taken) / tau) of each relabelled sample [steps]."""
+    calibrate: Calibrate = setting(
+        "apply",
+        "Use of the measured camera, light, base pose and actuators: apply (while acting), teach (train it into the LoRA "
+        "weights), or off.",
+        metavar="HOW",
+        panel="Learning",
+    )
     held_out: float = 0.15
-    """Share of the episodes kept back to hold the result against its parent."""
-    retain: float = 0.0
-    """Weight of the world model's drift from the base, beside the action loss: ``FeatureAlignment``. 0 lets it go."""
-    mix: float = 0.0
-    """Share of every batch that is of ``demonstrations``, below 1."""
-    demonstrations: list[str] = field(default_factory=list)
-    """Sessions or recordings, by name: whoever calls ``adapt`` reads them."""
-    seed: int = 0
+    """Share of the episodes that are not trained on: the result is compared with its parent on them."""
+    feature_alignment: float = setting(
+        0.0,
+        "Keep the world model's features close to the base's: weight of that loss; 0: off.",
+        metavar="WEIGHT",
+        low=0.0,
+        panel="Experiments",
+    )
+    cotrain: float = setting(
+        0.0, "Share of each batch that comes from --demonstrations, below 1.", metavar="SHARE", panel="Learning"
+    )
+    demonstrations: list[str] = setting(
+        list,
+        "Session or recording of demonstrations for --cotrain; repeatable.",
+        metavar="SESSION",
+        panel="Learning",
+    )
+    """By name: whoever calls ``adapt`` reads them."""
+    seed: int = setting(0, "Random seed.", metavar="N", low=0, panel="Experiments")
+
+
+OLD_NAMES = {"patience": "slowness_tau", "retain": "feature_alignment", "mix": "cotrain"}
+"""Fields as version 0.1 wrote them to disk -> today's."""
+
+
+def finetune_settings_from_json(written: Mapping[str, Any]) -> FinetuneSettings:
+    """Return the settings that a session remembers, of version 0.1 too. Raises TypeError."""
+    return FinetuneSettings(**{OLD_NAMES.get(name, name): value for name, value in written.items()})
 
 
 def settings_from(**given: Any) -> FinetuneSettings:
     """Return the defaults with everything that is not None replaced. Raises UsageError, UnknownNameError."""
+    from a2g_cli.adapters.files import Method
+    from a2g_cli.data.relabelling import parse_mixture
+    from a2g_cli.encoding.episodes import Keep
+
     settings = FinetuneSettings(**{key: value for key, value in given.items() if value is not None})
     parse_mixture(settings.relabel)
     if settings.placement not in get_args(Placement):
@@ -55,19 +111,22 @@ def settings_from(**given: Any) -> FinetuneSettings:
     if settings.method not in get_args(Method):
         raise UnknownNameError("kind of adapter", settings.method, get_args(Method))
     if settings.method == "full" and given.get("rank") is not None:
-        raise UsageError("--rank is LoRA's and DoRA's: full fine-tuning has none.")
+        raise UsageError("--rank belongs to lora and dora: --method full has no rank. Leave --rank out.")
     if settings.keep not in get_args(Keep):
         raise UnknownNameError("choice of episodes", settings.keep, get_args(Keep))
     if settings.calibrate not in get_args(Calibrate):
         raise UnknownNameError("way to calibrate", settings.calibrate, get_args(Calibrate))
-    if not 0 <= settings.retain < math.inf:
-        raise UsageError(f"--retain is a weight, 0 or more, and not {settings.retain}.")
-    if settings.retain and settings.placement == "expert":
+    if not 0 <= settings.feature_alignment < math.inf:
+        raise UsageError(f"--feature-alignment {settings.feature_alignment}: expected a weight, 0 or more.")
+    if settings.feature_alignment and settings.placement == "expert":
         raise UsageError(
-            "--retain holds the world model to the base, and --placement expert adapts none of it: drop one."
+            "--feature-alignment is about the world model, and --placement expert does not adapt the world model: "
+            "leave one of them out."
         )
-    if not 0 <= settings.mix < 1:
-        raise UsageError(f"--mix is a share of every batch, from 0 to below 1, and not {settings.mix}.")
-    if bool(settings.mix) != bool(settings.demonstrations):
-        raise UsageError("--mix says which share of a batch is of --demonstrations: give both, or neither.")
+    if not 0 <= settings.cotrain < 1:
+        raise UsageError(f"--cotrain {settings.cotrain}: expected a share of each batch, from 0 to below 1.")
+    if bool(settings.cotrain) != bool(settings.demonstrations):
+        raise UsageError(
+            "--cotrain is the share of each batch that comes from --demonstrations: give both, or neither."
+        )
     return settings

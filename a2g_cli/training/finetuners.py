@@ -97,7 +97,7 @@ class FullFinetuner:
     def __init__(self, model: Act2Goal, base: str, parent: Adapter | None, settings: FinetuneSettings) -> None:
         """Let ``model`` learn itself, from where ``parent`` is. Raises CheckpointError where that does not fit ``base``."""
         # A copy costs memory, and only held features ask for it.
-        self._held_to = [copy.deepcopy(model.world_model).requires_grad_(False)] if settings.retain else []
+        self._held_to = [copy.deepcopy(model.world_model).requires_grad_(False)] if settings.feature_alignment else []
         self._base = {name: _weight(model, name).detach().clone() for name in target_modules(model, "all")}
         if parent is not None:
             files.apply(parent, model, base)
@@ -113,7 +113,7 @@ class FullFinetuner:
 
     @torch.no_grad()
     def base_features(self, now: Tensor, goal: Tensor, noise: Tensor, time: Tensor) -> Sequence[Tensor]:
-        """Return the base's hidden states; only where features are held (``settings.retain``)."""
+        """Return the base's hidden states; only where features are held (``settings.feature_alignment``)."""
         _, hidden = self._held_to[0](now, goal, noise, time)
         return list(hidden)
 

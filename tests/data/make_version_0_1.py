@@ -39,6 +39,7 @@ TESTS = Path(__file__).parents[1]
 sys.path.insert(0, str(TESTS))
 
 import version_0_1_examples as asking  # noqa: E402
+from a2g_cli.commands import improve as improving  # noqa: E402
 from a2g_cli.commands.deployment import Deployment  # noqa: E402
 from a2g_cli.episode import Episode  # noqa: E402
 from a2g_cli.learning.adapt import AdaptSettings, adapt  # noqa: E402
@@ -53,6 +54,7 @@ from a2g_cli.policy.calibration import Mount  # noqa: E402
 from a2g_cli.policy.tool_reader import ToolReader  # noqa: E402
 from a2g_cli.recording.reader import Recording, read_episode  # noqa: E402
 from a2g_cli.recording.writer import RecordingWriter, write_episode  # noqa: E402
+from a2g_cli.session import improve as rounds  # noqa: E402
 from a2g_cli.session.endings import RolloutSettings  # noqa: E402
 from a2g_cli.session.exploring import Explorer  # noqa: E402
 from a2g_cli.session.improve import ImproveSettings  # noqa: E402
@@ -62,9 +64,7 @@ from a2g_cli.workspace import Workspace  # noqa: E402
 from cli_examples import a2g, ask  # noqa: E402
 from recording_examples import DONE, PROVENANCE, TINY, actions, goal, observation  # noqa: E402
 
-from a2g_cli.commands import improve as improving  # noqa: E402
 from a2g_cli.robots.sim import SimRobot  # noqa: E402
-from a2g_cli.session import improve as rounds  # noqa: E402
 from a2g_cli.simulator.demonstrations import demonstration_episodes  # noqa: E402
 
 SIZE, BENCH = 32, "other-bench:1"

@@ -51,7 +51,7 @@ def adapt_recordings(
         UnknownNameError, UsageError, CheckpointError, RecordingError: see their messages.
     """
     paths, sessions, told_before = chosen(workspace, names)
-    shown = find_recordings(workspace, settings.demonstrations) if settings.mix else []
+    shown = find_recordings(workspace, settings.demonstrations) if settings.cotrain else []
     registry = AdapterRegistry(workspace)
     before = registry.active()
     parent = before if parent is None else parent
@@ -98,7 +98,7 @@ def adapt_recordings(
             )
         steps = sum(one.segments.transitions for one in finetune_plan.kept)
         told = f"{len(finetune_plan.kept)} of {len(paths)} recordings ({finetune_plan.how}), {steps} steps"
-        if settings.retain and kept is None:
+        if settings.feature_alignment and kept is None:
             view.note("this base keeps no retention set: it is held to itself on the batches alone, not at home")
         view.note(f"adapting {name} from {parent}: {told}")
         done = finetune(

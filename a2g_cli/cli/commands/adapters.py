@@ -183,7 +183,8 @@ def _mixed_in(lineage: dict[str, Any]) -> str:
     names, settings = lineage.get("demonstrations"), lineage.get("settings")
     if not isinstance(names, list) or not names or not isinstance(settings, dict):
         return ""
-    return f"{settings.get('mix')} of every batch, from {len(names)} demonstrations: {names[0]}{', …' if names[1:] else ''}"
+    share = settings.get("cotrain", settings.get("mix"))  # version 0.1 wrote the second
+    return f"{share} of each batch, from {len(names)} demonstrations: {names[0]}{', …' if names[1:] else ''}"
 
 
 def _gate(adapter: Adapter) -> Literal["passed", "refused"] | None:

@@ -16,8 +16,8 @@ from a2g_cli.core.workspace import Workspace
 from a2g_cli.data import goals as goal_store
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.pictures import picture
-from a2g_cli.improvement.loop import ImproveSettings
-from a2g_cli.policies.act2goal import ActingSettings
+from a2g_cli.improvement.settings import ImproveSettings
+from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.runtime.evaluation import draw_trials
 
 GOAL = "demo-goal"

@@ -12,7 +12,7 @@ from a2g_cli.display.console import stderr_console
 from a2g_cli.display.tables import results_table
 from a2g_cli.display.training_view import training_view
 from a2g_cli.models import checkpoint
-from a2g_cli.policies.act2goal import ActingSettings
+from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.robots.base import shift_of
 from a2g_cli.runtime.evaluation import Result, draw_trials, evaluate
 from a2g_cli.runtime.policy_factory import PolicyFactory

@@ -15,7 +15,6 @@ from a2g_cli.cli.commands.prompts import to_type
 from a2g_cli.cli.commands.report import Report, reported
 from a2g_cli.cli.commands.safety import PATIENCE, ask_for_key, deadman_key
 from a2g_cli.core.errors import RecordingError, UsageError
-from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data import goals as goal_store
 from a2g_cli.data.recording.practice import held as recording_into
@@ -23,18 +22,18 @@ from a2g_cli.data.recording.sessions import find_recordings, new_session, open_s
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import TrainingView, training_view
 from a2g_cli.improvement.demo_replay import available_trajectories
-from a2g_cli.improvement.loop import Improvement, ImproveSettings
+from a2g_cli.improvement.loop import Improvement
+from a2g_cli.improvement.settings import ImproveSettings, improve_settings_from_json
 from a2g_cli.improvement.state import PROGRESS, RunState, load
 from a2g_cli.improvement.trials import check_cycle
 from a2g_cli.models import checkpoint
-from a2g_cli.policies.act2goal import ActingSettings
+from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.robots.base import InstrumentedRobot, Robot, shift_of, views_of
 from a2g_cli.runtime.evaluation import draw_trials, evaluate
 from a2g_cli.runtime.interrupt import Interrupt
 from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.runtime.reset import without_state
 from a2g_cli.runtime.termination import RolloutSettings, limit_for
-from a2g_cli.training.finetune import FinetuneSettings
 
 
 @dataclass(frozen=True)
@@ -59,17 +58,14 @@ class ImproveRequest:
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> "ImproveRequest":
         """Read what ``to_json`` wrote. Raises KeyError, TypeError, ValueError."""
-        settings = dict(told["settings"])
-        rollout = dict(settings["rollout"])
-        rollout["safety"] = SafetyLimits(**rollout.get("safety", {}))
-        settings |= {"rollout": RolloutSettings(**rollout), "adapt": FinetuneSettings(**settings["adapt"])}
+        settings = improve_settings_from_json(told["settings"])
         where = dict(told["deployment"])
         cameras = {str(name): CameraChoice(**choice) for name, choice in dict(where.get("cameras", {})).items()}
         return cls(
             Deployment(str(where["robot"]), dict(where["settings"]), cameras),
             tuple(str(name) for name in told["goals"]),
             None if told["base"] is None else Path(str(told["base"])),
-            ImproveSettings(**settings),
+            settings,
             int(told["evaluation"]),
         )
 
@@ -210,7 +206,7 @@ def _fresh(workspace: Workspace, asked: ImproveRequest, session_name: str | None
 def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], RunState]) -> Report:
     settings, deployment = asked.settings, asked.deployment
     goals = [goal_store.load_goal(workspace, name) for name in asked.goals]
-    shown = find_recordings(workspace, settings.adapt.demonstrations) if settings.adapt.mix else []
+    shown = find_recordings(workspace, settings.adapt.demonstrations) if settings.adapt.cotrain else []
     registry, folder = AdapterRegistry(workspace), asked.base or checkpoint.SHIPPED
     arrived_below = checkpoint.arrived_below(folder)
     lanes = min(LANES, max(asked.evaluation, settings.episodes))
@@ -242,7 +238,7 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
         check_cycle(robots[0], settings.reset, goals)
         if named := settings.goals_from.partition(":")[2]:
             open_session(workspace, named)  # there has to be one
-        if settings.rehearse:
+        if settings.replay_demos:
             available_trajectories(factory)
         factory.get(registry.active())  # what cannot act is refused before anything is measured or made
         factory.note_resizing(view.note, registry.active())

@@ -272,5 +272,5 @@ Act2Goal networks for one robot: autoencoder, goal-conditioned world model, acti
 Weights are half-precision safetensors; `config.json` holds shape and settings, `home.safetensors` what practice is held
 against: median pictures of the demonstrations and a reader of the tool's place; `retention.safetensors` segments of the
 demonstrations as latents, on which adapted policies are held against this one; `movements.safetensors` how some demonstrators
-moved, which `a2g improve --rehearse` repeats. Nothing here is pickled.
+moved, which `a2g improve --replay-demos` repeats. Nothing here is pickled.
 """

@@ -27,7 +27,7 @@ from a2g_cli.display.lines import say
 from a2g_cli.display.rollout_view import rollout_view
 from a2g_cli.encoding.episodes import SLACK
 from a2g_cli.models import checkpoint
-from a2g_cli.policies.act2goal import ActingSettings
+from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.robots.base import InstrumentedRobot, Robot, shift_of, views_of
 from a2g_cli.runtime import reset as resets
 from a2g_cli.runtime.faults import FaultyPolicy, parse_fault, put_into_robot
@@ -57,7 +57,7 @@ class SafetyOptions:
         """Raise UsageError where two would listen to one keyboard, or there is no such judge."""
         check_judge(self.judge)
         if self.judge == "person" and self.limits.hold_key is not None:
-            raise UsageError("--judge person and --hold both listen to the keyboard: choose one of them.")
+            raise UsageError("--judge person and --deadman-key both listen to the keyboard: choose one of them.")
 
 
 def run(
@@ -107,7 +107,7 @@ def run(
         )
         Guards(robot, care.limits)  # limits that do not fit the robot are refused before anything is made
         check_room(care.limits, workspace.sessions)
-        if way == "home":
+        if way == "rest-pose":
             resets.rest_pose_robot(robot)
         if fault is not None:
             put_into_robot(robot, fault)
@@ -177,7 +177,7 @@ def _reset(
     ask: Callable[[str], bool],
 ) -> resets.Reset:
     match way:
-        case "home":
+        case "rest-pose":
             return resets.RestPoseReset(seed, rolled.settings, rolled.reset_job, rolled.interrupt)
         case "cycle":
             return resets.ResetFree(seed)

@@ -23,7 +23,7 @@ _FIELDS = {
 
 
 def limits_from(limits: SafetyLimits, words: Sequence[str], hold: str | None) -> SafetyLimits:
-    """Return ``limits`` with what ``--safety`` and ``--hold`` say over them.
+    """Return ``limits`` with what ``--safety`` and ``--deadman-key`` say over them.
 
     Args:
         limits: of the workspace.

@@ -93,7 +93,7 @@ class Place(Scene):
     name = "place"
     limit = 80
     demonstration_limit = 140
-    undone_by = ("cycle", "home")
+    undone_by = ("cycle", "rest-pose")
 
     def __init__(self, shift: Shift) -> None:
         super().__init__(shift)

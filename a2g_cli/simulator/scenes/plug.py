@@ -51,7 +51,7 @@ class Plug(Scene):
     demonstration_limit = 120
     disturbance = 0.4
     knocks = False  # a peg that falls lies on its side, and this gripper cannot set it upright
-    undone_by = ("home",)  # no demonstration pulls a peg out: the drive home does
+    undone_by = ("rest-pose",)  # no demonstration pulls a peg out: the drive home does
 
     def __init__(self, shift: Shift) -> None:
         super().__init__(shift)

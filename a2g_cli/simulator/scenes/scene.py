@@ -45,7 +45,7 @@ class Scene(ABC):
     """Whether it bears that the fingers spring open: what they lose, they can fetch again."""
     undone_by: ClassVar[tuple[str, ...]] = ()
     """Which resets leave a table that something else can be asked of (runtime/reset.py): ``cycle`` where a policy can undo
-    what it did, ``home`` where the drive home does."""
+    what it did, ``rest-pose`` where the drive to the rest pose does."""
 
     def __init__(self, shift: Shift) -> None:
         self.shift = shift

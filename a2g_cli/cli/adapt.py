@@ -1,0 +1,49 @@
+"""``a2g adapt`` as it is typed: parse, call one function, print."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from a2g_cli.cli import options
+from a2g_cli.cli.from_settings import Given, with_settings
+from a2g_cli.cli.runner import finish, place
+from a2g_cli.training.finetune_settings import FinetuneSettings
+
+if TYPE_CHECKING:
+    from a2g_cli.cli.commands.report import Report
+
+
+@with_settings("learning", FinetuneSettings, first=("keep", "iterations"))
+def adapt(
+    *,
+    recordings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RECORDING...]",
+            help="Sessions or recordings to learn from.  [default: the newest finished session of run or improve]",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Name of the new adapter.  [default: adapter-NNN]")
+    ] = None,
+    parent: Annotated[
+        str | None,
+        typer.Option("--parent", metavar="NAME", help="Adapter to start from, or none.  [default: the active adapter]"),
+    ] = None,
+    learning: Given,
+    promote: Annotated[bool, typer.Option(help="Make the adapter active when it passes the gate.")] = True,
+    dry_run: options.DryRun = False,
+    base: options.Base = None,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Learn from recordings in hindsight: what an episode achieved counts as its goal. Makes a new LoRA adapter."""
+
+    def work() -> "Report":
+        from a2g_cli.cli.commands.adapt import adapt_recordings
+        from a2g_cli.training.finetune_settings import settings_from
+
+        settings = settings_from(**learning)
+        return adapt_recordings(place(workspace), recordings or [], name, parent, base, settings, promote, dry_run)
+
+    finish(as_json, work)

@@ -1,0 +1,62 @@
+"""``a2g evaluate`` as it is typed: parse, call one function, print."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from a2g_cli.cli import options
+from a2g_cli.cli.from_settings import Given, with_settings
+from a2g_cli.cli.runner import finish, place
+from a2g_cli.policies.acting import ActingSettings
+
+if TYPE_CHECKING:
+    from a2g_cli.cli.commands.report import Report
+
+
+@with_settings("acting", ActingSettings)
+def evaluate(
+    *,
+    adapter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--adapter",
+            metavar="NAME",
+            help="Adapter to evaluate; repeatable. none, random and still are baselines.  [default: the active adapter]",
+        ),
+    ] = None,
+    episodes: Annotated[
+        int,
+        typer.Option(
+            "--episodes",
+            metavar="N",
+            min=1,
+            max=options.MANY,
+            help="Trials: starts and goals that nothing learns from.",
+        ),
+    ] = 100,
+    robot: options.Robot = None,
+    scene: options.Scene = None,
+    shift: options.Shift = None,
+    steps: options.Steps = None,
+    safety: options.Safety = None,
+    base: options.Base = None,
+    seed: options.Seed = 0,
+    acting: Given,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Compare adapters on the same held-out starts and goals, with confidence intervals. Nothing is recorded."""
+
+    def work() -> "Report":
+        from a2g_cli.cli.commands.deployment import Deployment
+        from a2g_cli.cli.commands.evaluate import evaluate_adapters
+        from a2g_cli.cli.commands.safety import limits_from
+        from a2g_cli.policies.acting import acting_from
+
+        where = place(workspace)
+        deployment = Deployment.choose(where, robot, scene=scene, shift=shift)
+        limits = limits_from(deployment.safety, safety or [], None)
+        settings = acting_from(**acting)
+        return evaluate_adapters(where, deployment, adapter or [], base, episodes, steps, seed, settings, limits)
+
+    finish(as_json, work)

@@ -1,0 +1,43 @@
+"""Words of version 0.1 that have another name today: whoever types one reads the new one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+OLD_OPTIONS: dict[str, str] = {
+    "--action-steps": "--denoising-steps",
+    "--ahead": "--replan-lead",
+    "--execute": "--n-action-steps",
+    "--explore": "--pose-search",
+    "--hold": "--deadman-key",
+    "--mix": "--cotrain",
+    "--patience": "--slowness-tau",
+    "--rehearse": "--replay-demos",
+    "--retain": "--feature-alignment",
+}
+"""Options: version 0.1's -> today's."""
+
+OLD_VALUES: dict[str, dict[str, str]] = {
+    "--reset": {"home": "rest-pose"},
+}
+"""Values, by the option that they follow: version 0.1's -> today's. What follows a colon is kept: ``relit:0.3``."""
+
+
+def renamed_option(name: str, known: Sequence[str]) -> str | None:
+    """Return the answer to an option that a command does not have; None where version 0.1 did not have it either.
+
+    Args:
+        name: as it was typed.
+        known: the options of the command.
+    """
+    new = OLD_OPTIONS.get(name)
+    return None if new is None or new not in known else f"{name} is now called {new}."
+
+
+def renamed_value(option: str, value: Any) -> str | None:
+    """Return the answer to a value of version 0.1 that has another name today; None for any other value."""
+    old: Mapping[str, str] = OLD_VALUES.get(option, {})
+    for one in value if isinstance(value, list | tuple) else (value,):
+        word, colon, rest = str(one).partition(":")
+        if word in old:
+            return f"{option} {word} is now called {option} {old[word]}{colon}{rest}."
+    return None

@@ -1,0 +1,115 @@
+"""How long and how ``a2g improve`` practises: its options. Nothing heavy is imported."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from a2g_cli.core.safety_limits import SafetyLimits
+from a2g_cli.core.settings import setting
+from a2g_cli.training.finetune_settings import FinetuneSettings, finetune_settings_from_json
+
+if TYPE_CHECKING:
+    from a2g_cli.runtime.termination import RolloutSettings
+
+
+def _rollout(**given: Any) -> "RolloutSettings":
+    from a2g_cli.runtime.termination import RolloutSettings
+
+    return RolloutSettings(**given)
+
+
+@dataclass(frozen=True)
+class ImproveSettings:
+    """How long and how a run practises."""
+
+    rounds: int = setting(5, "Most rounds; each practises, then adapts.", metavar="N", low=1)
+    episodes: int = setting(
+        20,
+        "Practice episodes per round. A trained adapter is promoted only for a lead of three successes.",
+        metavar="N",
+        low=1,
+        high=1_000_000,
+    )
+    """The gate rolls out at most as many again."""
+    until: float | None = setting(
+        None,
+        "Stop when the policy thinks that it reached this share of a round's goals.",
+        kind=float,
+        metavar="RATE",
+        low=0.0,
+        high=1.0,
+    )
+    minutes: float | None = setting(
+        None,
+        "Start no round after this much practice and adaptation, in minutes.",
+        kind=float,
+        option="--max-minutes",
+        metavar="M",
+        low=0.0,
+        panel="Practice",
+    )
+    most_episodes: int | None = setting(
+        None,
+        "Start no round that could exceed this number of episodes, the comparisons included.",
+        kind=int,
+        option="--max-episodes",
+        metavar="N",
+        low=1,
+        panel="Practice",
+    )
+    reset: str = setting(
+        "own",
+        "Between episodes: own (the simulator draws a new start), prompt (a person puts the scene back), cycle (no reset: "
+        "go on to a goal that is possible from here), rest-pose (as cycle, and the arm drives to its rest pose first).",
+        metavar="WAY",
+        panel="Practice",
+    )
+    replay_demos: int = setting(
+        0,
+        "Episodes that replay expert trajectories open loop; the policy learns from what they achieve.",
+        metavar="N",
+        low=0,
+        high=1_000_000,
+        panel="Practice",
+    )
+    pose_search: int = setting(
+        64,
+        "Most episodes that try out possible base poses of the arm, where camera and arm were both moved.",
+        metavar="N",
+        low=0,
+        high=1_000_000,
+        panel="Practice",
+    )
+    goals_from: str = setting(
+        "scene",
+        "Source of goals, where no GOAL is named: scene (drawn), recordings (final frames of this run's earlier rounds), "
+        "recordings:SESSION (of another session), imagined (last frame of the world model's plan).",
+        metavar="SOURCE",
+        panel="Experiments",
+    )
+    curriculum: str = setting(
+        "none",
+        "Choice among four goals for each episode: none (take the first), progress (one of medium difficulty).",
+        metavar="HOW",
+        panel="Experiments",
+    )
+    seed: int = setting(0, "Random seed of starts, goals and noise.", metavar="N", low=0, panel="Experiments")
+    keep_rounds: int = 100
+    """Rounds whose recordings are learned from; 1 empties the buffer after each, as the paper does."""
+    rollout: "RolloutSettings" = field(default_factory=_rollout)
+    adapt: FinetuneSettings = field(default_factory=FinetuneSettings)
+
+
+OLD_NAMES = {"explore": "pose_search", "rehearse": "replay_demos"}
+"""Fields as version 0.1 wrote them to disk -> today's."""
+
+
+def improve_settings_from_json(written: Mapping[str, Any]) -> ImproveSettings:
+    """Return the settings that a session remembers, of version 0.1 too. Raises KeyError, TypeError, ValueError."""
+    settings = {OLD_NAMES.get(name, name): value for name, value in written.items()}
+    if settings["reset"] == "home":
+        settings["reset"] = "rest-pose"
+    rollout = dict(settings["rollout"])
+    rollout["safety"] = SafetyLimits(**rollout.get("safety", {}))
+    adapt = finetune_settings_from_json(settings["adapt"])
+    return ImproveSettings(**{**settings, "rollout": _rollout(**rollout), "adapt": adapt})
