@@ -138,7 +138,7 @@ def control_rate(given: argparse.Namespace) -> Rows:
     rows = []
     robot = WallRobot(scene=given.scene[0])
     robot.connect()
-    for ahead in (0.0, ActingSettings().ahead):
+    for ahead in (0.0, ActingSettings().replan_lead):
         robot.moved.clear()
         policy = Slowed(Act2GoalPolicy(checkpoint.load(given.base), ActingSettings(replan_lead=ahead)))
         jobs = jobs_for(draw_trials(robot, "practice", given.seed, 1), lambda _trial, _robot: NullSink())

@@ -150,7 +150,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", action="append", help=f"repeatable; otherwise {', '.join(CASES)}")
     parser.add_argument("--seeds", type=int, default=3, help=f"number of seeds, {FIRST_SEED} upwards")
-    parser.add_argument("--calibrate", action="append", help="apply, teach or off; repeatable; apply otherwise")
+    parser.add_argument("--calibrate", action="append", help="apply or off; repeatable; apply otherwise")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--episodes", type=int, default=20)
     parser.add_argument("--iterations", type=int, default=100)

@@ -134,7 +134,7 @@ def ours(paths: Sequence[Path], iterations: int) -> Finetuning:
     encoded = [encode_episode(model, path) for path in paths]
     settings = FinetuneSettings(**{**vars(SETTINGS), "iterations": iterations})
     work = Finetuning(model, "base", None, settings)
-    batch_source = HindsightBC(join([one.segments for one in encoded]), work.model, settings.patience)
+    batch_source = HindsightBC(join([one.segments for one in encoded]), work.model, settings.slowness_tau)
     work.train(batch_source, [one.name for one in encoded], Unwatched())
     return work
 

@@ -16,7 +16,7 @@ from a2g_cli.calibration.camera import CameraWarp
 from a2g_cli.calibration.estimate import FEWEST_EPISODES, estimate_transform, fit_base_pose
 from a2g_cli.calibration.registration import register
 from a2g_cli.calibration.transform import IDENTITY, BasePose, DomainTransform
-from a2g_cli.core.errors import CheckpointError
+from a2g_cli.core.errors import CheckpointError, UsageError
 from a2g_cli.encoding.episodes import EncodedEpisode
 from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
@@ -83,17 +83,17 @@ def test_at_home_nothing_is_found(practice: Practice, scene: str) -> None:
 
 @pytest.mark.parametrize(
     ("shift", "part"),
-    [("camera-bump:0.5", "views"), ("relit", "views"), ("remounted:0.8", "mount"), ("weak-motors", "motors")],
+    [("camera-bump:0.5", "views"), ("relit", "views"), ("remounted:0.8", "base_pose"), ("weak-motors", "actuators")],
 )
 @pytest.mark.parametrize("scene", ["place", "write"])
 def test_each_shift_is_found_as_what_it_is(practice: Practice, scene: str, shift: str, part: str) -> None:
     found = estimate_transform(*base(), practice(scene, shift))
-    parts = {name for name in ("views", "mount", "motors") if getattr(found, name)}
+    parts = {name for name in ("views", "base_pose", "actuators") if getattr(found, name)}
     assert parts == {part}, str(found)
-    if part == "mount":
+    if part == "base_pose":
         assert found.base_pose is not None
         assert math.degrees(found.base_pose.yaw) == pytest.approx(20, abs=4)
-    if part == "motors":
+    if part == "actuators":
         assert found.actuators is not None
         assert found.actuators.matrix[:3].diagonal().mean() == pytest.approx(0.585, abs=0.03)
 
@@ -144,7 +144,6 @@ def test_what_is_wrong_is_put_right_before_anything_is_imitated(practice: Practi
     assert len(first.kept) == EPISODES
     second = studied(encoded, first.calibration)
     assert second.train
-    assert second.correction is None
     assert second.calibration.actuators is not None
     at_home = second.kept[0].whole.actions[:, :3]
     torch.testing.assert_close(
@@ -170,24 +169,20 @@ def test_what_was_refused_a_moment_ago_is_left_aside(practice: Practice) -> None
     assert third.calibration.to_json() == first.calibration.to_json()
 
 
-def test_it_can_be_taught_or_left(practice: Practice) -> None:
-    encoded = practice("place", "weak-motors")
-    taught = studied(encoded, calibrate="teach")
-    assert taught.correction is not None
-    assert not taught.calibration
-    assert taught.train
-    batch = taught.correction.batch(16, {"final": 1.0}, torch.Generator().manual_seed(4))
-    again = taught.correction.batch(16, {"final": 1.0}, torch.Generator().manual_seed(4))
-    assert all(torch.equal(batch[key], again[key]) for key in batch)
-    dense = base()[0].config.hashing.proximal
-    assert batch["mask"][:, :dense].all()
-    assert not batch["mask"][:, dense:].any()
-    assert float(batch["actions"][:, :dense, :3].abs().max()) <= 0.03 + 1e-6
-    left = studied(encoded, calibrate="off")
-    assert left.correction is None
+def test_it_can_be_left(practice: Practice) -> None:
+    left = studied(practice("place", "weak-motors"), calibrate="off")
     assert not left.calibration
     assert left.train
     assert FinetuneSettings().calibrate == "apply"
+
+
+def test_what_version_0_1_stored_of_removed_choices_is_understood_or_refused_in_one_line() -> None:
+    assert FinetuneSettings(keep="arrived").keep == "reached"  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="--keep reached"):
+        settings_from(keep="arrived")
+    for make in (FinetuneSettings, settings_from):
+        with pytest.raises(UsageError, match=r"--calibrate teach was removed: .* use apply or off"):
+            make(calibrate="teach")  # type: ignore[arg-type]
 
 
 def test_a_home_survives_its_file_and_a_damaged_one_is_refused(tmp_path: Path) -> None:

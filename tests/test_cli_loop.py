@@ -132,7 +132,7 @@ def test_adapt_says_when_there_is_nothing_to_imitate(workspace: Path, base: Path
     # An untrained head may see either end as arrived, but not both.
     both = [
         a2g(workspace, "adapt", "first", "--base", base, "--keep", keep, "--iterations", 1)
-        for keep in ("arrived", "failed")
+        for keep in ("reached", "failed")
     ]
     assert sorted(result.exit_code for result in both) == [0, 1]
     [empty] = [result for result in both if result.exit_code]

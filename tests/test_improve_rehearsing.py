@@ -67,7 +67,7 @@ def test_what_it_achieved_is_what_it_was_for(whole: tuple[Path, dict[str, Any]])
     )
     for path in rehearsed(whole[0]):
         one = encode_episode(model, path)
-        assert select([one], "arrived", 2.0) == [one]
+        assert select([one], "reached", 2.0) == [one]
         with Recording(path) as recording:
             movement = known[recording.provenance.settings["movement"]]
             assert recording.provenance.policy == "remembering"

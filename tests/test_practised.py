@@ -22,10 +22,10 @@ def some(*steps_left: float) -> list[EncodedEpisode]:
     ]
 
 
-def test_select_keeps_order_and_splits_into_arrived_and_failed() -> None:
+def test_select_keeps_order_and_splits_into_reached_and_failed() -> None:
     episodes = some(0.5, 30.0, 2.0, 1.9)
-    names = {keep: [one.name for one in select(episodes, keep, 2.0)] for keep in ("arrived", "failed", "all")}  # type: ignore[arg-type]
-    assert names == {"arrived": ["0", "3"], "failed": ["1", "2"], "all": ["0", "1", "2", "3"]}
+    names = {keep: [one.name for one in select(episodes, keep, 2.0)] for keep in ("reached", "failed", "all")}  # type: ignore[arg-type]
+    assert names == {"reached": ["0", "3"], "failed": ["1", "2"], "all": ["0", "1", "2", "3"]}
 
 
 def test_an_episode_is_cut_where_it_came_nearest_to_the_goal_that_was_asked_for(demonstrations: list[Path]) -> None:

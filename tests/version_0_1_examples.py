@@ -27,7 +27,12 @@ HERE = "@WORKSPACE@"
 
 KEYS: dict[str, str] = {}
 """Keys of ``--json`` documents: version 0.1's -> today's, for those that have another name today."""
-VALUES: dict[tuple[str, str], str] = {("--reset", "home"): "rest-pose"}
+VALUES: dict[tuple[str, str], str] = {
+    ("--reset", "home"): "rest-pose",
+    ("--keep", "arrived"): "reached",
+    ("keep", "arrived"): "reached",
+    ("--calibrate", "teach"): "apply",  # removed: the answer says so, and names what is left
+}
 """Values: (where, version 0.1's word) -> today's word. Where is the option that it is typed after, ``--shift``; the command,
 where it is typed after none, ``adapters promote``; or the key of a document, ``shift``."""
 

@@ -19,7 +19,7 @@ from a2g_cli.encoding.segments import Segments
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.policies.image_size import resized
 
-Keep = Literal["arrived", "all", "failed"]
+Keep = Literal["reached", "all", "failed"]
 
 
 SLACK = 2.0
@@ -108,7 +108,7 @@ def sampled_frames(length: int) -> Tensor:
 
 
 def select(encoded: Sequence[EncodedEpisode], keep: Keep, arrived_below: float) -> list[EncodedEpisode]:
-    """Return what is learned from: episodes that arrived, all, or, for experiments, those that failed.
+    """Return what is learned from: episodes that reached their goal, all, or, for experiments, those that failed.
 
     Args:
         practised: in any order; it is kept.
@@ -117,7 +117,7 @@ def select(encoded: Sequence[EncodedEpisode], keep: Keep, arrived_below: float) 
     """
     if keep == "all":
         return list(encoded)
-    return [one for one in encoded if (one.steps_left < arrived_below) == (keep == "arrived")]
+    return [one for one in encoded if (one.steps_left < arrived_below) == (keep == "reached")]
 
 
 def split(recordings: Sequence[str], share: float) -> tuple[list[int], list[int]]:

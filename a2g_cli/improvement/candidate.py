@@ -64,7 +64,7 @@ class CandidateBuilder:
         known = nominal.load_nominal(folder)
         told = (refused, measured, self.scorer.relabel)
         finetune_plan = plan_finetuning(model, known, parent, buffer, settings, self.scorer.bound, *told)
-        if finetune_plan.train and finetune_plan.correction is None:
+        if finetune_plan.train:
             finetune_plan, settings, took = self._rehearsed(
                 number, working, finetune_plan, room - len(working.explored)
             )
@@ -85,7 +85,6 @@ class CandidateBuilder:
                 replace(settings, seed=self.seed * 1000 + number),
                 self.watcher,
                 self.interrupted,
-                finetune_plan.correction,
                 finetune_plan.calibration,
                 finetune_plan.train,
                 retention_set.load_retention_set(folder),

@@ -24,7 +24,7 @@ from a2g_cli.data.relabelling import parse_mixture
 from a2g_cli.encoding.episodes import EncodedEpisode, split
 from a2g_cli.encoding.segments import Segments, join
 from a2g_cli.models.act2goal.model import Act2Goal
-from a2g_cli.training.batch_sources import BatchSource, Distillation, HindsightBC
+from a2g_cli.training.batch_sources import BatchSource, HindsightBC
 from a2g_cli.training.cotraining import Cotraining, cotrained
 from a2g_cli.training.finetune_settings import FinetuneSettings, settings_from
 from a2g_cli.training.finetuners import make_finetuner, target_modules
@@ -184,7 +184,6 @@ def finetune(
     settings: FinetuneSettings,
     watcher: TrainingWatcher,
     interrupted: Callable[[], bool] = lambda: False,
-    correction: Distillation | None = None,
     calibration: DomainTransform = IDENTITY,
     train: bool = True,
     retention: Retention | None = None,
@@ -201,7 +200,6 @@ def finetune(
         settings: how.
         watcher: shown the progress.
         interrupted: asked after every iteration.
-        correction: what to teach instead of imitating ``encoded``, of whose episodes it is.
         calibration: what the adapter carries, and by which ``encoded`` was read.
         train: whether there is anything to learn beside the calibration; if not, the weights stay the parent's.
         retention: what the base keeps of its demonstrations: the result is held against those of the robot that practised.
@@ -218,9 +216,8 @@ def finetune(
     shown = cotrained(encoded, demonstrations, settings.cotrain, settings.held_out)
     begun = time.monotonic()
     work = Finetuning(model, base, parent, settings)
-    batch_source: BatchSource = correction or HindsightBC(
-        join([one.segments for one in encoded]), work.model, work.settings.slowness_tau
-    )
+    segments = join([episode.segments for episode in encoded])
+    batch_source = HindsightBC(segments, work.model, work.settings.slowness_tau)
     home = None if retention is None else retention.of(encoded[0].robot)
     closed = [one.rehearsed for one in encoded]
     losses, weight = work.train(batch_source, names, watcher, interrupted, home, shown, closed) if train else ({}, 1.0)
@@ -234,7 +231,6 @@ def finetune(
         "demonstrations": [one.name for one in demonstrations],
         "settings": asdict(work.settings),
         "calibration": calibration.to_json() if calibration else None,
-        "taught": None if correction is None else correction.calibration.to_json(),
         "losses": {name: round(value, 5) for name, value in losses.items()},
         "mean_weight": round(weight, 4),
         "seconds": round(seconds, 2),

@@ -1,4 +1,4 @@
-"""What an adaptation is about: what practice measured, what is learned from, and what is taught."""
+"""What one finetuning does: the domain transform that practice shows, and the episodes that are learned from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,31 +11,28 @@ from a2g_cli.calibration.estimate import estimate_transform
 from a2g_cli.calibration.nominal import NominalDomain
 from a2g_cli.calibration.transform import IDENTITY, DomainTransform
 from a2g_cli.encoding.episodes import EncodedEpisode, ReplayLabels, as_recorded, encode_episode, select
-from a2g_cli.encoding.segments import join
 from a2g_cli.models.act2goal.model import Act2Goal
-from a2g_cli.training.batch_sources import Distillation
 from a2g_cli.training.finetune import FinetuneSettings
 
 
 @dataclass(frozen=True)
 class FinetunePlan:
-    """What ``adapt`` is to do."""
+    """What ``finetune`` is to do."""
 
     kept: list[EncodedEpisode]
-    """Recordings that are learned from; none: there is nothing to learn."""
+    """Episodes that are learned from; empty: there is nothing to learn."""
     how: str
-    """In words."""
+    """How episodes were chosen or what was measured, for people."""
     calibration: DomainTransform = IDENTITY
-    """What the adapter is to carry."""
-    correction: Distillation | None = None
-    """What is taught instead of imitating."""
+    """The domain transform of the new adapter."""
     train: bool = True
-    """Whether weights are trained. What was practised under a wrong calibration is no example: first it is put right."""
+    """Whether weights are trained. False when the transform is new: episodes that a wrong transform produced are poor
+    examples, so the next round practises with the new one first."""
 
 
 def plan_finetuning(
     base: Act2Goal,
-    home: NominalDomain | None,
+    nominal: NominalDomain | None,
     parent: Adapter | None,
     encoded: Sequence[EncodedEpisode],
     settings: FinetuneSettings,
@@ -47,52 +44,34 @@ def plan_finetuning(
     """Return what to learn from episodes of one deployment.
 
     Args:
-        base: without any adapter.
-        home: what the base knows of its home.
-        parent: the adapter to go on from.
-        practised: all episodes, as they were recorded.
-        settings: how.
-        arrived_below: an episode arrived when fewer steps than this are left at its nearest frame [steps].
-        refused: what was measured and did not prove itself a moment ago. Measured again, it is left aside, so that
-            practice is imitated as it is.
-        measured: what ``estimate_transform`` found, and what was tried besides; None: it is measured here.
+        base: the base model, without an adapter.
+        nominal: reference data of the training domain, where the base has it.
+        parent: the adapter to continue from.
+        encoded: all episodes, as they were recorded.
+        settings: of the finetuning.
+        arrived_below: an episode reached its goal if its nearest frame is fewer steps than this away [steps].
+        refused: the transform that the gate has just refused. If the same one is measured again, it is ignored and the
+            episodes are imitated instead.
+        measured: the transform that practice shows; None: it is estimated here.
         relabel: gives the actions that are learned from replayed trajectories.
     """
-    known = IDENTITY if parent is None else parent.calibration
-    found = measured
-    if found is None:
-        found = known if settings.calibrate == "off" else estimate_transform(base, home, encoded, known)
-    if settings.calibrate == "teach" and found:
-        return FinetunePlan(
-            list(encoded), f"teaching what practice measured: {found}", correction=_taught(base, encoded, found)
-        )
-    commands = _commands(base, encoded)
-    if refused and not found.differs(refused, commands):
-        found = known
-    if found.differs(known, commands):
-        return FinetunePlan(list(encoded), f"measured: {found}", found, train=False)
-    again = [encode_episode(base, one.path, found, relabel) for one in encoded] if found else list(encoded)
-    how = f"{settings.keep}; {found}" if found else settings.keep
-    return FinetunePlan(select(again, settings.keep, arrived_below), how, found)
+    current = IDENTITY if parent is None else parent.calibration
+    transform = measured
+    if transform is None:
+        transform = current if settings.calibrate == "off" else estimate_transform(base, nominal, encoded, current)
+    commands = _driven_actions(base, encoded)
+    if refused and not transform.differs(refused, commands):
+        transform = current
+    if transform.differs(current, commands):
+        return FinetunePlan(list(encoded), f"measured: {transform}", transform, train=False)
+    if transform:
+        encoded = [encode_episode(base, episode.path, transform, relabel) for episode in encoded]
+    how = f"{settings.keep}; {transform}" if transform else settings.keep
+    return FinetunePlan(select(encoded, settings.keep, arrived_below), how, transform)
 
 
-def _commands(base: Act2Goal, encoded: Sequence[EncodedEpisode]) -> torch.Tensor | None:
-    """Return the driven actions (N, D) of all episodes; None where nothing is driven."""
+def _driven_actions(base: Act2Goal, encoded: Sequence[EncodedEpisode]) -> torch.Tensor | None:
+    """Return the actions (N, D) of all episodes that drive a measured value; None where no action does."""
     names = base.config.action_names, base.config.proprioception_names
-    acting, _ = driven_columns(driven_names(*names), *names)
-    return torch.cat([one.whole.actions[:, acting] for one in encoded]) if acting and encoded else None
-
-
-def _taught(base: Act2Goal, encoded: Sequence[EncodedEpisode], found: DomainTransform) -> Distillation:
-    told = [encode_episode(base, one.path, found) for one in encoded]
-    low, high = (torch.tensor(limit) for limit in encoded[0].limits)
-    return Distillation(
-        join([one.whole for one in encoded]),
-        torch.stack([one.goal for one in encoded]),
-        join([one.whole for one in told]),
-        torch.stack([one.goal for one in told]),
-        base,
-        found,
-        low,
-        high,
-    )
+    columns, _ = driven_columns(driven_names(*names), *names)
+    return torch.cat([episode.whole.actions[:, columns] for episode in encoded]) if columns and encoded else None

@@ -16,16 +16,20 @@ if TYPE_CHECKING:
     from a2g_cli.encoding.episodes import Keep
 
 Placement = Literal["all", "expert", "world-model"]
-Calibrate = Literal["apply", "teach", "off"]
+Calibrate = Literal["apply", "off"]
 
 
 @dataclass(frozen=True)
 class FinetuneSettings:
-    """How an adapter is made. The defaults are what measured best so far: docs/lab-notes.md."""
+    """How an adapter is trained. The defaults are the values that measured best: docs/lab-notes.
+
+    Stored settings of version 0.1 are understood: ``keep="arrived"`` becomes ``"reached"``, and ``calibrate="teach"``,
+    which no longer exists, raises UsageError.
+    """
 
     keep: "Keep" = setting(
-        "arrived",
-        "Episodes to learn from: arrived (the policy thinks that it reached the goal), failed (it does not), or all.",
+        "reached",
+        "Episodes to learn from: reached (the policy thinks that it reached the goal), failed (it does not), or all.",
         metavar="WHICH",
         panel="Learning",
     )
@@ -62,8 +66,7 @@ class FinetuneSettings:
     """tau of the weight exp(min(0, predicted - taken) / tau) of each relabelled sample [steps]."""
     calibrate: Calibrate = setting(
         "apply",
-        "Use of the measured camera, light, base pose and actuators: apply (while acting), teach (train it into the LoRA "
-        "weights), or off.",
+        "Use of the measured camera, light, base pose and actuators: apply (while acting), or off.",
         metavar="HOW",
         panel="Learning",
     )
@@ -88,6 +91,20 @@ class FinetuneSettings:
     """By name: whoever calls ``adapt`` reads them."""
     seed: int = setting(0, "Random seed.", metavar="N", low=0, panel="Experiments")
 
+    def __post_init__(self) -> None:
+        if self.calibrate not in get_args(Calibrate):
+            raise _unknown_calibration(self.calibrate)
+        if str(self.keep) == "arrived":  # as version 0.1 stored it
+            object.__setattr__(self, "keep", "reached")
+
+
+def _unknown_calibration(value: str) -> UsageError:
+    if value == "teach":
+        return UsageError(
+            "--calibrate teach was removed: measured in the lab notes, it lost the training domain; use apply or off."
+        )
+    return UnknownNameError("way to calibrate", value, get_args(Calibrate))
+
 
 OLD_NAMES = {"patience": "slowness_tau", "retain": "feature_alignment", "mix": "cotrain"}
 """Fields as version 0.1 wrote them to disk -> today's."""
@@ -104,18 +121,18 @@ def settings_from(**given: Any) -> FinetuneSettings:
     from a2g_cli.data.relabelling import parse_mixture
     from a2g_cli.encoding.episodes import Keep
 
+    if given.get("keep") == "arrived":
+        raise UsageError("--keep arrived is now called --keep reached.")
     settings = FinetuneSettings(**{key: value for key, value in given.items() if value is not None})
     parse_mixture(settings.relabel)
     if settings.placement not in get_args(Placement):
         raise UnknownNameError("placement", settings.placement, get_args(Placement))
     if settings.method not in get_args(Method):
-        raise UnknownNameError("kind of adapter", settings.method, get_args(Method))
+        raise UnknownNameError("adapter method", settings.method, get_args(Method))
     if settings.method == "full" and given.get("rank") is not None:
         raise UsageError("--rank belongs to lora and dora: --method full has no rank. Leave --rank out.")
     if settings.keep not in get_args(Keep):
         raise UnknownNameError("choice of episodes", settings.keep, get_args(Keep))
-    if settings.calibrate not in get_args(Calibrate):
-        raise UnknownNameError("way to calibrate", settings.calibrate, get_args(Calibrate))
     if not 0 <= settings.feature_alignment < math.inf:
         raise UsageError(f"--feature-alignment {settings.feature_alignment}: expected a weight, 0 or more.")
     if settings.feature_alignment and settings.placement == "expert":

@@ -109,7 +109,6 @@ def adapt_recordings(
             folder,
             settings,
             view,
-            correction=finetune_plan.correction,
             calibration=finetune_plan.calibration,
             train=finetune_plan.train,
             retention=kept,

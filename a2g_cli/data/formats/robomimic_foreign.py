@@ -137,7 +137,9 @@ def _reached(demo: Any, steps: int) -> tuple[bool | None, tuple[str, ...]]:
     return bool(hdf5.numbers(demo, "rewards", steps).flat[-1] > 0), unclear
 
 
-_ON_ITS_HEAD = "the file says that its frames are upside down (macros_image_convention): `a2g recordings import --flip rows` turns them"
+_ON_ITS_HEAD = (
+    "the file's frames are upside down (macros_image_convention): `a2g recordings import --flip rows` turns them"
+)
 
 
 def _stands_on_its_head(data: Any) -> bool:
