@@ -1,5 +1,6 @@
 """A cycle goes on from where it was left, begins anew only where it must, and says when it is stuck."""
 
+import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -8,7 +9,18 @@ from bench_robot import GOAL, BenchRobot
 
 from a2g_cli.core.errors import UsageError
 from a2g_cli.core.types import Goal, State
-from a2g_cli.improvement.trials import STUCK, Attempt, CycleObserver, ResetFreeSampler, ResetSampler, check_cycle
+from a2g_cli.data.recording.sessions import Session
+from a2g_cli.improvement.state import PROGRESS, RunState, load
+from a2g_cli.improvement.trials import (
+    STUCK,
+    Attempt,
+    CycleObserver,
+    ResetFreeSampler,
+    ResetSampler,
+    Stage,
+    check_cycle,
+    episode_index,
+)
 from a2g_cli.robots.base import Trial
 from a2g_cli.robots.sim import SimRobot
 
@@ -82,7 +94,7 @@ class Bench:
             self.notes.append,
         )
 
-    def go(self, count: int, number: int = 0, stage: int = 0) -> list[Attempt]:
+    def go(self, count: int, number: int = 0, stage: Stage = Stage.PRACTICE) -> list[Attempt]:
         made = []
         for attempt in self.cycle.of(number, stage, range(count)):
             attempt.begin(self.robot)
@@ -93,7 +105,7 @@ class Bench:
 
 def test_only_the_first_start_is_set_up_and_every_goal_is_drawn_for_what_is_there() -> None:
     bench = Bench()
-    made = [*bench.go(3), *bench.go(2, stage=1), *bench.go(2, number=1)]
+    made = [*bench.go(3), *bench.go(2, stage=Stage.GATE), *bench.go(2, number=1)]
     assert [attempt.start for attempt in made] == ["fresh"] + ["left"] * 6
     assert len(bench.robot.begun) == 1
     assert [attempt.goal.name for attempt in made[:3]] == ["drawn-0", "next-1", "next-2"]
@@ -101,7 +113,7 @@ def test_only_the_first_start_is_set_up_and_every_goal_is_drawn_for_what_is_ther
 
 
 def test_what_was_killed_goes_on_from_a_fresh_start() -> None:
-    attempts = list(Bench().cycle.of(1, 0, [5, 6]))
+    attempts = list(Bench().cycle.of(1, Stage.PRACTICE, [5, 6]))
     assert [(one.slot, one.start) for one in attempts] == [(5, "fresh"), (6, "left")]
 
 
@@ -123,7 +135,7 @@ def test_goals_that_fail_while_nothing_moves_are_a_cycle_that_is_stuck() -> None
 
 def test_a_policy_that_fails_but_moves_things_is_not_stuck() -> None:
     bench = Bench(reached=False)
-    for attempt in bench.cycle.of(0, 0, range(3 * STUCK)):
+    for attempt in bench.cycle.of(0, Stage.PRACTICE, range(3 * STUCK)):
         assert attempt.start != "stuck"
         bench.robot.thing += 0.02
         bench.cycle.ended(HERE)
@@ -132,7 +144,7 @@ def test_a_policy_that_fails_but_moves_things_is_not_stuck() -> None:
 
 def test_a_thing_that_is_gone_is_told_once_and_a_table_without_goals_is_set_up_anew() -> None:
     bench = Bench()
-    attempts = bench.cycle.of(0, 0, range(3))
+    attempts = bench.cycle.of(0, Stage.PRACTICE, range(3))
     next(attempts)
     bench.robot.gone = True
     bench.cycle.ended(HERE)
@@ -143,7 +155,7 @@ def test_a_thing_that_is_gone_is_told_once_and_a_table_without_goals_is_set_up_a
 
 def test_a_thing_out_of_reach_that_named_goals_show_is_a_cycle_that_is_stuck() -> None:
     bench = Bench(goals=(GOAL, OTHER))
-    attempts = bench.cycle.of(0, 0, range(3))
+    attempts = bench.cycle.of(0, Stage.PRACTICE, range(3))
     next(attempts)
     bench.robot.gone = True
     bench.cycle.ended(HERE)
@@ -203,9 +215,53 @@ def test_what_cannot_be_undone_is_refused() -> None:
 
 def test_drawn_attempts_are_the_same_for_parent_and_candidate(robots: list[SimRobot]) -> None:
     drawn = ResetSampler(robots, 3, 4, [])
-    before, after = (list(drawn.of(1, stage, range(4))) for stage in (0, 1))
+    before, after = (list(drawn.of(1, stage, range(4))) for stage in (Stage.PRACTICE, Stage.GATE))
     assert [one.goal.fingerprint for one in before] == [one.goal.fingerprint for one in after]
     assert [one.index for one in before] == [4, 5, 6, 7]
     robots[0].begin(robots[0].task.default_state())
     before[2].begin(robots[0])
     assert robots[0].state()["can"] == pytest.approx(robots[0].trial("practice", 3, 6).start["can"], abs=1e-6)
+
+
+@pytest.mark.parametrize("repeat", [False, True])
+def test_no_two_episodes_of_a_run_draw_the_same_but_a_trial_that_the_gate_repeats(repeat: bool) -> None:
+    stages = [stage for stage in Stage if not (repeat and stage is Stage.GATE)]
+    counts = {Stage.PRACTICE: 20, Stage.GATE: 20, Stage.POSE_SEARCH: 64, Stage.DEMO_REPLAY: 300}
+    drawn = [
+        episode_index(stage, number, slot, 20, repeat=repeat, streams=True)
+        for stage in stages
+        for number in range(50)
+        for slot in range(counts[stage])
+    ]
+    assert len(set(drawn)) == len(drawn)
+    gate = [
+        [episode_index(stage, 3, slot, 20, repeat=repeat, streams=True) for slot in range(20)]
+        for stage in (Stage.PRACTICE, Stage.GATE)
+    ]
+    assert (gate[0] == gate[1]) is repeat
+
+
+def test_a_run_of_version_0_1_keeps_its_numbers() -> None:
+    old = {"count": 20, "streams": False}
+    for stage in Stage:
+        assert episode_index(stage, 3, 5, repeat=True, **old) == 3 * 20 + 5
+        assert episode_index(stage, 3, 5, repeat=False, **old) == (2 * 3 + stage) * 20 + 5
+    for stage in (Stage.PRACTICE, Stage.GATE):
+        for repeat in (False, True):
+            assert episode_index(stage, 3, 5, 20, repeat=repeat, streams=True) == episode_index(
+                stage, 3, 5, repeat=repeat, **old
+            )
+
+
+def test_a_session_says_whether_its_run_has_streams(tmp_path: Path) -> None:
+    session = Session(tmp_path)
+    RunState(session, {}).save()
+    assert load(session).seed_streams
+    path = tmp_path / PROGRESS
+    written = json.loads(path.read_text())
+    del written["seed_streams"]
+    path.write_text(json.dumps(written))
+    progress = load(session)
+    assert not progress.seed_streams, "as version 0.1 wrote it"
+    progress.save()
+    assert not load(session).seed_streams

@@ -14,7 +14,7 @@ from a2g_cli.data.goals import load_goal
 from a2g_cli.data.recording.reader import read_episode
 from a2g_cli.data.recording.writer import write_episode
 from a2g_cli.improvement.goal_sampling import Candidate, FromRecordings
-from a2g_cli.improvement.trials import ResetSampler
+from a2g_cli.improvement.trials import ResetSampler, Stage
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.runtime.reset import without_state
 
@@ -77,7 +77,7 @@ def test_no_start_is_drawn_for_it_by_those_who_practise(tmp_path: Path, photo: P
     robot.connect()
     assert without_state(robot, goal)
     with pytest.raises(GoalError, match="carries no true state"):
-        list(ResetSampler([robot], 0, 1, [goal]).of(0, 0, [0]))
+        list(ResetSampler([robot], 0, 1, [goal]).of(0, Stage.PRACTICE, [0]))
     robot.close()
 
 

@@ -17,6 +17,7 @@ from a2g_cli.demo_replay.policy import TrajectoryReplayPolicy
 from a2g_cli.demo_replay.trajectory import Trajectory
 from a2g_cli.improvement.practice import Practice
 from a2g_cli.improvement.state import RoundState
+from a2g_cli.improvement.trials import Stage
 from a2g_cli.runtime.policy_factory import PolicyFactory
 
 
@@ -59,5 +60,5 @@ class DemoReplay:
         acting = TrajectoryReplayPolicy(known, law, factory.spec, which)
         what = f"round {number + 1}: rehearsing"
         practice = replace(self.practice, count=count)
-        practice.roll("none", number, 3, working.rehearsed, what, count, acting)
+        practice.roll("none", number, Stage.DEMO_REPLAY, working.rehearsed, what, count, acting)
         return [progress.session.folder / name for name in working.rehearsed]

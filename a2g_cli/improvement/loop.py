@@ -25,7 +25,7 @@ from a2g_cli.improvement.prompted import PromptedSampler
 from a2g_cli.improvement.scoring import EpisodeScorer
 from a2g_cli.improvement.settings import ImproveSettings
 from a2g_cli.improvement.state import Round, RoundState, RunState
-from a2g_cli.improvement.trials import CycleObserver, ResetFreeSampler, ResetSampler, TrialSampler
+from a2g_cli.improvement.trials import CycleObserver, ResetFreeSampler, ResetSampler, Stage, TrialSampler
 from a2g_cli.robots.base import Robot
 from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.training.watcher import TrainingWatcher
@@ -149,14 +149,16 @@ class Improvement:
         source = goal_source(settings.goals_from, robot, model, satisfied, self.progress)
         curriculum = Curriculum(model, self._experiences) if settings.curriculum == "progress" else None
         choose = GoalSampler(source, curriculum, satisfied)
+        seed, count, streams = settings.seed, settings.episodes, self.progress.seed_streams
         if settings.reset == "own":
-            return ResetSampler(self.robots, settings.seed, settings.episodes, self.goals, choose)
+            return ResetSampler(self.robots, seed, count, self.goals, choose, streams=streams)
         if settings.reset == "prompt":
-            return PromptedSampler(robot, settings.episodes, self.goals, self._ask)
+            return PromptedSampler(robot, count, self.goals, self._ask, streams=streams)
         eyes = CycleObserver(lambda path: self._scorer.arrived(path, self.active), satisfied)
         home = drives_home(robot, self.progress, settings.rollout, self.interrupted)
-        count, note = settings.episodes, self.watcher.note
-        return ResetFreeSampler(robot, settings.reset, settings.seed, count, self.goals, eyes, home, note, choose)
+        return ResetFreeSampler(
+            robot, settings.reset, seed, count, self.goals, eyes, home, self.watcher.note, choose, streams=streams
+        )
 
     def _experiences(self, number: int) -> list[Experience]:
         return [
@@ -168,7 +170,7 @@ class Improvement:
     def _round(self, number: int, working: RoundState) -> Round | None:
         begun = time.monotonic()
         what = f"round {number + 1}: practice"
-        successes = self._practice.roll(working.acting, number, 0, working.practice, what)
+        successes = self._practice.roll(working.acting, number, Stage.PRACTICE, working.practice, what)
         rolled = time.monotonic() - begun
         if self.interrupted():
             return None
@@ -232,7 +234,7 @@ class Improvement:
         after: list[EncodedEpisode] = []
         while len(after) < len(before):
             reached = min(len(after) + COMPARED, len(before))
-            self._practice.roll(candidate, number, 1, working.compared, what, reached)
+            self._practice.roll(candidate, number, Stage.GATE, working.compared, what, reached)
             if self.interrupted():
                 break
             after += [self._read(name) for name in working.compared[len(after) : reached]]

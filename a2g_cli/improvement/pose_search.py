@@ -19,6 +19,7 @@ from a2g_cli.data.recording.reader import Recording
 from a2g_cli.improvement.practice import Practice
 from a2g_cli.improvement.scoring import EpisodeScorer
 from a2g_cli.improvement.state import RoundState, RunState, whole
+from a2g_cli.improvement.trials import Stage, episode_index
 
 BATCH = 8
 """Episodes after which beliefs are weighed again."""
@@ -77,12 +78,19 @@ class PoseSearch:
         reached: int,
     ) -> None:
         """Roll out the first ``reached`` attempts, but for those that are recorded, each on a guess of its own."""
-        chance = torch.Generator().manual_seed(1000 * self.seed + 100 * number + reached)
+        chance = torch.Generator().manual_seed(self._seed_of_draw(number, reached))
         sampled_poses = {slot: _moved(suspected, offset) for slot, offset in enumerate(belief.draw(reached, chance))}
         acting = self.practice.factory.guessing(working.acting, calibration, sampled_poses)
         what = f"round {number + 1}: trying where the arm stands"
         practice = replace(self.practice, count=self.most)
-        practice.roll(working.acting, number, 2, working.explored, what, reached, acting)
+        practice.roll(working.acting, number, Stage.POSE_SEARCH, working.explored, what, reached, acting)
+
+    def _seed_of_draw(self, number: int, reached: int) -> int:
+        if not self.progress.seed_streams:
+            return 1000 * self.seed + 100 * number + reached
+        return self.seed * 100_003 + episode_index(
+            Stage.POSE_SEARCH, number, reached, self.most, repeat=False, streams=True
+        )
 
     def _evidence(self, calibration: DomainTransform, suspected: BasePose) -> tuple[Tensor, Tensor]:
         """Return how far off each guess of the run was from where the arm is read (N, 2) [m], and whether it arrived (N,)."""

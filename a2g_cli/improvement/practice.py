@@ -8,7 +8,7 @@ from typing import Protocol
 from a2g_cli.core.types import Goal, Outcome, Provenance
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.improvement.state import RunState
-from a2g_cli.improvement.trials import Attempt, TrialSampler
+from a2g_cli.improvement.trials import Attempt, Stage, TrialSampler
 from a2g_cli.policies.base import AssignedPolicy
 from a2g_cli.robots.base import Robot, shift_of
 from a2g_cli.runtime.policy_factory import PolicyFactory
@@ -46,7 +46,7 @@ class Practice:
         self,
         name: str,
         number: int,
-        stage: int,
+        stage: Stage,
         names: list[str],
         what: str,
         first: int | None = None,

@@ -99,6 +99,8 @@ class RunState:
     measured: dict[str, Any] = field(default_factory=dict)
     """Results of evaluations by name, so that none is made twice."""
     rounds: list[RoundState] = field(default_factory=list)
+    seed_streams: bool = True
+    """Whether pose search and demo replay draw from streams of their own; not in a run that version 0.1 began."""
 
     @property
     def done(self) -> list[Round]:
@@ -124,6 +126,7 @@ class RunState:
             "asked": self.asked,
             "measured": self.measured,
             "rounds": [asdict(working) for working in self.rounds],
+            "seed_streams": self.seed_streams,
         }
         with storage.writing(path):
             with temporary.open("w", encoding="utf-8") as file:
@@ -183,7 +186,8 @@ def load(session: Session) -> RunState:
         rounds = [_working(entry) for entry in document["rounds"]]
         if not isinstance(document["asked"], dict) or not isinstance(document["measured"], dict):
             raise TypeError("what was asked and measured are not tables")
-        return RunState(session, document["asked"], document["measured"], rounds)
+        streams = bool(document.get("seed_streams", False))
+        return RunState(session, document["asked"], document["measured"], rounds, streams)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, UsageError) as error:
         raise RecordingError(f"{path} is damaged: {error}.") from error
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -14,6 +15,39 @@ from a2g_cli.runtime.reset import in_cycles, rest_pose_robot
 
 STUCK = 4
 """So many goals in a row that were not reached, with nothing moved, and a cycle is stuck."""
+
+STREAM, ROUND = 10**11, 10**7
+"""Distance between the episode numbers of two streams, and of two rounds in a stream of its own."""
+
+
+class Stage(IntEnum):
+    """The parts of a round that roll episodes out."""
+
+    PRACTICE = 0
+    GATE = 1
+    """The candidate, tested against its parent."""
+    POSE_SEARCH = 2
+    DEMO_REPLAY = 3
+
+
+def episode_index(stage: Stage, number: int, slot: int, count: int, *, repeat: bool, streams: bool) -> int:
+    """Return the index of an episode in its run: with the run's seed it fixes start, goal and noise.
+
+    Pose search and demo replay have streams of their own. Practice and gate share one.
+
+    Args:
+        stage: of the round.
+        number: of the round, from 0.
+        slot: of the episode in its stage, from 0.
+        count: practice episodes a round.
+        repeat: whether the gate repeats the trials of practice; otherwise it has indices of its own.
+        streams: False for a run of version 0.1, which numbered all stages as practice: they shared trials with other stages
+            and with later rounds.
+    """
+    if streams and stage in {Stage.POSE_SEARCH, Stage.DEMO_REPLAY}:
+        return stage * STREAM + number * ROUND + slot
+    return (number if repeat else 2 * number + stage) * count + slot
+
 
 Start = Literal["drawn", "left", "fresh", "stuck"]
 """How an episode's start came about: drawn for its trial; as the episode before left it; set up anew because nobody knew how
@@ -47,7 +81,7 @@ class TrialSampler(Protocol):
     paired: bool
     """Whether both stages of a round have the same starts and goals."""
 
-    def of(self, number: int, stage: int, slots: Sequence[int]) -> Iterable[Attempt]:
+    def of(self, number: int, stage: Stage, slots: Sequence[int]) -> Iterable[Attempt]:
         """Return the attempts of round ``number``; where one depends on the last, each when it is asked for."""
 
     def ended(self, path: Path) -> None:
@@ -62,7 +96,14 @@ class ResetSampler:
     """
 
     def __init__(
-        self, robots: Sequence[Robot], seed: int, count: int, goals: Sequence[Goal], choose: GoalSampler | None = None
+        self,
+        robots: Sequence[Robot],
+        seed: int,
+        count: int,
+        goals: Sequence[Goal],
+        choose: GoalSampler | None = None,
+        *,
+        streams: bool = True,
     ) -> None:
         """``count`` episodes a stage, towards ``goals`` in turn or, without any, towards goals that are chosen."""
         self.robots, self._seed, self._count, self._goals = robots, seed, count, goals
@@ -71,12 +112,12 @@ class ResetSampler:
             raise UsageError(
                 f"{robots[0].spec.name} cannot draw goals: name those that it is to practise (`a2g capture-goal` takes them)."
             )
-        self._choose = choose or GoalSampler()
+        self._choose, self._streams = choose or GoalSampler(), streams
 
-    def of(self, number: int, stage: int, slots: Sequence[int]) -> Iterable[Attempt]:  # noqa: ARG002 - both are alike
+    def of(self, number: int, stage: Stage, slots: Sequence[int]) -> Iterable[Attempt]:
         """Return the attempts in ``slots`` of a round."""
         for slot in slots:
-            index = number * self._count + slot
+            index = episode_index(stage, number, slot, self._count, repeat=True, streams=self._streams)
             if not self.paired:
                 yield Attempt(slot, index, self._goals[slot % len(self._goals)], "fresh", _reset)
                 continue
@@ -131,6 +172,8 @@ class ResetFreeSampler:
         drive_home: Callable[[int], bool],
         note: Callable[[str], None],
         choose: GoalSampler | None = None,
+        *,
+        streams: bool = True,
     ) -> None:
         """Prepare it; nothing moves.
 
@@ -144,6 +187,7 @@ class ResetFreeSampler:
             drive_home: drives home before episode ``index``, and returns whether to go on.
             note: tells a person what happened.
             choose: chooses among goals that are drawn.
+            streams: see ``episode_index``.
 
         Raises:
             UsageError: the robot cannot be driven home; one goal alone; or nothing undoes what was done in this scene.
@@ -152,17 +196,17 @@ class ResetFreeSampler:
         self.robots: Sequence[Robot] = [robot]
         self._way, self._seed, self._count, self._eyes = way, seed, count, eyes
         self._drive_home, self._note = drive_home, note
-        self._goals, self._choose = goals, choose or GoalSampler()
+        self._goals, self._choose, self._streams = goals, choose or GoalSampler(), streams
         self._turn = 0
         self._known = False
         self._failed = 0
         self._before: State | None = None
         self._gone: list[str] = []
 
-    def of(self, number: int, stage: int, slots: Sequence[int]) -> Iterator[Attempt]:
+    def of(self, number: int, stage: Stage, slots: Sequence[int]) -> Iterator[Attempt]:
         """Yield the attempts in ``slots``, each drawn for what the one before left."""
         for slot in slots:
-            index = (2 * number + stage) * self._count + slot
+            index = episode_index(stage, number, slot, self._count, repeat=False, streams=self._streams)
             start: Start = "left" if self._known else "fresh"
             goal = None
             if self._known and self._stuck():
