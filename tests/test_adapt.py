@@ -102,7 +102,7 @@ def test_the_loss_falls_on_data_learned_by_heart(tmp_path: Path) -> None:
 def test_what_is_saved_acts_as_what_was_trained(tmp_path: Path) -> None:
     base = network()
     work = Finetuning(base, BASE, None, SETTINGS)
-    work.train(HindsightBC(segments(base), base, SETTINGS.patience), [one.name for one in encoded(base)], Quiet())
+    work.train(HindsightBC(segments(base), base, SETTINGS.slowness_tau), [one.name for one in encoded(base)], Quiet())
     work.save(tmp_path / "one", {"base": BASE})
     given = plan_inputs(base, 3)
     torch.testing.assert_close(
@@ -324,7 +324,7 @@ def test_what_is_held_out_stays_so_whatever_else_is_learned_from() -> None:
 def test_the_held_out_loss_is_the_same_at_every_call_and_leaves_chance_alone() -> None:
     model = network()
     work = Finetuning(model, BASE, None, SETTINGS)
-    data = HindsightBC(segments(model), model, SETTINGS.patience)
+    data = HindsightBC(segments(model), model, SETTINGS.slowness_tau)
     torch.manual_seed(8)
     state = torch.get_rng_state()
     first = work.held_out_loss(data, size=64)

@@ -25,7 +25,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_another_method_acts_as_it_was_trained_and_goes_on_as_what_it_is(tmp_path: Path, method: Method) -> None:
     base = network()
     work = Finetuning(base, BASE, None, replace(SETTINGS, method=method))
-    work.train(HindsightBC(segments(base), base, SETTINGS.patience), [one.name for one in encoded(base)], Quiet())
+    work.train(HindsightBC(segments(base), base, SETTINGS.slowness_tau), [one.name for one in encoded(base)], Quiet())
     work.save(tmp_path / "one", {"base": BASE, "settings": asdict(work.settings)})
     parent, given = files.read(tmp_path / "one"), plan_inputs(base, 3)
     expected = work.model.act(*given, 5)

@@ -155,14 +155,14 @@ def _joints(robot: Any, prefix: str = "") -> dict[str, Dimension]:
             f"{robot.name} has no calibration at {robot.calibration_fpath}: run lerobot-calibrate with this arm's type, "
             f"port and id ({robot.id}), or set id to a calibrated arm's."
         )
-    return {f"{prefix}{name}.pos": _range(bus, name, f"{prefix}{name}.pos") for name in bus.actuators}
+    return {f"{prefix}{name}.pos": _range(bus, name, f"{prefix}{name}.pos") for name in bus.motors}
 
 
 def _range(bus: Any, motor: str, name: str) -> Dimension:
     """Return a motor's range in the unit that LeRobot normalises it to (lerobot/motors/motors_bus.py)."""
-    mode = bus.actuators[motor].norm_mode.name
+    mode = bus.motors[motor].norm_mode.name
     if mode == "DEGREES":
-        ends, steps = bus.calibration[motor], bus.model_resolution_table[bus.actuators[motor].model] - 1
+        ends, steps = bus.calibration[motor], bus.model_resolution_table[bus.motors[motor].model] - 1
         reach = (ends.range_max - ends.range_min) / 2 * 360 / steps
         return Dimension(name, "deg", -reach, reach)
     if mode == "RANGE_0_100":
