@@ -189,7 +189,7 @@ torch.set_num_threads(1)
 sys.path.insert(0, str(Path(sys.argv[1]).parent))
 from safetensors.torch import save_file
 from test_machine import SETTINGS, Quiet
-from a2g_cli.training.device import machine
+from a2g_cli.training.device import choose_device
 from a2g_cli.training.pretrain import Pretraining
 
 folder, dies = Path(sys.argv[2]), int(sys.argv[3])
@@ -200,7 +200,7 @@ def kept(iteration, *_):
     if iteration == dies:
         os.kill(os.getpid(), signal.SIGKILL)
 
-on, watcher, checkpoints = machine("cpu", accumulate=2), Quiet(), []
+on, watcher, checkpoints = choose_device("cpu", accumulate=2), Quiet(), []
 model = Pretraining(folder / "run", recordings, SETTINGS, watcher, kept, machine=on).run()
 assert on.processes == 2
 assert bool(checkpoints) == on.first

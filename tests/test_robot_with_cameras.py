@@ -95,7 +95,7 @@ def test_depth_comes_along_where_it_was_asked_for(pictures: Path, monkeypatch: p
             robot.observe()  # a folder of pictures measures none
         read = reader.read
         measured = np.full((20, 20), 700, np.uint16)
-        monkeypatch.setattr(reader, "encode_episode", lambda timeout: replace(read(timeout), depth=measured))
+        monkeypatch.setattr(reader, "read", lambda timeout: replace(read(timeout), depth=measured))
         assert np.array_equal(robot.observe().depth["front"], measured)
     finally:
         robot.close()
@@ -137,7 +137,7 @@ def waits(_timeout: float) -> None:
 
 def test_a_camera_that_stops_is_met_by_the_guard_and_never_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     bare, camera, reader, robot = on_the_bench()
-    monkeypatch.setattr(reader, "encode_episode", waits)
+    monkeypatch.setattr(reader, "read", waits)
     kept, holding = Kept(), Scripted(lambda _: np.zeros((3, 2), np.float32))
     settings = RolloutSettings(limit=500, safety=SafetyLimits(frame_age=0.2, missed_deadlines=1000))
     robot.connect()

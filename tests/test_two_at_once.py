@@ -24,19 +24,19 @@ from a2g_cli.data.recording.reader import Recording
 PROMOTERS = """
 import os, random, sys, time
 from pathlib import Path
-from a2g_cli.adapters.registry import Shelf
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.core.workspace import Workspace
-shelf, how = Shelf(Workspace(Path(sys.argv[1]))), sys.argv[2]
+registry, how = AdapterRegistry(Workspace(Path(sys.argv[1]))), sys.argv[2]
 children = []
 for number in range(4):
     child = os.fork()
     if child == 0:
         try:
-            names = [name for name in shelf.names() if name.startswith(f"{number}-")]
+            names = [name for name in registry.names() if name.startswith(f"{number}-")]
             while names:
                 for name in names:
-                    assert shelf.promote(name) == name
-                    shelf.active()
+                    assert registry.promote(name) == name
+                    registry.active()
                 if how == "once":
                     os._exit(0)
         finally:

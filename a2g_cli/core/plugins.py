@@ -23,7 +23,7 @@ _SIMPLE: dict[Any, tuple[tuple[type, ...], str]] = {
 """What a constructor says of a setting -> what a file may hold there, and that in words."""
 
 
-_OURS = Path(__file__).parent
+_OURS = Path(__file__).parents[1]
 _LONGEST = 300
 """Letters of a driver's own words that a message repeats."""
 
