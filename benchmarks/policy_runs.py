@@ -131,9 +131,11 @@ def scene_version(scene: str) -> str:
 @cache
 def acting_code() -> str:
     """Return a hash of the code of networks and policies. Results keep it; other code asks for a word, not for a new run."""
-    folder = Path(find_spec("a2g_cli.policies.base").origin).parent  # type: ignore[union-attr, arg-type]
-    names = ("acting", "act2goal", "action_expert", "autoencoder", "flow", "layers", "nearest", "world_model")
-    trees = [ast.parse((folder / f"{name}.py").read_text(encoding="utf-8")) for name in names]
+    package = Path(find_spec("a2g_cli").origin).parent  # type: ignore[union-attr, arg-type]
+    networks = [package / "models" / f"{name}.py" for name in ("autoencoder", "flow")]
+    policies = [package / "policies" / f"{name}.py" for name in ("acting", "act2goal", "nearest")]
+    files = [*sorted((package / "models" / "act2goal").glob("*.py")), *networks, *policies]
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
     return hashlib.sha256("".join(map(code, trees)).encode()).hexdigest()[:16]
 
 

@@ -116,13 +116,13 @@ def test_a_stream_that_is_closed_is_nothing_to_fail_of(closed: str, workspace: P
 
 CHILD = """
 import os
-from a2g_cli.simulator import drawing_check
+from a2g_cli.simulator import gl_check
 def draw():
     print("by print")
     os.write(1, b"by os.write")
     return {"milliseconds": 1}
-drawing_check._draw = draw
-drawing_check.main()
+gl_check._draw = draw
+gl_check.main()
 """
 
 
