@@ -23,7 +23,7 @@ OPEN = 0.75
 """A thing counts as let go of when the gripper is open by more than this [0 to 1] ..."""
 AWAY = 0.06
 """... or the tool is farther than this from it [m]."""
-NOMINAL_POSE = 0.005
+STANDING = 0.005
 """What has moved by less than this has not been moved [m]."""
 HIGH = 0.03
 """Less than this below its rest pose the tool passes over everything [m]."""
@@ -139,9 +139,7 @@ class Scene(ABC):
     def rearranged(self, before: State, now: State) -> bool:
         """Whether anything but the arm stands elsewhere in ``now`` than in ``before``; what rolls on out of reach aside."""
         gone = self.out_of_reach(before)
-        return any(
-            math.dist(before[name][:3], now[name][:3]) > NOMINAL_POSE for name in self.things if name not in gone
-        )
+        return any(math.dist(before[name][:3], now[name][:3]) > STANDING for name in self.things if name not in gone)
 
     def group(self, goal: State) -> str:  # noqa: ARG002
         """Return which kind of goal it is, for results that are told apart by kind; "" where there is one kind."""
