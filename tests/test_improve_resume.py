@@ -290,7 +290,7 @@ def test_goals_that_were_achieved_are_practised_again_and_a_kill_changes_no_choi
     ("scene", "way", "says"),
     [
         ("write", "cycle", "use --reset own"),
-        ("plug", "cycle", "use --reset home or --reset own"),
+        ("plug", "cycle", "use --reset rest-pose or --reset own"),
         ("place", "prompt", "use --reset own"),
     ],
 )
