@@ -31,7 +31,7 @@ from a2g_cli.core.types import Vector
 from a2g_cli.models import checkpoint
 from a2g_cli.policies.act2goal import Act2GoalPolicy
 from a2g_cli.policies.acting import N_ACTION_STEPS, ActingSettings
-from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.runtime.evaluation import draw_trials, evaluate, jobs_for
 from a2g_cli.runtime.rollout import roll_out
@@ -119,7 +119,7 @@ class WallRobot(SimRobot):
         return super().act(action)
 
 
-class Slowed:
+class Slowed(Policy):
     """A policy whose plans take longer than they need."""
 
     name = "act2goal"

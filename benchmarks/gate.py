@@ -140,13 +140,16 @@ class Bench:
         folder = self.workspace.sessions / "rehearsed"
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"episode-{slot:04d}.hdf5" for slot in range(count)]
+        metadata: list[dict[str, Any]] = [{} for _ in range(count)]
 
         def sink(trial: Trial, robot: Robot) -> Recorder:
-            told = policy.begun(trial.index - 2000, trial.seed * 100_003 + trial.index)
-            provenance = Provenance(robot=robot.spec.name, policy=policy.name, shift=self.shift, settings=told)
-            return Recorder(paths[trial.index - 2000], robot.spec, trial.goal, provenance)
+            slot = trial.index - 2000
+            provenance = Provenance(robot.spec.name, policy.name, self.shift, settings=metadata[slot])
+            return Recorder(paths[slot], robot.spec, trial.goal, provenance)
 
-        for _ in roll_out(self.robots, jobs_for(trials, sink, folder), policy, self.rollout):
+        jobs = jobs_for(trials, sink, folder)
+        jobs = [replace(job, slot=slot, note=metadata[slot].update) for slot, job in enumerate(jobs)]
+        for _ in roll_out(self.robots, jobs, policy, self.rollout):
             pass
         return paths
 

@@ -24,6 +24,8 @@ from typing import Any
 
 import policy_tables as tables
 import torch
+from nearest import Memory, NearestSettings
+from nearest_choice import choose
 from policy_runs import (
     BASELINES,
     Cache,
@@ -41,13 +43,11 @@ from policy_runs import (
 
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import Session
-from a2g_cli.encoding.frames import encode_recording, encode_recordings, identity
+from a2g_cli.encoding.frames import encode_recording, encode_recordings, recordings_hash
 from a2g_cli.models import checkpoint
 from a2g_cli.policies.act2goal import Act2GoalPolicy
 from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.policies.base import PlanRequest, Policy
-from a2g_cli.policies.nearest import Memory, NearestSettings
-from a2g_cli.policies.nearest_choice import choose
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.simulator.scenes import SCENES
 from a2g_cli.training.demonstrations import record_demonstrations
@@ -78,7 +78,7 @@ def replaying(looks: Player, given: argparse.Namespace, known: Cache) -> Player:
     if not paths:
         raise SystemExit(f"--nearest: no recordings in {', '.join(map(str, given.nearest))}.")
     print(f"reading {len(paths)} demonstrations", file=sys.stderr)
-    key = f"{looks.hash}-{identity(paths)}"
+    key = f"{looks.hash}-{recordings_hash(paths)}"
     file = given.work / f"memory-{key}.safetensors"
     model = checkpoint.load(Path(looks.folder))
     if not file.exists():

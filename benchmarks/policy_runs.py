@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from nearest import Memory, NearestPolicy, NearestSettings
 
 from a2g_cli.core.errors import SafetyStop
 from a2g_cli.models import checkpoint
@@ -22,7 +23,6 @@ from a2g_cli.policies.act2goal import Act2GoalPolicy
 from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.policies.base import Policy
 from a2g_cli.policies.baselines import RandomPolicy, StillPolicy
-from a2g_cli.policies.nearest import Memory, NearestPolicy, NearestSettings
 from a2g_cli.robots.base import Purpose, Robot, RobotSpec
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.runtime.evaluation import draw_trials, jobs_for
@@ -133,8 +133,9 @@ def acting_code() -> str:
     """Return a hash of the code of networks and policies. Results keep it; other code asks for a word, not for a new run."""
     package = Path(find_spec("a2g_cli").origin).parent  # type: ignore[union-attr, arg-type]
     networks = [package / "models" / f"{name}.py" for name in ("autoencoder", "flow")]
-    policies = [package / "policies" / f"{name}.py" for name in ("acting", "act2goal", "nearest")]
-    files = [*sorted((package / "models" / "act2goal").glob("*.py")), *networks, *policies]
+    policies = [package / "policies" / f"{name}.py" for name in ("acting", "act2goal")]
+    nearest = Path(__file__).with_name("nearest.py")
+    files = [*sorted((package / "models" / "act2goal").glob("*.py")), *networks, *policies, nearest]
     trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
     return hashlib.sha256("".join(map(code, trees)).encode()).hexdigest()[:16]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from a2g_cli.core.types import Observation, Outcome, Provenance, State, StepTiming, Vector
-from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.robots.base import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.runtime.recorder import Recorder
@@ -17,7 +17,7 @@ from a2g_cli.runtime.termination import RolloutSettings
 RIGHT = np.array([0.01, 0.0, 0.0, 1.0], np.float32)
 
 
-class Scripted:
+class Scripted(Policy):
     """Answers request i of an episode with ``chunk(request)``; keeps what it was asked."""
 
     name = "scripted"

@@ -77,7 +77,7 @@ def test_as_many_actions_as_asked_for_are_executed_but_never_distal_ones(
 
 
 def test_a_plan_that_is_too_short_for_what_is_asked_of_it_is_refused(model: Act2Goal) -> None:
-    with pytest.raises(UsageError, match="9 actions cannot be executed of a plan that holds 8"):
+    with pytest.raises(UsageError, match="9 actions cannot be executed: a plan of this base has 8"):
         Act2GoalPolicy(model, ActingSettings(n_action_steps=9))
 
 
@@ -104,7 +104,7 @@ def test_a_plan_that_begins_later_leaves_out_what_is_executed_until_then(model: 
 def test_no_plan_is_made_further_ahead_than_it_reaches(
     model: Act2Goal, execute: int, ahead: float, most: float
 ) -> None:
-    with pytest.raises(UsageError, match=r"cannot be asked for .* control periods ahead"):
+    with pytest.raises(UsageError, match=r"cannot be requested .* control periods ahead"):
         Act2GoalPolicy(model, ActingSettings(n_action_steps=execute, replan_lead=ahead))
     Act2GoalPolicy(model, ActingSettings(n_action_steps=execute, replan_lead=most))
 

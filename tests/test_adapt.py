@@ -120,9 +120,9 @@ def test_the_same_seed_makes_the_same_adapter(made: Path, tmp_path: Path) -> Non
 
 def test_what_was_rehearsed_and_held_out_has_a_loss_of_its_own(tmp_path: Path) -> None:
     base = network()
-    mixed = [replace(one, rehearsed=i % 2 == 0) for i, one in enumerate(encoded(base, (7,) * 12))]
+    mixed = [replace(one, replayed=i % 2 == 0) for i, one in enumerate(encoded(base, (7,) * 12))]
     _, held = split([one.name for one in mixed], SETTINGS.held_out)
-    assert any(mixed[i].rehearsed for i in held)
+    assert any(mixed[i].replayed for i in held)
     losses = finetune(base, BASE, None, mixed, tmp_path / "one", SETTINGS, Quiet()).losses
     assert losses["rehearsed_before"] != losses["held_out_before"]
     assert losses["rehearsed_after"] < losses["rehearsed_before"]

@@ -164,7 +164,7 @@ def test_a_byte_order_mark_is_taken(folder: Path, name: str) -> None:
 def test_json_far_too_long_is_not_read(folder: Path) -> None:
     path = folder / files.CONFIG
     path.write_text(path.read_text() + " " * 10_000_001)
-    refused(folder, "too large")
+    refused(folder, "more than 10,000,000 bytes")
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_json_far_too_long_is_not_read(folder: Path) -> None:
 )
 def test_what_cannot_be_merged_by_w_plus_ba_is_refused(folder: Path, changed: dict[str, Any]) -> None:
     change(folder, files.CONFIG, **changed)
-    refused(folder, "not a plain LoRA adapter")
+    refused(folder, "not a plain LoRA or DoRA adapter")
 
 
 def test_every_option_of_peft_that_is_not_applied_is_refused_by_its_name_once_it_is_switched_on(folder: Path) -> None:
@@ -213,7 +213,7 @@ def test_every_option_of_peft_that_is_not_applied_is_refused_by_its_name_once_it
     assert len(others) > 10
     for name in others:
         change(folder, files.CONFIG, **{**config, name: {"switched": "on"}})
-        refused(folder, f"says {name} = ")
+        refused(folder, f"has {name} = ")
         change(folder, files.CONFIG, **config)
 
 
@@ -259,7 +259,7 @@ def test_a_lineage_without_base_is_refused(folder: Path, base: object) -> None:
 
 def test_another_rank_than_the_weights_have_is_refused(folder: Path) -> None:
     change(folder, files.CONFIG, r=8)
-    refused(folder, "other sizes")
+    refused(folder, "other shapes")
 
 
 A = "base_model.model.expert.blocks.0.attention.query.lora_A.weight"
@@ -273,8 +273,8 @@ A = "base_model.model.expert.blocks.0.attention.query.lora_A.weight"
         (A.replace("lora_A", "lora_magnitude_vector"), torch.zeros(32), "no LoRA weight"),
         (A.replace("query", "question"), torch.zeros(4, 32), "no such linear layer"),
         (A.replace("attention.query", "attention.query_norm"), torch.zeros(4, 32), "no such linear layer"),
-        (A, torch.zeros(4, 31), "other sizes"),
-        (A, torch.zeros(4), "other sizes"),
+        (A, torch.zeros(4, 31), "other shapes"),
+        (A, torch.zeros(4), "other shapes"),
     ],
     ids=range(7),
 )
@@ -303,7 +303,7 @@ def test_the_lengths_of_dora_were_learned_and_take_part(dora: tuple[Path, Any], 
 @pytest.mark.parametrize(
     ("value", "match"),
     [
-        (torch.zeros(31), "other sizes"),
+        (torch.zeros(31), "other shapes"),
         (torch.full((32,), float("inf")), "not finite"),
         (None, "no such linear layer"),
     ],

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from a2g_cli.calibration import nominal
+from a2g_cli.calibration.base_pose import BasePose, fit_base_pose
 from a2g_cli.calibration.camera import CameraWarp
-from a2g_cli.calibration.estimate import FEWEST_EPISODES, estimate_transform, fit_base_pose
+from a2g_cli.calibration.estimate import MIN_EPISODES, estimate_transform
 from a2g_cli.calibration.registration import register
-from a2g_cli.calibration.transform import IDENTITY, BasePose, DomainTransform
+from a2g_cli.calibration.transform import IDENTITY, DomainTransform
 from a2g_cli.core.errors import CheckpointError, UsageError
 from a2g_cli.encoding.episodes import EncodedEpisode
 from a2g_cli.models import checkpoint
@@ -58,11 +59,11 @@ def test_a_bumped_camera_in_another_light_is_registered() -> None:
     back = CameraWarp(torch.linalg.inv(bend), torch.ones(3), torch.zeros(3))
     here = lit.pixels_to_nominal(back.pixels_to_nominal(picture()[None]))[0]
     found = register(picture(), here)
-    assert found.view.moved(truth) < 0.008, "half a pixel"
+    assert found.warp.distance(truth)[0] < 0.008, "half a pixel"
     assert found.after < 0.4 * found.before
-    assert found.view.gain.tolist() == pytest.approx([1 / 0.8, 1 / 0.75, 1 / 0.7], rel=0.1)
+    assert found.warp.gain.tolist() == pytest.approx([1 / 0.8, 1 / 0.75, 1 / 0.7], rel=0.1)
     again = register(picture(), picture())
-    assert again.view.moved(CameraWarp.same()) < 0.002
+    assert again.warp.distance(CameraWarp.identity())[0] < 0.002
 
 
 @cache
@@ -83,12 +84,17 @@ def test_at_home_nothing_is_found(practice: Practice, scene: str) -> None:
 
 @pytest.mark.parametrize(
     ("shift", "part"),
-    [("camera-bump:0.5", "views"), ("relit", "views"), ("remounted:0.8", "base_pose"), ("weak-motors", "actuators")],
+    [
+        ("camera-bump:0.5", "camera_warps"),
+        ("relit", "camera_warps"),
+        ("remounted:0.8", "base_pose"),
+        ("weak-motors", "actuators"),
+    ],
 )
 @pytest.mark.parametrize("scene", ["place", "write"])
 def test_each_shift_is_found_as_what_it_is(practice: Practice, scene: str, shift: str, part: str) -> None:
     found = estimate_transform(*base(), practice(scene, shift))
-    parts = {name for name in ("views", "base_pose", "actuators") if getattr(found, name)}
+    parts = {name for name in ("camera_warps", "base_pose", "actuators") if getattr(found, name)}
     assert parts == {part}, str(found)
     if part == "base_pose":
         assert found.base_pose is not None
@@ -105,12 +111,12 @@ def test_a_camera_that_rides_along_is_not_registered(practice: Practice) -> None
         replace(one, sample=torch.randint(0, 256, one.sample.shape, generator=source, dtype=torch.uint8))
         for one in practice("place", "camera-bump:0.5")
     ]
-    assert not estimate_transform(*base(), riding).views
+    assert not estimate_transform(*base(), riding).camera_warps
 
 
 def test_too_little_practice_says_nothing(practice: Practice) -> None:
     model, known = base()
-    few = practice("place", "weak-motors")[: FEWEST_EPISODES - 1]
+    few = practice("place", "weak-motors")[: MIN_EPISODES - 1]
     assert not estimate_transform(model, known, few)
     assert not estimate_transform(model, None, practice("place", "weak-motors"))
 
@@ -192,14 +198,14 @@ def test_a_home_survives_its_file_and_a_damaged_one_is_refused(tmp_path: Path) -
     known.save(tmp_path)
     again = nominal.load_nominal(tmp_path)
     assert again is not None
-    assert again.reader is not None
-    assert torch.equal(again.pictures, known.pictures)
+    assert again.tool_keypoint is not None
+    assert torch.equal(again.backgrounds, known.backgrounds)
     assert again.groups == known.groups == ("place", "write", "plug")
-    whole = (tmp_path / nominal.HOME).read_bytes()
+    whole = (tmp_path / nominal.NOMINAL).read_bytes()
     for damaged in (whole[: len(whole) // 2], b"", whole.replace(b"reader.mean", b"reader.meen")):
-        (tmp_path / nominal.HOME).write_bytes(damaged)
+        (tmp_path / nominal.NOMINAL).write_bytes(damaged)
         with pytest.raises(CheckpointError, match="damaged"):
             nominal.load_nominal(tmp_path)
-    nominal.NominalDomain(known.pictures[:, :, :32], None, known.groups).save(tmp_path)
-    with pytest.raises(CheckpointError, match="does not see"):
+    nominal.NominalDomain(known.backgrounds[:, :, :32], None, known.groups).save(tmp_path)
+    with pytest.raises(CheckpointError, match="does not fit its base"):
         nominal.load_nominal(tmp_path)

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from policy_examples import goal, observation, spec
 
 from a2g_cli.calibration.actuators import ActuatorModel
+from a2g_cli.calibration.base_pose import BasePose
 from a2g_cli.calibration.camera import CameraWarp
 from a2g_cli.calibration.policy import TransformedPolicy
-from a2g_cli.calibration.transform import IDENTITY, BasePose, DomainTransform
+from a2g_cli.calibration.transform import IDENTITY, DomainTransform
 from a2g_cli.core.errors import CheckpointError
-from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.robots.base import RobotSpec
 
 ACTIONS, MEASURED = ("dx", "dy", "dz", "grip"), ("x", "y", "z", "grip")
@@ -36,7 +37,12 @@ finite = st.floats(-1, 1, width=32)
 @settings(deadline=None)
 def test_what_is_brought_home_comes_back(numbers: list[float]) -> None:
     action = torch.tensor([numbers])
-    for one in (ALL, DomainTransform(base_pose=TURNED), DomainTransform(actuators=WEAK, home=AS_ASKED), IDENTITY):
+    for one in (
+        ALL,
+        DomainTransform(base_pose=TURNED),
+        DomainTransform(actuators=WEAK, nominal_actuators=AS_ASKED),
+        IDENTITY,
+    ):
         back = one.from_nominal(one.to_nominal(action, ACTIONS, MEASURED), ACTIONS, MEASURED)
         torch.testing.assert_close(back, action, atol=1e-4, rtol=1e-4)
 
@@ -46,37 +52,37 @@ def test_what_is_brought_home_comes_back(numbers: list[float]) -> None:
 def test_an_action_of_the_base_moves_the_tool_as_it_would_have_at_home(place: list[float], action: list[float]) -> None:
     """Bring the place home, act there; or act here as told, then bring the new place home: the same."""
     here, wanted = torch.tensor(place), torch.tensor(action)
-    there = ALL.measured(MEASURED, here)[:3] + AS_ASKED.displacement(wanted[:3])
+    there = ALL.proprioception(MEASURED, here)[:3] + AS_ASKED.displacement(wanted[:3])
     sent = ALL.from_nominal(wanted, ACTIONS, MEASURED)
     moved = here.clone()
     moved[:3] += WEAK.displacement(sent[:3])
-    torch.testing.assert_close(ALL.measured(MEASURED, moved)[:3], there, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(ALL.proprioception(MEASURED, moved)[:3], there, atol=1e-4, rtol=1e-4)
     assert sent[3] == wanted[3]
-    assert ALL.measured(MEASURED, here)[3] == here[3]
+    assert ALL.proprioception(MEASURED, here)[3] == here[3]
 
 
 def test_a_view_shows_a_picture_as_home_saw_it() -> None:
     picture = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(CameraWarp.same().to_nominal(picture), picture, atol=1e-5)
+    assert torch.allclose(CameraWarp.identity().to_nominal(picture), picture, atol=1e-5)
     shifted = CameraWarp(torch.tensor([[1.0, 0, 2 / 32 * 5], [0, 1, 0], [0, 0, 1]]), torch.ones(3), torch.zeros(3))
     assert torch.allclose(shifted.to_nominal(picture)[..., :27], picture[..., 5:], atol=1e-4)
-    assert shifted.moved(CameraWarp.same()) == pytest.approx(5 / 32, abs=1e-4)
+    assert shifted.distance(CameraWarp.identity())[0] == pytest.approx(5 / 32, abs=1e-4)
     lit = LIT.to_nominal(picture)
     assert torch.allclose(lit[0, 0], (1.2 * picture[0, 0] + 0.02).clamp(0, 1), atol=1e-4)
     pixels = (picture.movedim(1, -1) * 255).round().to(torch.uint8)
-    assert torch.equal(CameraWarp.same().pixels_to_nominal(pixels), pixels)
+    assert torch.equal(CameraWarp.identity().pixels_to_nominal(pixels), pixels)
 
 
 def test_what_differs_is_said_and_what_is_small_is_not() -> None:
     assert not IDENTITY
-    assert not IDENTITY.differs(DomainTransform(home=AS_ASKED))
-    assert str(IDENTITY) == "all is as at home"
+    assert not IDENTITY.differs(DomainTransform(nominal_actuators=AS_ASKED))
+    assert str(IDENTITY) == "no difference from the training domain"
     commands = torch.randn(50, 3, generator=torch.Generator().manual_seed(1))
     for one, word in (
         (DomainTransform({"front": MOVED}), "front moved"),
         (DomainTransform({"front": LIT}), "light"),
         (DomainTransform(base_pose=TURNED), "turned by 20 degrees"),
-        (DomainTransform(actuators=WEAK, home=AS_ASKED), "motors"),
+        (DomainTransform(actuators=WEAK, nominal_actuators=AS_ASKED), "actuators"),
     ):
         assert one.differs(IDENTITY, commands), word
         assert IDENTITY.differs(one, commands), word
@@ -102,11 +108,11 @@ def test_it_survives_json_and_a_damaged_one_is_refused() -> None:
         7,
     ]
     for one in damage:
-        with pytest.raises(CheckpointError, match="damaged calibration"):
+        with pytest.raises(CheckpointError, match="damaged domain transform"):
             DomainTransform.from_json(one)
 
 
-class Asking:
+class Asking(Policy):
     """A policy that keeps what it is asked, and always wants the same."""
 
     name = "asking"
@@ -137,7 +143,7 @@ def test_a_calibrated_policy_sees_as_at_home_and_stays_within_limits_in_the_dire
     assert np.abs(plan.chunk).max() <= 1.0
     free = ALL.from_nominal(torch.from_numpy(inner.chunk), ACTIONS, MEASURED)
     wanted = (
-        DomainTransform(actuators=WEAK, home=AS_ASKED)
+        DomainTransform(actuators=WEAK, nominal_actuators=AS_ASKED)
         .from_nominal(torch.from_numpy(inner.chunk), ACTIONS, MEASURED)
         .numpy()
     )

@@ -18,7 +18,7 @@ def test_failed_practice_measures_and_the_adapter_says_what(tmp_path: Path) -> N
     assert 0.5 < actuators["matrix"][0][0] < 0.7
     shown = ask(tmp_path, "adapters", "show", document["adapter"])
     assert shown["lineage"]["calibration"] == document["calibration"]
-    assert "the motors move otherwise" in a2g(tmp_path, "adapters", "show", document["adapter"]).stdout
+    assert "the actuators respond differently" in a2g(tmp_path, "adapters", "show", document["adapter"]).stdout
     again = ("--shift", "weak-motors", "--steps", 9, "--session", "again", "--judge", "policy")
     (acted,) = ask(tmp_path, "run", "cup", *again, code=5)["recordings"]
     assert acted["judge"] == "policy"

@@ -227,8 +227,8 @@ class TestRecordings:
 
     def test_rm_waits_for_an_adapter_in_the_making(self, tmp_path: Path) -> None:
         path = record(tmp_path)
-        with AdapterRegistry(Workspace(tmp_path)).making("new"):
-            assert "the making of new" in refused(tmp_path, "recordings", "rm", "monday", "--yes")
+        with AdapterRegistry(Workspace(tmp_path)).creating("new"):
+            assert "the creation of new" in refused(tmp_path, "recordings", "rm", "monday", "--yes")
         ask(tmp_path, "recordings", "rm", "monday", "--yes")
         assert not path.exists()
 

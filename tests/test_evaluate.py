@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from policy_examples import spec
 
 from a2g_cli.core.errors import UsageError
-from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.policies.baselines import RandomPolicy, StillPolicy
 from a2g_cli.robots.base import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
@@ -135,7 +135,7 @@ def test_a_robot_without_truth_cannot_be_evaluated() -> None:
 # -- evaluation -----------------------------------------------------------------------------------------------------------
 
 
-class Listening:
+class Listening(Policy):
     """Stands still, and keeps where each episode began, what was wanted and the seed."""
 
     name = "listening"

@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from a2g_cli.calibration import nominal
+from a2g_cli.calibration.base_pose import BasePose
 from a2g_cli.calibration.estimate import estimate_transform, suspected_base_pose
 from a2g_cli.calibration.policy import TransformedPolicy
-from a2g_cli.calibration.posterior import CELL, DOUBT, HIT, LUCK, NEAR, PosePosterior, pose_posterior
+from a2g_cli.calibration.posterior import CHANCE, PRIOR_STD, SPACING, SUCCESS, TOLERANCE, PosePosterior, pose_posterior
 from a2g_cli.calibration.posterior_policy import PosteriorSamplingPolicy
-from a2g_cli.calibration.transform import BasePose, DomainTransform
+from a2g_cli.calibration.transform import DomainTransform
 from a2g_cli.core.types import Goal, Observation
 from a2g_cli.encoding.episodes import EncodedEpisode
 from a2g_cli.models import checkpoint
-from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.robots.sim import SimRobot
 
 Practice = Callable[[str, str], list[EncodedEpisode]]
@@ -30,7 +31,7 @@ NOTHING = torch.zeros(0, 2), torch.zeros(0, dtype=torch.bool)
 def test_without_evidence_the_reading_is_believed_as_far_as_it_can_be() -> None:
     belief = pose_posterior(*NOTHING)
     torch.testing.assert_close(belief.mean, torch.zeros(2, dtype=torch.double), atol=1e-9, rtol=0)
-    assert belief.spread == pytest.approx(math.sqrt(2) * DOUBT, rel=0.02)
+    assert belief.spread == pytest.approx(math.sqrt(2) * PRIOR_STD, rel=0.02)
     assert float(belief.weights.sum()) == pytest.approx(1)
 
 
@@ -48,20 +49,20 @@ def test_beliefs_do_not_hang_on_the_order_and_go_towards_who_arrived(
     torch.testing.assert_close(pose_posterior(tried[order], arrived[order]).weights, belief.weights)
     for yes in (True, False):
         once_more = pose_posterior(torch.cat([tried, tried[:1]]), torch.cat([arrived, torch.tensor([yes])]))
-        there = (belief.offsets - tried[0]).norm(dim=1) < NEAR
+        there = (belief.offsets - tried[0]).norm(dim=1) < TOLERANCE
         likely, before = float(once_more.weights[there].sum()), float(belief.weights[there].sum())
         assert likely >= before - 1e-12 if yes else likely <= before + 1e-12
 
 
 def world(true: Tensor, tried: Tensor, chance: torch.Generator) -> Tensor:
     """Return who arrives, in a world that is as the belief has it."""
-    rate = LUCK + (HIT - LUCK) * torch.exp(-(((tried - true).norm(dim=1) / NEAR) ** 2))
+    rate = CHANCE + (SUCCESS - CHANCE) * torch.exp(-(((tried - true).norm(dim=1) / TOLERANCE) ** 2))
     return torch.rand(len(tried), generator=chance) < rate
 
 
 def search(seed: int) -> tuple[PosePosterior, Tensor]:
     chance = torch.Generator().manual_seed(seed)
-    true = DOUBT * torch.randn(2, generator=chance).double()
+    true = PRIOR_STD * torch.randn(2, generator=chance).double()
     tried, arrived = NOTHING
     for _ in range(8):
         more = pose_posterior(tried, arrived).draw(8, chance)
@@ -78,10 +79,10 @@ def test_sixty_four_episodes_find_the_place() -> None:
     assert np.median(errors) < 0.005
     assert np.mean(np.array(errors) < 0.01) >= 0.9
     assert np.mean(told) == pytest.approx(np.sqrt(np.mean(np.square(errors))), rel=0.6), "it knows how sure it is"
-    assert min(told) > CELL / 2
+    assert min(told) > SPACING / 2
 
 
-class Echo:
+class Echo(Policy):
     """A policy whose chunk is what it is told of the tool's place, and that keeps what it was asked."""
 
     name = "echo"
@@ -100,7 +101,7 @@ def test_each_episode_acts_on_its_own_guess_and_all_are_planned_at_once() -> Non
     sampled_poses = {slot: BasePose(0.1 * slot, (0.01 * slot, -0.02, 0.0), (0.4, 0.0, 0.1)) for slot in range(3)}
     inner = Echo()
     policy = PosteriorSamplingPolicy(inner, calibration, robot.spec, sampled_poses)
-    told = [policy.begun(slot, 70 + slot) for slot in sampled_poses]
+    told = [policy.start_episode(70 + slot, slot) for slot in sampled_poses]
     assert told[2]["guess"] == {"yaw": pytest.approx(0.2), "shift": pytest.approx([0.02, -0.02, 0.0])}
     seen = Observation({}, np.array([0.3, 0.1, 0.05, 1.0], np.float32), {}, 0.0)
     requests = [PlanRequest(seen, Goal("goal", {}, "test"), 70 + slot, 0) for slot in (2, 0, 1)]

@@ -11,7 +11,7 @@ from cli_examples import a2g, ask, refused
 from policy_examples import goal, observation, spec
 from test_own_robot import QUICK, ROBOT, recorded
 
-from a2g_cli.calibration.nominal_fit import EACH, looked_at
+from a2g_cli.calibration.nominal_fit import FRAMES_PER_RECORDING, sampled_recordings
 from a2g_cli.core.errors import A2GError
 from a2g_cli.data.goals import fit
 from a2g_cli.data.recording.reader import Recording, fingerprint
@@ -20,7 +20,7 @@ from a2g_cli.encoding.resizing import read_frames
 from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.presets import SIZE
-from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.policies.image_size import ResizingPolicy, in_words
 from a2g_cli.training import memory
 from a2g_cli.training.device import TrainingDevice
@@ -55,7 +55,8 @@ def test_what_is_sampled_is_bounded_whatever_there_is(size: tuple[int, int], rec
     assert 1 <= some <= recordings
     assert each >= 1
     assert some * each * 2 * frame <= latents.SAMPLE_BYTES
-    assert looked_at(config, recordings) * EACH * 2 * frame <= max(latents.SAMPLE_BYTES, EACH * 2 * frame)
+    each = 2 * FRAMES_PER_RECORDING * frame
+    assert sampled_recordings(config, recordings) * each <= max(latents.SAMPLE_BYTES, each)
 
 
 def need(size: tuple[int, int], frames: int = 5000, **given: Any) -> memory.Need:
@@ -115,7 +116,7 @@ def test_a_session_is_trained_at_the_size_that_is_typed_and_goes_on_with_it(tmp_
     assert "96x32" in said
 
 
-class Seen:
+class Seen(Policy):
     """A policy that keeps what it was asked."""
 
     name = "seen"

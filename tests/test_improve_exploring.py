@@ -47,7 +47,7 @@ def test_it_tries_and_a_kill_changes_nothing(tmp_path: Path, few: pytest.MonkeyP
     assert len({tuple(one["shift"]) for one in sampled_poses}) > 3, "not the same place again and again"
     base_pose = AdapterRegistry(Workspace(tmp_path / "whole")).get(done["adapter"]).calibration.base_pose
     assert base_pose is not None
-    assert "the arm stands turned by" in done["reason"]
+    assert "the arm is turned by" in done["reason"]
     said = a2g(tmp_path / "whole", "improve", "--resume", "long").stdout
     assert f"practice: {6 + 6 + done['gate_episodes']} episodes (6 of them to find out where the arm stands)" in said
 

@@ -121,7 +121,7 @@ def test_what_is_measured_comes_first(tmp_path: Path) -> None:
     words = ("--scene", "place", "--shift", "weak-motors", "--episodes", 4, "--seed", 7, "--evaluation", 1)
     run = ask(tmp_path, "improve", *words, "--rounds", 1, "--iterations", 1, "--replay-demos", 2)
     (done,) = run["rounds"]
-    assert "motors" in done["reason"]
+    assert "actuators" in done["reason"]
     assert done["rehearsed"] == 0
 
 

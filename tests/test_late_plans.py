@@ -11,7 +11,7 @@ from rollout_examples import Kept
 
 from a2g_cli.core.errors import SafetyStop
 from a2g_cli.core.safety_limits import SafetyLimits
-from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.runtime.blending import CROSSING, blended
 from a2g_cli.runtime.rollout import Job, roll_out
 from a2g_cli.runtime.termination import RolloutSettings
@@ -25,7 +25,7 @@ def plan(value: float, tail: int = TAIL, ahead: float = 1.0) -> Plan:
     return Plan(actions[:EXECUTE], float("nan"), ahead=ahead, tail=actions[EXECUTE:])
 
 
-class Late:
+class Late(Policy):
     """Plan i asks for ``0.1 * i``; the second one is made only when ``until`` is set."""
 
     name = "late"

@@ -11,13 +11,13 @@ from a2g_cli.core.errors import RecordingError
 from a2g_cli.core.types import Image
 from a2g_cli.data.recording.reader import Recording, read_episode
 from a2g_cli.data.recording.writer import write_episode
-from a2g_cli.encoding.augmentation import KNOCKED, draw_looks
+from a2g_cli.encoding.augmentation import POLICY_RANGES, draw_appearances
 from a2g_cli.encoding.frames import (
     encode_frames,
     encode_recording,
     encode_recordings,
-    identity,
     read_latents,
+    recordings_hash,
     sample_frames,
     write_latents,
 )
@@ -85,15 +85,15 @@ def test_sampled_frames_are_of_all_recordings_and_never_twice_the_same(
 
 
 def test_recordings_are_told_apart_by_order_name_and_every_byte(demonstrations: list[Path], tmp_path: Path) -> None:
-    known = identity(demonstrations)
-    assert identity([Path(shutil.copy(path, tmp_path)) for path in demonstrations]) == known
+    known = recordings_hash(demonstrations)
+    assert recordings_hash([Path(shutil.copy(path, tmp_path)) for path in demonstrations]) == known
     others = [demonstrations[:-1], demonstrations[::-1]]
     flipped = tmp_path / demonstrations[2].name
     content = bytearray(flipped.read_bytes())
     content[len(content) // 2] ^= 1
     flipped.write_bytes(content)
     others.append([*demonstrations[:2], flipped, *demonstrations[3:]])
-    assert len({known, *map(identity, others)}) == 4
+    assert len({known, *map(recordings_hash, others)}) == 4
 
 
 def test_latents_are_read_back_by_their_key_alone(model: Act2Goal, demonstrations: list[Path], tmp_path: Path) -> None:
@@ -131,8 +131,8 @@ def test_copies_do_the_same_and_look_otherwise_each_all_along(model: Act2Goal, d
     # One look for the whole episode: pictures that are alike stay alike, now and goal above all.
     with Recording(demonstrations[0]) as recording:
         frame = recording.frames("front")[:1]
-    look = draw_looks(1, KNOCKED, torch.Generator().manual_seed(5))
-    still = encode_frames(model, np.repeat(frame, 4, 0), look)
+    appearance = draw_appearances(1, POLICY_RANGES, torch.Generator().manual_seed(5))
+    still = encode_frames(model, np.repeat(frame, 4, 0), appearance)
     torch.testing.assert_close(still, still[:1].expand_as(still), atol=1e-3, rtol=1e-3)
     assert not torch.allclose(still[0], encode_frames(model, frame)[0], atol=1e-3, rtol=1e-3)
 

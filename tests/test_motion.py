@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from a2g_cli.calibration import nominal
-from a2g_cli.calibration.actuator_fit import FEWEST, fit_actuators
-from a2g_cli.calibration.actuators import ActuatorModel, driven_names
+from a2g_cli.calibration.actuators import MIN_STEPS, ActuatorModel, driven_names, fit_actuators
 from a2g_cli.core.errors import CheckpointError
 from a2g_cli.encoding.segments import Segments, join
 from a2g_cli.models import checkpoint
@@ -60,11 +59,11 @@ def test_noise_and_collisions_do_not_bend_it() -> None:
 @settings(deadline=None)
 def test_a_command_brings_the_displacement_that_it_was_made_for(wish: list[float]) -> None:
     wanted = torch.tensor(wish)
-    torch.testing.assert_close(WEAK.displacement(WEAK.command(wanted)), wanted, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(WEAK.displacement(WEAK.inverse(wanted)), wanted, atol=1e-4, rtol=1e-4)
 
 
 def test_too_little_or_one_sided_practice_measures_nothing() -> None:
-    assert fit_actuators(episodes(WEAK, FEWEST - 1), ACTIONS, MEASURED) is None
+    assert fit_actuators(episodes(WEAK, MIN_STEPS - 1), ACTIONS, MEASURED) is None
     assert fit_actuators(episodes(WEAK), ("dx", "dy", "grip"), ("a", "b", "grip")) is None
     still = episodes(WEAK)
     still.actions[:] = 0.0
@@ -90,11 +89,11 @@ def test_a_damaged_law_is_refused_in_one_line_and_a_missing_one_is_none(tmp_path
     assert known.actuators is not None
     config["facts"]["motion_law"] = told
     path.write_text(json.dumps(config))
-    with pytest.raises(CheckpointError, match="damaged motion law"):
+    with pytest.raises(CheckpointError, match="damaged actuator model"):
         nominal.load_nominal(tmp_path / "base")
     del config["facts"]["motion_law"]
     path.write_text(json.dumps(config))
-    (tmp_path / "base" / nominal.HOME).unlink()
+    (tmp_path / "base" / nominal.NOMINAL).unlink()
     assert nominal.load_nominal(tmp_path / "base") is None
 
 

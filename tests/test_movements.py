@@ -16,8 +16,8 @@ from a2g_cli.core.types import Observation
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.demo_replay import selection as learning
 from a2g_cli.demo_replay import trajectory
-from a2g_cli.demo_replay.policy import JOINING, TrajectoryReplayPolicy
-from a2g_cli.demo_replay.selection import EACH, select_trajectories
+from a2g_cli.demo_replay.policy import JOIN_STEPS, TrajectoryReplayPolicy
+from a2g_cli.demo_replay.selection import PER_GROUP, select_trajectories
 from a2g_cli.demo_replay.trajectory import ROBOTS, TRAJECTORIES, Trajectory, load_trajectories
 from a2g_cli.models import checkpoint
 from a2g_cli.policies.base import Plan, PlanRequest
@@ -27,7 +27,7 @@ from a2g_cli.robots.base import RobotSpec
 
 
 def test_movements_are_those_of_recordings_spread_over_each_group(demonstrations: list[Path]) -> None:
-    found = select_trajectories(demonstrations, ["a", "b", "b", "b", "b", "b"], each=2)
+    found = select_trajectories(demonstrations, ["a", "b", "b", "b", "b", "b"], per_group=2)
     assert len(found) == 3
     for one, path in zip(found, (demonstrations[0], demonstrations[1], demonstrations[5]), strict=True):
         with Recording(path) as recording:
@@ -117,7 +117,7 @@ def test_the_shipped_base_remembers_as_much_of_every_scene() -> None:
     found = load_trajectories(checkpoint.SHIPPED)
     _, facts = checkpoint.read_config(checkpoint.SHIPPED)
     for scene in facts["scenes"]:
-        assert sum(one.robot == f"sim:{scene}" for one in found) == EACH
+        assert sum(one.robot == f"sim:{scene}" for one in found) == PER_GROUP
 
 
 # -- moving so -------------------------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def along(law: ActuatorModel, steps: int = 40) -> Trajectory:
     turned = torch.linspace(0, 3, steps + 1)
     places = torch.stack([0.2 * turned.cos(), 0.2 * turned.sin()], 1)
     grip = (torch.arange(steps) % 3 == 0).float()
-    actions = torch.cat([law.command(places.diff(dim=0)), grip[:, None]], 1)
+    actions = torch.cat([law.inverse(places.diff(dim=0)), grip[:, None]], 1)
     return Trajectory(torch.cat([torch.zeros(steps + 1, 1), places], 1), actions, SPEC.name)
 
 
@@ -166,19 +166,19 @@ HOME = ActuatorModel(("x", "y"), torch.eye(3, 2))
 def test_it_goes_where_the_movement_went_by_other_motors_from_elsewhere() -> None:
     movement = along(HOME)
     policy = TrajectoryReplayPolicy([along(HOME, 5), movement], WEAK, SPEC, {7: 1})
-    assert policy.begun(7, 3) == {"movement": 1}
+    assert policy.start_episode(3, 7) == {"movement": 1}
     wanted = movement.proprioception[:, 1:]
     places, plans = follow(policy, WEAK, wanted[0] + 0.01, torch.zeros(40, 2))
     apart = (places - wanted).norm(dim=1)
-    torch.testing.assert_close(apart[JOINING:], torch.zeros(41 - JOINING), atol=1e-6, rtol=0)
-    assert (apart[:JOINING].diff() < 0).all(), "it comes over little by little"
+    torch.testing.assert_close(apart[JOIN_STEPS:], torch.zeros(41 - JOIN_STEPS), atol=1e-6, rtol=0)
+    assert (apart[:JOIN_STEPS].diff() < 0).all(), "it comes over little by little"
     # What does not drive a measured value is as it was commanded.
     assert [float(plan.chunk[0, 2]) for plan in plans] == movement.actions[:, 2].tolist()
 
 
 def test_pushes_do_not_add_up() -> None:
     policy = TrajectoryReplayPolicy([along(HOME), along(HOME, 10)], HOME, SPEC, {0: 0})  # the other one is faster
-    policy.begun(0, 3)
+    policy.start_episode(3, 0)
     wanted = along(HOME).proprioception[:, 1:]
     pushes = torch.tensor([0.001, -0.002]).expand(40, 2)  # always the same way, 9 cm in all
     places, _ = follow(policy, HOME, wanted[0], pushes)
@@ -187,7 +187,7 @@ def test_pushes_do_not_add_up() -> None:
 
 def test_without_a_law_a_command_is_a_displacement() -> None:
     policy = TrajectoryReplayPolicy([along(HOME)], None, SPEC, {0: 0})
-    policy.begun(0, 3)
+    policy.start_episode(3, 0)
     wanted = along(HOME).proprioception[:, 1:]
     places, _ = follow(policy, HOME, wanted[0], torch.zeros(40, 2))
     torch.testing.assert_close(places, wanted, atol=1e-6, rtol=0)
@@ -195,7 +195,7 @@ def test_without_a_law_a_command_is_a_displacement() -> None:
 
 def test_at_its_end_it_stays_and_says_that_nothing_is_left() -> None:
     policy = TrajectoryReplayPolicy([along(HOME, 4)], HOME, SPEC, {0: 0})
-    policy.begun(0, 3)
+    policy.start_episode(3, 0)
     wanted = along(HOME, 4).proprioception[:, 1:]
     places, plans = follow(policy, HOME, wanted[0], torch.zeros(7, 2))
     assert [plan.steps_to_go for plan in plans[4:]] == [0.0] * 3
@@ -208,7 +208,7 @@ def test_no_command_is_larger_than_what_was_demonstrated_nor_than_the_robot_bear
     movement = along(HOME)
     near = replace(SPEC, action_low=(-0.004, -0.05, 0.0), action_high=(0.004, 0.05, 1.0))
     policy = TrajectoryReplayPolicy([movement], HOME, near, {0: 0})
-    policy.begun(0, 3)
+    policy.start_episode(3, 0)
     _, plans = follow(policy, HOME, torch.tensor([0.9, -0.9]), torch.zeros(40, 2))
     chunks = np.concatenate([plan.chunk for plan in plans])
     assert np.abs(chunks[:, 0]).max() == pytest.approx(0.004)
@@ -217,8 +217,8 @@ def test_no_command_is_larger_than_what_was_demonstrated_nor_than_the_robot_bear
 
 def test_each_episode_of_a_batch_follows_its_own() -> None:
     policy = TrajectoryReplayPolicy([along(HOME, 5), along(HOME, 40)], HOME, SPEC, {0: 0, 1: 1})
-    policy.begun(0, 11)
-    policy.begun(1, 12)
+    policy.start_episode(11, 0)
+    policy.start_episode(12, 1)
     seen = Observation(images(32), np.array([0, 0.2, 0.0], np.float32), {"camera0": 0.0}, 0.0)
     requests = [PlanRequest(seen, goal(SPEC), seed, 0) for seed in (12, 11)]
     both = policy.plan(requests)

@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,16 @@ from a2g_cli.core.types import Goal, Observation
 from a2g_cli.encoding.segments import Segments, join
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.autoencoder import to_tensor
-from a2g_cli.policies import nearest_choice
 from a2g_cli.policies.base import PlanRequest, Policy
-from a2g_cli.policies.nearest import Components, Memory, NearestPolicy, NearestSettings, Search
-from a2g_cli.policies.nearest_choice import choose
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+try:
+    import nearest_choice
+    from nearest import Components, Memory, NearestPolicy, NearestSettings, Search
+    from nearest_choice import choose
+finally:
+    sys.path.remove(str(BENCHMARKS))
 
 ROBOT = spec(cameras=2)
 LENGTHS = (7, 12, 5)

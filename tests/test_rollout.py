@@ -1,6 +1,8 @@
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -279,3 +281,58 @@ def test_watchers_see_every_plan_and_every_step(robots: list[SimRobot], trials: 
     policy = Scripted(lambda _: np.repeat(RIGHT[None], 2, 0), lambda index: 10.0 + index)
     list(roll_out(robots[:1], [job(trials[0], Kept())], policy, RolloutSettings(limit=3), watcher))
     assert watcher.told == [("plan", 10.0), ("step", 1), ("step", 2), ("plan", 11.0), ("step", 3)]
+
+
+# -- the policy's episodes ------------------------------------------------------------------------------------------------
+
+
+class Remembering(Scripted):
+    """Keeps something for every episode; a request of an episode that it does not know is an error."""
+
+    def __init__(self, ahead: float, seconds: float) -> None:
+        super().__init__(lambda _: np.repeat(RIGHT[None], 2, 0), ahead=ahead)
+        self.seconds, self.slots, self.ended = seconds, dict[int, int](), list[int]()
+
+    def start_episode(self, seed: int, slot: int) -> dict[str, Any]:
+        assert seed not in self.slots
+        self.slots[seed] = slot
+        return {"slot": slot}
+
+    def end_episode(self, seed: int) -> None:
+        self.ended.append(self.slots.pop(seed))
+
+    def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
+        for request in requests:
+            assert request.seed in self.slots
+            time.sleep(self.seconds)
+            assert request.seed in self.slots, "an episode ended while it was planned for"
+        return super().plan(requests)
+
+
+@pytest.mark.parametrize(("ahead", "seconds"), [(0.0, 0.0), (1.0, 0.0), (1.0, 0.02)])
+def test_a_policy_is_told_of_the_beginning_and_of_the_end_of_every_episode(
+    robots: list[SimRobot], trials: list[Trial], ahead: float, seconds: float
+) -> None:
+    policy, notes = Remembering(ahead, seconds), [dict[str, Any]() for _ in trials]
+    jobs = [replace(job(trial, Kept()), slot=10 + i, note=notes[i].update) for i, trial in enumerate(trials)]
+    # Interrupted in the middle of a chunk: the plan that was requested ahead is still being made when the episode ends.
+    calls = iter(range(1000))
+    done = list(roll_out(robots[:2], jobs, policy, RolloutSettings(limit=5), None, lambda: next(calls) == 8))
+    assert len(done) == len(trials)
+    assert notes == [{"slot": 10 + i} for i in range(len(trials))]
+    assert sorted(policy.ended) == [10 + i for i in range(len(trials))]
+    assert not policy.slots
+
+
+def test_a_policy_is_told_of_the_end_of_episodes_that_break_off(robots: list[SimRobot], trials: list[Trial]) -> None:
+    class Failing(Remembering):
+        def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
+            if requests[0].index == 1:
+                raise RuntimeError("no plan")
+            return super().plan(requests)
+
+    policy = Failing(0.0, 0.0)
+    jobs = [job(trial, Kept()) for trial in trials]
+    with pytest.raises(RuntimeError, match="no plan"):
+        list(roll_out(robots[:2], jobs, policy, RolloutSettings(limit=5)))
+    assert not policy.slots

@@ -35,7 +35,7 @@ def measured(encoded: list[EncodedEpisode]) -> DomainTransform:
     known = nominal.load_nominal(checkpoint.SHIPPED)
     assert known is not None
     found = estimate_transform(checkpoint.load(), known, encoded)
-    assert found.views
+    assert found.camera_warps
     return found
 
 
@@ -90,7 +90,7 @@ def test_a_camera_that_was_put_back_is_looked_through_as_it_is(measured: DomainT
         goal, first, last = looked_at(shift)
         brought, as_is = (goal_distance(model, first.images, last.images, goal, one) for one in (measured, IDENTITY))
         assert brought != as_is
-        assert onlooker.arrival(first, last, goal) == (brought if expected is measured else as_is)
+        assert onlooker.score(first, last, goal) == (brought if expected is measured else as_is)
 
 
 def test_a_run_is_judged_through_the_view_of_whoever_acts(
@@ -126,5 +126,5 @@ def test_the_base_is_looked_at_as_it_is_and_the_floors_by_nobody(tmp_path: Path)
     assert factory.onlooker("still") is None
     onlooker = factory.onlooker("none")
     assert onlooker is not None
-    assert not onlooker.calibration
+    assert not onlooker.transform
     assert onlooker.detector is None

@@ -79,7 +79,7 @@ def test_a_fresh_name_is_free(registry: AdapterRegistry) -> None:
 
 @pytest.mark.parametrize("name", RESERVED)
 def test_reserved_names_stay_what_they_are(registry: AdapterRegistry, name: str) -> None:
-    with pytest.raises(UsageError, match="cannot name an adapter"):
+    with pytest.raises(UsageError, match="cannot be the name of an adapter"):
         registry.new_folder(name)
 
 

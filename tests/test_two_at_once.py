@@ -92,13 +92,13 @@ def test_a_promotion_in_place_of_what_is_no_longer_active_is_left_undone(tmp_pat
 
 def test_two_that_make_adapters_get_two_names(tmp_path: Path) -> None:
     one, other = AdapterRegistry(Workspace(tmp_path)), AdapterRegistry(Workspace(tmp_path))
-    with one.making() as first:
-        with other.making() as second:
+    with one.creating() as first:
+        with other.creating() as second:
             assert (first.name, second.name) == ("adapter-001", "adapter-002")
-        with pytest.raises(Exception, match="the making of adapter-001"), other.making("adapter-001"):
+        with pytest.raises(Exception, match="the creation of adapter-001"), other.creating("adapter-001"):
             pass
     (tmp_path / "adapters" / ".adapter-001.lock").write_text("what a killed program left")
-    with one.making() as again:
+    with one.creating() as again:
         assert again.name == "adapter-001"
 
 

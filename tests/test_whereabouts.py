@@ -11,13 +11,13 @@ from a2g_cli.calibration.estimate import estimate_transform
 from a2g_cli.calibration.transform import DomainTransform
 from a2g_cli.encoding.episodes import EncodedEpisode
 from a2g_cli.models import checkpoint
-from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.robots.sim import SimRobot
 
 Practice = Callable[[str, str], list[EncodedEpisode]]
 
 
-class Saying:
+class Saying(Policy):
     """A policy that answers with its own number."""
 
     name = "saying"

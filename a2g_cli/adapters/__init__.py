@@ -1,1 +1,1 @@
-"""Adapters on disk, and which of them is active."""
+"""Adapters: their files, and the registry of a workspace."""

@@ -1,7 +1,7 @@
-"""LoRA and DoRA adapters on disk and in a model: PEFT's file format plus lineage, read without PEFT.
+"""LoRA and DoRA adapters: PEFT's file format plus a lineage, read and merged without PEFT.
 
-Importing PEFT takes seconds; acting needs only V = W + (alpha / r) * B A, and for DoRA (arXiv 2402.09353) the learned length
-m of each of its rows, m * V / |V|: so a robot starts at once. A test holds this against PEFT's own arithmetic.
+Importing PEFT takes seconds, and merging needs little: V = W + (alpha / r) * B A, and for DoRA (arXiv 2402.09353) m * V / |V|
+with a learned length m of each row. A test compares this with PEFT's own arithmetic.
 """
 
 import hashlib
@@ -25,13 +25,13 @@ WEIGHTS, CONFIG, LINEAGE = "adapter_model.safetensors", "adapter_config.json", "
 Method = Literal["lora", "dora", "full"]
 _KEY = re.compile(r"base_model\.model\.(.+)\.lora_(A\.weight|B\.weight|magnitude_vector)")
 _MAX_JSON_BYTES = 10_000_000
-# Ways to begin that leave the base's own weights as they are; others take something out of them.
-_BEGINNINGS = (None, True, False, "gaussian", "orthogonal", "eva")
-# What PEFT writes of how an adapter was trained, kept or loaded: the arithmetic above is the same whatever it says.
+# Initialisations that leave the base's weights as they are; others change them.
+_INITIALISATIONS = (None, True, False, "gaussian", "orthogonal", "eva")
+# Options of PEFT about training, storing and loading; they do not change the arithmetic above.
 _OF_NO_EFFECT = {
     "auto_mapping",
     "base_model_name_or_path",
-    "eva_config",  # of a beginning
+    "eva_config",  # of an initialisation
     "exclude_modules",
     "inference_mode",
     "lora_dropout",
@@ -39,7 +39,7 @@ _OF_NO_EFFECT = {
     "peft_version",
     "qalora_group_size",  # of use_qalora
     "revision",
-    "target_modules",  # the weights say which
+    "target_modules",  # the names of the weights show them
     "task_type",
 }
 _APPLIED = {"peft_type", "r", "lora_alpha", "use_dora"}
@@ -47,7 +47,7 @@ _APPLIED = {"peft_type", "r", "lora_alpha", "use_dora"}
 
 @dataclass(frozen=True)
 class Adapter:
-    """One adapter's folder, checked."""
+    """An adapter's folder, with its config and lineage."""
 
     name: str
     folder: Path
@@ -58,21 +58,21 @@ class Adapter:
 
     @property
     def base(self) -> str:
-        """Hash of the base that it was trained on."""
+        """Hash of the base that the adapter was trained on."""
         return str(self.lineage["base"])
 
     @property
     def calibration(self) -> DomainTransform:
-        """What it carries beside its weights; nothing for those that carry none. Raises CheckpointError for a damaged one."""
-        told = self.lineage.get("calibration")
+        """The domain transform beside its weights; the identity where it has none. Raises CheckpointError if damaged."""
+        data = self.lineage.get("calibration")
         try:
-            return IDENTITY if told is None else DomainTransform.from_json(told)
+            return IDENTITY if data is None else DomainTransform.from_json(data)
         except CheckpointError as error:
             raise CheckpointError(f"{self.folder / LINEAGE} holds {error}") from error
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of weights and calibration, 16 hexadecimal digits. Raises CheckpointError when they are missing."""
+        """SHA-256 of weights and domain transform, 16 hexadecimal digits. Raises CheckpointError if they are missing."""
         try:
             digest = hashlib.sha256((self.folder / WEIGHTS).read_bytes())
         except OSError as error:
@@ -85,14 +85,16 @@ class Adapter:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MAX_JSON_BYTES:
-            raise CheckpointError(f"{path} is too large for what it should be.")
+            raise CheckpointError(
+                f"{path} has more than {_MAX_JSON_BYTES:,} bytes: it is no {path.name} of an adapter."
+            )
         data = json.loads(read_text(path))
     except FileNotFoundError as error:
         raise CheckpointError(f"{path.parent} holds no adapter: {path.name} is missing.") from error
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
     if not isinstance(data, dict):
-        raise CheckpointError(f"{path} is not an adapter's {path.name}.")
+        raise CheckpointError(f"{path} is no {path.name} of an adapter: expected a JSON object.")
     return data
 
 
@@ -100,18 +102,18 @@ def read(folder: Path) -> Adapter:
     """Read an adapter's config and lineage.
 
     Raises:
-        CheckpointError: a file is missing or damaged, or the adapter is of a kind that cannot be merged.
+        CheckpointError: a file is missing or damaged, or the adapter is of a kind that a2g cannot merge.
     """
     config, lineage = _read_json(folder / CONFIG), _read_json(folder / LINEAGE)
     rank, alpha = config.get("r"), config.get("lora_alpha")
     dora = config.get("use_dora")
     if config.get("peft_type") != "LORA" or not isinstance(dora, bool | None):
-        raise CheckpointError(f"{folder} is not a plain LoRA adapter, nor a DoRA one.")
-    if beyond := [name for name, value in config.items() if not _known(name, value)]:
-        said = ", ".join(f"{name} = {json.dumps(config[name])[:60]}" for name in beyond[:4])
+        raise CheckpointError(f"{folder} is not a plain LoRA or DoRA adapter.")
+    if unsupported := [name for name, value in config.items() if not _supported(name, value)]:
+        options = ", ".join(f"{name} = {json.dumps(config[name])[:60]}" for name in unsupported[:4])
         raise CheckpointError(
-            f"{folder} is not a plain LoRA adapter, nor a DoRA one: its {CONFIG} says {said}, which a2g does not apply. "
-            "Train an adapter without that."
+            f"{folder} is not a plain LoRA or DoRA adapter: its {CONFIG} has {options}, which a2g does not apply. "
+            "Train an adapter without these options."
         )
     if not isinstance(rank, int) or not 0 < rank <= 4096 or not isinstance(alpha, (int, float)) or not abs(alpha) < 1e6:
         raise CheckpointError(f"{folder / CONFIG} has no usable rank and alpha: r={rank!r}, lora_alpha={alpha!r}.")
@@ -120,36 +122,35 @@ def read(folder: Path) -> Adapter:
     return Adapter(folder.name, folder, rank, float(alpha), lineage, _method(lineage, bool(dora)))
 
 
-def _known(name: str, value: object) -> bool:
-    """Whether an option of PEFT's is applied here, has no effect, or is switched off: so is any that is not known."""
+def _supported(name: str, value: object) -> bool:
+    """Whether an option of PEFT is applied here, has no effect, or is off. An unknown option is supported if it is off."""
     if name == "bias":
         return value in (None, "none")
     if name == "init_lora_weights":
-        return value in _BEGINNINGS
-    off = (
-        value is None or value is False or (isinstance(value, dict | list | str) and not value)
-    )  # 0 is a layer's number
+        return value in _INITIALISATIONS
+    # 0 is not off: it may be the index of a layer.
+    off = value is None or value is False or (isinstance(value, dict | list | str) and not value)
     return off or name in _APPLIED or name in _OF_NO_EFFECT
 
 
 def _method(lineage: dict[str, Any], dora: bool) -> Method:
-    """Return how it was made: that a LoRA of full rank was a full fine-tuning, only its lineage says."""
+    """Return how the adapter was trained; only its lineage tells that a LoRA of full rank was full fine-tuning."""
     settings = lineage.get("settings")
     full = isinstance(settings, dict) and settings.get("method") == "full"
     return "dora" if dora else "full" if full else "lora"
 
 
 def check_base(adapter: Adapter, base: str) -> None:
-    """Refuse an adapter that was trained on another base than ``base``. Raises CheckpointError."""
+    """Raise CheckpointError for an adapter that was trained on another base than the one of hash ``base``."""
     if adapter.base != base:
         raise CheckpointError(
             f"adapter {adapter.name!r} was trained on base {adapter.base}, but this base is {base}: "
-            "use that base, or adapt this one afresh."
+            "use the base of the adapter, or train a new adapter."
         )
 
 
 def weights(adapter: Adapter) -> dict[str, Tensor]:
-    """Return an adapter's tensors under PEFT's names. Raises CheckpointError."""
+    """Return PEFT's name -> tensor. Raises CheckpointError."""
     path = adapter.folder / WEIGHTS
     try:
         tensors = load_file(path)
@@ -159,14 +160,14 @@ def weights(adapter: Adapter) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} is damaged: {error}") from error
     for key, value in tensors.items():
         if _KEY.fullmatch(key) is None:
-            raise CheckpointError(f"{path} holds {key!r}, which is no LoRA weight.")
+            raise CheckpointError(f"{path} contains {key!r}, which is no LoRA weight.")
         if not value.isfinite().all():
             raise CheckpointError(f"{path} is damaged: {key} is not finite.")
     return tensors
 
 
 def _updates(adapter: Adapter) -> dict[str, dict[str, Tensor]]:
-    """Return module name -> {"A": (r, in), "B": (out, r)}, and for DoRA {"m": (out,)} with them."""
+    """Return module name -> {"A": (r, in), "B": (out, r)}, for DoRA also "m": (out,)."""
     parts: dict[str, dict[str, Tensor]] = {}
     for key, value in weights(adapter).items():
         name, _, part = key.removeprefix("base_model.model.").rpartition(".lora_")
@@ -175,10 +176,10 @@ def _updates(adapter: Adapter) -> dict[str, dict[str, Tensor]]:
 
 
 def apply(adapter: Adapter, model: Act2Goal, base: str) -> None:
-    """Merge an adapter into a model's weights, in place: W <- V = W + (alpha / r) * B A, for DoRA m * V / |V| by rows.
+    """Merge an adapter into a model's weights in place: W <- V = W + (alpha / r) * B A; for DoRA row-wise m * V / |V|.
 
     Raises:
-        CheckpointError: the adapter is damaged or belongs to another base.
+        CheckpointError: the adapter is damaged or belongs to another base; the model is unchanged.
     """
     check_base(adapter, base)
     modules = dict(model.named_modules())
@@ -191,12 +192,16 @@ def apply(adapter: Adapter, model: Act2Goal, base: str) -> None:
         out, inner = layer.weight.shape
         sizes = {"A": (adapter.rank, inner), "B": (out, adapter.rank), "m": (out,)}
         if any(part[key].shape != sizes[key] for key in expected):
-            raise CheckpointError(f"adapter {adapter.name!r} does not fit the base: {name} has other sizes.")
+            raise CheckpointError(
+                f"adapter {adapter.name!r} does not fit the base: its weights of {name} have other shapes."
+            )
         weight = torch.add(layer.weight.detach(), part["B"] @ part["A"], alpha=adapter.alpha / adapter.rank)
         if adapter.method == "dora":
             weight = (part["m"] / torch.linalg.norm(weight, dim=1)).unsqueeze(1) * weight
         if not weight.isfinite().all():
-            raise CheckpointError(f"adapter {adapter.name!r} does not fit the base: merged, {name} is not finite.")
+            raise CheckpointError(
+                f"adapter {adapter.name!r} does not fit the base: {name} is not finite after merging."
+            )
         merged.append((layer, weight))
     with torch.no_grad():
         for layer, weight in merged:

@@ -1,4 +1,4 @@
-"""The adapters of a workspace: which exist, which one is active, and what was active before."""
+"""The adapters of a workspace: which exist, which one is active, and which were active before."""
 
 import json
 import shutil
@@ -16,16 +16,15 @@ from a2g_cli.core.locks import Owner, holder, locked
 from a2g_cli.core.workspace import Workspace, checked_name, read_text
 
 RESERVED = ("none", "random", "still")
-"""Always exist in comparisons: the base alone, and the two floors."""
-
+"""Names of the policies that always exist: the base alone, and the two baselines."""
 
 _ACTIVE_LOCK = ".active.lock"
 
 
 class AdapterRegistry:
-    """``adapters/``: one folder an adapter, and ``active.json`` with the history of promotions.
+    """The folder ``adapters/``: one folder per adapter, and ``active.json`` with the history of promotions.
 
-    Several programs may use it at once: what is active changes in one moment, and for all of them, or not at all.
+    Several programs may use it at once: a lock and an atomic write protect the active adapter.
     """
 
     def __init__(self, workspace: Workspace) -> None:
@@ -35,33 +34,33 @@ class AdapterRegistry:
         """Return the names of all adapters, oldest first."""
         if not self.folder.is_dir():
             return []
-        found = [path.parent for path in self.folder.glob(f"[!.]*/{adapters.CONFIG}")]
-        return [path.name for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))]
+        folders = [path.parent for path in self.folder.glob(f"[!.]*/{adapters.CONFIG}")]
+        return [path.name for path in sorted(folders, key=lambda path: (path.stat().st_mtime_ns, path.name))]
 
     def get(self, name: str) -> Adapter:
-        """Return the adapter called ``name``. Raises UnknownNameError, CheckpointError, UsageError."""
+        """Return the adapter ``name``. Raises UnknownNameError, CheckpointError, UsageError."""
         checked_name("adapter", name)
         if not (self.folder / name).is_dir():
             raise UnknownNameError("adapter", name, [*self.names(), *RESERVED])
         return adapters.read(self.folder / name)
 
     def fresh_name(self) -> str:
-        """Return the next free ``adapter-NNN``; another program may take it first: see ``making``."""
+        """Return the next free ``adapter-NNN``. Another program may take it; ``creating`` reserves it."""
         return f"adapter-{self._next_number():03d}"
 
     def _next_number(self) -> int:
-        # Whatever has the name, damaged or not: it is in the way.
+        # A damaged adapter takes a name as well.
         taken = [path.name[8:] for path in self.folder.glob("adapter-*")]
         return max((int(number) for number in taken if number.isdecimal()), default=0) + 1
 
     @contextmanager
-    def making(self, name: str | None = None) -> Iterator[Path]:
-        """Give where a new adapter will live, called ``name`` or by the next free number; meanwhile nobody else makes it.
+    def creating(self, name: str | None = None) -> Iterator[Path]:
+        """Reserve a new adapter, ``name`` or the next free number, while the block runs; yield its folder.
 
         Raises:
             UsageError: the name is taken or reserved.
-            BusyError: another program is making one of that name.
-            A2GError: the disk refuses.
+            BusyError: another program is creating an adapter of that name.
+            A2GError: the folder cannot be made.
         """
         names = iter([name]) if name else (f"adapter-{number:03d}" for number in count(self._next_number()))
         self._make_folder()
@@ -70,28 +69,27 @@ class AdapterRegistry:
                 folder = self.new_folder(candidate)
                 try:
                     lock = self.folder / f".{candidate}.lock"
-                    held.enter_context(locked(lock, f"the making of {candidate}", patience=0.0))
+                    held.enter_context(locked(lock, f"the creation of {candidate}", patience=0.0))
                 except BusyError:
                     if name:
                         raise
                     continue
-                if not folder.exists():  # else it was completed between the look and the lock
+                if not folder.exists():  # another program may have completed it before the lock was taken
                     break
                 held.close()
             yield self.new_folder(candidate)
 
-    def in_the_making(self) -> list[Owner]:
-        """Return who is making an adapter here at this moment. Raises OSError."""
+    def being_created(self) -> list[Owner]:
+        """Return the programs that are creating an adapter now. Raises OSError."""
         owners = (holder(path) for path in sorted(self.folder.glob(".*.lock")) if path.name != _ACTIVE_LOCK)
         return [owner for owner in owners if owner is not None]
 
     def new_folder(self, name: str) -> Path:
-        """Return where an adapter called ``name`` will live. Raises UsageError when the name is taken or reserved."""
+        """Return the folder for a new adapter ``name``. Raises UsageError if the name is taken or reserved."""
         checked_name("adapter", name)
         if name in RESERVED:
-            raise UsageError(
-                f"{name!r} cannot name an adapter: it always stands for {'the base' if name == 'none' else 'a floor'}."
-            )
+            meaning = "the base policy" if name == "none" else "a baseline"
+            raise UsageError(f"{name!r} cannot be the name of an adapter: it always means {meaning}.")
         if (self.folder / name).exists():
             raise UsageError(f"adapter {name!r} exists already: choose another name, or remove it first.")
         return self.folder / name
@@ -103,9 +101,9 @@ class AdapterRegistry:
         try:
             history: Any = json.loads(read_text(path))["history"]
             if not isinstance(history, list) or not all(isinstance(name, str) for name in history):
-                raise TypeError("its history is not a list of names")
+                raise TypeError("history is not a list of names")
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise CheckpointError(f"{path} is damaged ({error}): remove it to act with the base alone.") from error
+            raise CheckpointError(f"{path} is damaged ({error}): remove it, then the base policy acts.") from error
         return history
 
     def _make_folder(self) -> None:
@@ -116,7 +114,7 @@ class AdapterRegistry:
 
     @contextmanager
     def _changing(self) -> Iterator[list[str]]:
-        """Give the history to be changed in place; it is written when the block ends, if it is another."""
+        """Yield the history, to be changed in place; write it when the block ends, if it has changed."""
         self._make_folder()
         with locked(self.folder / _ACTIVE_LOCK, "a change of the active adapter"):
             history = self._history()
@@ -130,19 +128,19 @@ class AdapterRegistry:
                     raise A2GError(f"{path} cannot be written: {error.strerror or error}.") from error
 
     def active(self) -> str:
-        """Return the name of the active adapter, ``none`` for the base alone."""
+        """Return the name of the active adapter; ``none`` for the base policy."""
         history = self._history()
         return history[-1] if history else "none"
 
     def promote(self, name: str, instead_of: str | None = None) -> str:
-        """Make ``name`` the active adapter; with ``instead_of``, only where that is still the active one.
+        """Make ``name`` the active adapter; with ``instead_of``, only if that one is still active.
 
         Returns:
-            What is active now: ``name``, or, where another program has promoted something else meanwhile, that.
+            The name of the adapter that is active now; not ``name`` if another program has promoted another one meanwhile.
 
         Raises:
             UnknownNameError: there is no such adapter.
-            BusyError: another program holds what is active.
+            BusyError: another program is changing the active adapter.
         """
         if name != "none":
             self.get(name)
@@ -155,12 +153,12 @@ class AdapterRegistry:
         return name
 
     def remove(self, name: str, force: bool = False) -> None:
-        """Remove the adapter ``name``, damaged or not, and forget that it was ever promoted.
+        """Remove the adapter ``name``, damaged or not, from the folder and from the history.
 
         Raises:
-            UnknownNameError: there is none.
-            UsageError: it is the active one, and ``force`` is false.
-            CheckpointError: the disk refuses.
+            UnknownNameError: there is no such adapter.
+            UsageError: it is active, and ``force`` is false.
+            CheckpointError: the folder cannot be removed.
         """
         folder = self.folder / checked_name("adapter", name)
         if name in RESERVED or not folder.is_dir() or folder.is_symlink():
@@ -168,21 +166,21 @@ class AdapterRegistry:
         with self._changing() as history:
             if history[-1:] == [name] and not force:
                 raise UsageError(
-                    f"adapter {name!r} is the active one: promote another first, `a2g adapters rollback`, or add --force."
+                    f"adapter {name!r} is active: promote another one first, run `a2g adapters rollback`, or add --force."
                 )
             kept = [promoted for promoted in history if promoted != name]
             if name in history:
                 history[:] = [kept[i] for i in range(len(kept)) if i == 0 or kept[i] != kept[i - 1]]
-        # After that: a history that names what is gone would stop every command.
+        # Only now: a history that names a missing adapter would stop every command.
         try:
             shutil.rmtree(folder)
         except OSError as error:
             raise CheckpointError(f"{folder} cannot be removed: {error.strerror or error}.") from error
 
     def roll_back(self) -> tuple[str, str]:
-        """Go back to what was active before; return (left, now active). Raises UsageError when there is nothing to undo."""
+        """Make the previous adapter active; return (no longer active, active). Raises UsageError if there is none."""
         with self._changing() as history:
             if not history:
-                raise UsageError("no adapter was ever promoted here: there is nothing to roll back.")
-            left = history.pop()
-            return left, history[-1] if history else "none"
+                raise UsageError("no adapter was promoted in this workspace: there is nothing to roll back.")
+            removed = history.pop()
+            return removed, history[-1] if history else "none"

@@ -1,1 +1,1 @@
-"""How a deployment differs from the training domain: measured from practice, and undone around a policy."""
+"""Domain transforms: how a deployment differs from the training domain, measured on practice and undone around a policy."""

@@ -1,8 +1,10 @@
-"""The motion law as numbers: what a command makes the motors do. ``calibration/actuator_fit.py`` measures it.
+"""The actuator model: what a command makes the actuators do in one step.
 
-    displacement in one step = [action, 1] @ law
+    displacement = [action, 1] @ matrix
 
-for the values that an action drives: action ``dx`` drives the measured ``x``.
+for the measured values that an action drives: action ``dx`` drives the measured value ``x``. ``fit_actuators`` measures it on
+a robot's own recordings, successful or not: no reward, no label, no demonstration. Where the model differs from that of the
+base's demonstrations, the base's actions have another effect; both models together give the actions with the right effect.
 """
 
 from collections.abc import Sequence
@@ -12,28 +14,53 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from a2g_cli.encoding.segments import Segments
+
+MIN_CHANGE = 0.15
+"""Models differ when their displacements differ by more than this, relative to their size."""
+TRIM = 0.9
+"""Share of the steps, those with the smallest errors, that a model is fitted to: a collision keeps a command from acting."""
+MAX_ERROR = 0.15
+"""Error relative to the displacement beyond which a fit is rejected."""
+MIN_STEPS = 100
+"""Number of steps that a fit needs."""
+
 
 @dataclass(frozen=True)
 class ActuatorModel:
-    """What a command brings about in one step."""
+    """The displacement that a command causes in one step."""
 
     names: tuple[str, ...]
-    """The D values that are driven; the action that drives ``x`` is ``dx``."""
+    """The D values that are driven; action ``dx`` drives ``x``."""
     matrix: Tensor
-    """(D + 1, D), in the robot's units: gains, then what is added in every step whatever was asked."""
+    """(D + 1, D), in the robot's units: D rows of gains, then one row that is added whatever the command."""
+
+    @classmethod
+    def identity(cls, names: tuple[str, ...]) -> "ActuatorModel":
+        """Return the model of actuators that move by exactly what is commanded."""
+        return cls(names, torch.eye(len(names) + 1, len(names)))
 
     def displacement(self, command: Tensor) -> Tensor:
-        """Return the displacements (..., D) that commands (..., D) bring."""
+        """Return the displacements (..., D) that commands (..., D) cause."""
         return command @ self.matrix[:-1] + self.matrix[-1]
 
-    def command(self, displacement: Tensor) -> Tensor:
-        """Return the commands (..., D) that bring ``displacement`` (..., D)."""
+    def inverse(self, displacement: Tensor) -> Tensor:
+        """Return the commands (..., D) that cause displacements (..., D)."""
         return (displacement - self.matrix[-1]) @ torch.linalg.inv(self.matrix[:-1])
 
-    def apart(self, other: "ActuatorModel", command: Tensor) -> float:
-        """Return how far the displacements that ``command`` (N, D) brings by both laws lie apart, relative to their size."""
-        ours, theirs = self.displacement(command), other.displacement(command)
-        return float((ours - theirs).square().mean().sqrt() / theirs.square().mean().sqrt().clamp(min=1e-9))
+    def distance(self, other: "ActuatorModel", commands: Tensor) -> float:
+        """Return the RMS difference of the displacements that ``commands`` (N, D) cause, relative to those of ``other``."""
+        mine, reference = self.displacement(commands), other.displacement(commands)
+        return float((mine - reference).square().mean().sqrt() / reference.square().mean().sqrt().clamp(min=1e-9))
+
+    def differs(self, other: "ActuatorModel", commands: Tensor) -> bool:
+        """Whether the models differ by more than ``MIN_CHANGE`` for ``commands`` (N, D)."""
+        return self.distance(other, commands) > MIN_CHANGE
+
+    def invertible(self) -> bool:
+        """Whether all numbers are finite and every displacement has a command."""
+        gains = self.matrix[:-1]
+        return bool(self.matrix.isfinite().all()) and float(torch.linalg.svdvals(gains).min()) > 0.05
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``from_json`` reads."""
@@ -43,28 +70,59 @@ class ActuatorModel:
         }
 
     @classmethod
-    def from_json(cls, told: Any) -> "ActuatorModel":
-        """Read what ``to_json`` wrote. Raises KeyError, TypeError or ValueError for what cannot be a law."""
-        names = tuple(str(name) for name in told["names"])
-        law = cls(names, torch.tensor(told["matrix"], dtype=torch.float32))
-        if law.matrix.shape != (len(names) + 1, len(names)) or not law.turns_round():
-            raise ValueError(f"a matrix of {tuple(law.matrix.shape)} for {len(names)} values is no motion law")
-        return law
-
-    def turns_round(self) -> bool:
-        """Whether every displacement has its command, by numbers that are finite."""
-        gains = self.matrix[:-1]
-        return bool(self.matrix.isfinite().all()) and float(torch.linalg.svdvals(gains).min()) > 0.05
+    def from_json(cls, data: Any) -> "ActuatorModel":
+        """Read what ``to_json`` wrote. Raises KeyError, TypeError or ValueError for an invalid model."""
+        names = tuple(str(name) for name in data["names"])
+        model = cls(names, torch.tensor(data["matrix"], dtype=torch.float32))
+        if model.matrix.shape != (len(names) + 1, len(names)) or not model.invertible():
+            raise ValueError(
+                f"a matrix of shape {tuple(model.matrix.shape)} for {len(names)} values is no actuator model: expected "
+                f"{(len(names) + 1, len(names))}, finite and invertible"
+            )
+        return model
 
 
 def driven_names(actions: Sequence[str], proprioception: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the values that an action drives."""
+    """Return the names of the measured values that an action drives."""
     return tuple(name for name in proprioception if f"d{name}" in actions)
 
 
 def driven_columns(
     names: Sequence[str], actions: Sequence[str], proprioception: Sequence[str]
 ) -> tuple[list[int], list[int]]:
-    """Return where ``names`` stand: their actions' columns, and their own."""
+    """Return the columns of ``names`` among the actions that drive them, and among the measured values."""
     acting, measured = list(actions), list(proprioception)
     return [acting.index(f"d{name}") for name in names], [measured.index(name) for name in names]
+
+
+def fit_actuators(segments: Segments, actions: Sequence[str], proprioception: Sequence[str]) -> ActuatorModel | None:
+    """Return the actuator model of some episodes, by trimmed least squares.
+
+    Args:
+        segments: episodes, successful or not.
+        actions: names of the actions.
+        proprioception: names of the measured values.
+
+    Returns:
+        None where no action drives a value, there are too few steps, some direction was never commanded, or no single
+        model fits.
+    """
+    names = driven_names(actions, proprioception)
+    steps = torch.cat([first + torch.arange(int(n)) for first, n in zip(segments.first, segments.length, strict=True)])
+    if not names or len(steps) < MIN_STEPS:
+        return None
+    acting, measured = driven_columns(names, actions, proprioception)
+    displacement = (segments.proprioception[steps + 1] - segments.proprioception[steps])[:, measured].double()
+    command = segments.actions[steps][:, acting].double()
+    rows = torch.cat([command, torch.ones(len(command), 1, dtype=command.dtype)], 1)
+    kept = torch.ones(len(rows), dtype=torch.bool)
+    for _ in range(10):
+        if int(torch.linalg.matrix_rank(rows[kept])) < rows.shape[1]:
+            return None
+        matrix = torch.linalg.lstsq(rows[kept], displacement[kept]).solution
+        error = (rows @ matrix - displacement).norm(dim=1)
+        kept = error <= error.kthvalue(max(1, int(TRIM * len(error)))).values
+    if error[kept].square().mean() > MAX_ERROR**2 * displacement[kept].square().sum(dim=1).mean():
+        return None  # recordings of robots that differ, or of an arm that is blocked
+    model = ActuatorModel(names, matrix.float())
+    return model if model.invertible() else None

@@ -1,183 +1,168 @@
-"""Calibrating on practice: what its recordings say about how this deployment differs from the base's home.
+"""Estimates the domain transform from recordings of practice in the deployment.
 
-Whatever was achieved: no reward, no label, no demonstration. A failed episode shows the table, the arm and what the motors
-make of a command as well as a success does.
+Successful or not: no reward, no label, no demonstration. A failed episode shows the scene, the arm and the response of the
+actuators as well as a success does.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
-from a2g_cli.calibration.actuator_fit import fit_actuators
-from a2g_cli.calibration.actuators import driven_columns
-from a2g_cli.calibration.camera import CameraWarp
-from a2g_cli.calibration.nominal import PLACES, NominalDomain
-from a2g_cli.calibration.registration import Registered, register
+from a2g_cli.calibration.actuators import driven_columns, fit_actuators
+from a2g_cli.calibration.base_pose import MIN_YAW, POSITION, BasePose, fit_base_pose
+from a2g_cli.calibration.camera import MIN_COLOUR_CHANGE, MIN_DISPLACEMENT, CameraWarp
+from a2g_cli.calibration.nominal import NominalDomain
+from a2g_cli.calibration.registration import Registration, register
 from a2g_cli.calibration.tool_keypoint import ToolKeypoint
-from a2g_cli.calibration.transform import (
-    IDENTITY,
-    MOVED,
-    NOMINAL_POSE,
-    RECOLOURED,
-    SHIFTED,
-    TURNED,
-    BasePose,
-    DomainTransform,
-)
+from a2g_cli.calibration.transform import IDENTITY, DomainTransform
 from a2g_cli.encoding.episodes import EncodedEpisode, sampled_frames
 from a2g_cli.encoding.frames import encode_frames
 from a2g_cli.encoding.segments import join
 from a2g_cli.models.act2goal.model import Act2Goal
 
-FEWEST_EPISODES = 3
-"""Below which nothing is measured: in one episode a thing that was not moved is part of the scene."""
-BETTER = 0.7
-"""A measured part counts where it leaves at most this share of the error that there is without it: any picture can be bent
-a little towards another."""
+MIN_EPISODES = 3
+"""Number of episodes that an estimate needs: in a single one, an object that was not moved is part of the background."""
+MAX_ERROR_SHARE = 0.7
+"""A fitted part is used if it leaves at most this share of the error without it: a fit always reduces the error a little."""
 FRAMES = 400
-"""That a camera's picture of the empty scene is made of."""
+"""Number of frames whose median is a camera's background."""
 STILL = 13
-"""Difference of a colour from its median below which a pixel stands still, 0 to 255."""
-STANDS = 0.6
-"""Share of pixels that stand still in most of a standing camera's pictures."""
-TRIM = 0.5
-"""Share of the readings that a mount is fitted to: those that it fits best. Much of the time the tool is out of sight."""
+"""A pixel is still when its colour differs from the background's by less than this, 0 to 255."""
+MIN_STILL_SHARE = 0.6
+"""A camera is fixed when more than this share of its pixels is still in most frames."""
 
 
 @torch.no_grad()
 def estimate_transform(
-    model: Act2Goal, home: NominalDomain | None, encoded: Sequence[EncodedEpisode], known: DomainTransform = IDENTITY
+    model: Act2Goal,
+    nominal: NominalDomain | None,
+    encoded: Sequence[EncodedEpisode],
+    previous: DomainTransform = IDENTITY,
 ) -> DomainTransform:
-    """Return what differs from ``home``; what cannot be measured stays as it is ``known``.
+    """Return how a deployment differs from the training domain.
 
     Args:
         model: the base's networks.
-        home: what the base knows of it.
-        practised: episodes of one deployment, as they were recorded.
-        known: what was measured before.
+        nominal: reference data of the training domain; None: nothing can be estimated.
+        encoded: episodes of one deployment, encoded without a transform.
+        previous: an earlier estimate, whose parts are kept where they cannot be estimated now.
     """
-    if home is None or len(encoded) < FEWEST_EPISODES:
-        return known
-    views = _views(model, home, encoded) if len(home.pictures) else known.views
-    # A reader of the tool's place is trained on home's view; through a bent one, tall things lean.
-    bent = any(map(_bent, views.values()))
-    base_pose = known.base_pose if bent or home.reader is None else _base_pose(model, home.reader, encoded)
-    unmeasured = DomainTransform(views, base_pose, known.actuators, home.actuators)
-    if home.actuators is None:
+    if nominal is None or len(encoded) < MIN_EPISODES:
+        return previous
+    warps = _estimate_warps(model, nominal, encoded) if len(nominal.backgrounds) else previous.camera_warps
+    # The keypoint network is trained on the training domain's view; in a warped view, tall things lean.
+    readable = nominal.tool_keypoint is not None and not any(map(_moved, warps.values()))
+    base_pose = previous.base_pose
+    if readable and nominal.tool_keypoint is not None:
+        base_pose = _estimate_base_pose(model, nominal.tool_keypoint, encoded)
+    unmeasured = DomainTransform(warps, base_pose, previous.actuators, nominal.actuators)
+    if nominal.actuators is None:
         return unmeasured
-    segments, config = join([one.whole for one in encoded]), model.config
-    here = fit_actuators(segments, config.action_names, config.proprioception_names)
-    if here is None or here.names != home.actuators.names:
+    segments, config = join([episode.whole for episode in encoded]), model.config
+    observed = fit_actuators(segments, config.action_names, config.proprioception_names)
+    if observed is None or observed.names != nominal.actuators.names:
         return unmeasured
-    acting, _ = driven_columns(here.names, config.action_names, config.proprioception_names)
-    without, other = (DomainTransform(views, base_pose, law, home.actuators) for law in (None, here))
-    return other if other.differs(without, segments.actions[:, acting]) else without
+    columns, _ = driven_columns(observed.names, config.action_names, config.proprioception_names)
+    without = DomainTransform(warps, base_pose, None, nominal.actuators)
+    fitted = replace(without, actuators=observed)
+    return fitted if fitted.differs(without, segments.actions[:, columns]) else without
 
 
-def _views(model: Act2Goal, home: NominalDomain, encoded: Sequence[EncodedEpisode]) -> dict[str, CameraWarp]:
-    """Return the views of the cameras that were moved or see other colours, held against the home that is most alike."""
-    samples = torch.cat([one.sample for one in encoded])
-    samples = samples[torch.linspace(0, len(samples) - 1, min(FRAMES, len(samples))).long()]
-    here = samples.median(dim=0).values
-    # A simulated robot says in which scene it is; of others the home that is most alike is held against.
+def _estimate_warps(
+    model: Act2Goal, nominal: NominalDomain, encoded: Sequence[EncodedEpisode]
+) -> dict[str, CameraWarp]:
+    """Return the warps of the cameras that differ, relative to the most similar background of the training domain."""
+    frames = torch.cat([episode.sample for episode in encoded])
+    frames = frames[torch.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).long()]
+    observed = frames.median(dim=0).values
+    # A simulated robot is named after its scene; for other robots, every background is tried.
     scene = encoded[0].robot.partition(":")[2]
-    known = [picture for group, picture in zip(home.groups, home.pictures, strict=True) if group == scene]
-    tried = [[register(picture[v], here[v]) for v in range(len(here))] for picture in known or home.pictures]
-    best = min(tried, key=lambda found: sum(one.after for one in found))
-    # A camera that rides on the arm has no picture in which nothing moves.
-    stands = (
-        ((samples.short() - here.short()).abs().amax(-1) < STILL).float().mean(dim=0).gt(0.5).flatten(1).float().mean(1)
-    )
-    found = {
-        camera: _counting(one) if standing > STANDS else None
-        for camera, one, standing in zip(model.config.cameras, best, stands, strict=True)
+    of_scene = [image for group, image in zip(nominal.groups, nominal.backgrounds, strict=True) if group == scene]
+    registrations = [
+        [register(background[v], observed[v]) for v in range(len(observed))]
+        for background in of_scene or nominal.backgrounds
+    ]
+    best = min(registrations, key=lambda cameras: sum(registration.after for registration in cameras))
+    # A camera on the arm has no background.
+    still = (frames.short() - observed.short()).abs().amax(-1) < STILL
+    still_share = still.float().mean(dim=0).gt(0.5).flatten(1).float().mean(1)
+    warps = {
+        camera: _significant(registration) if share > MIN_STILL_SHARE else None
+        for camera, registration, share in zip(model.config.cameras, best, still_share, strict=True)
     }
-    return {camera: view for camera, view in found.items() if view is not None}
+    return {camera: warp for camera, warp in warps.items() if warp is not None}
 
 
-def _bent(view: CameraWarp) -> bool:
-    return view.moved(CameraWarp.same()) > 0
+def _moved(warp: CameraWarp) -> bool:
+    displacement, _ = warp.distance(CameraWarp.identity())
+    return displacement > 0
 
 
-def _counting(found: Registered) -> CameraWarp | None:
-    """Return the parts of a view that count as other than home's; None where none does."""
-    same, view = CameraWarp.same(), found.view
-    moved, recoloured = view.moved(same) > MOVED, view.recoloured(same) > RECOLOURED
-    if found.after > BETTER * found.before or not (moved or recoloured):
+def _significant(registration: Registration) -> CameraWarp | None:
+    """Return the parts of a warp that differ from the identity; None if there are none."""
+    identity, warp = CameraWarp.identity(), registration.warp
+    displacement, colour = warp.distance(identity)
+    moved, recoloured = displacement > MIN_DISPLACEMENT, colour > MIN_COLOUR_CHANGE
+    if registration.after > MAX_ERROR_SHARE * registration.before or not (moved or recoloured):
         return None
     return CameraWarp(
-        view.homography if moved else same.homography,
-        view.gain if recoloured else same.gain,
-        view.offset if recoloured else same.offset,
+        warp.homography if moved else identity.homography,
+        warp.gain if recoloured else identity.gain,
+        warp.offset if recoloured else identity.offset,
     )
 
 
-def _base_pose(model: Act2Goal, reader: ToolKeypoint, encoded: Sequence[EncodedEpisode]) -> BasePose | None:
-    """Return where the arm stands, where that is elsewhere than at home."""
-    names = model.config.proprioception_names
-    at = [names.index(name) for name in PLACES]
-    measured = torch.cat([one.whole.proprioception[:, at] for one in encoded])
-    seen = torch.cat([reader(one.whole.latents.float()) for one in encoded])
+def _position_columns(model: Act2Goal) -> list[int]:
+    return [model.config.proprioception_names.index(name) for name in POSITION]
+
+
+def _estimate_base_pose(
+    model: Act2Goal, tool_keypoint: ToolKeypoint, encoded: Sequence[EncodedEpisode]
+) -> BasePose | None:
+    """Return the base pose; None where it does not differ from that of the training domain."""
+    columns = _position_columns(model)
+    measured = torch.cat([episode.whole.proprioception[:, columns] for episode in encoded])
+    seen = torch.cat([tool_keypoint(episode.whole.latents.float()) for episode in encoded])
     base_pose, error = fit_base_pose(measured, seen)
-    still = (seen - measured).norm(dim=1).median()
-    angle, way = base_pose.apart(NOMINAL_POSE)
-    return base_pose if error <= BETTER * float(still) and (angle > TURNED or way > SHIFTED) else None
+    error_without = float((seen - measured).norm(dim=1).median())
+    return base_pose if error <= MAX_ERROR_SHARE * error_without and base_pose.differs(BasePose.identity()) else None
 
 
 @torch.no_grad()
 def suspected_base_pose(
-    model: Act2Goal, home: NominalDomain | None, encoded: Sequence[EncodedEpisode], found: DomainTransform
+    model: Act2Goal, nominal: NominalDomain | None, encoded: Sequence[EncodedEpisode], transform: DomainTransform
 ) -> BasePose | None:
-    """Return where the arm seems to stand through a camera that was moved as well; None where it seems to stand as at home.
+    """Return a rough base pose where a camera was moved as well; None where the arm does not seem to have been turned.
 
-    How it is turned is read well enough; its place is off by some 2 cm, since what is tall leans in a bent picture. Nothing
-    should act on it before that is found out (``sampled_poses.py``).
+    The yaw is accurate enough; the position is off by some 2 cm, because tall things lean in a warped image. It is a start
+    for ``improvement/pose_search.py``, and not accurate enough to act on.
 
     Args:
         model: the base's networks.
-        home: what the base knows of it.
-        practised: episodes of one deployment, as they were recorded.
-        found: what ``estimate_transform`` measured of them.
+        nominal: reference data of the training domain.
+        encoded: episodes of one deployment, encoded without a transform.
+        transform: what ``estimate_transform`` returned for them.
     """
-    if home is None or home.reader is None or found.base_pose is not None or not any(map(_bent, found.views.values())):
+    if nominal is None or nominal.tool_keypoint is None or transform.base_pose is not None:
         return None
-    names = model.config.proprioception_names
-    at = [names.index(name) for name in PLACES]
+    if not any(map(_moved, transform.camera_warps.values())):
+        return None
+    columns = _position_columns(model)
     measured = torch.cat(
-        [one.whole.proprioception[sampled_frames(int(one.whole.length.sum()))][:, at] for one in encoded]
+        [
+            episode.whole.proprioception[sampled_frames(int(episode.whole.length.sum()))][:, columns]
+            for episode in encoded
+        ]
     )
     frames = {
-        camera: found.frames(camera, torch.cat([one.sample[:, v] for one in encoded]))
+        camera: transform.frames(camera, torch.cat([episode.sample[:, v] for episode in encoded]))
         for v, camera in enumerate(model.config.cameras)
     }
     latents = torch.stack([encode_frames(model, frames[camera].numpy()) for camera in model.config.cameras], 1)
-    seen = home.reader(latents.float())
+    seen = nominal.tool_keypoint(latents.float())
     base_pose, error = fit_base_pose(measured, seen)
-    still = (seen - measured).norm(dim=1).median()
-    level = replace(base_pose, shift=(*base_pose.shift[:2], 0.0))
-    return level if error <= BETTER * float(still) and base_pose.apart(NOMINAL_POSE)[0] > TURNED else None
-
-
-def fit_base_pose(measured: Tensor, seen: Tensor) -> tuple[BasePose, float]:
-    """Return the mount that takes ``measured`` (N, 3) to where they are ``seen`` (N, 3), and the median error [m].
-
-    Least squares with a rotation about the vertical alone, trimmed. A reader that draws to the middle what it is not sure
-    of shrinks what it reads; a rotation has no scale that would shrink along.
-    """
-    one, other = measured.double(), seen.double()
-    kept = torch.ones(len(one), dtype=torch.bool)
-    base_pose, error = NOMINAL_POSE, torch.zeros(1)
-    for _ in range(15):
-        ours, theirs = one[kept], other[kept]
-        a, b = (ours - ours.mean(0))[:, :2], (theirs - theirs.mean(0))[:, :2]
-        yaw = math.atan2(float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()), float((a * b).sum()))
-        turn = BasePose(yaw, (0.0, 0.0, 0.0)).turn().double()
-        shift = theirs.mean(0) - ours.mean(0) @ turn.T
-        error = (one @ turn.T + shift - other).norm(dim=1)
-        kept = error <= error.quantile(TRIM)
-        x, y, z = one.mean(0).tolist()
-        base_pose = BasePose(yaw, (float(shift[0]), float(shift[1]), float(shift[2])), (x, y, z))
-    return base_pose, float(error.median())
+    error_without = float((seen - measured).norm(dim=1).median())
+    angle, _ = base_pose.distance(BasePose.identity())
+    significant = error <= MAX_ERROR_SHARE * error_without and angle > MIN_YAW
+    return replace(base_pose, shift=(*base_pose.shift[:2], 0.0)) if significant else None

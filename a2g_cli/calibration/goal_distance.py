@@ -1,7 +1,7 @@
-"""How near to its goal an episode ended, seen by networks that adapting never changes: steps-to-go, distance in latents.
+"""How near to its goal an episode ended, by networks that adaptation never changes: steps-to-go, and distance in latents.
 
-Those networks know pictures as they are at home. Where whoever acts looks through a measured view, so does who looks on: a
-view is registered to the empty scene, never trained towards a success, so no yardstick learns to please.
+Those networks know images of the training domain. If the policy sees through camera warps, so does this judge. A warp is
+registered to the background and never trained towards success, so no adapter can learn to please the judge.
 """
 
 from collections.abc import Mapping
@@ -23,28 +23,28 @@ class GoalDistance:
     """How near a frame is to a goal."""
 
     steps_to_go: float
-    """As the base's own head sees it [steps]."""
+    """Estimate of the base's own head [steps]."""
     distance: float
-    """Root mean square between the latents of frame and goal, as a share of that between the first frame and the goal."""
+    """RMS difference between the latents of frame and goal, as a share of that between the first frame and the goal."""
 
 
 @dataclass(frozen=True)
 class GoalScorer:
-    """Who sees how near to its goal an episode ended."""
+    """Measures how near to its goal an episode ended."""
 
     model: Act2Goal
-    """The base: its heads judge, whoever acts."""
-    calibration: DomainTransform = IDENTITY
-    """Of whoever acts."""
+    """The base: its heads judge, whichever policy acts."""
+    transform: DomainTransform = IDENTITY
+    """Of the policy that acts."""
     detector: DomainDetector | None = None
-    """Tells from what was seen whether the calibration holds; None: it does."""
+    """Tells from the observations whether the transform holds; None: it does."""
 
-    def arrival(self, first: Observation, last: Observation, goal: Goal) -> GoalDistance:
-        """Return how near ``last`` is to ``goal``, where an episode began with ``first``."""
-        seen = self.calibration
+    def score(self, first: Observation, last: Observation, goal: Goal) -> GoalDistance:
+        """Return how near ``last`` is to ``goal``, for an episode that began with ``first``."""
+        transform = self.transform
         if self.detector is not None and sum(map(self.detector.evidence, (first, last))) < 0:
-            seen = IDENTITY
-        return goal_distance(self.model, first.images, last.images, goal, seen)
+            transform = IDENTITY
+        return goal_distance(self.model, first.images, last.images, goal, transform)
 
 
 @torch.no_grad()
@@ -53,18 +53,17 @@ def goal_distance(
     first: Mapping[str, Image],
     last: Mapping[str, Image],
     goal: Goal,
-    calibration: DomainTransform = IDENTITY,
+    transform: DomainTransform = IDENTITY,
 ) -> GoalDistance:
-    """Return how near ``last`` is to ``goal``, where an episode began with ``first``; all are camera -> picture.
+    """Return how near ``last`` is to ``goal``, for an episode that began with ``first``; both are camera -> image.
 
-    ``calibration`` says through which views they are looked at, at the size that the base was trained at.
+    Images are resized to the base's size and warped by ``transform``.
     """
     size = model.config.size
-    seen = [calibration.pictures(resized_images(images, size)) for images in (first, last, goal.images)]
-    views = [np.stack([images[camera] for camera in model.config.cameras]) for images in seen]
-    latents = model.encode(to_tensor(torch.from_numpy(np.stack(views))))
-    start, end, wanted = latents[0], latents[1], latents[2]
-    left = model.steps_to_go.steps(end[None], wanted[None])
-    away = float((start - wanted).square().mean().sqrt())
-    distance = float((end - wanted).square().mean().sqrt())
-    return GoalDistance(float(left), distance / away if away else float(distance > 0))
+    views = [transform.images(resized_images(images, size)) for images in (first, last, goal.images)]
+    stacked = [np.stack([images[camera] for camera in model.config.cameras]) for images in views]
+    start, end, target = model.encode(to_tensor(torch.from_numpy(np.stack(stacked))))
+    steps_to_go = model.steps_to_go.steps(end[None], target[None])
+    initial = float((start - target).square().mean().sqrt())
+    final = float((end - target).square().mean().sqrt())
+    return GoalDistance(float(steps_to_go), final / initial if initial else float(final > 0))

@@ -1,7 +1,7 @@
-"""What a base knows of where it was demonstrated: how each camera saw the empty scene, where the tool was, how motors moved.
+"""Reference data of the training domain: each camera's background, a tool keypoint network, the actuator model.
 
-``home.safetensors`` beside a base's weights; ``calibration/nominal_fit.py`` makes it. A base without it acts and adapts, but
-cannot say what has changed since.
+``home.safetensors`` beside a base's weights; ``nominal_fit.py`` makes it. A base without it acts and adapts, but its
+deployments cannot be compared with the training domain.
 """
 
 import json
@@ -18,68 +18,72 @@ from a2g_cli.calibration.tool_keypoint import ToolKeypoint
 from a2g_cli.core.errors import A2GError, CheckpointError
 from a2g_cli.models import checkpoint
 
-HOME, GROUPS = "home.safetensors", "a2g_groups"
-PLACES = ("x", "y", "z")
-"""The measured values that a mount moves: where the tool is, in the arm's own frame."""
+NOMINAL, GROUPS = "home.safetensors", "a2g_groups"
 
 
 @dataclass(frozen=True)
 class NominalDomain:
-    """What is measured on demonstrations, so that practice can be held against it."""
+    """What is measured on demonstrations, so that practice can be compared with them."""
 
-    pictures: Tensor
-    """(G, V, H, W, 3) uint8: the median picture of each group of demonstrations, in which nothing moves."""
-    reader: ToolKeypoint | None = None
-    """None where no x, y, z is measured."""
+    backgrounds: Tensor
+    """(G, V, H, W, 3) uint8: each camera's median image in each group of demonstrations."""
+    tool_keypoint: ToolKeypoint | None = None
+    """None where the robot does not measure x, y and z."""
     groups: tuple[str, ...] = ()
-    """G names: of which scene or session each picture is."""
+    """G names: the scene or session of each background."""
     actuators: ActuatorModel | None = None
-    """None where no action drives a measured value by one law."""
+    """None where no action drives a measured value, or no single model fits."""
 
     def save(self, folder: Path) -> None:
-        """Write pictures and reader beside a checkpoint; the motion law is among its facts. Raises A2GError."""
-        tensors = {"pictures": self.pictures.contiguous()}
-        if self.reader is not None:
-            tensors |= {f"reader.{name}": value.half().contiguous() for name, value in self.reader.state_dict().items()}
-        temporary = folder / f"{HOME}.tmp"
+        """Write backgrounds and network beside a checkpoint, whose facts hold the actuator model. Raises A2GError."""
+        # The keys ``pictures`` and ``reader`` are those of version 0.1.
+        tensors = {"pictures": self.backgrounds.contiguous()}
+        if self.tool_keypoint is not None:
+            weights = self.tool_keypoint.state_dict()
+            tensors |= {f"reader.{name}": value.half().contiguous() for name, value in weights.items()}
+        temporary = folder / f"{NOMINAL}.tmp"
         try:
             save_file(tensors, temporary, metadata={GROUPS: json.dumps(self.groups)})
-            temporary.replace(folder / HOME)
+            temporary.replace(folder / NOMINAL)
         except (OSError, SafetensorError) as error:
-            raise A2GError(f"{folder / HOME} cannot be written: {error}") from error
+            raise A2GError(f"{folder / NOMINAL} cannot be written: {error}") from error
 
 
 def load_nominal(folder: Path) -> NominalDomain | None:
-    """Return what the base in ``folder`` knows of its home; None where it says nothing.
+    """Return the reference data of the base in ``folder``; None where it has none.
 
     Raises:
-        CheckpointError: the base is missing, or what it says is damaged.
+        CheckpointError: the base is missing, or its reference data is damaged.
     """
     config, facts = checkpoint.read_config(folder)
-    told, path = facts.get("motion_law"), folder / HOME
+    data, path = facts.get("motion_law"), folder / NOMINAL
     try:
-        actuators = None if told is None else ActuatorModel.from_json(told)
+        actuators = None if data is None else ActuatorModel.from_json(data)
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{folder / 'config.json'} has a damaged motion law: {error}.") from error
+        raise CheckpointError(
+            f"{folder / 'config.json'} has a damaged actuator model (motion_law): {error}."
+        ) from error
     views, size = len(config.cameras), (config.height, config.width)
     if not path.exists():
-        return (
-            None
-            if actuators is None
-            else NominalDomain(torch.zeros(0, views, *size, 3, dtype=torch.uint8), actuators=actuators)
-        )
+        if actuators is None:
+            return None
+        return NominalDomain(torch.zeros(0, views, *size, 3, dtype=torch.uint8), actuators=actuators)
     try:
         tensors = load_file(path)
         with safe_open(path, "pt") as file:
             groups = tuple(str(name) for name in json.loads((file.metadata() or {}).get(GROUPS, "null")))
-        pictures = tensors.pop("pictures")
-        reader = None
+        backgrounds = tensors.pop("pictures")
+        tool_keypoint = None
         if tensors:
-            reader = ToolKeypoint(config.latent_channels, views)
-            reader.load_state_dict({name.removeprefix("reader."): value.float() for name, value in tensors.items()})
-            reader.requires_grad_(requires_grad=False).eval()
+            tool_keypoint = ToolKeypoint(config.latent_channels, views)
+            weights = {name.removeprefix("reader."): value.float() for name, value in tensors.items()}
+            tool_keypoint.load_state_dict(weights)
+            tool_keypoint.requires_grad_(requires_grad=False).eval()
     except (OSError, SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
-    if pictures.dtype != torch.uint8 or pictures.shape != (len(groups), views, *size, 3):
-        raise CheckpointError(f"{path} holds pictures of {tuple(pictures.shape)}, which its base does not see.")
-    return NominalDomain(pictures, reader, groups, actuators)
+    expected = (len(groups), views, *size, 3)
+    if backgrounds.dtype != torch.uint8 or backgrounds.shape != expected:
+        raise CheckpointError(
+            f"{path} does not fit its base: it has images of shape {tuple(backgrounds.shape)}, expected {expected}, uint8."
+        )
+    return NominalDomain(backgrounds, tool_keypoint, groups, actuators)

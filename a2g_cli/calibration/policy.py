@@ -1,7 +1,8 @@
-"""A policy that acts here as it would at home: what it sees and measures is brought home, what it plans is brought here."""
+"""A policy behind a domain transform: it plans in the training domain, and its actions are mapped to the deployment."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,28 +15,37 @@ from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.robots.base import RobotSpec
 
 
-class TransformedPolicy:
-    """Any policy, behind a calibration."""
+class TransformedPolicy(Policy):
+    """Any policy behind a domain transform."""
 
-    def __init__(self, policy: Policy, calibration: DomainTransform, spec: RobotSpec) -> None:
-        self._policy, self.calibration, self._spec = policy, calibration, spec
+    def __init__(self, policy: Policy, transform: DomainTransform, spec: RobotSpec) -> None:
+        self._policy, self._transform, self._spec = policy, transform, spec
         self._goals: dict[str, Goal] = {}
 
     @property
     def name(self) -> str:
-        """Of the policy that acts."""
+        """Name of the wrapped policy."""
         return self._policy.name
+
+    def start_episode(self, seed: int, slot: int) -> dict[str, Any]:
+        """Start the episode of the wrapped policy."""
+        return self._policy.start_episode(seed, slot)
+
+    def end_episode(self, seed: int) -> None:
+        """End the episode of the wrapped policy."""
+        self._policy.end_episode(seed)
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         """Answer several requests at once, in order."""
-        return [self.returned(plan) for plan in self._policy.plan([self.brought(request) for request in requests])]
+        plans = self._policy.plan([self.to_nominal(request) for request in requests])
+        return [self.from_nominal(plan) for plan in plans]
 
-    def brought(self, request: PlanRequest) -> PlanRequest:
-        """Return a request as it would be made at home."""
+    def to_nominal(self, request: PlanRequest) -> PlanRequest:
+        """Return the request as the training domain would pose it."""
         return replace(request, observation=self._observation(request.observation), goal=self._goal(request.goal))
 
-    def returned(self, plan: Plan) -> Plan:
-        """Return a plan of home's as it is carried out here."""
+    def from_nominal(self, plan: Plan) -> Plan:
+        """Return a plan of the training domain with the actions that this deployment needs."""
         tail = None if plan.tail is None else self._actions(plan.tail)
         return replace(plan, chunk=self._actions(plan.chunk), tail=tail)
 
@@ -43,32 +53,32 @@ class TransformedPolicy:
         measured = torch.from_numpy(np.asarray(observation.proprioception, np.float32))
         return replace(
             observation,
-            images=self.calibration.pictures(observation.images),
-            proprioception=self.calibration.measured(self._spec.proprioception_names, measured).numpy(),
+            images=self._transform.images(observation.images),
+            proprioception=self._transform.proprioception(self._spec.proprioception_names, measured).numpy(),
         )
 
     def _goal(self, goal: Goal) -> Goal:
-        if not self.calibration.views:
+        if not self._transform.camera_warps:
             return goal
         key = goal.fingerprint
         if key not in self._goals:
-            self._goals[key] = replace(goal, images=self.calibration.pictures(goal.images))
+            self._goals[key] = replace(goal, images=self._transform.images(goal.images))
         return self._goals[key]
 
     def _actions(self, actions: NDArray[np.float32]) -> NDArray[np.float32]:
         spec = self._spec
-        here = self.calibration.from_nominal(
+        mapped = self._transform.from_nominal(
             torch.from_numpy(actions), spec.action_names, spec.proprioception_names
         ).numpy()
-        if np.array_equal(here, actions):
+        if np.array_equal(mapped, actions):
             return actions
-        moving = driven_names(spec.action_names, spec.proprioception_names)
-        acting, _ = driven_columns(moving, spec.action_names, spec.proprioception_names)
+        names = driven_names(spec.action_names, spec.proprioception_names)
+        columns, _ = driven_columns(names, spec.action_names, spec.proprioception_names)
         low, high = np.array(spec.action_low, np.float32), np.array(spec.action_high, np.float32)
-        # Shortened as a whole where it asks for more than the robot does, so that its direction is kept.
-        wanted = here[:, acting]
-        size, bound = np.abs(wanted), np.abs(np.where(wanted < 0, low[acting], high[acting]))
-        share = np.divide(bound, size, out=np.ones_like(size), where=size > bound)
-        here = here.copy()
-        here[:, acting] = wanted * share.min(axis=1, keepdims=True)
-        return np.clip(here, low, high)
+        # An action beyond the limits is scaled as a whole, which keeps its direction.
+        driven = mapped[:, columns]
+        size, limit = np.abs(driven), np.abs(np.where(driven < 0, low[columns], high[columns]))
+        scale = np.divide(limit, size, out=np.ones_like(size), where=size > limit)
+        mapped = mapped.copy()
+        mapped[:, columns] = driven * scale.min(axis=1, keepdims=True)
+        return np.clip(mapped, low, high)

@@ -1,9 +1,9 @@
-"""What guesses taught of where the arm stands: which of them arrived is enough to believe some places more than others.
+"""The posterior of the arm's position, from which episodes reached their goal.
 
-Where a camera was moved as well, a picture tells an arm's place only roughly: what is tall leans in it. So each episode acts
-on a guess, and Bayes' rule weighs all places by who arrived and who did not. Guesses are drawn from that belief (Thompson,
-1933), so that what is likely is tried and what is known is not tried again. No truth, no reward: arrivals are the base's
-own head's.
+Where a camera was moved as well, an image shows the position of the arm only roughly, because tall things lean in a warped
+image. So each episode assumes a position, and Bayes' rule weighs all positions by the episodes that reached their goal and
+those that did not. Positions are drawn from the posterior (Thompson sampling, 1933): likely ones are tried more often. No
+reward and no ground truth: the base's own steps-to-go head judges whether the goal was reached.
 """
 
 from dataclasses import dataclass
@@ -11,28 +11,28 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-DOUBT = 0.02
-"""Deviation of what a leaning picture tells, in x and in y [m]."""
-REACH, CELL = 0.07, 0.0025
-"""Places that are thought of: so far away, so far apart, in x and in y [m]."""
-NEAR = 0.016
-"""A guess that is off by this much arrives 1/e as often as one that is right [m]."""
-HIT, LUCK = 0.85, 0.04
-"""How often episodes are seen to arrive that act on the right place, and on one far off."""
+PRIOR_STD = 0.02
+"""Standard deviation of the position that a warped image shows, in x and in y [m]."""
+RADIUS, SPACING = 0.07, 0.0025
+"""The grid of positions: its largest offset and its spacing, in x and in y [m]."""
+TOLERANCE = 0.016
+"""Error at which the chance of success has dropped to 1/e of that without error [m]."""
+SUCCESS, CHANCE = 0.85, 0.04
+"""Probability that an episode reaches its goal, at the right position and far from it."""
 
 
 @dataclass(frozen=True)
 class PosePosterior:
-    """How likely the arm's place is off by each offset from where it was read."""
+    """The probability of each offset of the arm from the position that an image shows."""
 
     offsets: Tensor
     """(n, 2): x and y [m]."""
     weights: Tensor
-    """(n,): sum 1."""
+    """(n,) probabilities, sum 1."""
 
     @property
     def mean(self) -> Tensor:
-        """Return the offset (2,) to act on when no more is to be learned [m]."""
+        """Return the expected offset (2,) [m]."""
         return self.weights @ self.offsets
 
     @property
@@ -41,22 +41,22 @@ class PosePosterior:
         return float((self.weights @ (self.offsets - self.mean).square().sum(dim=1)).sqrt())
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """Return ``count`` offsets (count, 2) to try [m]."""
+        """Return ``count`` sampled offsets (count, 2) [m]."""
         return self.offsets[torch.multinomial(self.weights, count, replacement=True, generator=generator)]
 
 
-def pose_posterior(tried: Tensor, arrived: Tensor) -> PosePosterior:
-    """Return what is believed after some episodes; without any, what a leaning picture tells.
+def pose_posterior(tried: Tensor, reached: Tensor) -> PosePosterior:
+    """Return the posterior after N episodes; the prior for N = 0.
 
     Args:
-        tried: (N, 2) offsets that episodes acted on [m].
-        arrived: (N,) bool, which of them were seen to arrive.
+        tried: (N, 2) offsets that the episodes assumed [m].
+        reached: (N,) bool, whether each reached its goal.
     """
-    line = torch.arange(-REACH, REACH + CELL / 2, CELL, dtype=torch.double)
+    line = torch.arange(-RADIUS, RADIUS + SPACING / 2, SPACING, dtype=torch.double)
     offsets = torch.cartesian_prod(line, line)
-    logs = -offsets.square().sum(dim=1) / (2 * DOUBT**2)
+    logs = -offsets.square().sum(dim=1) / (2 * PRIOR_STD**2)
     if len(tried):
-        away = torch.cdist(offsets, tried.double())
-        rate = LUCK + (HIT - LUCK) * torch.exp(-((away / NEAR) ** 2))
-        logs = logs + torch.where(arrived, rate, 1 - rate).log().sum(dim=1)
+        error = torch.cdist(offsets, tried.double())
+        probability = CHANCE + (SUCCESS - CHANCE) * torch.exp(-((error / TOLERANCE) ** 2))
+        logs = logs + torch.where(reached, probability, 1 - probability).log().sum(dim=1)
     return PosePosterior(offsets, logs.softmax(dim=0))

@@ -1,41 +1,47 @@
-"""A policy that acts in each episode on a guess of its own of where the arm stands, and lets the recording say which."""
+"""A policy that assumes another base pose in each episode, and notes it in the recording."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from a2g_cli.calibration.base_pose import BasePose
 from a2g_cli.calibration.policy import TransformedPolicy
-from a2g_cli.calibration.transform import BasePose, DomainTransform
+from a2g_cli.calibration.transform import DomainTransform
 from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.robots.base import RobotSpec
 
 
-class PosteriorSamplingPolicy:
-    """Any policy, behind a calibration whose mount is another in each episode."""
+class PosteriorSamplingPolicy(Policy):
+    """Any policy behind a domain transform whose base pose is sampled for each episode."""
 
     def __init__(
-        self, policy: Policy, calibration: DomainTransform, spec: RobotSpec, sampled_poses: Mapping[int, BasePose]
+        self, policy: Policy, transform: DomainTransform, spec: RobotSpec, sampled_poses: Mapping[int, BasePose]
     ) -> None:
-        """``sampled_poses``: number of an attempt -> where the arm is said to stand in it."""
-        self._policy, self._calibration, self._spec = policy, calibration, spec
+        """Wrap ``policy``; ``sampled_poses`` maps an episode's slot to the base pose that it assumes."""
+        self._policy, self._transform, self._spec = policy, transform, spec
         self._sampled_poses = sampled_poses
-        self._acting: dict[int, TransformedPolicy] = {}
+        self._of_episode: dict[int, TransformedPolicy] = {}
 
     @property
     def name(self) -> str:
-        """Of the policy that acts."""
+        """Name of the wrapped policy."""
         return self._policy.name
 
-    def begun(self, slot: int, seed: int) -> dict[str, Any]:
-        """Take note that attempt ``slot`` is the episode of ``seed``; return what its recording is to say of it."""
-        sampled_pose = self._sampled_poses[slot]
-        self._acting[seed] = TransformedPolicy(
-            self._policy, replace(self._calibration, base_pose=sampled_pose), self._spec
-        )
-        return {"guess": {"yaw": sampled_pose.yaw, "shift": list(sampled_pose.shift)}}
+    def start_episode(self, seed: int, slot: int) -> dict[str, Any]:
+        """Assume the base pose of ``slot``; return it, for the recording (``guess``, as version 0.1 called it)."""
+        pose = self._sampled_poses[slot]
+        transform = replace(self._transform, base_pose=pose)
+        self._of_episode[seed] = TransformedPolicy(self._policy, transform, self._spec)
+        return self._policy.start_episode(seed, slot) | {"guess": {"yaw": pose.yaw, "shift": list(pose.shift)}}
+
+    def end_episode(self, seed: int) -> None:
+        """Forget the episode's base pose."""
+        self._of_episode.pop(seed, None)
+        self._policy.end_episode(seed)
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
-        """Answer several requests at once, in order."""
-        acting = [self._acting[request.seed] for request in requests]
-        asked = [one.brought(request) for one, request in zip(acting, requests, strict=True)]
-        return [one.returned(plan) for one, plan in zip(acting, self._policy.plan(asked), strict=True)]
+        """Answer several requests at once, in order. Raises KeyError for an episode that was not started."""
+        policies = [self._of_episode[request.seed] for request in requests]
+        nominal = [policy.to_nominal(request) for policy, request in zip(policies, requests, strict=True)]
+        plans = self._policy.plan(nominal)
+        return [policy.from_nominal(plan) for policy, plan in zip(policies, plans, strict=True)]

@@ -1,1 +1,1 @@
-"""Replaying the expert trajectories that a base keeps: the policy that follows them, and the labels that they give."""
+"""Replays the expert trajectories that a base keeps, and relabels the recordings of it."""

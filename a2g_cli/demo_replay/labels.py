@@ -1,8 +1,8 @@
-"""What a rehearsal teaches: at the places of a movement, what its demonstrator did there.
+"""Relabels the recording of a replayed trajectory with the actions of its demonstrator, where they hold.
 
-An arm that follows places repeats the pushes that its demonstrator met as well, by commands that nobody meant. Where it is
-where the demonstrator was, the demonstrator's own action is the better lesson; where it is not, and where these motors want
-other commands, what was done here is.
+A replay follows measured values. So it repeats the disturbances that the demonstrator met as well, by actions that nobody
+intended. Where the arm is where the demonstrator was, the demonstrator's own action is the better label. Elsewhere, and where
+the actuators need other commands, the recorded action is kept.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from a2g_cli.demo_replay.trajectory import Trajectory
 from a2g_cli.encoding.episodes import ReplayLabels
 from a2g_cli.encoding.segments import Segments
 
-NEAR = 0.25
-"""How far an arm may be beside its movement, and its commands beside the demonstrator's, relative to a usual step."""
+MAX_DEVIATION = 0.25
+"""Largest deviation from the demonstrator, of measured values relative to a usual step, and of actions to a usual action."""
 
 
 def replay_labels(trajectories: Sequence[Trajectory]) -> ReplayLabels:
-    """Return the rule that gives a recording which replayed one of ``trajectories`` its demonstrator's actions."""
+    """Return the relabelling for recordings that replayed one of ``trajectories``."""
 
     def relabel(which: object, segments: Segments, measured: Tensor) -> Segments:
         if not isinstance(which, int) or not 0 <= which < len(trajectories):
@@ -30,21 +30,22 @@ def replay_labels(trajectories: Sequence[Trajectory]) -> ReplayLabels:
     return relabel
 
 
-def demonstrated_actions(segments: Segments, measured: Tensor, movement: Trajectory) -> Segments:
-    """Return one rehearsed episode with the demonstrator's actions, wherever they hold.
+def demonstrated_actions(segments: Segments, measured: Tensor, trajectory: Trajectory) -> Segments:
+    """Return one replayed episode with the demonstrator's actions, where they hold.
 
     Args:
-        segments: of the rehearsal alone, actions as at home.
-        measured: (T + 1, P), as it was recorded, robot's units.
-        movement: which it followed.
+        segments: the episode alone, mapped to the training domain.
+        measured: (T + 1, P), as recorded, robot's units.
+        trajectory: what it replayed.
     """
-    steps = min(int(segments.length), len(movement.actions))
-    done, meant = segments.actions[:steps], movement.actions[:steps].to(segments.actions)
-    usual = movement.proprioception.diff(dim=0).norm(dim=1).median()
-    there = (measured[:steps] - movement.proprioception[:steps]).norm(dim=1) <= NEAR * usual
-    apart = (done - meant)[there].norm(dim=1)
-    if not len(apart) or apart.median() > NEAR * meant.norm(dim=1).median():
+    steps = min(int(segments.length), len(trajectory.actions))
+    recorded, demonstrated = segments.actions[:steps], trajectory.actions[:steps].to(segments.actions)
+    usual_step = trajectory.proprioception.diff(dim=0).norm(dim=1).median()
+    deviation = (measured[:steps] - trajectory.proprioception[:steps]).norm(dim=1)
+    near = deviation <= MAX_DEVIATION * usual_step
+    difference = (recorded - demonstrated)[near].norm(dim=1)
+    if not len(difference) or difference.median() > MAX_DEVIATION * demonstrated.norm(dim=1).median():
         return segments
     actions = segments.actions.clone()
-    actions[:steps] = torch.where(there[:, None], meant, done)
+    actions[:steps] = torch.where(near[:, None], demonstrated, recorded)
     return replace(segments, actions=actions)

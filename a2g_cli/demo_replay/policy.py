@@ -1,7 +1,7 @@
-"""A policy that moves with closed eyes, as its demonstrators did, wherever that leads: what it achieves, it can learn from.
+"""A policy that replays expert trajectories without looking at images; whatever it achieves, the base can learn from.
 
-The places that a movement went through are followed, not its commands repeated: a push, or motors that give less, would
-otherwise add up. An arm that begins elsewhere comes over to the movement within a second.
+It follows the measured values of a trajectory and does not repeat its actions: disturbances, or actuators that move less than
+commanded, would add up. An arm that starts elsewhere joins the trajectory within ``JOIN_STEPS``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,62 +14,73 @@ from torch import Tensor
 from a2g_cli.calibration.actuators import ActuatorModel, driven_columns, driven_names
 from a2g_cli.demo_replay.trajectory import Trajectory
 from a2g_cli.encoding.episodes import REPLAYED
-from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.robots.base import RobotSpec
 
-JOINING = 10
-"""Steps in which the difference between two beginnings is made up for."""
+JOIN_STEPS = 10
+"""Number of steps in which the difference from the trajectory's first position is reduced to 0."""
 
 
-class TrajectoryReplayPolicy:
-    """Follows a movement in each episode."""
+class TrajectoryReplayPolicy(Policy):
+    """Follows one trajectory in each episode."""
 
     name = "remembering"
+    """The name that version 0.1 wrote into recordings."""
 
     def __init__(
-        self, movements: Sequence[Trajectory], law: ActuatorModel | None, spec: RobotSpec, which: Mapping[int, int]
+        self,
+        trajectories: Sequence[Trajectory],
+        actuators: ActuatorModel | None,
+        spec: RobotSpec,
+        trajectory_of_slot: Mapping[int, int],
     ) -> None:
-        """Move by ``movements``, driven by ``law``.
+        """Follow ``trajectories``, at least one.
 
         Args:
-            movements: of a robot with the actions and values of ``spec``.
-            law: of its motors as they are now; None: a command is a displacement.
-            spec: the robot's.
-            which: number of an attempt -> which movement it follows.
+            trajectories: of a robot with the actions and measured values of ``spec``.
+            actuators: the robot's present actuator model; None: it moves by exactly what is commanded.
+            spec: of the robot.
+            trajectory_of_slot: slot of an episode -> index of its trajectory.
         """
-        self._movements, self._which = movements, which
+        self._trajectories, self._trajectory_of_slot = trajectories, trajectory_of_slot
         names = spec.action_names, spec.proprioception_names
-        moving = law.names if law is not None else driven_names(*names)
-        self._law = law or ActuatorModel(moving, torch.eye(len(moving) + 1, len(moving)))
-        self._acting, self._measured = driven_columns(moving, *names)
-        still = movements[0].actions[:1].clone()
-        still[:, self._acting] = self._law.command(torch.zeros(len(moving)))
-        actions = torch.cat([still, *(one.actions for one in movements)])
-        # No command is larger than what was demonstrated, nor than this robot bears.
+        self._actuators = actuators or ActuatorModel.identity(driven_names(*names))
+        driven = self._actuators.names
+        self._acting, self._measured = driven_columns(driven, *names)
+        still = trajectories[0].actions[:1].clone()
+        still[:, self._acting] = self._actuators.inverse(torch.zeros(len(driven)))
+        actions = torch.cat([still, *(trajectory.actions for trajectory in trajectories)])
+        # No action exceeds those that were demonstrated, nor the robot's limits.
         self._low = torch.maximum(actions.amin(0), torch.tensor(spec.action_low))
         self._high = torch.minimum(actions.amax(0), torch.tensor(spec.action_high))
-        self._following: dict[int, int] = {}
-        self._apart: dict[int, Tensor] = {}
+        self._trajectory_of_episode: dict[int, int] = {}
+        self._initial_difference: dict[int, Tensor] = {}
 
-    def begun(self, slot: int, seed: int) -> dict[str, Any]:
-        """Take note that attempt ``slot`` is the episode of ``seed``; return what its recording is to say of it."""
-        self._following[seed] = self._which[slot]
-        return {REPLAYED: self._which[slot]}
+    def start_episode(self, seed: int, slot: int) -> dict[str, Any]:
+        """Choose the trajectory of ``slot``; return its index, for the recording."""
+        self._trajectory_of_episode[seed] = self._trajectory_of_slot[slot]
+        return {REPLAYED: self._trajectory_of_slot[slot]}
+
+    def end_episode(self, seed: int) -> None:
+        """Forget the episode's trajectory."""
+        self._trajectory_of_episode.pop(seed, None)
+        self._initial_difference.pop(seed, None)
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
-        """Return one action each; at a movement's end, that nothing is left to do."""
+        """Return one action each; after a trajectory's end, steps-to-go 0."""
         return [self._next(request) for request in requests]
 
     def _next(self, request: PlanRequest) -> Plan:
-        movement, step = self._movements[self._following[request.seed]], request.index
-        here = torch.from_numpy(np.asarray(request.observation.proprioception, dtype=np.float32))[self._measured]
-        places = movement.proprioception[:, self._measured]
+        trajectory, step = self._trajectories[self._trajectory_of_episode[request.seed]], request.index
+        proprioception = np.asarray(request.observation.proprioception, dtype=np.float32)
+        position = torch.from_numpy(proprioception)[self._measured]
+        positions = trajectory.proprioception[:, self._measured]
         if step == 0:
-            self._apart[request.seed] = here - places[0]
-        over = step >= len(movement.actions)
-        action = movement.actions[min(step, len(movement.actions) - 1)].clone()
-        share = max(0.0, 1 - (step + 1) / JOINING)
-        wanted = here if over else places[step + 1] + share * self._apart[request.seed]
-        action[self._acting] = self._law.command(wanted - here)
+            self._initial_difference[request.seed] = position - positions[0]
+        ended = step >= len(trajectory.actions)
+        action = trajectory.actions[min(step, len(trajectory.actions) - 1)].clone()
+        share = max(0.0, 1 - (step + 1) / JOIN_STEPS)
+        target = position if ended else positions[step + 1] + share * self._initial_difference[request.seed]
+        action[self._acting] = self._actuators.inverse(target - position)
         chunk = action.clamp(self._low, self._high)[None].numpy()
-        return Plan(chunk, 0.0 if over else float("nan"))
+        return Plan(chunk, 0.0 if ended else float("nan"))

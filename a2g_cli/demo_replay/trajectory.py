@@ -1,7 +1,7 @@
-"""What a base remembers of how its demonstrators moved: measured values and actions, no pictures.
+"""Expert trajectories that a base keeps: measured values and actions, no images.
 
-``movements.safetensors`` beside a base's weights; ``demo_replay/selection.py`` makes it, ``demo_replay/policy.py`` moves by
-it. It is no part of the base's hash, and a base without it acts and adapts.
+``movements.safetensors`` beside a base's weights; ``selection.py`` selects them, ``policy.py`` replays them. The file is no
+part of the base's hash, and a base without it acts and adapts.
 """
 
 import json
@@ -28,17 +28,17 @@ class Trajectory:
     actions: Tensor
     """(T, A) float32, robot's units."""
     robot: str
-    """Whose it is, e.g. ``"sim:write"``."""
+    """The robot's name, e.g. ``"sim:write"``."""
 
 
-def save_trajectories(movements: list[Trajectory], folder: Path) -> None:
-    """Write movements beside a checkpoint. Raises A2GError."""
-    robots = list(dict.fromkeys(one.robot for one in movements))
+def save_trajectories(trajectories: list[Trajectory], folder: Path) -> None:
+    """Write trajectories beside a checkpoint. Raises A2GError."""
+    robots = list(dict.fromkeys(trajectory.robot for trajectory in trajectories))
     tensors = {
-        "proprioception": torch.cat([one.proprioception.float() for one in movements]),
-        "actions": torch.cat([one.actions.float() for one in movements]),
-        "length": torch.tensor([len(one.actions) for one in movements], dtype=torch.int32),
-        "robot": torch.tensor([robots.index(one.robot) for one in movements], dtype=torch.int32),
+        "proprioception": torch.cat([trajectory.proprioception.float() for trajectory in trajectories]),
+        "actions": torch.cat([trajectory.actions.float() for trajectory in trajectories]),
+        "length": torch.tensor([len(trajectory.actions) for trajectory in trajectories], dtype=torch.int32),
+        "robot": torch.tensor([robots.index(trajectory.robot) for trajectory in trajectories], dtype=torch.int32),
     }
     temporary = folder / f"{TRAJECTORIES}.tmp"
     try:
@@ -49,10 +49,10 @@ def save_trajectories(movements: list[Trajectory], folder: Path) -> None:
 
 
 def load_trajectories(folder: Path) -> list[Trajectory]:
-    """Return what the base in ``folder`` remembers; nothing where it keeps nothing.
+    """Return the trajectories of the base in ``folder``; an empty list where it has none.
 
     Raises:
-        CheckpointError: the base is missing, or what it remembers is damaged or not of its robots.
+        CheckpointError: the base is missing, or its trajectories are damaged or do not fit its robot.
     """
     config, _ = checkpoint.read_config(folder)
     path = folder / TRAJECTORIES
@@ -62,24 +62,26 @@ def load_trajectories(folder: Path) -> list[Trajectory]:
         with safe_open(path, "pt") as file:
             robots = [str(name) for name in json.loads((file.metadata() or {})[ROBOTS])]
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        length, whose = tensors["length"].tolist(), tensors["robot"].tolist()
+        lengths, numbers = tensors["length"].tolist(), tensors["robot"].tolist()
         measured, actions = tensors["proprioception"], tensors["actions"]
-        if min(length, default=0) < 1 or len(whose) != len(length) or not 0 <= min(whose) <= max(whose) < len(robots):
-            raise ValueError("its movements are not told apart")
-        parts = zip(measured.split([one + 1 for one in length]), actions.split(length), whose, strict=True)
-        found = [Trajectory(values, done, robots[number]) for values, done, number in parts]
+        of_robots = len(numbers) == len(lengths) and 0 <= min(numbers) <= max(numbers) < len(robots)
+        if min(lengths, default=0) < 1 or not of_robots:
+            raise ValueError("its lengths or robots are wrong")
+        parts = zip(measured.split([length + 1 for length in lengths]), actions.split(lengths), numbers, strict=True)
+        trajectories = [Trajectory(values, own_actions, robots[number]) for values, own_actions, number in parts]
     except (OSError, SafetensorError, KeyError, RuntimeError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
     sizes = len(config.proprioception_names), len(config.action_names)
     if (measured.shape[1:], actions.shape[1:]) != (sizes[:1], sizes[1:]):
         raise CheckpointError(
-            f"{path} does not fit its base: {measured.shape[1:]} values, {actions.shape[1:]} actions."
+            f"{path} does not fit its base: it has {tuple(measured.shape[1:])} values and {tuple(actions.shape[1:])} "
+            f"actions, expected {sizes[:1]} and {sizes[1:]}."
         )
     if not (measured.isfinite().all() and actions.isfinite().all()):
-        raise CheckpointError(f"{path} is damaged: it holds values that are not finite.")
-    return found
+        raise CheckpointError(f"{path} is damaged: some of its values are not finite.")
+    return trajectories
 
 
 def trajectories_of_robot(folder: Path, robot: str) -> list[Trajectory]:
-    """Return what the base in ``folder`` remembers of ``robot``, numbered as recordings say. Raises CheckpointError."""
-    return [one for one in load_trajectories(folder) if one.robot == robot]
+    """Return the trajectories of ``robot``; recordings name them by their index in this list. Raises CheckpointError."""
+    return [trajectory for trajectory in load_trajectories(folder) if trajectory.robot == robot]

@@ -1,1 +1,1 @@
-"""Recordings -> latents, and the batches that training draws from them."""
+"""Encodes recordings to latents, and draws training batches from them."""

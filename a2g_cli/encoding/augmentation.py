@@ -1,7 +1,7 @@
-"""Pictures as another deployment might show them: other colours, other light, a camera that was knocked.
+"""Image augmentation: other colours, other light, a camera that was moved, as in another deployment.
 
-The autoencoder learns from pictures that each look their own way; the policy from demonstrations of which every copy looks
-one way throughout, now, goal and all frames between, as a deployment would.
+The autoencoder learns from images that are augmented one by one. The policy learns from copies of demonstrations: each copy
+has one appearance for its goal and all its frames, as a deployment has.
 """
 
 from dataclasses import dataclass, replace
@@ -13,43 +13,38 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class RandomFraming:
-    """How far a camera may be off, either way."""
+    """Ranges from which a camera's framing is drawn, in both directions."""
 
     turn: float
     """[rad]"""
     zoom: tuple[float, float]
-    """Least and greatest, relative."""
+    """Smallest and largest factor."""
     shift: float
-    """Share of half the picture's side."""
+    """Share of half the image's side."""
 
 
-ANY = RandomFraming(0.35, (0.8, 1.15), 0.2)
-"""What an autoencoder should be able to show."""
-KNOCKED = RandomFraming(0.1, (0.94, 1.07), 0.06)
-"""What a policy should see through: at 64 pixels, two of them to any side."""
+AUTOENCODER_RANGES = RandomFraming(0.35, (0.8, 1.15), 0.2)
+"""For the autoencoder."""
+POLICY_RANGES = RandomFraming(0.1, (0.94, 1.07), 0.06)
+"""For the policy: at 64 pixels, a shift of two pixels."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """Ways of looking, n of them."""
+class Appearance:
+    """How n images are changed."""
 
     framing: Tensor
-    """(n, 2, 3) affine map of the picture's plane, as torch's ``affine_grid`` takes it."""
+    """(n, 2, 3) affine map of the image's plane, for torch's ``affine_grid``."""
     order: Tensor
-    """(n, 3) which colour each colour is shown in."""
+    """(n, 3) permutation of the colour channels."""
     gain: Tensor
-    """(n, 3, 1, 1) of each colour."""
+    """(n, 3, 1, 1) factor of each colour."""
     offset: Tensor
-    """(n, 1, 1, 1) of all colours."""
-
-    @property
-    def one(self) -> bool:
-        """Whether there is a single way, for whatever is looked at."""
-        return len(self.order) == 1
+    """(n, 1, 1, 1) added to all colours."""
 
 
-def draw_looks(size: int, framing: RandomFraming, generator: torch.Generator) -> Look:
-    """Draw ``size`` looks: random framing (turn, zoom, shift), swapped and shifted colours, light."""
+def draw_appearances(size: int, framing: RandomFraming, generator: torch.Generator) -> Appearance:
+    """Draw ``size`` appearances: framing (turn, zoom, shift), order of colours, gains and offsets of colours."""
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(size, *shape, generator=generator)
@@ -58,24 +53,25 @@ def draw_looks(size: int, framing: RandomFraming, generator: torch.Generator) ->
     cos, sin = zoom * angle.cos(), zoom * angle.sin()
     shift = uniform(-framing.shift, framing.shift, 2)
     affine = torch.stack([torch.stack([cos, -sin, shift[:, 0]], -1), torch.stack([sin, cos, shift[:, 1]], -1)], -2)
-    # Demonstrations may hold one red thing only; a blue one should not be invisible.
+    # Demonstrations may show one red object only; the networks should also see a blue one.
     order = torch.rand(size, 3, generator=generator).argsort(dim=1)
     order = torch.where(uniform(0, 1, 1) < 0.5, order, torch.arange(3))
     gain, offset = uniform(0.6, 1.3, 3, 1, 1), uniform(-0.15, 0.15, 1, 1, 1)
     light = uniform(0.7, 1.2, 1, 1, 1)
-    return Look(affine, order, gain * light, offset)
+    return Appearance(affine, order, gain * light, offset)
 
 
-def seen(images: Tensor, look: Look) -> Tensor:
-    """Return images (B, 3, H, W) in [-1, 1] as they look: each its own way of B, or all the only one."""
-    if look.one:
-        look = replace(look, framing=look.framing.expand(len(images), -1, -1), order=look.order.expand(len(images), -1))
-    grid = functional.affine_grid(look.framing.to(images), list(images.shape), align_corners=False)
+def apply_appearance(images: Tensor, appearance: Appearance) -> Tensor:
+    """Return images (B, 3, H, W) in [-1, 1] changed by ``appearance``, which holds B appearances, or one for all images."""
+    if len(appearance.order) == 1:
+        framing, order = appearance.framing.expand(len(images), -1, -1), appearance.order.expand(len(images), -1)
+        appearance = replace(appearance, framing=framing, order=order)
+    grid = functional.affine_grid(appearance.framing.to(images), list(images.shape), align_corners=False)
     framed = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    coloured = framed.gather(1, look.order.to(images.device)[:, :, None, None].expand_as(framed))
-    return (((coloured + 1) * look.gain.to(images) - 1) + look.offset.to(images)).clamp(-1, 1)
+    coloured = framed.gather(1, appearance.order.to(images.device)[:, :, None, None].expand_as(framed))
+    return (((coloured + 1) * appearance.gain.to(images) - 1) + appearance.offset.to(images)).clamp(-1, 1)
 
 
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Return images (B, 3, H, W) in [-1, 1], each with a look of its own, as far off as an autoencoder should know."""
-    return seen(images, draw_looks(len(images), ANY, generator))
+    """Return images (B, 3, H, W) in [-1, 1], each with its own random appearance, in the ranges for the autoencoder."""
+    return apply_appearance(images, draw_appearances(len(images), AUTOENCODER_RANGES, generator))

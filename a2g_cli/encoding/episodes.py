@@ -1,6 +1,6 @@
-"""What was practised, as the learner sees it: latents, and how near to its goal each episode ended, without any reward.
+"""Encodes episodes of practice, and measures how near each came to its goal by steps-to-go, without a reward.
 
-What was done with closed eyes had no goal: where it led is what it was for.
+An episode that replayed a demonstrator's trajectory had no goal: its last frame is its goal.
 """
 
 import hashlib
@@ -23,17 +23,17 @@ Keep = Literal["reached", "all", "failed"]
 
 
 SLACK = 2.0
-"""An episode arrived when, at its nearest frame, fewer than this many times the base's own ``arrived_below`` are left. An arm
-that was moved comes to rest a little beside where the goal photo shows it: the bound for stopping would be too strict."""
+"""An episode reached its goal when fewer than this times the base's ``arrived_below`` steps are left at its nearest frame. An
+arm whose base was moved stops a little beside the goal photo: the bound for stopping would be too strict."""
 SAMPLE = 16
-"""Frames of an episode that are kept as pictures."""
+"""Number of frames of an episode that are kept as images."""
 
 
 REPLAYED = "movement"
-"""In the settings of a recording: which of the base's trajectories it replayed."""
+"""Key in a recording's settings: the number of the trajectory that it replayed. Recordings keep the name of version 0.1."""
 
 ReplayLabels = Callable[[object, Segments, Tensor], Segments]
-"""(what ``REPLAYED`` says, segments, measured (T + 1, P)) -> the segments that are learned from."""
+"""(value of ``REPLAYED``, segments, measured values (T + 1, P)) -> segments to learn from."""
 
 
 def as_recorded(which: object, segments: Segments, measured: Tensor) -> Segments:  # noqa: ARG001
@@ -43,35 +43,36 @@ def as_recorded(which: object, segments: Segments, measured: Tensor) -> Segments
 
 @dataclass(frozen=True)
 class EncodedEpisode:
-    """One recording, up to the frame that came nearest to its goal: what followed only led away from it."""
+    """One encoded recording."""
 
     path: Path
     name: str
-    """Session, file and the beginning of its hash: what a lineage says."""
+    """Its name in a lineage: session, file and the beginning of its hash."""
     segments: Segments
+    """Up to the frame nearest to the goal: the actions after it lead away from the goal."""
     whole: Segments
-    """All of it."""
+    """The whole episode."""
     goal: Tensor
-    """(V, C, h, w): latents of what was asked for; of the last frame, where a remembered movement was made."""
+    """(V, C, h, w): latents of the goal; of the last frame, where a trajectory was replayed."""
     limits: tuple[tuple[float, ...], tuple[float, ...]]
-    """Of the actions: least and most, in the robot's units."""
+    """Lowest and highest actions, in the robot's units."""
     steps_left: float
-    """Steps-to-go between the nearest frame and the goal, by the base's own, never adapted head [steps]."""
+    """Steps-to-go at the nearest frame, by the base's head, which is never adapted [steps]."""
     robot: str
-    """Who it was, e.g. ``"sim:place"``."""
+    """The robot's name, e.g. ``"sim:place"``."""
     sample: Tensor
-    """(n, V, H, W, 3) uint8: frames spread over the episode, as they were taken."""
-    rehearsed: bool = False
-    """Whether it followed a remembered movement: what it achieved it did not see, and could not aim at."""
+    """(n, V, H, W, 3) uint8: frames spread over the episode, as recorded."""
+    replayed: bool = False
+    """Whether it replayed a trajectory: its actions do not depend on its images."""
 
 
 @torch.no_grad()
 def encode_episode(
     model: Act2Goal, path: Path, transform: EpisodeTransform = UNCHANGED, relabel: ReplayLabels = as_recorded
 ) -> EncodedEpisode:
-    """Return a recording as practice, brought to the training domain by ``transform``, but for its sample.
+    """Return a recording, mapped to the training domain by ``transform``, except for its sample.
 
-    ``relabel`` gives the actions that are learned from a replayed trajectory (``demo_replay/labels.py``).
+    ``relabel`` gives the actions to learn from a replayed trajectory (``demo_replay/labels.py``).
 
     Raises:
         RecordingError: it is damaged.
@@ -79,7 +80,7 @@ def encode_episode(
     segments, size = encode_recording(model, path, transform), model.config.size
     with Recording(path) as recording:
         limits, robot = (recording.spec.action_low, recording.spec.action_high), recording.spec.name
-        followed, measured = recording.provenance.settings.get(REPLAYED), torch.from_numpy(recording.proprioception)
+        replayed, measured = recording.provenance.settings.get(REPLAYED), torch.from_numpy(recording.proprioception)
         views = [
             transform.frames(camera, torch.from_numpy(resized(recording.goal.images[camera], size))[None]).numpy()
             for camera in model.config.cameras
@@ -90,41 +91,41 @@ def encode_episode(
         )
     goal = torch.stack([encode_frames(model, view)[0] for view in views]).float()
     latents = segments.latents.float()
-    if followed is not None:
-        segments = relabel(followed, segments, measured)
+    if replayed is not None:
+        segments = relabel(replayed, segments, measured)
         return EncodedEpisode(
-            path, recording_name(path), segments, segments, latents[-1], limits, 0.0, robot, sample, rehearsed=True
+            path, recording_name(path), segments, segments, latents[-1], limits, 0.0, robot, sample, replayed=True
         )
     left = model.steps_to_go.steps(latents, goal.expand_as(latents))
-    # From frame 1 on: a segment needs an action.
+    # Not frame 0: a segment needs an action.
     nearest = 1 + int(left[1:].argmin())
     cut = replace(segments, length=torch.tensor([nearest]))
     return EncodedEpisode(path, recording_name(path), cut, segments, goal, limits, float(left[nearest]), robot, sample)
 
 
 def sampled_frames(length: int) -> Tensor:
-    """Return which frames of an episode of ``length`` steps its sample has: up to ``SAMPLE``, from first to last."""
+    """Return the indices of the frames in an episode's sample: up to ``SAMPLE``, evenly from the first to the last."""
     return torch.linspace(0, length, min(SAMPLE, length + 1)).round().long()
 
 
 def select(encoded: Sequence[EncodedEpisode], keep: Keep, arrived_below: float) -> list[EncodedEpisode]:
-    """Return what is learned from: episodes that reached their goal, all, or, for experiments, those that failed.
+    """Return the episodes to learn from, in the same order.
 
     Args:
-        practised: in any order; it is kept.
-        keep: which.
-        arrived_below: an episode arrived when fewer steps than this are left at its nearest frame [steps].
+        encoded: all episodes.
+        keep: those that reached their goal (``reached``), all, or, for experiments, those that did not (``failed``).
+        arrived_below: an episode reached its goal when fewer steps than this are left at its nearest frame [steps].
     """
     if keep == "all":
         return list(encoded)
-    return [one for one in encoded if (one.steps_left < arrived_below) == (keep == "reached")]
+    return [episode for episode in encoded if (episode.steps_left < arrived_below) == (keep == "reached")]
 
 
 def split(recordings: Sequence[str], share: float) -> tuple[list[int], list[int]]:
-    """Return (training, held-out) episode numbers.
+    """Return (training, held-out) episode numbers; if all would be held out, none is.
 
-    Decided by each recording's own hash, the last word of its name: what was once held out stays so in every later
-    round, and no parent was ever trained on what its child is judged by. All train where all would be held out.
+    A recording's hash, the last word of its name, decides. So a held-out episode stays held out in every later round, and
+    no adapter is trained on an episode that a later one is tested on.
     """
     held = [
         i

@@ -1,4 +1,4 @@
-"""Episodes as flat arrays of latents, and the batches of segments that training draws from them by index arithmetic."""
+"""Episodes as flat arrays of latents, and batches of segments drawn from them by index arithmetic."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,31 +13,31 @@ from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
 
 @dataclass(frozen=True)
 class Segments:
-    """E episodes laid end to end; episode e owns frames ``first[e] .. first[e] + length[e]``, T + 1 of them for T actions."""
+    """E episodes one after another; episode e has the T + 1 frames ``first[e]`` to ``first[e] + length[e]`` for T actions."""
 
     latents: Tensor
-    """(N, V, C, h, w), half precision: standardised latents need no more, and they stay in memory."""
+    """(N, V, C, h, w), half precision, which is enough for standardised latents and saves memory."""
     proprioception: Tensor
     """(N, P), robot's units."""
     actions: Tensor
-    """(N, A), robot's units; row i leads from frame i to frame i + 1, the row of a last frame is never read."""
+    """(N, A), robot's units; row i leads from frame i to frame i + 1; the row of an episode's last frame is not used."""
     first: Tensor
     """(E,) index of each episode's first frame."""
     length: Tensor
     """(E,) number of actions T."""
     sampling_weights: Tensor | None = None
-    """(E,) how often a transition of each episode is drawn, relative to the others; None: all alike."""
+    """(E,) relative weight with which a transition of each episode is drawn; None: all are equal."""
 
     def __len__(self) -> int:
         return self.first.shape[0]
 
     @property
     def transitions(self) -> int:
-        """Number of (o, a, o') in all episodes."""
+        """Number of transitions (o, a, o') in all episodes."""
         return int(self.length.sum())
 
     def subset(self, episodes: list[int]) -> "Segments":
-        """Return the same arrays restricted to ``episodes``: a view, nothing is copied."""
+        """Return ``episodes`` only, as views of the same arrays."""
         index = torch.tensor(episodes, dtype=torch.long)
         sampling_weights = None if self.sampling_weights is None else self.sampling_weights[index]
         return replace(self, first=self.first[index], length=self.length[index], sampling_weights=sampling_weights)
@@ -45,7 +45,7 @@ class Segments:
     def draw(
         self, size: int, mixture: Mapping[str, float], generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (episode, step, goal step), each (size,): transitions by ``sampling_weights``, goals by the mixture."""
+        """Return (episode, step, goal step), each (size,): transitions by ``sampling_weights``, goals by ``mixture``."""
         if self.sampling_weights is None:
             ends = self.length.cumsum(0)
             flat = torch.randint(int(ends[-1]), (size,), generator=generator)
@@ -53,15 +53,15 @@ class Segments:
             step = flat - (ends[episode] - self.length[episode])
         else:
             mass = self.length * self.sampling_weights.double()
-            edges = mass.cumsum(0)
-            point = torch.rand(size, dtype=torch.float64, generator=generator) * edges[-1]
-            episode = torch.searchsorted(edges, point, right=True).clamp(max=len(self) - 1)
-            into = (point - (edges[episode] - mass[episode])) / self.sampling_weights[episode]
-            step = torch.minimum(into.long().clamp(min=0), self.length[episode] - 1)  # rounding may overstep by one
+            ends = mass.cumsum(0)
+            point = torch.rand(size, dtype=torch.float64, generator=generator) * ends[-1]
+            episode = torch.searchsorted(ends, point, right=True).clamp(max=len(self) - 1)
+            position = (point - (ends[episode] - mass[episode])) / self.sampling_weights[episode]
+            step = torch.minimum(position.long().clamp(min=0), self.length[episode] - 1)  # rounding may exceed by one
         return episode, step, relabel(mixture, self.length[episode], step, generator)
 
     def gather(self, episode: Tensor, step: Tensor, goal_step: Tensor, hashing: TemporalHashing) -> dict[str, Tensor]:
-        """Return the batch that ``Act2Goal.losses`` takes, for segments from ``step`` to ``goal_step`` (B,)."""
+        """Return the batch for ``Act2Goal.losses`` of segments from ``step`` to ``goal_step``, all (B,)."""
         start = self.first[episode] + step
         left = goal_step - step
         frames = start.unsqueeze(1) + hashing.frame_offsets(left)
@@ -84,7 +84,7 @@ class Segments:
 
 
 def join(parts: list[Segments]) -> Segments:
-    """Return one Segments holding all episodes of ``parts``, in order; every transition is as likely as another."""
+    """Return all episodes of ``parts`` in order; every transition is equally likely."""
     starts, total = [], 0
     for part in parts:
         starts.append(part.first + total)
@@ -99,12 +99,14 @@ def join(parts: list[Segments]) -> Segments:
 
 
 def balance(segments: Segments, groups: Sequence[str], shares: Mapping[str, float]) -> Segments:
-    """Return the same segments, drawn so that every group has its share of a batch, however many and long its episodes.
+    """Return the segments with sampling weights that give each group its share of a batch.
+
+    The share does not depend on the number and length of the group's episodes.
 
     Args:
         segments: E episodes.
         groups: the name of each episode's group (E,).
-        shares: relative share of a group; 1 where it is not named.
+        shares: group -> its relative share; 1 where it is missing.
     """
     steps: Counter[str] = Counter()
     for group, length in zip(groups, segments.length.tolist(), strict=True):

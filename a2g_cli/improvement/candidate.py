@@ -73,7 +73,7 @@ class CandidateBuilder:
                 return {}, seconds
         if not finetune_plan.kept:
             return {}, seconds
-        with registry.making() as made:
+        with registry.creating() as made:
             working.candidate = made.name
             self.progress.save()
             finetune(

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from a2g_cli.calibration.base_pose import BasePose
 from a2g_cli.calibration.posterior import PosePosterior, pose_posterior
-from a2g_cli.calibration.transform import BasePose, DomainTransform
+from a2g_cli.calibration.transform import DomainTransform
 from a2g_cli.core.errors import RecordingError
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.improvement.practice import Practice

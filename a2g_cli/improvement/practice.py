@@ -9,7 +9,7 @@ from a2g_cli.core.types import Goal, Outcome, Provenance
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.improvement.state import RunState
 from a2g_cli.improvement.trials import Attempt, Stage, TrialSampler
-from a2g_cli.policies.base import AssignedPolicy
+from a2g_cli.policies.base import Policy
 from a2g_cli.robots.base import Robot, shift_of
 from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.runtime.recorder import Recorder
@@ -50,7 +50,7 @@ class Practice:
         names: list[str],
         what: str,
         first: int | None = None,
-        assigned: AssignedPolicy | None = None,
+        assigned: Policy | None = None,
     ) -> int:
         """Roll ``name`` out on those attempts that have no recording among ``names`` yet; return all successes.
 
@@ -83,7 +83,7 @@ class Practice:
         def jobs() -> Iterator[Job]:
             for attempt in self.attempts.of(number, stage, missing):
                 begun.append(places[attempt.slot][0])
-                yield self._job(attempt, acting, begun[-1], assigned)
+                yield self._job(attempt, acting, begun[-1])
 
         if missing:
             told()  # the time of what is shown begins with the first episode, not with the first that has ended
@@ -94,16 +94,15 @@ class Practice:
             told()
         return sum(bool(one.success) for one in outcomes)
 
-    def _job(self, attempt: Attempt, acting: Provenance, path: Path, assigned: AssignedPolicy | None) -> Job:
+    def _job(self, attempt: Attempt, acting: Provenance, path: Path) -> Job:
         seed = self.seed * 100_003 + attempt.index
         told = {"purpose": "practice", "index": attempt.index, "start": attempt.start, "lost": attempt.lost}
-        told |= {} if assigned is None else assigned.begun(attempt.slot, seed)
 
         def sink(robot: Robot) -> Recorder:
             provenance = replace(acting, shift=shift_of(robot), settings=told)
             return Recorder(path, robot.spec, attempt.goal, provenance)
 
-        return Job(attempt.goal, seed, attempt.begin, sink, path)
+        return Job(attempt.goal, seed, attempt.begin, sink, path, attempt.slot, told.update)
 
 
 def drives_home(

@@ -44,9 +44,9 @@ class EpisodeScorer:
 
     def left_through(self, path: Path, calibration: DomainTransform) -> float:
         """Return the same, seen through the views of ``calibration`` [steps]."""
-        if not calibration.views:
+        if not calibration.camera_warps:
             return self.read(path).steps_left
-        views = DomainTransform(calibration.views)
+        views = DomainTransform(calibration.camera_warps)
         key = (path, json.dumps(views.to_json()))
         if key not in self._lefts:
             self._lefts[key] = self.through(path, views).steps_left
@@ -60,7 +60,7 @@ class EpisodeScorer:
 
     def same_views(self, name: str, other: str) -> bool:
         """Whether two of them look through the same views, so that neither judges by a view of its own."""
-        ours, theirs = (DomainTransform(self._factory.calibration(one).views).to_json() for one in (name, other))
+        ours, theirs = (DomainTransform(self._factory.calibration(one).camera_warps).to_json() for one in (name, other))
         return ours == theirs
 
     def arrived(self, path: Path, name: str) -> bool:

@@ -1,1 +1,1 @@
-"""Networks alone, and the checkpoints that they are read from."""
+"""Networks, and their checkpoints on disk."""

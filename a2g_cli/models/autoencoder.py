@@ -1,4 +1,4 @@
-"""Frames to latents and back: a small convolutional autoencoder, trained once, then frozen so that latents can be cached."""
+"""Maps frames to latents and back: a small convolutional autoencoder, trained once and then frozen, so latents are cached."""
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ class Residual(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """64x64 RGB -> 8x8 latents. Latents are standardised per channel, so that flow matching meets unit variance."""
+    """H x W RGB -> H/8 x W/8 latents, standardised per channel: flow matching expects unit variance."""
 
     downsampling = 8
 
@@ -64,12 +64,12 @@ class Autoencoder(nn.Module):
         return (raw - self.mean) / self.std
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Return images (B, 3, H, W), about [-1, 1], of standardised latents."""
+        """Return images (B, 3, H, W), approximately in [-1, 1], of standardised latents."""
         images: Tensor = self.decoder(latents * self.std + self.mean)
         return images
 
     def standardise(self, images: Tensor) -> None:
-        """Set the per-channel mean and deviation from ``images`` (B, 3, H, W); done once, after training."""
+        """Set the mean and standard deviation of each channel from ``images`` (B, 3, H, W); once, after training."""
         with torch.no_grad():
             raw = self.encoder(images)
             self.mean.copy_(raw.mean(dim=(0, 2, 3)).reshape(-1, 1, 1))

@@ -1,4 +1,4 @@
-"""A base checkpoint on disk: ``model.safetensors``, ``config.json`` and a model card. Nothing is ever unpickled."""
+"""The checkpoint of a base on disk: ``model.safetensors``, ``config.json`` and a model card. Nothing is unpickled."""
 
 import hashlib
 import json
@@ -24,9 +24,9 @@ _MAX_CONFIG_BYTES = 1_000_000
 
 
 def fingerprint(folder: Path) -> str:
-    """Return the hash of a checkpoint: SHA-256 over its shape and weights, 16 hexadecimal digits.
+    """Return the hash of a checkpoint: SHA-256 over its config and weights, 16 hexadecimal digits.
 
-    The facts beside them (time, machine, command) are not part of it: the same networks are the same base.
+    The facts beside them (time, machine, command) are not part of it: equal networks are the same base.
 
     Raises:
         CheckpointError: a file is missing.
@@ -43,7 +43,7 @@ def fingerprint(folder: Path) -> str:
 
 
 def of_run(folder: Path) -> Path:
-    """Return the checkpoint that ``folder`` is, or, where it is a run of ``a2g pretrain``, that it holds."""
+    """Return the checkpoint inside ``folder`` if it is a run of ``a2g pretrain``, else ``folder`` itself."""
     inside = folder / "checkpoint"
     return inside if inside.is_dir() else folder
 
@@ -52,10 +52,10 @@ def save(model: Act2Goal, folder: Path, card: str, facts: dict[str, Any]) -> str
     """Write a checkpoint, each file by rename, and return its hash.
 
     Args:
-        model: what to save, in half precision: rounding costs no success and halves the package.
-        folder: made when missing.
+        model: saved in half precision: measured success stays the same, and the package is half as large.
+        folder: created if it is missing.
         card: the model card, Markdown.
-        facts: JSON-able, kept in the config beside the shape: data, time, machine, command.
+        facts: data, time, machine, command; stored as JSON beside the config.
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
@@ -67,7 +67,7 @@ def save(model: Act2Goal, folder: Path, card: str, facts: dict[str, Any]) -> str
     (folder / "config.json.tmp").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     (folder / "README.md.tmp").write_text(card, encoding="utf-8")
     for name in ("model.safetensors", "config.json", "README.md"):
-        os.replace(folder / f"{name}.tmp", folder / name)  # noqa: PTH105 - replace, whatever is there
+        os.replace(folder / f"{name}.tmp", folder / name)  # noqa: PTH105 - replaces an existing file
     return fingerprint(folder)
 
 
@@ -75,7 +75,7 @@ def read_config(folder: Path) -> tuple[Act2GoalConfig, dict[str, Any]]:
     """Return a checkpoint's config and its facts.
 
     Raises:
-        CheckpointError: it is missing, damaged, or of a format that this version does not know.
+        CheckpointError: it is missing, damaged, or of an unknown format.
     """
     path = folder / "config.json"
     try:
@@ -87,28 +87,31 @@ def read_config(folder: Path) -> tuple[Act2GoalConfig, dict[str, Any]]:
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
     if not isinstance(data, dict) or data.get("a2g_checkpoint") != FORMAT:
-        raise CheckpointError(f"{path} is not an a2g checkpoint of format {FORMAT}.")
+        raise CheckpointError(f"{path} is no a2g checkpoint of format {FORMAT}.")
     facts = data.get("facts") or {}
     if not isinstance(data.get("policy"), dict) or not isinstance(facts, dict):
-        raise CheckpointError(f"{path} does not say the policy's shape.")
+        raise CheckpointError(f"{path} does not contain the policy's config.")
     return Act2GoalConfig.from_json(data["policy"]), facts
 
 
 def arrived_below(folder: Path) -> float:
-    """Return the steps-to-go below which this base counts as arrived [steps], as measured when it was made.
+    """Return the steps-to-go below which this base considers a goal reached [steps], as measured in pretraining.
 
     Raises:
-        CheckpointError: the checkpoint does not say: without it no episode could end by itself or be judged.
+        CheckpointError: the checkpoint has no such value; without it no episode can stop early or be judged.
     """
     _, facts = read_config(folder)
     value = facts.get("arrived_below")
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e6:
-        raise CheckpointError(f"{folder / 'config.json'} does not say below how many steps-to-go the base has arrived.")
+        raise CheckpointError(
+            f"{folder / 'config.json'} does not say below how many steps-to-go a goal is reached: expected a number "
+            "above 0 as 'arrived_below' among its facts."
+        )
     return float(value)
 
 
 class _SizesOnly(TorchFunctionMode):
-    """Makes networks on the meta device without reckoning: torch's arithmetic there imports a compiler, a second's work."""
+    """Creates networks on the meta device without arithmetic: for that, torch imports a compiler, which takes a second."""
 
     def __torch_function__(
         self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -123,10 +126,10 @@ class _SizesOnly(TorchFunctionMode):
 
 
 def load(folder: Path = SHIPPED) -> Act2Goal:
-    """Return the policy's networks, frozen and ready to act.
+    """Return the policy's networks, frozen.
 
     Raises:
-        CheckpointError: missing, damaged, or weights that do not have the shapes that the config says.
+        CheckpointError: a file is missing or damaged, or the weights do not fit the config.
     """
     config, _ = read_config(folder)
     path = folder / "model.safetensors"
@@ -144,7 +147,8 @@ def load(folder: Path = SHIPPED) -> Act2Goal:
     if wrong:
         name = wrong[0]
         raise CheckpointError(
-            f"{path} does not fit its config in {len(wrong)} places: {name} is {found.get(name)}, not {expected.get(name)}."
+            f"{path} does not fit its config ({len(wrong)} of {len(expected)} tensors differ): {name} is "
+            f"{found.get(name, 'missing')}, expected {expected.get(name, 'none')}."
         )
     model = Act2Goal(config)
     model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
@@ -152,10 +156,10 @@ def load(folder: Path = SHIPPED) -> Act2Goal:
 
 
 def check_fits(config: Act2GoalConfig, spec: RobotSpec) -> None:
-    """Hold a policy against the robot that it is to drive.
+    """Check that a policy fits a robot.
 
     Raises:
-        CheckpointError: other cameras, image sizes, actions, proprioception or rate; the first difference is named.
+        CheckpointError: cameras, image sizes, actions, proprioception or rate differ; names the first difference.
     """
     size = (config.height, config.width)
     pairs: list[tuple[str, Any, Any]] = [

@@ -1,4 +1,4 @@
-"""Flow matching: the path, its velocity, and the solver. Knows nothing of networks.
+"""Flow matching: the path, its velocity, and the solver, independent of any network.
 
 Rectified flow (Lipman et al. 2023; Liu et al. 2023) as Act2Goal uses it: ``x_t = (1 - t) * noise + t * data``, so t = 0 is
 noise and t = 1 is data; the regression target is the constant velocity ``data - noise``.

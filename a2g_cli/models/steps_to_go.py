@@ -1,7 +1,7 @@
-"""How many steps are left to the goal: a small head on the latents of now and goal.
+"""Estimates how many steps are left to the goal, from the latents of now and goal.
 
-It serves progress, stopping and the weighting of hindsight samples (after "Self-Improving Embodied Foundation Models",
-arXiv 2509.15155). It has its own weights, so that adapting the policy never changes the yardstick.
+Used to show progress, to stop and to weight hindsight samples (after "Self-Improving Embodied Foundation Models", arXiv
+2509.15155). It shares no weights with the policy, so adapting the policy does not change how success is measured.
 """
 
 import torch
@@ -12,7 +12,7 @@ from a2g_cli.models.presets import Act2GoalConfig
 
 
 class StepsToGo(nn.Module):
-    """Predicts log(1 + steps), so that an error of one step weighs more near the goal than far from it."""
+    """Predicts log(1 + steps): an error of one step counts more near the goal than far from it."""
 
     def __init__(self, config: Act2GoalConfig, latent_size: tuple[int, int]) -> None:
         super().__init__()

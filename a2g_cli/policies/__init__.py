@@ -1,1 +1,1 @@
-"""What acts: policies turn what is seen and what is wanted into a plan."""
+"""Policies: from observations and a goal image to a plan."""

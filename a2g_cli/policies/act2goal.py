@@ -1,4 +1,4 @@
-"""Act2Goal as a policy: images in, chunks out, any number of requests in one pass."""
+"""Act2Goal as a policy: encodes images, runs the networks once for all requests, returns chunks of actions."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,14 +12,14 @@ from a2g_cli.core.types import Goal, Image
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.autoencoder import to_images, to_tensor
 from a2g_cli.policies.acting import N_ACTION_STEPS, ActingSettings
-from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.policies.base import Plan, PlanRequest, Policy
 
 
-class Act2GoalPolicy:
-    """Plans with a frozen ``Act2Goal``; goals are encoded once.
+class Act2GoalPolicy(Policy):
+    """Plans with a frozen ``Act2Goal``; each goal is encoded once.
 
     Raises:
-        UsageError: a plan holds too few actions for how many are to be executed, those before its chunk included.
+        UsageError: a plan has fewer dense actions than ``execute`` and ``ahead`` need.
     """
 
     name = "act2goal"
@@ -32,12 +32,12 @@ class Act2GoalPolicy:
             min(N_ACTION_STEPS, dense) if self.settings.n_action_steps is None else self.settings.n_action_steps
         )
         if self._execute > dense:
-            raise UsageError(f"{self._execute} actions cannot be executed of a plan that holds {dense}.")
+            raise UsageError(f"{self._execute} actions cannot be executed: a plan of this base has {dense}.")
         ahead = self.settings.replan_lead
         if not 0 <= ahead <= self._execute or int(ahead) + self._execute > dense:
             raise UsageError(
-                f"a plan cannot be asked for {ahead:g} control periods ahead: of its {dense} actions {self._execute} are "
-                f"executed; expected 0 to {min(self._execute, dense - self._execute)}, or a fraction more."
+                f"a plan cannot be requested {ahead:g} control periods ahead: it has {dense} actions, and {self._execute} of "
+                f"them are executed; expected 0 to {min(self._execute, dense - self._execute)}, or a fraction more."
             )
         self._goals: dict[str, Tensor] = {}
 
@@ -77,7 +77,7 @@ class Act2GoalPolicy:
         ]
 
     def _dense(self, requests: Sequence[PlanRequest], chunks: Tensor) -> Iterator[NDArray[np.float32]]:
-        """Yield for each request the actions (n, A), a control period apart, from when its plan begins."""
+        """Yield for each request the dense actions (n, A) from the time at which its plan begins."""
         for request, chunk in zip(requests, chunks, strict=True):
             yield chunk[int(request.ahead) : self.model.config.hashing.proximal].numpy().astype(np.float32)
 

@@ -6,7 +6,7 @@ from typing import Any
 from a2g_cli.core.settings import setting
 
 N_ACTION_STEPS = 4
-"""Actions executed before the next plan, unless the user says otherwise."""
+"""Default number of actions executed before the next plan."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class ActingSettings:
         low=1,
         panel="Experiments",
     )
-    """None for ``N_ACTION_STEPS``, or the whole of a dense plan that is shorter."""
+    """None: ``N_ACTION_STEPS``, or all dense actions where a plan has fewer."""
     replan_lead: float = setting(
         0.5,
         "Request the next plan this many control periods before it is needed; at 0 the robot waits for it.",
@@ -29,20 +29,19 @@ class ActingSettings:
         low=0.0,
         panel="Experiments",
     )
-    """Within the last period a plan is made from an observation that is nearly the chunk's end, and executed from its first
-    action. With a longer lead its first actions are skipped, since the current chunk covers them: that hides slow planning,
-    and costs accuracy."""
+    """Below 1, the new plan is executed from its first action. From 1 on, its first actions are skipped, because the present
+    chunk covers them: that hides slow planning, but the plan is made from an older observation."""
     denoising_steps: int = setting(
         5, "Denoising (Euler) steps for the actions of a plan.", metavar="N", low=1, high=1_000_000, panel="Experiments"
     )
     temperature: float = 0.3
-    """Scale of the actions' starting noise: 0 for the most likely chunk, 1 for samples; a little keeps practice diverse."""
+    """Scale of the initial noise of the actions: 0: the most likely chunk, 1: samples; a little keeps practice diverse."""
     threads: int = 1
-    """Of the CPU: networks this small gain nothing from a second core, and lose much when somebody else needs it."""
+    """CPU threads. Networks this small gain nothing from a second core, and slow down when another process uses it."""
     imagine_steps: int = 0
-    """Euler steps over the plan's frames, for people to look at; 0 imagines nothing and costs nothing."""
+    """Euler steps that denoise the plan's frames, for people to look at; 0: no frames, at no cost."""
 
 
 def acting_from(**given: Any) -> ActingSettings:
-    """Return the settings with what was given; None is not given."""
+    """Return settings with the values given; None keeps the default."""
     return ActingSettings(**{name: value for name, value in given.items() if value is not None})

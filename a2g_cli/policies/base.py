@@ -1,5 +1,6 @@
-"""What acts: a policy turns what is seen and what is wanted into a plan."""
+"""The interface of every policy: from an observation and a goal to a plan."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,49 +13,57 @@ from a2g_cli.core.types import Goal, Image, Observation
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """A question to a policy."""
+    """What a policy plans from."""
 
     observation: Observation
     goal: Goal
     seed: int
-    """Of the episode: with ``index`` it fixes the plan's noise, whatever else is planned in the same batch."""
+    """Of the episode. Together with ``index`` it fixes the plan's noise, whatever else is planned in the same batch."""
     index: int
     """Number of plans made before in this episode."""
     ahead: float = 0.0
-    """When the plan begins: so long after the observation [control periods]. The robot goes on until then."""
+    """How long after the observation the plan begins [control periods]; until then the robot executes its present chunk."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A policy's answer."""
+    """What a policy answers."""
 
     chunk: NDArray[np.float32]
     """(n, A) actions to execute before the next plan, in the robot's units."""
     steps_to_go: float
     """The policy's estimate of the steps left [steps]; NaN where it has none."""
     imagined: Mapping[str, Sequence[Image]] = field(default_factory=dict)
-    """Camera name -> the plan's frames, where they were asked for."""
+    """Camera name -> the imagined frames; empty where none were asked for."""
     ahead: float = 0.0
-    """When to ask for the next plan: so long before the chunk's end [control periods]; at 0 the robot waits for it."""
+    """How long before the chunk's end the next plan is requested [control periods]; at 0 the robot waits for it."""
     tail: NDArray[np.float32] | None = None
-    """(m, A) actions that would follow the chunk: what a robot on real time goes on with while the next plan is late."""
+    """(m, A) actions that follow the chunk. A robot in real time executes them while the next plan is late."""
     seconds: float = 0.0
-    """How long it took to make, for all who were planned for in one pass [s]; whoever asked the policy sets it."""
+    """How long the whole batch took to plan [s]; set by the planner, not by the policy."""
 
 
 class Policy(Protocol):
-    """Anything that plans."""
+    """Anything that plans. Subclass it: then ``name`` and ``plan`` are enough."""
 
     @property
+    @abstractmethod
     def name(self) -> str:
-        """What recordings say about who acted, e.g. ``"act2goal"``."""
+        """The policy's name in recordings, e.g. ``"act2goal"``."""
 
+    def start_episode(self, seed: int, slot: int) -> dict[str, Any]:  # noqa: ARG002
+        """Prepare for an episode; return what its recording notes in its settings.
+
+        Args:
+            seed: of the episode, as in its requests; no two episodes that run at the same time share one.
+            slot: number of the episode among those of its stage.
+        """
+        return {}
+
+    def end_episode(self, seed: int) -> None:
+        """Forget what was kept for the episode of ``seed``."""
+        del seed  # most policies keep nothing
+
+    @abstractmethod
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
-        """Answer several requests at once, in order; each answer is what it would be alone."""
-
-
-class AssignedPolicy(Policy, Protocol):
-    """A policy that is told which attempt an episode is, and has something of its own to do in each."""
-
-    def begun(self, slot: int, seed: int) -> dict[str, Any]:
-        """Take note that attempt ``slot`` is the episode of ``seed``; return what its recording is to say of it."""
+        """Answer several requests at once, in order. Each answer is the same as if it had been requested alone."""

@@ -1,6 +1,6 @@
-"""The floor that every result stands on: a policy that does nothing and one that does anything.
+"""Baselines that every result is compared with: a policy that stands still and one that acts at random.
 
-What either wants next does not depend on what happens, so it is asked for while the present action is carried out: a robot
+Neither depends on what happens, so the next plan is requested while the present action is executed (``ahead=1``): the robot
 never waits for it.
 """
 
@@ -9,15 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.robots.base import RobotSpec
 
 
-class StillPolicy:
-    """Asks for no change: where an action is a target for a measured value, for what was measured when the episode began.
+class StillPolicy(Policy):
+    """Stands still.
 
-    Held from then on, since an arm that sags a little under its weight would sink if each new measurement were its target.
-    Of other actions, zero where the limits lie on both sides of zero, else the middle of the range.
+    An action that is a target for a measured value gets the value measured at the beginning of the episode; if it followed
+    the measurement, an arm that sags under its weight would sink. Other actions are 0, or the middle of their range where
+    0 is not inside it.
     """
 
     name = "still"
@@ -29,8 +30,12 @@ class StillPolicy:
         self._targets = [(i, measured.index(name)) for i, name in enumerate(spec.action_names) if name in measured]
         self._held: dict[int, NDArray[np.float32]] = {}
 
+    def end_episode(self, seed: int) -> None:
+        """Forget what the episode held."""
+        self._held.pop(seed, None)
+
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
-        """Return one still action each, the same throughout an episode."""
+        """Return one action for each request, the same throughout an episode."""
         return [Plan(self._action(request)[None], float("nan"), ahead=1.0) for request in requests]
 
     def _action(self, request: PlanRequest) -> NDArray[np.float32]:
@@ -42,7 +47,7 @@ class StillPolicy:
         return self._held[request.seed]
 
 
-class RandomPolicy:
+class RandomPolicy(Policy):
     """Draws every action uniformly within the limits."""
 
     name = "random"
@@ -51,7 +56,7 @@ class RandomPolicy:
         self._low, self._high = np.array(spec.action_low), np.array(spec.action_high)
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
-        """Return one random action each, fixed by the request's seed and index."""
+        """Return one random action for each request, fixed by its seed and index."""
         plans = []
         for request in requests:
             rng = np.random.default_rng([request.seed, request.index])

@@ -1,4 +1,4 @@
-"""Images of another size than a base was trained at are cropped and resized to it, as goal photos are."""
+"""Crops and resizes images to the size that a base was trained at, in the same way as goal photos."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,7 +6,7 @@ from typing import Any
 
 from a2g_cli.cameras.metadata import Framing
 from a2g_cli.core.types import Goal, Image
-from a2g_cli.policies.base import AssignedPolicy, Plan, PlanRequest, Policy
+from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.robots.base import RobotSpec
 
 Size = tuple[int, int]
@@ -14,12 +14,12 @@ Size = tuple[int, int]
 
 
 def resized(image: Image, size: Size) -> Image:
-    """Return ``image`` (H, W, 3) cropped about its centre and resized to ``size``; itself where it has that size."""
+    """Return ``image`` (H, W, 3) cropped about its centre and resized to ``size``; the same object if it has that size."""
     return image if image.shape[:2] == size else Framing(size=size).apply(image)
 
 
 def resized_images(images: Mapping[str, Image], size: Size) -> Mapping[str, Image]:
-    """Return camera -> image at ``size``; ``images`` itself where all of them have it."""
+    """Return camera -> image at ``size``; the same mapping if all images have that size."""
     if all(image.shape[:2] == size for image in images.values()):
         return images
     return {camera: resized(image, size) for camera, image in images.items()}
@@ -30,19 +30,21 @@ def resized_spec(spec: RobotSpec, size: Size) -> RobotSpec:
     return replace(spec, cameras=dict.fromkeys(spec.cameras, size))
 
 
-def in_words(found: Mapping[str, Size], size: Size) -> str:
-    """Return what is done to the images of cameras, camera -> their size; empty where all have ``size`` already."""
-    others: dict[Size, list[str]] = {}
-    for camera, one in found.items():
-        if one != size:
-            others.setdefault(one, []).append(camera)
-    told = " and ".join(f"{width}x{height} ({', '.join(names)})" for (height, width), names in others.items())
+def in_words(camera_sizes: Mapping[str, Size], size: Size) -> str:
+    """Return a message about the cameras whose images are resized to ``size``; empty if there are none."""
+    cameras_of_size: dict[Size, list[str]] = {}
+    for camera, camera_size in camera_sizes.items():
+        if camera_size != size:
+            cameras_of_size.setdefault(camera_size, []).append(camera)
+    if not cameras_of_size:
+        return ""
+    sizes = " and ".join(f"{width}x{height} ({', '.join(names)})" for (height, width), names in cameras_of_size.items())
     height, width = size
-    return f"images of {told} are cropped about the centre and resized to {width}x{height}" if told else ""
+    return f"images of {sizes} are cropped about the centre and resized to {width}x{height}"
 
 
-class ResizingPolicy:
-    """Any policy, on a robot whose cameras give images of another size than it was trained at."""
+class ResizingPolicy(Policy):
+    """Any policy, for a robot whose cameras give images of another size than the policy was trained at."""
 
     def __init__(self, policy: Policy, size: Size) -> None:
         self._policy, self._size = policy, size
@@ -50,31 +52,27 @@ class ResizingPolicy:
 
     @property
     def name(self) -> str:
-        """Of the policy that acts."""
+        """Name of the wrapped policy."""
         return self._policy.name
+
+    def start_episode(self, seed: int, slot: int) -> dict[str, Any]:
+        """Start the episode of the wrapped policy."""
+        return self._policy.start_episode(seed, slot)
+
+    def end_episode(self, seed: int) -> None:
+        """End the episode of the wrapped policy."""
+        self._policy.end_episode(seed)
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         """Answer several requests at once, in order."""
         return self._policy.plan([self._resized(request) for request in requests])
 
     def _resized(self, request: PlanRequest) -> PlanRequest:
-        seen = replace(request.observation, images=resized_images(request.observation.images, self._size))
-        return replace(request, observation=seen, goal=self._goal(request.goal))
+        images = resized_images(request.observation.images, self._size)
+        return replace(request, observation=replace(request.observation, images=images), goal=self._goal(request.goal))
 
     def _goal(self, goal: Goal) -> Goal:
         key = goal.fingerprint
         if key not in self._goals:
             self._goals[key] = replace(goal, images=resized_images(goal.images, self._size))
         return self._goals[key]
-
-
-class ResizingAssignedPolicy(ResizingPolicy):
-    """The same for a policy that is told which attempt an episode is."""
-
-    def __init__(self, policy: AssignedPolicy, size: Size) -> None:
-        super().__init__(policy, size)
-        self._assigned = policy
-
-    def begun(self, slot: int, seed: int) -> dict[str, Any]:
-        """Take note that attempt ``slot`` is the episode of ``seed``; return what its recording is to say of it."""
-        return self._assigned.begun(slot, seed)

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -155,7 +156,7 @@ def _raised(seen: Observation, by: float) -> Observation:
     return replace(seen, proprioception=measured)
 
 
-class FaultyPolicy:
+class FaultyPolicy(Policy):
     """A policy that asks for nonsense after so many actions."""
 
     def __init__(self, policy: Policy, robot: Robot, fault: Fault) -> None:
@@ -164,8 +165,16 @@ class FaultyPolicy:
 
     @property
     def name(self) -> str:
-        """The policy's own."""
+        """Name of the wrapped policy."""
         return self._policy.name
+
+    def start_episode(self, seed: int, slot: int) -> dict[str, Any]:
+        """Prepare the policy for an episode."""
+        return self._policy.start_episode(seed, slot)
+
+    def end_episode(self, seed: int) -> None:
+        """Let the policy forget an episode."""
+        self._policy.end_episode(seed)
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         """Answer as the policy would, until the fault sets in."""

@@ -35,16 +35,24 @@ class Planner:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="planner")  # starts its thread when it is first used
+        self._last: Future[list[Plan]] | None = None
 
     def ask(self, requests: Sequence[PlanRequest]) -> list[PendingPlan]:
         """Return one promise a request, in order. What is made at once raises here."""
         batch: Future[list[Plan]]
         if any(request.ahead for request in requests):
-            batch = self._beside.submit(self._plan, requests)
+            batch = self._last = self._beside.submit(self._plan, requests)
         else:
             batch = Future()
             batch.set_result(self._plan(requests))
         return [PendingPlan(batch, i) for i in range(len(requests))]
+
+    def end_episode(self, seed: int) -> None:
+        """Tell the policy that the episode of ``seed`` is over, once no batch that it is part of is being made."""
+        if self._last is None:
+            self._policy.end_episode(seed)
+        else:
+            self._last.add_done_callback(lambda _: self._policy.end_episode(seed))
 
     def _plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         begun = time.perf_counter()

@@ -6,18 +6,19 @@ from pathlib import Path
 from a2g_cli.adapters import files as adapters
 from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.calibration import nominal
+from a2g_cli.calibration.base_pose import BasePose
 from a2g_cli.calibration.domain_switch import DomainDetector, DomainSwitchPolicy
 from a2g_cli.calibration.goal_distance import GoalScorer
 from a2g_cli.calibration.policy import TransformedPolicy
 from a2g_cli.calibration.posterior_policy import PosteriorSamplingPolicy
-from a2g_cli.calibration.transform import IDENTITY, BasePose, DomainTransform
+from a2g_cli.calibration.transform import IDENTITY, DomainTransform
 from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.policies.act2goal import Act2GoalPolicy
 from a2g_cli.policies.acting import ActingSettings
-from a2g_cli.policies.base import AssignedPolicy, Policy
+from a2g_cli.policies.base import Policy
 from a2g_cli.policies.baselines import RandomPolicy, StillPolicy
-from a2g_cli.policies.image_size import ResizingAssignedPolicy, ResizingPolicy, in_words, resized_spec
+from a2g_cli.policies.image_size import ResizingPolicy, in_words, resized_spec
 from a2g_cli.robots.base import RobotSpec
 
 BASELINES: dict[str, Callable[[RobotSpec], Policy]] = {"random": RandomPolicy, "still": StillPolicy}
@@ -62,9 +63,7 @@ class PolicyFactory:
         detector = None if at_home is None else DomainDetector(plain, at_home, calibration)
         return detector if detector is not None and detector.visible else None
 
-    def guessing(
-        self, name: str, calibration: DomainTransform, sampled_poses: Mapping[int, BasePose]
-    ) -> AssignedPolicy:
+    def guessing(self, name: str, calibration: DomainTransform, sampled_poses: Mapping[int, BasePose]) -> Policy:
         """Return ``name``'s weights behind another calibration, whose mount is each attempt's own guess.
 
         Raises:
@@ -72,7 +71,7 @@ class PolicyFactory:
         """
         model = self._model(name)
         policy = PosteriorSamplingPolicy(Act2GoalPolicy(model, self.settings), calibration, self.spec, sampled_poses)
-        return ResizingAssignedPolicy(policy, model.config.size) if self._resizes(model) else policy
+        return ResizingPolicy(policy, model.config.size) if self._resizes(model) else policy
 
     def note_resizing(self, note: Callable[[str], None], *names: str) -> None:
         """Say by ``note`` what is done to the robot's images before any of ``names`` sees them. Raises CheckpointError."""

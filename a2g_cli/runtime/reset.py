@@ -8,7 +8,7 @@ import numpy as np
 
 from a2g_cli.core.errors import HardwareError, UnknownNameError, UsageError
 from a2g_cli.core.types import Goal
-from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.robots.base import InstrumentedRobot, RestPoseRobot, Robot
 from a2g_cli.runtime.rollout import Job, roll_out
 from a2g_cli.runtime.termination import RolloutSettings
@@ -136,7 +136,7 @@ class RestPoseReset(_Once):
         return not self.interrupted()
 
 
-class RestPosePolicy:
+class RestPosePolicy(Policy):
     """The policy that leads to the rest pose, an action at a time."""
 
     name = "reset"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from a2g_cli.core.types import Goal, Image, Observation, Outcome, Vector
 from a2g_cli.policies.base import Plan, PlanRequest, Policy
@@ -154,16 +154,21 @@ class Job:
     sink: Callable[[Robot], Sink]
     where: Path | None = None
     """What is going to be written, so that there is room for it before anything moves; None: nothing is."""
+    slot: int = 0
+    """Number of the episode among those of its stage, for the policy's ``start_episode``."""
+    note: Callable[[dict[str, Any]], None] | None = None
+    """Receives what the policy's ``start_episode`` returns, before ``sink`` is called."""
 
 
 @dataclass
 class _Lane:
     robot: Robot
     index: int = -1
+    seed: int = 0
     rolling: Generator[PlanRequest, PendingPlan, Outcome] | None = None
     request: PlanRequest | None = None
 
-    def prepare(self, job: Job, settings: RolloutSettings) -> None:
+    def prepare(self, job: Job, policy: Policy, settings: RolloutSettings) -> None:
         if job.where is not None:
             check_room(settings.safety, job.where)
         try:
@@ -171,6 +176,9 @@ class _Lane:
         except BaseException as error:  # a robot on its way to the start moves too
             bring_to_rest(self.robot, error)
             raise
+        self.seed, metadata = job.seed, policy.start_episode(job.seed, job.slot)
+        if job.note is not None:
+            job.note(metadata)
 
     def break_off(self, error: BaseException) -> None:
         if self.rolling is not None:
@@ -201,7 +209,7 @@ def roll_out(
                 for lane in lanes:
                     if lane.rolling is None and not interrupted() and (following := next(waiting, None)) is not None:
                         lane.index, job = following
-                        lane.prepare(job, settings)
+                        lane.prepare(job, policy, settings)
                         sink = job.sink(lane.robot)
                         lane.rolling = episode(lane.robot, job.goal, job.seed, settings, sink, watcher, interrupted)
                         lane.request = next(lane.rolling)
@@ -214,8 +222,10 @@ def roll_out(
                         lane.request = rolling.send(pending)
                     except StopIteration as stop:
                         lane.rolling = lane.request = None
+                        planner.end_episode(lane.seed)
                         yield lane.index, stop.value
         except BaseException as error:
             for lane in lanes:
                 lane.break_off(error)
+                planner.end_episode(lane.seed)
             raise

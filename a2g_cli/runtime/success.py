@@ -49,7 +49,7 @@ def make_judge(judge: str, onlooker: GoalScorer | None, arrived_below: float, as
 
     def verdict(outcome: Outcome, goal: Goal, first: Observation, last: Observation) -> Outcome:
         if onlooker is not None:
-            seen = onlooker.arrival(first, last, goal)
+            seen = onlooker.score(first, last, goal)
             outcome = replace(outcome, steps_to_go=seen.steps_to_go, distance=seen.distance)
         match judge:
             case "auto" if outcome.judge == "truth" or onlooker is None:

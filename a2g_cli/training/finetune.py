@@ -219,7 +219,7 @@ def finetune(
     segments = join([episode.segments for episode in encoded])
     batch_source = HindsightBC(segments, work.model, work.settings.slowness_tau)
     home = None if retention is None else retention.of(encoded[0].robot)
-    closed = [one.rehearsed for one in encoded]
+    closed = [one.replayed for one in encoded]
     losses, weight = work.train(batch_source, names, watcher, interrupted, home, shown, closed) if train else ({}, 1.0)
     seconds = time.monotonic() - begun
     lineage = {

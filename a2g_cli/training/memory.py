@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from a2g_cli.calibration.nominal_fit import EACH, looked_at
+from a2g_cli.calibration.nominal_fit import FRAMES_PER_RECORDING, sampled_recordings
 from a2g_cli.core.errors import A2GError
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.encoding.frames import check_recording, sample_size
@@ -84,7 +84,7 @@ def need(model: Act2Goal, settings: PretrainSettings, found: Survey, machine: Tr
     image = 3 * config.height * config.width
     cameras = len(config.cameras)
     some, each = sample_size(config, found.recordings, settings.autoencoder_frames)
-    seen = max(some * min(each, found.longest), 2 * EACH * looked_at(config, found.recordings))
+    seen = max(some * min(each, found.longest), 2 * FRAMES_PER_RECORDING * sampled_recordings(config, found.recordings))
     latents = 2 * math.prod(model.frame_shape) * found.frames * (1 + settings.copies)
     slices = math.ceil(settings.batch / (machine.processes * machine.accumulate))
     return Need(

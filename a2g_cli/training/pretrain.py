@@ -14,16 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from a2g_cli.calibration.actuator_fit import fit_actuators
-from a2g_cli.calibration.actuators import ActuatorModel
+from a2g_cli.calibration.actuators import ActuatorModel, fit_actuators
 from a2g_cli.core.errors import CheckpointError, RecordingError, UnknownNameError
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.encoding.frames import (
     LATENTS,
     encode_recordings,
-    fewer,
-    identity,
+    equivalent_count,
     read_latents,
+    recordings_hash,
     sample_frames,
     write_latents,
 )
@@ -137,7 +136,7 @@ class Pretraining:
 
     def _identity(self) -> str:
         self.watcher.started("reading recordings", len(self.recordings))
-        found = identity(self.recordings, lambda i: self.watcher.advanced(i, {}))
+        found = recordings_hash(self.recordings, lambda i: self.watcher.advanced(i, {}))
         self.watcher.finished()
         return found
 
@@ -146,7 +145,8 @@ class Pretraining:
         settings, coder = self.settings, model.autoencoder
         frames = sample_frames(model.config, self.recordings, settings.autoencoder_frames, settings.seed)
         self._loop(AutoencoderStage(model, frames, settings), model, state, facts)
-        sample = to_tensor(frames[torch.randint(frames.shape[0], (fewer(512, model.config),))]).to(self.machine.device)
+        rows = torch.randint(frames.shape[0], (equivalent_count(512, model.config),))
+        sample = to_tensor(frames[rows]).to(self.machine.device)
         coder.standardise(sample)
         # As it will be in the checkpoint: the policy learns from the very latents that it will meet.
         coder.load_state_dict({name: value.half().float() for name, value in coder.state_dict().items()})

@@ -8,8 +8,8 @@ from typing import Any
 from a2g_cli.adapters import files as adapters
 from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.calibration import nominal
+from a2g_cli.calibration.base_pose import BasePose
 from a2g_cli.calibration.estimate import suspected_base_pose
-from a2g_cli.calibration.transform import BasePose
 from a2g_cli.cli.commands.adapt_words import chosen, following
 from a2g_cli.cli.commands.learnable import not_learnable
 from a2g_cli.cli.commands.report import Report
@@ -76,7 +76,7 @@ def adapt_recordings(
     for line in told_before:
         say(stderr_console(), line)
     kept = retention_set.load_retention_set(place)
-    with registry.making(name) as folder, training_view(stderr_console()) as view:
+    with registry.creating(name) as folder, training_view(stderr_console()) as view:
         name = folder.name
         not_learnable([*paths, *shown], view, "Name the others alone, or remove it: `a2g recordings rm`.")
         model = checkpoint.load(place)

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from a2g_cli.calibration.actuators import ActuatorModel
-from a2g_cli.calibration.nominal import HOME
-from a2g_cli.calibration.nominal_fit import has_place, measure_nominal
+from a2g_cli.calibration.nominal import NOMINAL
+from a2g_cli.calibration.nominal_fit import measure_nominal, measures_position
 from a2g_cli.cli.commands.checkpoint_eval import CheckpointEvaluation, table
 from a2g_cli.cli.commands.exchange import skipped_lines
 from a2g_cli.cli.commands.following import can_be_evaluated, on_robot
@@ -168,7 +168,7 @@ def pretrain(
             state["hash"] = checkpoint.save(model, out / "checkpoint", _card(facts, model.config), facts)
             state["iteration"] = iteration
             if iteration < settings.joint_iterations + settings.action_iterations:
-                for name in (HOME, RETENTION, TRAJECTORIES):  # of a run that was there before
+                for name in (NOMINAL, RETENTION, TRAJECTORIES):  # of a run that was there before
                     (out / "checkpoint" / name).unlink(missing_ok=True)
 
         rehearsal = CheckpointEvaluation(scenes, settings.seed, evaluation, view) if evaluate_every else None
@@ -217,8 +217,8 @@ def _finish(
     view: TrainingWatcher,
 ) -> None:
     """Write what a base keeps of its demonstrations beside its weights, but for what is there already."""
-    if not (folder / HOME).exists():
-        trains = has_place(model.config)  # else nothing counts its steps
+    if not (folder / NOMINAL).exists():
+        trains = measures_position(model.config)  # else nothing counts its steps
         if trains:
             view.started("what home looks like", settings.reader_iterations)
         known = measure_nominal(model, paths, groups, law, settings.reader_iterations, settings.seed, view.advanced)

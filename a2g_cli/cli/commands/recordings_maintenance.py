@@ -180,7 +180,7 @@ def _check_unused(workspace: Workspace, files: Iterable[Path]) -> None:
             f"{', '.join(taught[:5])} learned from {len(used)} of these recordings, e.g. {next(iter(used))}: add --force to "
             "remove what an adapter came from."
         )
-    if names and (makers := registry.in_the_making()):
+    if names and (makers := registry.being_created()):
         raise UsageError(f"{makers[0]} may be learning from these recordings: wait until it has ended, or add --force.")
 
 

@@ -1,1 +1,1 @@
-"""Act2Goal's networks: world model, temporal hashing, action expert."""
+"""The networks of Act2Goal: world model, action expert, temporal hashing."""

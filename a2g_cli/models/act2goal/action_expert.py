@@ -1,7 +1,7 @@
-"""The action expert: turns the world model's hidden states into motor commands, by flow matching over the chunk.
+"""The action expert: generates actions from the world model's hidden states, by flow matching.
 
-As many blocks as the world model, narrower. Block i attends to the hidden states of the world model's block i; those keys
-and values are made once per plan and serve every denoising step.
+It has as many blocks as the world model, and they are narrower. Block i attends to the hidden states of the world model's
+block i; these keys and values are computed once per plan and used by every denoising step.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ KeysValues = list[tuple[Tensor, Tensor]]
 
 
 class ActionExpert(nn.Module):
-    """Velocity of a noisy chunk of dense and distal actions."""
+    """Predicts the velocity of noisy actions, dense and distal ones."""
 
     def __init__(self, config: Act2GoalConfig) -> None:
         super().__init__()
@@ -32,13 +32,13 @@ class ActionExpert(nn.Module):
         self.out_norm = Norm(width)
         self.out = zero_linear(width, actions)
 
-    def compile(self, *words: Any, **options: Any) -> None:
-        """Compile both of its passes, as ``nn.Module.compile`` does the one."""
-        super().compile(*words, **options)
-        self.read = torch.compile(self.read, *words, **options)  # type: ignore[method-assign]
+    def compile(self, *args: Any, **options: Any) -> None:
+        """Compile ``forward``, as ``nn.Module.compile`` does, and ``read``."""
+        super().compile(*args, **options)
+        self.read = torch.compile(self.read, *args, **options)  # type: ignore[method-assign]
 
     def read(self, hidden: list[Tensor]) -> KeysValues:
-        """Return each block's keys and values of the world model's hidden states: once per plan."""
+        """Return the keys and values of the world model's hidden states for each block; once per plan."""
         return [
             block.cross.keys_values(self.context_norm(states))  # type: ignore[union-attr, operator]
             for block, states in zip(self.blocks, hidden, strict=True)
@@ -48,7 +48,7 @@ class ActionExpert(nn.Module):
         """Predict the velocity of noisy ``actions``.
 
         Args:
-            actions: normalised (n * B, P + M, A); n chunks in a row may share one context.
+            actions: normalised (n * B, P + M, A); n chunks in a row share one context.
             time: flow time (n * B,).
             proprioception: normalised (n * B, proprioception size).
             context: from ``read``, batch B.

@@ -1,4 +1,4 @@
-"""The transformer parts that the world model and the action expert share."""
+"""Transformer layers of the world model and the action expert."""
 
 import math
 from typing import Any
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 
 class TimeEmbedding(nn.Module):
-    """Flow time in [0, 1] -> six modulation vectors (adaLN-single, PixArt-alpha): one small network for all blocks."""
+    """Flow time in [0, 1] -> six modulation vectors, by one network for all blocks (adaLN-single, PixArt-alpha)."""
 
     def __init__(self, width: int, frequencies: int = 32) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class TimeEmbedding(nn.Module):
 
 
 class _UnitRms(torch.autograd.Function):
-    """y = x / sqrt(mean(x^2) + eps), along the last axis; torch's own takes twice as long, its derivative in many passes.
+    """y = x / sqrt(mean(x^2) + eps) along the last axis, in half the time of torch's own.
 
     dL/dx = (g - y mean(g y)) / sqrt(mean(x^2) + eps)
     """
@@ -48,7 +48,7 @@ class _UnitRms(torch.autograd.Function):
 
 
 class Norm(nn.RMSNorm):
-    """RMS norm in single precision, whatever the precision around it: its epsilon would be that of bfloat16, 0.008."""
+    """RMS norm, computed in single precision: in bfloat16 the epsilon would be 0.008."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x (..., width) with a mean square of 1, times the weight."""
@@ -59,8 +59,8 @@ class Norm(nn.RMSNorm):
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Return scaled dot-product attention (B, heads, N, width / heads).
 
-    In bfloat16 on a CPU as plain products around a softmax in single precision: the derivative of torch's own attention takes
-    nine times as long there.
+    In bfloat16 on a CPU it is computed by plain products and a softmax in single precision: the derivative of torch's own
+    attention takes nine times as long there.
     """
     if query.device.type != "cpu" or query.dtype != torch.bfloat16:
         return functional.scaled_dot_product_attention(query, key, value)
@@ -70,7 +70,7 @@ def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Multi-head attention with RMS-normalised queries and keys; keys and values can be made ahead and reused."""
+    """Multi-head attention with RMS-normalised queries and keys; keys and values can be computed before and reused."""
 
     def __init__(self, width: int, heads: int, context_width: int | None = None) -> None:
         super().__init__()
@@ -128,8 +128,8 @@ class Block(nn.Module):
         Args:
             x: tokens (B, N, width).
             time: modulation (B, G, 6, width) from a TimeEmbedding, one for each of G equal runs of tokens.
-            keys_values: of the context that cross-attention looks at, whose batch may be a divisor of B when several
-                token groups share one context.
+            keys_values: of the context for cross-attention; its batch may be a divisor of B, if several groups of tokens
+                share one context.
         """
         shift, scale, gate, shift2, scale2, gate2 = (time + self.modulation).unsqueeze(2).unbind(-2)
         runs = x.unflatten(1, (time.shape[1], -1))
@@ -145,7 +145,7 @@ class Block(nn.Module):
 
 
 def zero_linear(inputs: int, outputs: int) -> nn.Linear:
-    """Return a linear map that begins as zero: a flow network then starts by predicting no velocity."""
+    """Return a linear layer initialised to zero: a flow network then starts by predicting velocity 0."""
     layer = nn.Linear(inputs, outputs)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)

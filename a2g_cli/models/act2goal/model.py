@@ -1,7 +1,7 @@
-"""Act2Goal: autoencoder, world model, action expert and steps-to-go head as one policy.
+"""Act2Goal (arXiv 2512.23541): autoencoder, world model, action expert and steps-to-go head in one module.
 
-Acting runs the video branch ONCE per plan with pure-noise future tokens, keeps every block's keys and values, and denoises
-only the actions: no video is ever decoded to act. ``imagine`` denoises the frames themselves, for people to look at.
+To act, the world model runs once per plan with pure noise as future frames; its keys and values are kept, and only the
+actions are denoised. ``imagine`` denoises the frames, for people to look at.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from a2g_cli.models.steps_to_go import StepsToGo
 
 
 class Act2Goal(nn.Module):
-    """All the networks, and the two losses that train them."""
+    """All networks, and the two losses of flow matching."""
 
     def __init__(self, config: Act2GoalConfig) -> None:
         super().__init__()
@@ -40,35 +40,35 @@ class Act2Goal(nn.Module):
 
     @property
     def frame_shape(self) -> tuple[int, int, int, int]:
-        """(V, C, h, w) of one instant's latents."""
+        """Shape (V, C, h, w) of the latents of one time step."""
         return (len(self.config.cameras), self.config.latent_channels, *self.latent_size)
 
     def set_scales(self, actions: Tensor, proprioception: Tensor) -> None:
-        """Take means and deviations from demonstrations: actions (N, A), proprioception (N, P)."""
+        """Set means and standard deviations from demonstrations: actions (N, A), proprioception (N, P)."""
         for name, values in (("action", actions), ("proprioception", proprioception)):
             getattr(self, f"{name}_mean").copy_(values.mean(0))
             getattr(self, f"{name}_std").copy_(values.std(0).clamp(min=1e-4))
 
     def normalise_actions(self, actions: Tensor) -> Tensor:
-        """Return actions (..., A) in units of the demonstrations' deviation."""
+        """Return actions (..., A), standardised by those of the demonstrations."""
         return (actions - self.action_mean) / self.action_std
 
     def normalise_proprioception(self, proprioception: Tensor) -> Tensor:
-        """Return proprioception (..., P) in units of the demonstrations' deviation."""
+        """Return proprioception (..., P), standardised by that of the demonstrations."""
         return (proprioception - self.proprioception_mean) / self.proprioception_std
 
     def sample_noise(self, size: int, video_share: float, draws: int) -> dict[str, Tensor]:
-        """Draw all noises and flow times of one evaluation of the losses, from torch's global source of chance.
+        """Draw the noise and flow times of one evaluation of the losses, from torch's global generator.
 
-        Drawn for a whole batch and sliced with it: so a batch that is shared out, over processes or in time, has the
-        losses and gradients that it has in one piece.
+        They are drawn for a whole batch and sliced with it, so that a batch split over processes or steps has the same
+        losses and gradients as a whole one.
 
         Args:
             size: B.
-            video_share: the share of the batch, its first samples, whose frames get a random flow time and carry the
-                video loss; the others get pure noise, just as when acting.
-            draws: noises and times per sample for the action loss: the world model's pass is by far the dearest, so it
-                is used several times. A policy that regresses actions has no noise, and one draw.
+            video_share: share of the batch, its first samples, whose frames get a random flow time and the video loss;
+                the others get pure noise, as in acting.
+            draws: number of noises and times per sample for the action loss. The world model's pass is the most
+                expensive part, so it is used several times. With regressed actions there is one draw.
         """
         config = self.config
         draws = draws if config.generative else 1
@@ -82,45 +82,45 @@ class Act2Goal(nn.Module):
             "action_time": torch.rand(size, draws),
         }
 
-    def losses(self, batch: Mapping[str, Tensor], chance: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the flow-matching losses of a batch of segments: a function of its arguments alone.
+    def losses(self, batch: Mapping[str, Tensor], noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the flow-matching losses of a batch of segments; deterministic, given its arguments.
 
         Args:
             batch: now, goal (B, V, C, h, w); frames (B, F, V, C, h, w); actions (B, n, A) and proprioception (B, P)
                 in the robot's units; mask (B, n); optionally weight (B,).
-            chance: what ``sample_noise`` drew for it.
+            noise: from ``sample_noise``.
 
         Returns:
             ``video`` and ``action``, scalars; ``action_each`` (B,), detached.
         """
         now, goal, frames = batch["now"], batch["goal"], batch["frames"][:, : self.config.frames]
-        noise, time, shown = chance["frame_noise"], chance["frame_time"], chance["shown"]
+        frame_noise, time, shown = noise["frame_noise"], noise["frame_time"], noise["shown"]
         # At flow time 0 the point on the path is the noise itself.
-        predicted, hidden = self.world_model(now, goal, interpolate(noise, frames, time), time)
+        predicted, hidden = self.world_model(now, goal, interpolate(frame_noise, frames, time), time)
         if shown.any():
-            video = (predicted[shown] - velocity(noise[shown], frames[shown])).square().mean()
+            video = (predicted[shown] - velocity(frame_noise[shown], frames[shown])).square().mean()
         else:
             video = predicted.new_zeros(())
-        each = self._action_error(batch, chance, hidden)
+        each = self._action_error(batch, noise, hidden)
         weight = batch.get("weight")
         action = each.mean() if weight is None else (each * weight).sum() / weight.sum().clamp(min=1e-6)
         return {"video": video, "action": action, "action_each": each.detach()}
 
-    def _action_error(self, batch: Mapping[str, Tensor], chance: Mapping[str, Tensor], hidden: list[Tensor]) -> Tensor:
+    def _action_error(self, batch: Mapping[str, Tensor], noise: Mapping[str, Tensor], hidden: list[Tensor]) -> Tensor:
         """Return the masked mean squared error of the action velocity (B,)."""
-        noise, time = chance["action_noise"].flatten(0, 1), chance["action_time"].flatten()
+        start, time = noise["action_noise"].flatten(0, 1), noise["action_time"].flatten()
         if not self.config.generative:
-            # From nothing to the action in one step: regression is this path's only velocity.
-            noise, time = torch.zeros_like(noise), torch.zeros_like(time)
-        draws = chance["action_time"].shape[1]
+            # Regression: the velocity from 0 to the action is the action.
+            start, time = torch.zeros_like(start), torch.zeros_like(time)
+        draws = noise["action_time"].shape[1]
         actions = self.normalise_actions(batch["actions"]).repeat_interleave(draws, 0)
         state = self.normalise_proprioception(batch["proprioception"]).repeat_interleave(draws, 0)
         mask = batch["mask"].to(actions.dtype)
-        # What stands in slots that are masked must say nothing: the expert attends to them, and when acting they are its own.
+        # Masked actions are replaced by noise: the expert attends to them, and in acting it fills them itself.
         exists = batch["mask"].repeat_interleave(draws, 0).unsqueeze(-1)
-        noisy = torch.where(exists, interpolate(noise, actions, time), noise)
+        noisy = torch.where(exists, interpolate(start, actions, time), start)
         predicted = self.expert(noisy, time, state, self.expert.read(hidden))
-        error = (predicted - velocity(noise, actions)).square().mean(-1).unflatten(0, (-1, draws)).mean(1)
+        error = (predicted - velocity(start, actions)).square().mean(-1).unflatten(0, (-1, draws)).mean(1)
         return (error * mask).sum(-1) / mask.sum(-1).clamp(min=1)
 
     @torch.no_grad()
@@ -132,7 +132,7 @@ class Act2Goal(nn.Module):
     def act(
         self, now: Tensor, goal: Tensor, proprioception: Tensor, plan_noise: Tensor, action_noise: Tensor, steps: int
     ) -> Tensor:
-        """Return the dense actions (B, P, A) of the chunk, in the robot's units.
+        """Return the dense actions (B, P, A) of the plan, in the robot's units.
 
         Args:
             now: latents (B, V, C, h, w).

@@ -1,8 +1,8 @@
-"""The goal-conditioned visual world model: imagines the way from now to the goal in latent space, by flow matching.
+"""The goal-conditioned visual world model: imagines the frames from now to the goal in latent space, by flow matching.
 
-Tokens: [now + goal | proximal and distal frames]. Now and goal show the same places, so their latents are joined channel by
-channel before they become tokens (the paper concatenates along the sequence: with a tiny model the joined form learns
-faster and costs half). Clean tokens carry flow time 1, which is data in this project's convention; noisy ones carry t.
+Tokens: [now + goal | proximal and distal frames]. The latents of now and goal are concatenated channel by channel. (The paper
+concatenates along the sequence; with a small model, channels learn faster at half the cost.) Clean tokens have flow time 1,
+which means data here; noisy ones have flow time t.
 """
 
 import math
@@ -31,9 +31,9 @@ def unpatchify(tokens: Tensor, patch: int, height: int, width: int) -> Tensor:
 
 
 class WorldModel(nn.Module):
-    """Velocity of the plan's frames, and the hidden states that the action expert reads.
+    """Predicts the velocity of the plan's frames; the action expert reads its hidden states.
 
-    With a config that imagines nothing it is an encoder of now and goal: the peers that a world model is compared with.
+    With a config that imagines no frames, it is an encoder of now and goal, for comparison.
     """
 
     def __init__(self, config: Act2GoalConfig, latent_size: tuple[int, int]) -> None:
@@ -83,7 +83,7 @@ class WorldModel(nn.Module):
             plan = self.embed_plan(patchify(frames, self.plan_patch))
             plan = (plan + self.plan_position + self.view + self.frame).flatten(1, 3)
             noisy = self.time(time).unsqueeze(1)
-            # Tokens in runs of one flow time, as long as both parts allow.
+            # Modulation is given once for each run of tokens; the longest run that divides both parts.
             run = math.gcd(context.shape[1], plan.shape[1])
             times = clean.expand(batch, context.shape[1] // run, -1, -1), noisy.expand(-1, plan.shape[1] // run, -1, -1)
             x, modulation = torch.cat([context, plan], dim=1), torch.cat(times, dim=1)

@@ -1,20 +1,19 @@
-"""What near means to nearest-neighbour replay, chosen on demonstrations that are left out, not on trials that judge."""
+"""Chooses the settings of the nearest-neighbour policy on held-out demonstrations, not on the evaluation's trials."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
 import torch
+from nearest import Memory, NearestSettings, Search
 from torch import Tensor
-
-from a2g_cli.policies.nearest import Memory, NearestSettings, Search
 
 GOAL_WEIGHTS = (0.1, 0.3, 1.0, 3.0)
 BODY_WEIGHTS = (0.0, 0.3, 1.0, 3.0, 10.0)
 WHITENINGS = (0.0, 0.25, 0.5)
 NEIGHBOURS = (1, 3, 5, 8, 15)
 SHORTLIST = 64
-"""Transitions that each of the extreme metrics puts forward; those between are sought among them."""
+"""Number of transitions that each extreme metric proposes; the other metrics search among these."""
 
 
 @torch.no_grad()
@@ -25,9 +24,9 @@ def choose(
 
     Args:
         memory: all demonstrations.
-        held: episodes to ask about; the answers are sought among the others.
-        queries: transitions that are asked about.
-        seed: of their choice.
+        held: episodes to predict; the neighbours are sought among the others.
+        queries: number of transitions to predict.
+        seed: of the choice of transitions.
     """
     away = set(held)
     search_in = memory.subset([e for e in range(len(memory.length)) if e not in away])
@@ -60,7 +59,7 @@ def choose(
 
 
 def _shortlist(search: Search, terms: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """Return the transitions (C,) that are worth a look, whatever the weights: seeking the best of all is the dear part."""
+    """Return the transitions (C,) that the extreme metrics propose: a search among all of them is the expensive part."""
     corners = [(1.0, 1.0), *product((GOAL_WEIGHTS[0], GOAL_WEIGHTS[-1]), (BODY_WEIGHTS[0], BODY_WEIGHTS[-1]))]
     metrics = [NearestSettings(1.0, goal, body, neighbours=SHORTLIST) for goal, body in corners]
     return torch.cat([search.nearest(terms, metric)[1].flatten() for metric in metrics]).unique()

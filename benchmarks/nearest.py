@@ -1,12 +1,12 @@
-"""Nearest-neighbour replay: find the demonstrations that looked most like this, and do what they did. It trains nothing.
+"""Nearest-neighbour policy: repeats the actions of the most similar demonstrations. It trains nothing.
 
-Every transition t of a demonstration, whose goal is its own last frame T, is compared with now, goal and proprioception:
+Every transition t of a demonstration, whose goal is its last frame T, is compared with now, goal and proprioception:
 
     d^2 = w_now |z - z_t|^2 + w_goal |g - g_T|^2 + w_body |s - s_t|^2
 
-z and g are principal components of a frozen autoencoder's latents; each term is 1, on average, between two transitions that
-have nothing to do with each other. The next actions of the nearest few are averaged with weights 1 / d^2: what was shown
-before is replayed exactly. After VINN (Pari et al. 2021, arXiv 2112.01511), with a goal, chunks, and another kernel.
+z and g are principal components of a frozen autoencoder's latents; between two random transitions each term is 1 on average.
+The next actions of the nearest neighbours are averaged with weights 1 / d^2, so a demonstrated state is replayed exactly.
+After VINN (Pari et al. 2021, arXiv 2112.01511), with a goal, chunks, and another kernel.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,14 +22,14 @@ from torch import Tensor
 from a2g_cli.core.types import Goal, Image
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.autoencoder import to_tensor
-from a2g_cli.policies.base import Plan, PlanRequest
+from a2g_cli.policies.base import Plan, PlanRequest, Policy
 
 EXACT = 1e-6
-"""Added to d^2: about what rounding latents to half precision makes of 0."""
+"""Added to d^2: about the effect of rounding latents to half precision."""
 
 
 class Episodes(Protocol):
-    """Demonstrations laid end to end, as ``learning.segments.Segments`` holds them."""
+    """Demonstrations one after another, as in ``encoding.segments.Segments``."""
 
     @property
     def latents(self) -> Tensor:
@@ -54,31 +54,31 @@ class Episodes(Protocol):
 
 @dataclass(frozen=True)
 class NearestSettings:
-    """What near means, and what is done about it."""
+    """Weights of the distance, and how many neighbours and actions are used."""
 
     now: float = 1.0
-    """Weight of the present picture."""
+    """Weight of the present image."""
     goal: float = 1.0
-    """Weight of the goal picture."""
+    """Weight of the goal image."""
     body: float = 1.0
     """Weight of proprioception."""
     whitening: float = 0.5
-    """0: components count by their variance; 1: all alike, whatever they vary by."""
+    """0: components count by their variance; 1: all count the same."""
     neighbours: int = 1
     execute: int = 4
-    """Actions executed before the next look."""
+    """Actions executed before the next plan."""
 
 
 @dataclass(frozen=True)
 class Components:
-    """The directions (L, D) in which latents of L numbers vary most, about their mean (L,)."""
+    """Principal components (L, D) of latents of L numbers, and their mean (L,)."""
 
     mean: Tensor
     basis: Tensor
 
     @classmethod
     def of(cls, latents: Tensor, count: int) -> "Components":
-        """Return the first ``count`` principal components of latents (N, ...), or as many as there are."""
+        """Return the first ``count`` principal components of latents (N, ...), at most all."""
         flat = latents.flatten(1).float()
         mean = flat.mean(0)
         away = flat - mean
@@ -92,12 +92,12 @@ class Components:
 
 @dataclass(frozen=True)
 class Memory:
-    """Demonstrations as components: some hundred numbers a frame, so that hundreds of thousands fit."""
+    """Demonstrations as components: about a hundred numbers per frame, so hundreds of thousands of frames fit in memory."""
 
     now: Tensor
     """(N, D) of every frame."""
     goal: Tensor
-    """(E, D') of every episode's last frame, in directions of their own: goals show less of the arm than frames do."""
+    """(E, D') of every episode's last frame, in components of their own: goals show less of the arm than other frames."""
     body: Tensor
     """(N, P)."""
     actions: Tensor
@@ -109,11 +109,11 @@ class Memory:
 
     @classmethod
     def of(cls, episodes: Iterable[Episodes], sample: Episodes, components: int = 64) -> "Memory":
-        """Remember demonstrations; they may come one by one, and none of their latents is kept.
+        """Return the components of demonstrations, which may be given one by one; their latents are not kept.
 
         Args:
             episodes: all of them, at least one.
-            sample: some of them, from which the directions of ``now`` are taken.
+            sample: some of them, whose principal components are used for ``now``.
             components: D.
         """
         seen = Components.of(sample.latents, components)
@@ -132,7 +132,7 @@ class Memory:
         return cls(*flat, seen, wanted)
 
     def subset(self, episodes: Sequence[int]) -> "Memory":
-        """Return the same arrays restricted to ``episodes``: a view but for their goals."""
+        """Return ``episodes`` only; the arrays are views, except for the goals."""
         index = torch.tensor(episodes, dtype=torch.long)
         return replace(self, goal=self.goal[index], first=self.first[index], length=self.length[index])
 
@@ -163,14 +163,14 @@ class Memory:
 
 
 def _scaled(x: Tensor, whitening: float) -> Tensor:
-    """Return factors (D,) after which two of ``x`` (N, D) drawn at random are 1 apart, squared, on average."""
+    """Return factors (D,) that make the mean squared distance of two random rows of ``x`` (N, D) equal to 1."""
     variance = x.var(0, correction=0).clamp(min=1e-12)
     factors = variance ** (-whitening / 2)
     return factors / (2 * (variance * factors**2).sum()).sqrt()
 
 
 class Search:
-    """Squared distances to all transitions of a memory, term by term; weights are applied when they are added up."""
+    """Squared distances to all transitions of a memory, term by term; weights are applied when the terms are added."""
 
     def __init__(self, memory: Memory, whitening: float) -> None:
         self.memory = memory
@@ -180,29 +180,29 @@ class Search:
         self._now = memory.now[self.frame] * self._now_scale
         self._goal = memory.goal * self._goal_scale
         self._body = (memory.body[self.frame] - self._body_mean) * self._body_scale
-        self._norms = [known.square().sum(1) for known in (self._now, self._goal, self._body)]
+        self._norms = [stored.square().sum(1) for stored in (self._now, self._goal, self._body)]
 
     def terms(self, now: Tensor, goal: Tensor, body: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the terms of d^2, each (B, transitions), of components (B, D), (B, D') and proprioception (B, P)."""
-        asked = now * self._now_scale, goal * self._goal_scale, (body - self._body_mean) * self._body_scale
-        known = self._now, self._goal, self._body
+        query = now * self._now_scale, goal * self._goal_scale, (body - self._body_mean) * self._body_scale
+        stored = self._now, self._goal, self._body
         square = [
             torch.addmm(norm, x, y.T, alpha=-2).add_(x.square().sum(1, keepdim=True)).clamp_(min=0)
-            for x, y, norm in zip(asked, known, self._norms, strict=True)
+            for x, y, norm in zip(query, stored, self._norms, strict=True)
         ]
         return square[0], square[1][:, self.episode], square[2]
 
     def nearest(self, terms: tuple[Tensor, Tensor, Tensor], settings: NearestSettings) -> tuple[Tensor, Tensor]:
-        """Return (squared distance, transition) of the nearest, (B, k) each, nearest first."""
+        """Return (squared distance, transition) of the nearest neighbours, (B, k) each, nearest first."""
         total = settings.now * terms[0] + settings.goal * terms[1] + settings.body * terms[2]
         k = min(settings.neighbours, total.shape[1])
         found = total.topk(k, dim=1, largest=False)
         return found.values, found.indices
 
     def actions(self, square: Tensor, transition: Tensor, execute: int) -> tuple[Tensor, Tensor]:
-        """Return the next actions (B, execute, A) of the nearest, averaged, and the nearest's own steps left (B,).
+        """Return the averaged next actions (B, execute, A) of the neighbours, and the steps left of the nearest one (B,).
 
-        Where a demonstration has ended, the others go on alone; past the nearest's own end an action means nothing.
+        A demonstration that has ended no longer counts; actions after the end of the nearest one are meaningless.
         """
         left = self.left[transition]  # (B, k)
         ahead = torch.arange(execute)
@@ -213,8 +213,8 @@ class Search:
         return (weight.unsqueeze(-1) * self.memory.actions[frame]).sum(1), left[:, 0]
 
 
-class NearestPolicy:
-    """Replays what followed the nearest transitions of the demonstrations."""
+class NearestPolicy(Policy):
+    """Repeats the actions that followed the most similar transitions of the demonstrations."""
 
     name = "nearest"
 
@@ -226,7 +226,7 @@ class NearestPolicy:
 
     @torch.no_grad()
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
-        """Answer all requests in one comparison; seeds play no part. Steps to go are those that the nearest had left."""
+        """Answer all requests in one comparison, whatever their seeds. Steps-to-go are those of the nearest transition."""
         now = self.memory.now_components(self._encode([request.observation.images for request in requests]))
         goal = torch.stack([self._goal(request.goal) for request in requests])
         body = torch.from_numpy(np.stack([request.observation.proprioception for request in requests])).float()
@@ -238,7 +238,7 @@ class NearestPolicy:
         ]
 
     def _encode(self, images: Sequence[Mapping[str, Image]]) -> Tensor:
-        """Return latents (B, V, C, h, w) of per-camera images, as coarse as those remembered: in half precision."""
+        """Return latents (B, V, C, h, w) of per-camera images, in half precision like those of the memory."""
         views = [np.stack([view[camera] for camera in self.model.config.cameras]) for view in images]
         return self.model.encode(to_tensor(torch.from_numpy(np.stack(views)))).half()
 
