@@ -63,7 +63,7 @@ def episodes(
     """Return how the adapter's episodes ended, with the truth and both judges' numbers."""
     policy = factory.get(adapter)
     bound = factory.arrived_below(adapter)
-    settings = RolloutSettings(arrived_below=bound, verdict=make_judge("auto", factory.onlooker(adapter), bound))
+    settings = RolloutSettings(arrived_below=bound, verdict=make_judge("auto", factory.goal_scorer(adapter), bound))
     jobs = jobs_for(draw_trials(robots[0], purpose, seed, count), lambda _trial, _robot: NullSink())
     return [outcome for _, outcome in roll_out(robots, jobs, policy, settings)]
 

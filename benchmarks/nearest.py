@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from a2g_cli.core.files import replacing
 from a2g_cli.core.types import Goal, Image
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.autoencoder import to_tensor
@@ -148,8 +149,8 @@ class Memory:
         flat = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
         for name in ("now_components", "goal_components"):
             flat |= {f"{name}.{key}": value for key, value in vars(getattr(self, name)).items()}
-        save_file({name: value.contiguous() for name, value in flat.items()}, path.with_suffix(".tmp"))
-        path.with_suffix(".tmp").replace(path)
+        with replacing(path) as temporary:
+            save_file({name: value.contiguous() for name, value in flat.items()}, temporary)
 
     @classmethod
     def load(cls, path: Path) -> "Memory":

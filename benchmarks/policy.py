@@ -41,6 +41,7 @@ from policy_runs import (
     with_settings,
 )
 
+from a2g_cli.core import plugins
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import Session
 from a2g_cli.encoding.frames import encode_recording, encode_recordings, recordings_hash
@@ -49,7 +50,6 @@ from a2g_cli.policies.act2goal import Act2GoalPolicy
 from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.policies.base import PlanRequest, Policy
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.simulator.scenes import SCENES
 from a2g_cli.training.demonstrations import record_demonstrations
 from a2g_cli.training.plan_scores import score_plans
 
@@ -197,10 +197,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--policy", action="append", default=[], metavar="NAME=DIR", help="the shipped base otherwise")
     parser.add_argument("--nearest", nargs="+", type=Path, default=[], metavar="FOLDER")
     parser.add_argument("--ablation", action="append", default=[], metavar="NAME=DIR")
-    parser.add_argument("--ablation-scene", default="write" if "write" in SCENES else next(iter(SCENES)))
+    parser.add_argument("--ablation-scene", default="write")
     parser.add_argument("--ablation-episodes", type=int, default=300)
     parser.add_argument("--only", action="append", choices=SECTIONS)
-    parser.add_argument("--scene", action="append", choices=list(SCENES))
+    parser.add_argument("--scene", action="append", choices=plugins.known("scene"))
     parser.add_argument("--shift", action="append")
     parser.add_argument("--episodes", type=int, default=100)
     parser.add_argument("--tuning", type=int, default=50, help="practice trials a scene that choose replay's metric")
@@ -212,7 +212,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("training/benchmark"))
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    given.scene = given.scene or list(SCENES)
+    given.scene = given.scene or plugins.known("scene")
     given.shift = given.shift or ["none", "unseen"]
     return given
 

@@ -29,7 +29,7 @@ from a2g_cli.runtime.evaluation import draw_trials, jobs_for
 from a2g_cli.runtime.rollout import Job, roll_out
 from a2g_cli.runtime.sink import NullSink
 from a2g_cli.runtime.termination import RolloutSettings
-from a2g_cli.simulator.scenes import SCENES
+from a2g_cli.simulator.scenes import find_scene
 
 LANES = 8
 BLOCK = 25
@@ -104,7 +104,7 @@ def blocks(player: Player, scene: str, shift: str, purpose: Purpose, seed: int, 
 
 def rollout_settings(scene: str) -> RolloutSettings:
     """Return when an episode of a scene ends: at the truth, or at the scene's own limit."""
-    return RolloutSettings(limit=SCENES[scene].limit, stop_on_truth=True)
+    return RolloutSettings(limit=find_scene(scene).limit, stop_on_truth=True)
 
 
 @cache
@@ -113,7 +113,7 @@ def scene_version(scene: str) -> str:
 
     Docstrings, comments and layout do not count, nor do other scenes.
     """
-    waiting = [SCENES[scene].__module__, "a2g_cli.robots.sim"]
+    waiting = [find_scene(scene).__module__, "a2g_cli.robots.sim"]
     seen: dict[str, str] = {}
     while waiting:
         name = waiting.pop()

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from a2g_cli.core import plugins
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.simulator.demonstrations import demonstration_episodes
-from a2g_cli.simulator.shifts import SHIFTS
 
 REQUIRED = 500.0
 """Control steps with a 64 px picture each that a second must hold [1/s]."""
@@ -84,7 +84,7 @@ def main() -> None:
         "demonstrations with pictures": demonstrations_per_second(options.seconds),
     }
     experts = {"none": expert("none", options.count, 0.0), "none, disturbed": expert("none", options.count, 1.0)}
-    experts |= {f"{name}:1": expert(name, options.count, 0.0) for name in SHIFTS}
+    experts |= {f"{name}:1": expert(name, options.count, 0.0) for name in plugins.known("shift")}
 
     if options.json:
         print(json.dumps({"per_second": rates, "expert": experts}, indent=2))

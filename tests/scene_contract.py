@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from a2g_cli.core.errors import GoalError
+from a2g_cli.core.plugins import known
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.simulator.demonstrations import demonstrate, demonstration_episodes
 from a2g_cli.simulator.expert import ScriptedExpert
 from a2g_cli.simulator.scenes.scene import REST
-from a2g_cli.simulator.shifts import SHIFTS, parse_shift
+from a2g_cli.simulator.shifts import parse_shift
 
 
 def connected(scene: str, **arguments: object) -> SimRobot:
@@ -77,7 +78,7 @@ class SceneContract:
         episodes = list(demonstration_episodes(robot, seed=1, first=0, count=40, diverse=0.3))
         assert sum(episode.outcome is not None and episode.outcome.success is True for episode in episodes) >= 39
 
-    @pytest.mark.parametrize("shift", SHIFTS)
+    @pytest.mark.parametrize("shift", known("shift"))
     def test_the_expert_solves_every_shift(self, shift: str) -> None:
         robot = connected(self.scene, shift=shift)
         episodes = [demonstrate(robot, robot.trial("demonstration", 2, index)) for index in range(12)]

@@ -12,7 +12,6 @@ from policy_examples import encoded, frames, network, retention, segments
 from safetensors.torch import load_file
 
 from a2g_cli.adapters import files
-from a2g_cli.adapters.files import Method
 from a2g_cli.core.errors import A2GError
 from a2g_cli.encoding.episodes import EncodedEpisode, split
 from a2g_cli.models.act2goal.model import Act2Goal
@@ -45,7 +44,7 @@ def test_what_adapting_cost_is_measured_on_what_the_practised_robot_was_shown(ma
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])
-def test_holding_the_features_keeps_them_near_the_base_s(tmp_path: Path, method: Method) -> None:
+def test_holding_the_features_keeps_them_near_the_base_s(tmp_path: Path, method: str) -> None:
     kept = retention(network(), each=32)
     settings = replace(SETTINGS, iterations=40, lr=1e-2, held_out=0.0, method=method)
     free, held = (

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from a2g_cli.core.plugins import known
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 try:
@@ -122,11 +124,11 @@ def test_words_do_not_make_another_scene_but_numbers_do() -> None:
 
 
 def test_a_scene_is_its_own_module_and_those_that_it_needs() -> None:
-    place = Path(sys.modules[runs.SCENES["place"].__module__].__file__ or "")
+    place = Path(sys.modules[runs.find_scene("place").__module__].__file__ or "")
     needed = runs.imported(ast.parse(place.read_text()))
     assert "a2g_cli.simulator.scenes.scene" in needed
     assert all(name.islower() for name in needed if name.startswith("a2g_cli"))  # modules, not what is in them
-    versions = {scene: runs.scene_version(scene) for scene in runs.SCENES}
+    versions = {scene: runs.scene_version(scene) for scene in known("scene")}
     assert len(set(versions.values())) == len(versions)
 
 

@@ -207,5 +207,5 @@ def test_a_home_survives_its_file_and_a_damaged_one_is_refused(tmp_path: Path) -
         with pytest.raises(CheckpointError, match="damaged"):
             nominal.load_nominal(tmp_path)
     nominal.NominalDomain(known.backgrounds[:, :, :32], None, known.groups).save(tmp_path)
-    with pytest.raises(CheckpointError, match="does not fit its base"):
+    with pytest.raises(CheckpointError, match="does not fit its base: pictures"):
         nominal.load_nominal(tmp_path)

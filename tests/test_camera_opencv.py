@@ -45,14 +45,14 @@ def test_a_video_is_played_at_its_own_rate_in_its_own_colours(tmp_path: Path) ->
 
 
 def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
-    with pytest.raises(HardwareError, match="is not there; cameras that are: "):
+    with pytest.raises(HardwareError, match="does not exist; cameras found: "):
         OpenCVCamera("/dev/video987").open()
-    with pytest.raises(HardwareError, match="/dev/video986 is not there"):
+    with pytest.raises(HardwareError, match="/dev/video986 does not exist"):
         OpenCVCamera("986").open()
     (tmp_path / "text.avi").write_text("no video")
-    with pytest.raises(HardwareError, match="no video that OpenCV can play"):
+    with pytest.raises(HardwareError, match="OpenCV cannot play it"):
         OpenCVCamera(str(tmp_path / "text.avi")).open()
-    with pytest.raises(HardwareError, match=r"cannot do width 99: it gives 64"):
+    with pytest.raises(HardwareError, match=r"does not support width 99: it gives 64"):
         OpenCVCamera(str(video(tmp_path / "clip.avi")), width=99).open()
     with pytest.raises(UsageError, match="not four letters"):
         OpenCVCamera("0", fourcc="MJPEG")

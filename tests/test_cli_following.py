@@ -290,7 +290,7 @@ def test_demonstrations_are_no_practice(here: Path) -> None:
         os.utime(newer, (2e9, 2e9))
     said = typed("adapt", "--dry-run").stdout
     assert "learning from 1 recording in session monday." in said
-    assert "session shown is left out: it is no practice (policy: expert)" in said
+    assert "session shown is left out: it is not practice (policy: expert)" in said
     assert "learning from 1 recording in session shown." in typed("adapt", "shown", "--dry-run").stdout
 
 
@@ -356,4 +356,4 @@ class TestWhatIsGoingOn:
         assert recorder_of(session) is None
         with held(session, "a2g improve"):
             said = typed("improve", "--resume", "mine", code=1).stderr
-        assert "is held by a2g improve" in said
+        assert "is locked by a2g improve" in said

@@ -67,7 +67,8 @@ DRIVERS = {"arm": Arm, "needy": Needy, "absent": Absent, "broken": Broken, "worl
 
 @pytest.fixture(autouse=True)
 def _drivers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugins, "load", lambda _, name: DRIVERS[name])
+    load = plugins.load
+    monkeypatch.setattr(plugins, "load", lambda kind, name: DRIVERS[name] if kind == "robot" else load(kind, name))
     Arm.events.clear()
     World.made.clear()
 

@@ -9,28 +9,17 @@ from pathlib import Path
 
 import pytest
 from camera_contract import CameraContract
+from example_packages import count_lines, installed
 from robot_contract import RobotContract
 
 from a2g_cli.core.plugins import known, load
 
-PACKAGE = Path(__file__).parents[1] / "examples" / "a2g-shuttle"
-
 
 @pytest.fixture(scope="module", autouse=True)
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where it is installed: off line, without what it depends on, which is here."""
-    folder, copy = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("source") / "shuttle"
-    copy.mkdir()
-    for file in PACKAGE.iterdir():  # building writes beside the source
-        if file.is_file():
-            (copy / file.name).write_bytes(file.read_bytes())
-    pip = [sys.executable, "-m", "pip", "install", "-qqq", "--no-index", "--no-build-isolation", "--no-deps"]
-    subprocess.run(
-        [*pip, "--target", str(folder), str(copy)], check=True, env={**os.environ, "PIP_CONFIG_FILE": os.devnull}
-    )
-    sys.path.insert(0, str(folder))
-    yield folder
-    sys.path.remove(str(folder))
+    """Where it is installed."""
+    with installed("a2g-shuttle", tmp_path_factory.mktemp("shuttle")) as folder:
+        yield folder
 
 
 class TestTheRobot(RobotContract):
@@ -63,5 +52,4 @@ def test_a_process_of_its_own_records_an_episode_on_it(tmp_path: Path, site: Pat
 
 
 def test_it_is_short_enough_to_be_read() -> None:
-    lines = sum(len(file.read_text().splitlines()) for file in PACKAGE.iterdir() if file.is_file())
-    assert lines < 100
+    assert count_lines("a2g-shuttle") < 100

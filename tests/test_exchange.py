@@ -12,11 +12,12 @@ from hdf5_examples import BLUE
 from recording_examples import SPEC, episode, same
 
 from a2g_cli.core.errors import A2GError, RecordingError, UsageError
+from a2g_cli.core.plugins import known
 from a2g_cli.core.types import Episode, Outcome, StepTiming
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.formats.importing import ImportOptions, bring_in
 from a2g_cli.data.formats.reading import ReadOptions
-from a2g_cli.data.formats.registry import FORMATS, detect
+from a2g_cli.data.formats.registry import detect, find
 from a2g_cli.data.recording.reader import Recording, read_episode
 from a2g_cli.data.recording.verify import verify
 from a2g_cli.data.recording.writer import RecordingWriter, write_episode
@@ -58,11 +59,11 @@ def needs(name: str) -> None:
         pytest.importorskip("rerun.chunk", reason="rerun-sdk is not installed", exc_type=ImportError)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", known("format"))
 def test_there_and_back_again(tmp_path: Path, recorded: list[Path], name: str) -> None:
     """Every number, every time, every pixel (losslessly where there is a choice), the goal and where it came from."""
     needs(name)
-    form = FORMATS[name]
+    form = find(name)
     target = tmp_path / TARGETS[name]
     form.write(recorded, target, lossless=True)
     assert detect(target) is form
@@ -84,12 +85,12 @@ def test_what_a2g_recorded_comes_back_even_where_its_clock_is_doubtful(tmp_path:
     twice = made.observations[2]
     made.observations[3] = replace(made.observations[3], captured_at=twice.captured_at)
     path = write_episode(tmp_path / "own" / "a.hdf5", SPEC, made)
-    FORMATS[name].write([path], tmp_path / TARGETS[name], True)
-    (again,) = bring_in(Workspace(tmp_path), tmp_path / TARGETS[name], FORMATS[name], "back").session.recordings()
+    find(name).write([path], tmp_path / TARGETS[name], True)
+    (again,) = bring_in(Workspace(tmp_path), tmp_path / TARGETS[name], find(name), "back").session.recordings()
     assert verify(again) == verify(path) != []
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", known("format"))
 def test_an_export_never_overwrites_and_leaves_nothing_of_a_failure(
     tmp_path: Path, recorded: list[Path], name: str
 ) -> None:
@@ -98,11 +99,11 @@ def test_an_export_never_overwrites_and_leaves_nothing_of_a_failure(
     recorded[2].write_bytes(recorded[2].read_bytes()[:5000])
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(RecordingError):
-        FORMATS[name].write(recorded, target, False)
+        find(name).write(recorded, target, False)
     assert sorted(tmp_path.rglob("*")) == before
     target.mkdir()
     with pytest.raises(A2GError, match="exists"):
-        FORMATS[name].write(recorded[:2], target, False)
+        find(name).write(recorded[:2], target, False)
     assert not list(target.iterdir())
 
 
@@ -111,7 +112,7 @@ def test_one_data_set_holds_one_robot(tmp_path: Path, recorded: list[Path]) -> N
     strange = write_episode(tmp_path / "own" / "strange.hdf5", other, episode(2))
     for name in ("robomimic", "lerobot", "aloha"):
         with pytest.raises(UsageError, match="one robot"):
-            FORMATS[name].write([*recorded, strange], tmp_path / TARGETS[name], False)
+            find(name).write([*recorded, strange], tmp_path / TARGETS[name], False)
 
 
 @pytest.mark.parametrize("next_obs", [True, False])
@@ -187,7 +188,7 @@ def test_an_episode_that_cannot_be_used_is_left_out_and_named(tmp_path: Path) ->
 
 def test_frames_upside_down_are_turned(tmp_path: Path, recorded: list[Path]) -> None:
     target = tmp_path / "all.hdf5"
-    FORMATS["robomimic"].write(recorded, target, True)
+    find("robomimic").write(recorded, target, True)
     turned = bring_in(Workspace(tmp_path), target, detect(target), "turned", ImportOptions(flip="turn"))
     for path, before in zip(turned.session.recordings(), recorded, strict=True):
         with Recording(path) as here, Recording(before) as there:
@@ -209,7 +210,7 @@ def test_pictures_in_another_file_are_not_followed(tmp_path: Path) -> None:
 def test_what_is_none_of_them(tmp_path: Path, recorded: list[Path]) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     for place in (tmp_path / "notes.txt", recorded[0], tmp_path / "own"):
-        with pytest.raises(UsageError, match="none of robomimic"):
+        with pytest.raises(UsageError, match="none of the formats aloha"):
             detect(place)
     with pytest.raises(UsageError, match="does not exist"):
         detect(tmp_path / "nowhere")
@@ -218,7 +219,7 @@ def test_what_is_none_of_them(tmp_path: Path, recorded: list[Path]) -> None:
 def test_a_rerun_file_that_ends_its_reader_is_refused(tmp_path: Path, recorded: list[Path]) -> None:
     needs("rerun")
     target = tmp_path / "one.rrd"
-    FORMATS["rerun"].write(recorded[:1], target, True)
+    find("rerun").write(recorded[:1], target, True)
     data = bytearray(target.read_bytes())
     del data[len(data) // 2 :]
     data[100:2000] = bytes(1900)
@@ -230,14 +231,14 @@ def test_a_rerun_file_that_ends_its_reader_is_refused(tmp_path: Path, recorded: 
 def test_rerun_makes_one_file_of_one_recording(tmp_path: Path, recorded: list[Path]) -> None:
     needs("rerun")
     with pytest.raises(UsageError, match="holds one recording"):
-        FORMATS["rerun"].write(recorded, tmp_path / "all.rrd", True)
-    FORMATS["rerun"].write(recorded[:1], tmp_path / "one.rrd", True)
+        find("rerun").write(recorded, tmp_path / "all.rrd", True)
+    find("rerun").write(recorded[:1], tmp_path / "one.rrd", True)
     assert {path.name for path in tmp_path.iterdir()} == {"own", "one.rrd"}
     with pytest.raises(UsageError, match="exists"):
-        FORMATS["rerun"].write(recorded[:1], tmp_path / "one.rrd", True)
+        find("rerun").write(recorded[:1], tmp_path / "one.rrd", True)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", known("format"))
 def test_names_that_other_programs_would_trip_over(tmp_path: Path, name: str) -> None:
     needs(name)
     odd = replace(
@@ -252,6 +253,6 @@ def test_names_that_other_programs_would_trip_over(tmp_path: Path, name: str) ->
     )
     path = write_episode(tmp_path / "own" / "a.hdf5", odd, episode(3, 0, odd))
     target = tmp_path / TARGETS[name]
-    FORMATS[name].write([path], target, True)
-    (again,) = bring_in(Workspace(tmp_path), target, FORMATS[name], "back").session.recordings()
+    find(name).write([path], target, True)
+    (again,) = bring_in(Workspace(tmp_path), target, find(name), "back").session.recordings()
     assert same(read_episode(again), read_episode(path))

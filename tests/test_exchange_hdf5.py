@@ -187,7 +187,7 @@ def test_a_tool_that_packs_rightly_is_told_by_the_person(tmp_path: Path) -> None
 
 def test_pictures_without_marks_are_left_as_they_are_and_it_is_said(tmp_path: Path) -> None:
     path = packed(padded, OPENCV)(tmp_path / "episode_0.hdf5")
-    assert "--colour-order bgr" in note(brought(path, "guess"), "nothing says")
+    assert "--colour-order bgr" in note(brought(path, "guess"), "does not say whether red and blue")
     assert_true_colours(brought(path, colour_order="bgr"))
 
 
@@ -249,12 +249,12 @@ def test_depth_after_the_last_action_and_resized(tmp_path: Path) -> None:
     ("make", "name", "reason"),
     [
         (add("top_depth", made.distances(6, (4, 4))), "top_depth", "another size"),
-        (add("other_depth", WHOLE), "other_depth", "no camera that is read"),
-        (add("top_depth", WHOLE.astype(np.int32)), "top_depth", "no depth in 16 bits or in metres"),
-        (lambda path: made.libero(path, depth=True), "agentview_depth", "no distances"),
+        (add("other_depth", WHOLE), "other_depth", "without a camera that is read"),
+        (add("top_depth", WHOLE.astype(np.int32)), "top_depth", "not depth in 16 bits or in metres"),
+        (lambda path: made.libero(path, depth=True), "agentview_depth", "not distances"),
         (add("infrared", film(6)[..., 0]), "infrared", "neither a colour picture"),
         (add("words", np.array([b"hello"] * 6)), "words", "neither a colour picture"),
-        (add("nothing", np.zeros((6, 40), np.uint8)), "nothing", "--columns takes it"),
+        (add("nothing", np.zeros((6, 40), np.uint8)), "nothing", "--columns adds it"),
     ],
 )
 def test_one_thing_that_cannot_be_used_does_not_refuse_the_rest(
@@ -272,7 +272,7 @@ def test_one_thing_that_cannot_be_used_does_not_refuse_the_rest(
 def test_groups_within_obs_are_left_out_and_named_once(tmp_path: Path) -> None:
     result = brought(made.isaac_lab(tmp_path / "isaac.hdf5"))
     assert "datagen_info/eef_pose/franka, datagen_info/object_pose/cube_1" in note(result, "neither a colour picture")
-    assert "grasp_1" in note(result, "stands in a group")
+    assert "grasp_1" in note(result, "is in a group")
     assert "object" in note(result, "only a simulator knows it")
     assert "initial_state, processed_actions, states" in note(result, "neither the action nor an observation")
     with Recording(result.session.recordings()[0]) as recording:
@@ -314,7 +314,7 @@ def test_a_name_that_is_not_there(tmp_path: Path, read: dict[str, Any], part: st
 def test_alohas_other_numbers_are_named_and_can_be_read(tmp_path: Path) -> None:
     path = made.real_aloha(tmp_path / "episode_0.hdf5")
     result = brought(path)
-    assert "effort, qvel" in note(result, "--columns takes it")
+    assert "effort, qvel" in note(result, "--columns adds it")
     assert "base_action" in note(result, "neither the action nor an observation")
     chosen = brought(path, "chosen", columns=("effort", "qpos"))
     with Recording(chosen.session.recordings()[0]) as recording:
@@ -452,7 +452,7 @@ def test_what_is_not_kept_step_by_step_is_left_out(tmp_path: Path) -> None:
         demo["obs/camera_matrix"] = np.eye(3)
 
     result = brought(made.robosuite(tmp_path / "lift.hdf5", next_obs=False, extra=extra))
-    assert "camera_matrix" in note(result, "not a row a step")
+    assert "camera_matrix" in note(result, "not a row per step")
 
 
 def test_a_heap_that_holds_no_such_row_is_a_bad_episode(tmp_path: Path) -> None:

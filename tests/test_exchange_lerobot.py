@@ -104,7 +104,7 @@ def _changed(root: Path, **values: Any) -> None:
         ({"fps": 0}, "0.0 frames a second"),
         (
             {"features": {"action": {"dtype": "float32", "shape": [1 << 40], "names": None}}},
-            "a whole number must stand",
+            "instead of a whole number",
         ),
     ],
 )

@@ -121,7 +121,7 @@ HOMELESS = "~no-such-user/x"
     ids=str,
 )
 def test_a_home_folder_that_nobody_has_is_refused(tmp_path: Path, words: tuple[object, ...]) -> None:
-    assert "no home folder is known for ~no-such-user" in refused(tmp_path, *words)
+    assert "~no-such-user has no home folder" in refused(tmp_path, *words)
 
 
 def test_neither_is_it_a_workspace(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from a2g_cli.core.errors import UnknownNameError, UsageError
-from a2g_cli.data.relabelling import RULES, parse_mixture, relabel
+from a2g_cli.data.relabelling import parse_mixture, relabel
+
+RULES = ("final", "future", "successor")
 
 mixtures = st.dictionaries(st.sampled_from(RULES), st.floats(0.01, 100), min_size=1).map(
     lambda shares: {name: share / sum(shares.values()) for name, share in shares.items()}

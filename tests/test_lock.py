@@ -53,7 +53,7 @@ def test_a_lock_is_there_only_while_it_is_held(tmp_path: Path) -> None:
         owner = holder(path)
         assert owner is not None
         assert (owner.pid, owner.host, owner.doing, owner.alive) == (os.getpid(), socket.gethostname(), "this", True)
-        said = rf"held by this \(process {os.getpid()} on .*, for 0 s\): wait"
+        said = rf"locked by this \(process {os.getpid()} on .*, for 0 s\): wait"
         with pytest.raises(BusyError, match=said), locked(path, "that", patience=0.0):
             pass
     assert list(tmp_path.iterdir()) == []

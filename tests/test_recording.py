@@ -136,7 +136,7 @@ def test_a_recording_is_never_overwritten(tmp_path: Path) -> None:
 
 def test_of_two_writers_one_gets_the_name(tmp_path: Path) -> None:
     with start(tmp_path / "a.hdf5") as first:
-        with pytest.raises(RecordingError, match="is there already"):
+        with pytest.raises(RecordingError, match="exists: another program"):
             start(tmp_path / "a.hdf5")
         extend(first, 3)
         first.finish(DONE)
@@ -250,7 +250,7 @@ def _stale(one: Observation, seconds: float) -> Observation:
     [
         (lambda e: e.sent[2].fill(np.nan), "actions: 3 of 15 numbers are NaN"),
         (lambda e: e.sent[2].fill(9), "actions: 1 sent beyond the limits of x, y"),
-        (lambda e: e.observations.__setitem__(3, replace(e.observations[3], time=5.0)), "do not move on"),
+        (lambda e: e.observations.__setitem__(3, replace(e.observations[3], time=5.0)), "do not advance"),
         (lambda e: e.observations.__setitem__(3, _stale(e.observations[3], 0.13)), "front: 1 frames were used twice"),
         (lambda e: e.observations.__setitem__(3, _stale(e.observations[3], 0.2)), "older than the frame before"),
         (lambda e: e.observations.__setitem__(3, _stale(e.observations[3], 1.5)), "1.500 s old"),

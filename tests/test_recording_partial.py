@@ -56,7 +56,7 @@ def test_a_partial_is_not_a_recording(tmp_path: Path) -> None:
 def test_what_is_being_written_is_left_alone(tmp_path: Path) -> None:
     with start(tmp_path / "a.hdf5") as writer:
         extend(writer, 3)
-        with pytest.raises(RecordingError, match="being written at this moment"):
+        with pytest.raises(RecordingError, match="being written or repaired"):
             salvage(writer.partial)
         extend(writer, 3)
         assert same(read_episode(writer.finish(DONE)), episode(6))

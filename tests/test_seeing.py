@@ -85,12 +85,12 @@ def looked_at(shift: str) -> tuple[Goal, Observation, Observation]:
 def test_a_camera_that_was_put_back_is_looked_through_as_it_is(measured: DomainTransform) -> None:
     model, known = checkpoint.load(), nominal.load_nominal(checkpoint.SHIPPED)
     assert known is not None
-    onlooker = GoalScorer(model, measured, DomainDetector(model, known, measured))
+    scorer = GoalScorer(model, measured, DomainDetector(model, known, measured))
     for shift, expected in ((SHIFT, measured), ("none", IDENTITY)):
         goal, first, last = looked_at(shift)
         brought, as_is = (goal_distance(model, first.images, last.images, goal, one) for one in (measured, IDENTITY))
         assert brought != as_is
-        assert onlooker.score(first, last, goal) == (brought if expected is measured else as_is)
+        assert scorer.score(first, last, goal) == (brought if expected is measured else as_is)
 
 
 def test_a_run_is_judged_through_the_view_of_whoever_acts(
@@ -123,8 +123,8 @@ def test_whether_a_goal_holds_already_is_seen_by_whoever_acts_then(scorer: Episo
 
 def test_the_base_is_looked_at_as_it_is_and_the_floors_by_nobody(tmp_path: Path) -> None:
     factory = PolicyFactory(checkpoint.SHIPPED, AdapterRegistry(Workspace(tmp_path)), SimRobot().spec)
-    assert factory.onlooker("still") is None
-    onlooker = factory.onlooker("none")
-    assert onlooker is not None
-    assert not onlooker.transform
-    assert onlooker.detector is None
+    assert factory.goal_scorer("still") is None
+    scorer = factory.goal_scorer("none")
+    assert scorer is not None
+    assert not scorer.transform
+    assert scorer.detector is None

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from a2g_cli.core.errors import UnknownNameError, UsageError
+from a2g_cli.core.plugins import known
 from a2g_cli.robots.sim import SimRobot
-from a2g_cli.simulator.shifts import SHIFTS, Shift, parse_shift
+from a2g_cli.simulator.shifts import Shift, parse_shift
 
 
 def test_names_and_strengths() -> None:
@@ -11,7 +12,7 @@ def test_names_and_strengths() -> None:
     assert parse_shift("relit") == parse_shift("relit:1.0")
     assert str(parse_shift("camera-bump:0.5")) == "camera-bump:0.5"
     assert str(parse_shift("none")) == "none"
-    for name in SHIFTS:
+    for name in known("shift"):
         assert parse_shift(str(parse_shift(f"{name}:0.7"))) == parse_shift(f"{name}:0.7")
 
 
@@ -23,7 +24,7 @@ def test_what_is_no_shift_is_refused() -> None:
             parse_shift(text)
 
 
-@pytest.mark.parametrize("name", SHIFTS)
+@pytest.mark.parametrize("name", known("shift"))
 def test_effects_vanish_as_the_strength_does(name: str) -> None:
     tiny, none = parse_shift(f"{name}:1e-6"), Shift()
     for field in ("camera_slide", "camera_roll", "mount_yaw", "light_swing", "light_scale", "motor_gain"):
@@ -34,7 +35,7 @@ def test_effects_vanish_as_the_strength_does(name: str) -> None:
     assert tiny.mat_colour == pytest.approx(none.mat_colour, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", SHIFTS)
+@pytest.mark.parametrize("name", known("shift"))
 def test_a_shift_leaves_the_states_of_trials_alone_and_changes_what_it_says(name: str) -> None:
     plain, shifted = SimRobot(), SimRobot(shift=name)
     plain.connect()

@@ -10,7 +10,6 @@ from peft import PeftModel
 from policy_examples import Quiet, encoded, network, plan_inputs, segments
 
 from a2g_cli.adapters import files
-from a2g_cli.adapters.files import Method
 from a2g_cli.training.batch_sources import HindsightBC
 from a2g_cli.training.finetune import FinetuneSettings, Finetuning
 from a2g_cli.training.finetuners import target_modules
@@ -22,7 +21,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("method", ["dora", "full"])
-def test_another_method_acts_as_it_was_trained_and_goes_on_as_what_it_is(tmp_path: Path, method: Method) -> None:
+def test_another_method_acts_as_it_was_trained_and_goes_on_as_what_it_is(tmp_path: Path, method: str) -> None:
     base = network()
     work = Finetuning(base, BASE, None, replace(SETTINGS, method=method))
     work.train(HindsightBC(segments(base), base, SETTINGS.slowness_tau), [one.name for one in encoded(base)], Quiet())

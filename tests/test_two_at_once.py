@@ -216,5 +216,5 @@ def test_two_trainings_into_one_folder_are_one_and_a_line(tmp_path: Path) -> Non
     words = ("pretrain", data, "--preset", "micro", "--iterations", 4, "--batch", 4, "--autoencoder-iterations", 2)
     out.mkdir()
     with locked(out / ".lock", "another training"):
-        assert "is held by another training" in refused(tmp_path, *words, "--out", out, code=1)
+        assert "is locked by another training" in refused(tmp_path, *words, "--out", out, code=1)
     assert ask(tmp_path, *words, "--out", out)["recordings"] == 2

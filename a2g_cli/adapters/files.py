@@ -9,7 +9,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -22,7 +22,6 @@ from a2g_cli.core.workspace import read_text
 from a2g_cli.models.act2goal.model import Act2Goal
 
 WEIGHTS, CONFIG, LINEAGE = "adapter_model.safetensors", "adapter_config.json", "lineage.json"
-Method = Literal["lora", "dora", "full"]
 _KEY = re.compile(r"base_model\.model\.(.+)\.lora_(A\.weight|B\.weight|magnitude_vector)")
 _MAX_JSON_BYTES = 10_000_000
 # Initialisations that leave the base's weights as they are; others change them.
@@ -54,7 +53,8 @@ class Adapter:
     rank: int
     alpha: float
     lineage: dict[str, Any]
-    method: Method = "lora"
+    method: str = "lora"
+    """The finetuning method that made it."""
 
     @property
     def base(self) -> str:
@@ -133,11 +133,11 @@ def _supported(name: str, value: object) -> bool:
     return off or name in _APPLIED or name in _OF_NO_EFFECT
 
 
-def _method(lineage: dict[str, Any], dora: bool) -> Method:
-    """Return how the adapter was trained; only its lineage tells that a LoRA of full rank was full fine-tuning."""
+def _method(lineage: dict[str, Any], dora: bool) -> str:
+    """Return the finetuning method: the config tells LoRA from DoRA; only the lineage knows the others, such as full."""
     settings = lineage.get("settings")
-    full = isinstance(settings, dict) and settings.get("method") == "full"
-    return "dora" if dora else "full" if full else "lora"
+    method = settings.get("method") if isinstance(settings, dict) else None
+    return "dora" if dora else method if isinstance(method, str) and method != "dora" else "lora"
 
 
 def check_base(adapter: Adapter, base: str) -> None:

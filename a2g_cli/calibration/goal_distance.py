@@ -12,20 +12,10 @@ import torch
 
 from a2g_cli.calibration.domain_switch import DomainDetector
 from a2g_cli.calibration.transform import IDENTITY, DomainTransform
-from a2g_cli.core.types import Goal, Image, Observation
+from a2g_cli.core.types import Goal, GoalDistance, Image, Observation
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.autoencoder import to_tensor
 from a2g_cli.policies.image_size import resized_images
-
-
-@dataclass(frozen=True)
-class GoalDistance:
-    """How near a frame is to a goal."""
-
-    steps_to_go: float
-    """Estimate of the base's own head [steps]."""
-    distance: float
-    """RMS difference between the latents of frame and goal, as a share of that between the first frame and the goal."""
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,17 @@
 deployments cannot be compared with the training domain.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from a2g_cli.calibration.actuators import ActuatorModel
 from a2g_cli.calibration.tool_keypoint import ToolKeypoint
-from a2g_cli.core.errors import A2GError, CheckpointError
+from a2g_cli.core.errors import CheckpointError
 from a2g_cli.models import checkpoint
+from a2g_cli.models.base_parts import check_part, load_part, parsing, save_part
 
 NOMINAL, GROUPS = "home.safetensors", "a2g_groups"
 
@@ -37,16 +35,10 @@ class NominalDomain:
     def save(self, folder: Path) -> None:
         """Write backgrounds and network beside a checkpoint, whose facts hold the actuator model. Raises A2GError."""
         # The keys ``pictures`` and ``reader`` are those of version 0.1.
-        tensors = {"pictures": self.backgrounds.contiguous()}
+        tensors = {"pictures": self.backgrounds}
         if self.tool_keypoint is not None:
-            weights = self.tool_keypoint.state_dict()
-            tensors |= {f"reader.{name}": value.half().contiguous() for name, value in weights.items()}
-        temporary = folder / f"{NOMINAL}.tmp"
-        try:
-            save_file(tensors, temporary, metadata={GROUPS: json.dumps(self.groups)})
-            temporary.replace(folder / NOMINAL)
-        except (OSError, SafetensorError) as error:
-            raise A2GError(f"{folder / NOMINAL} cannot be written: {error}") from error
+            tensors |= {f"reader.{name}": value.half() for name, value in self.tool_keypoint.state_dict().items()}
+        save_part(folder / NOMINAL, tensors, GROUPS, self.groups)
 
 
 def load_nominal(folder: Path) -> NominalDomain | None:
@@ -64,26 +56,18 @@ def load_nominal(folder: Path) -> NominalDomain | None:
             f"{folder / 'config.json'} has a damaged actuator model (motion_law): {error}."
         ) from error
     views, size = len(config.cameras), (config.height, config.width)
-    if not path.exists():
+    part = load_part(path, GROUPS)
+    if part is None:
         if actuators is None:
             return None
         return NominalDomain(torch.zeros(0, views, *size, 3, dtype=torch.uint8), actuators=actuators)
-    try:
-        tensors = load_file(path)
-        with safe_open(path, "pt") as file:
-            groups = tuple(str(name) for name in json.loads((file.metadata() or {}).get(GROUPS, "null")))
-        backgrounds = tensors.pop("pictures")
-        tool_keypoint = None
-        if tensors:
+    tensors, groups = part
+    check_part(path, tensors, {"pictures": ((len(groups), views, *size, 3), torch.uint8)})
+    backgrounds, tool_keypoint = tensors.pop("pictures"), None
+    if tensors:
+        with parsing(path):
             tool_keypoint = ToolKeypoint(config.latent_channels, views)
             weights = {name.removeprefix("reader."): value.float() for name, value in tensors.items()}
             tool_keypoint.load_state_dict(weights)
             tool_keypoint.requires_grad_(requires_grad=False).eval()
-    except (OSError, SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from error
-    expected = (len(groups), views, *size, 3)
-    if backgrounds.dtype != torch.uint8 or backgrounds.shape != expected:
-        raise CheckpointError(
-            f"{path} does not fit its base: it has images of shape {tuple(backgrounds.shape)}, expected {expected}, uint8."
-        )
     return NominalDomain(backgrounds, tool_keypoint, groups, actuators)

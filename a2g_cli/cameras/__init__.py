@@ -1,1 +1,1 @@
-"""Cameras: the Protocol, and one file a driver."""
+"""Cameras: the Protocol, and one file per driver."""

@@ -1,4 +1,4 @@
-"""What every camera must offer."""
+"""The Protocol of a camera, and its frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,33 +10,33 @@ from a2g_cli.core.types import Depth, Image
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture and when it was really taken."""
+    """One picture and when it was taken."""
 
     image: Image
     captured_at: float
-    """On the robot's clock [s]; hardware stamps ``time.monotonic()``."""
+    """On the robot's clock [s]; for hardware, ``time.monotonic()``."""
     sequence: int
-    """Grows by at least one with every new picture: the same number again is the same picture again."""
+    """Grows by at least one with every new picture; the same number means the same picture."""
     depth: Depth | None = None
-    """What the camera measured with this picture, where it was asked to."""
+    """The depth image of this picture, if it was asked for."""
     unchanged_since: float | None = None
-    """When the first of the pictures with these very bytes was captured [s], on the clock of ``captured_at``.
+    """When the first of the pictures with the same bytes was captured [s], on the clock of ``captured_at``.
 
-    Equal to ``captured_at`` for a picture that differs from the one before; None where nobody compared: a
-    ``CameraReader`` does. A live sensor's noise changes every picture, so a difference of seconds is a frozen camera.
+    Equal to ``captured_at`` if the picture differs from the one before; None unless a ``CameraReader`` compared them. The
+    noise of a live sensor changes every picture: a difference of seconds means that the camera is frozen.
     """
 
 
 class Camera(Protocol):
-    """A source of frames. It is opened, read and closed by one thread."""
+    """A source of frames. One thread opens, reads and closes it."""
 
     def open(self) -> None:
         """Start the stream. Raises HardwareError."""
 
     def read(self, timeout: float) -> Frame:
-        """Return the newest frame, and wait up to ``timeout`` [s] for one that was not returned before.
+        """Return the newest frame that was not returned before; wait up to ``timeout`` [s] for it.
 
-        Raises HardwareError when none comes.
+        Raises HardwareError if none comes.
         """
 
     def close(self) -> None:
@@ -44,11 +44,11 @@ class Camera(Protocol):
 
 
 def view_of(camera: Camera) -> CameraMetadata | None:
-    """Return what an open camera's pictures show and how: its own ``view``; None for a camera that does not say."""
+    """Return the metadata of an open camera, its ``view``; None for a camera without it."""
     view = getattr(camera, "view", None)
     return view if isinstance(view, CameraMetadata) else None
 
 
 def warnings_of(camera: Camera) -> Sequence[str]:
-    """Return what an open camera has to say to a person, e.g. that it hangs on USB 2: its own ``warnings``."""
+    """Return the warnings of an open camera for the user, its ``warnings``, e.g. that it is on USB 2."""
     return tuple(getattr(camera, "warnings", ()))

@@ -1,4 +1,4 @@
-"""Any camera behind the one place where its driver is called: what fails there is hardware, what it returns is checked."""
+"""Wraps any camera: its driver's exceptions become HardwareError, and its frames are checked."""
 
 import time
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from a2g_cli.robots.promises import check_depth, check_picture, check_time, kind
 
 
 class CheckedCamera:
-    """``camera``, whose driver may be anybody's: see ``robots.checked.CheckedRobot``.
+    """``camera``, whose driver may come from any package: see ``robots.checked.CheckedRobot``.
 
     Args:
-        camera: as its constructor made it; its times are on the machine's monotonic clock.
+        camera: a camera that is not open; its times are on the machine's monotonic clock.
         what: the camera in messages, e.g. ``"camera 'front'"``.
     """
 
@@ -24,13 +24,13 @@ class CheckedCamera:
 
     @property
     def view(self) -> CameraMetadata | None:
-        """What its pictures show, where the driver says. Raises HardwareError."""
+        """The camera's metadata, if the driver gives them. Raises HardwareError."""
         with calling(self._what, "view", self._built_in):
             return view_of(self._camera)
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What a person should know. Raises HardwareError."""
+        """Warnings for the user. Raises HardwareError."""
         with calling(self._what, "warnings", self._built_in):
             return warnings_of(self._camera)
 

@@ -1,4 +1,4 @@
-"""Which cameras, and how they are set: ``--camera NAME=DRIVER:ADDRESS,KEY=VALUE`` and ``[cameras.NAME]`` of ``a2g.toml``."""
+"""The cameras that the user chose: ``--camera NAME=DRIVER:ADDRESS,KEY=VALUE`` and ``[cameras.NAME]`` in a2g.toml."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -23,12 +23,12 @@ _CROP = re.compile(r"(\d+)x(\d+)\+(\d+)\+(\d+)")
 
 @dataclass(frozen=True)
 class CameraChoice:
-    """One camera: what it is called, who drives it, and what is kept of its pictures."""
+    """One camera: its name, its driver with settings, and how its pictures are cropped and resized."""
 
     name: str
     driver: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Of the driver: what its constructor takes."""
+    """The parameters of the driver's constructor."""
     framing: Framing = field(default_factory=Framing)
 
     @classmethod
@@ -36,8 +36,8 @@ class CameraChoice:
         """Return the camera in ``NAME=DRIVER[:ADDRESS][,KEY=VALUE...]``; the address is the driver's first setting.
 
         Raises:
-            UsageError: it is not written like that; UnknownNameError: no such driver.
-            HardwareError: the driver is there, its SDK is not.
+            UsageError: ``text`` has another form; UnknownNameError: no such driver.
+            HardwareError: the driver's SDK is not installed.
         """
         name, equals, rest = text.partition("=")
         what, *pairs = _SETTING.split(rest)
@@ -59,7 +59,7 @@ class CameraChoice:
 
     @classmethod
     def from_table(cls, name: str, table: object) -> Self:
-        """Return the camera that ``[cameras.NAME]`` describes. Raises UsageError for a table that does not."""
+        """Return the camera that ``[cameras.NAME]`` describes. Raises UsageError for an invalid table."""
         checked_name("camera", name)
         if not isinstance(table, dict) or not isinstance(table.get("driver"), str):
             raise UsageError(f'[cameras.{name}] in a2g.toml must be a table with driver = "NAME".')
@@ -67,29 +67,29 @@ class CameraChoice:
         return cls(name, table["driver"], settings, _framing(name, table))
 
     def make(self) -> Camera:
-        """Return the camera; nothing is opened. Raises UnknownNameError, UsageError, HardwareError: see ``drivers.make``."""
+        """Return the camera, not open. Raises UnknownNameError, UsageError, HardwareError: see ``plugins.make``."""
         camera: Camera = plugins.make("camera", self.driver, self.settings, f"cameras.{self.name}")
         return CheckedCamera(camera, f"camera {self.name!r}")
 
     def reader(
         self, size: tuple[int, int] | None = None, max_age: float = MAX_AGE, clock: Clock | None = None
     ) -> CameraReader:
-        """Return the camera behind a reader of its own; nothing is opened.
+        """Return a reader of the camera, not open.
 
         Args:
-            size: height and width of the pictures where the choice does not say [px].
-            max_age: oldest frame that is handed out [s].
-            clock: the robot's.
+            size: height and width of the pictures, unless the choice gives them [px].
+            max_age: oldest frame that the reader returns [s].
+            clock: the robot's clock.
         """
         framing = Framing(self.framing.crop, self.framing.size or size)
         return CameraReader(self.name, self.make(), framing, max_age, clock)
 
 
 def choose(workspace: Workspace | None, given: Sequence[str]) -> dict[str, CameraChoice]:
-    """Return name -> camera: ``[cameras]`` of ``a2g.toml`` and what the command line gave, which wins where both name one.
+    """Return name -> camera, from ``[cameras]`` in ``a2g.toml`` and from the command line, which wins.
 
     Raises:
-        UsageError: one that is not described as it must be, or is given twice.
+        UsageError: an invalid description, or a camera that is given twice.
         HardwareError: see ``CameraChoice.parse``.
     """
     tables = {} if workspace is None else workspace.settings().get("cameras", {})
@@ -113,7 +113,7 @@ def _first(driver: str) -> str:
 
 
 def _value(text: str) -> Any:
-    """Return what ``text`` says: a number, true, false, or a word."""
+    """Return the value of ``text``: a number, true, false, or a string."""
     if text in {"true", "false"}:
         return text == "true"
     for number in (int, float):
@@ -140,7 +140,7 @@ def _framing(name: str, table: Mapping[str, Any]) -> Framing:
 
 
 def identity(choice: CameraChoice) -> str:
-    """Return the camera as it would be typed, without its settings: for a person who has several."""
+    """Return the camera as the user would type it, without settings."""
     address = next((str(value) for value in choice.settings.values()), "")
     short = Path(address).name if address.startswith("/") and len(address) > 40 else address
     return f"{choice.name}={choice.driver}{':' if short else ''}{short}"

@@ -1,18 +1,18 @@
-"""A device's own times on the machine's clock: when a picture was taken, not when it arrived."""
+"""Converts a device's own time stamps to the machine's clock: when a picture was taken, not when it arrived."""
 
 import time
 
 DRIFT = 1e-4
-"""How fast two clocks may drift apart [s / s]: quartz is ten times better."""
+"""How fast two clocks may drift apart [s / s]; quartz is ten times better."""
 _PLAUSIBLE = 1.0
-"""A stamp of the host's wall clock is believed only where it is less old than this [s]."""
+"""An older stamp of the host's wall clock is not used [s]."""
 
 
 class DeviceTime:
-    """Maps stamps of a clock that began at some other moment to ``time.monotonic()``.
+    """Maps the stamps of a clock with an unknown start to ``time.monotonic()``.
 
-    Pictures arrive late by varying amounts, never early. So the least of what lies between stamp and arrival is what the
-    clocks differ by, and whatever is beyond that is jitter of the way here, which the stamp does not have.
+    Pictures arrive with a varying delay. So the smallest difference between arrival and stamp is the offset of the clocks,
+    and the rest is jitter of the transfer.
     """
 
     def __init__(self) -> None:
@@ -24,8 +24,8 @@ class DeviceTime:
         """Return when the picture of ``stamp`` [s] was taken [s], never later than now.
 
         Args:
-            stamp: the device's time [s]; one that goes back (a reset, a clock that ran over) begins anew.
-            of_host: the stamp is the host's wall clock already, or the SDK's estimate of it.
+            stamp: the device's time [s]; a smaller one than before (a reset, an overflow) starts the estimate again.
+            of_host: the stamp is already the host's wall clock, or the SDK's estimate of it.
             now: the machine's monotonic clock [s].
         """
         now = time.monotonic() if now is None else now

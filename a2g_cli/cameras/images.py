@@ -1,4 +1,4 @@
-"""A camera that plays pictures: a folder of them, or a video file. For trying things out, and for tests."""
+"""A camera that plays a folder of pictures or a video file, to try things out and for tests."""
 
 import itertools
 import re
@@ -15,7 +15,7 @@ from a2g_cli.core.types import Image
 from a2g_cli.core.workspace import expanded
 
 RATE = 30.0
-"""Of a folder, which has none of its own [Hz]."""
+"""The rate of a folder [Hz]."""
 _MAX_SIDE = 8192
 _KINDS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 
@@ -25,8 +25,8 @@ class ImagesCamera:
 
     Args:
         path: the folder or the file.
-        rate: pictures a second [Hz]; None for a video's own, or 30 for a folder.
-        loop: begin again after the last one; else the camera fails there.
+        rate: pictures per second [Hz]; None for a video's own rate, or 30 for a folder.
+        loop: start again after the last picture; otherwise the camera fails there.
     """
 
     def __init__(self, path: str, rate: float | None = None, loop: bool = True) -> None:
@@ -42,10 +42,10 @@ class ImagesCamera:
         self._pace = Pace(RATE)
         self._sequence = 0
         self.view: CameraMetadata | None = None
-        """What is played, once it is open."""
+        """The metadata of an open camera."""
 
     def open(self) -> None:
-        """Look at the first picture. Raises HardwareError where there is none."""
+        """Read the first picture. Raises HardwareError if there is none."""
         if self._pictures is not None:
             return
         pictures = self._endless()
@@ -56,7 +56,7 @@ class ImagesCamera:
         self.view = CameraMetadata(f"images:{self._path}", first.shape[1], first.shape[0])
 
     def read(self, timeout: float) -> Frame:
-        """Return the picture whose time has come. Raises HardwareError: not open, ended, unreadable, none in time."""
+        """Return the next picture when it is due. Raises HardwareError: not open, ended, unreadable, none in time."""
         if self._pictures is None or self.view is None:
             raise HardwareError(f"camera images:{self._path} is not open; call open() first.")
         if not self._pace.due_within(timeout):
@@ -114,5 +114,5 @@ class ImagesCamera:
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """Return a key that puts ``frame2`` before ``frame10``."""
+    """Return a sort key that puts ``frame2`` before ``frame10``."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]

@@ -1,4 +1,4 @@
-"""How well cameras do: their true rate, how late their pictures are, and what got lost, all of them running at once."""
+"""Measures cameras that run at the same time: their true rate, their latency, and lost pictures."""
 
 import time
 from collections.abc import Mapping
@@ -10,30 +10,30 @@ from a2g_cli.cameras.reader import CameraReader
 from a2g_cli.core.errors import HardwareError
 
 _GLANCE = 0.001
-"""Between two looks at the newest frames [s]."""
+"""Time between two checks of the newest frames [s]."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What one camera did while it was watched."""
+    """The measurements of one camera."""
 
     pictures: int
     rate: float
-    """Pictures a second [Hz], lost ones not counted; NaN for fewer than two."""
+    """Pictures per second without the lost ones [Hz]; NaN for fewer than two pictures."""
     latency: float
-    """Median time from capture until a picture could be had [s]."""
+    """Median time from capture until the picture is available [s]."""
     latency_99: float
-    """99th percentile of it [s]."""
+    """99th percentile of that time [s]."""
     lost: int
-    """Pictures that the camera counted and nobody got."""
+    """Pictures that the camera counted but that did not arrive."""
     frozen: bool
-    """Every picture had the same bytes."""
+    """All pictures had the same bytes."""
     failure: str = ""
-    """What the camera said when it failed; empty where it did not."""
+    """The camera's error; empty if it did not fail."""
 
 
 def measure(readers: Mapping[str, CameraReader], seconds: float) -> dict[str, Measured]:
-    """Watch open cameras for ``seconds`` [s] and return what each of them did."""
+    """Watch open cameras for ``seconds`` [s] and return the measurements of each."""
     seen: dict[str, list[tuple[int, float, float, bool]]] = {name: [] for name in readers}
     failures = dict.fromkeys(readers, "")
     end = time.monotonic() + seconds
@@ -64,7 +64,7 @@ def _summary(rows: list[tuple[int, float, float, bool]], failure: str) -> Measur
         latency=float(np.median(ages)),
         latency_99=float(np.percentile(ages, 99)),
         lost=rows[-1][0] - rows[0][0] + 1 - count if rows else 0,
-        # The first picture is compared with one before the watch began, so a single one says little.
+        # The first picture is left out: it was compared with one from before the measurement.
         frozen=count > 2 and all(still for _, _, _, still in rows[1:]),
         failure=failure,
     )

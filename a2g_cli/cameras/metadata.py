@@ -1,4 +1,4 @@
-"""What a camera's pictures show: which camera, how it was set, and which part of its picture was kept."""
+"""The metadata of a camera's pictures (device, settings, crop), and the framing that crops and resizes them."""
 
 import math
 from collections.abc import Mapping
@@ -17,17 +17,18 @@ Crop = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class CameraMetadata:
-    """Where pictures come from. Two pictures can be held against each other only where they show the same view."""
+    """Where pictures come from. Two pictures can be compared only if device, size and crop are the same."""
 
     device: str
     """Driver and serial number, path or name: ``"realsense:0123456789"``."""
     width: int
-    """Of the picture that the camera takes [px]."""
+    """Of the camera's whole picture [px]."""
     height: int
+    """Of the camera's whole picture [px]."""
     crop: Crop | None = None
-    """None: all of it."""
+    """None for the whole picture."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Exposure, gain, white balance and whatever else the camera was set to, JSON-able."""
+    """Exposure, gain, white balance and other settings of the camera, JSON-able."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dict."""
@@ -42,9 +43,9 @@ class CameraMetadata:
 
     @classmethod
     def from_json(cls, value: object) -> Self:
-        """Return the view in ``value``. Raises KeyError, TypeError or ValueError for what is none."""
+        """Return the metadata in ``value``. Raises KeyError, TypeError or ValueError if they are not valid."""
         if not isinstance(value, dict) or not isinstance(value["settings"], dict):
-            raise TypeError("a view that is not an object")
+            raise TypeError("camera metadata that are not an object")
         crop = value["crop"]
         if crop is not None:
             left, top, width, height = (int(number) for number in crop)
@@ -52,7 +53,7 @@ class CameraMetadata:
         return cls(str(value["device"]), int(value["width"]), int(value["height"]), crop, value["settings"])
 
     def differences(self, other: "CameraMetadata") -> list[str]:
-        """Return in words why ``other``'s pictures cannot be held against this one's; empty where they can."""
+        """Return in words why pictures cannot be compared with those of ``other``; empty if they can."""
         found = []
         if self.device != other.device:
             found.append(f"camera {self.device}, now {other.device}")
@@ -63,7 +64,7 @@ class CameraMetadata:
         return found
 
     def changes(self, other: "CameraMetadata") -> list[str]:
-        """Return in words which settings of the camera differ: the same view in another light."""
+        """Return in words which settings differ from those of ``other``, such as the exposure."""
         names = sorted(self.settings.keys() & other.settings.keys())
         return [
             f"{name} {_number(self.settings[name])}, now {_number(other.settings[name])}"
@@ -82,12 +83,12 @@ def _number(value: object) -> str:
 
 @dataclass(frozen=True)
 class Framing:
-    """Which part of a camera's picture is kept, and how large it becomes."""
+    """How a camera's picture is cropped and resized."""
 
     crop: Crop | None = None
-    """None: the largest part about the centre that has the shape of ``size``; all of it without ``size``."""
+    """None for the largest part about the centre with the aspect of ``size``; the whole picture without ``size``."""
     size: tuple[int, int] | None = None
-    """Height and width of what comes out [px]; None: as large as what is kept."""
+    """Height and width of the result [px]; None for the size of the crop."""
 
     def __post_init__(self) -> None:
         crop, size = self.crop, self.size
@@ -97,7 +98,7 @@ class Framing:
             raise UsageError(f"pictures of {size[1]}x{size[0]} px cannot be made: expected 1x1 to 8192x8192.")
 
     def part(self, height: int, width: int) -> Crop:
-        """Return the part of a picture of ``height`` x ``width`` that is kept. Raises UsageError for a crop outside it."""
+        """Return the crop of a picture of ``height`` x ``width``. Raises UsageError for a crop outside it."""
         if self.crop is not None:
             left, top, kept_width, kept_height = self.crop
             if left + kept_width > width or top + kept_height > height:
@@ -110,7 +111,7 @@ class Framing:
         return (width - kept_width) // 2, (height - kept_height) // 2, kept_width, kept_height
 
     def apply(self, image: Image) -> Image:
-        """Return the kept part of ``image`` at its size, always as an array of its own. Raises UsageError."""
+        """Return ``image`` cropped and resized, always as a new array. Raises UsageError."""
         left, top, width, height = self.part(*image.shape[:2])
         kept = np.array(image[top : top + height, left : left + width], order="C")
         if self.size is None or self.size == (height, width):
@@ -119,7 +120,7 @@ class Framing:
         return np.array(small)
 
     def apply_depth(self, depth: Depth) -> Depth:
-        """Return the kept part of ``depth`` (H, W) at its size: the nearest measurement, never a mean of two surfaces."""
+        """Return ``depth`` (H, W) cropped and resized to the nearest pixel: a mean of two surfaces would be neither."""
         left, top, width, height = self.part(*depth.shape)
         rows, columns = self.size or (height, width)
         down = top + (np.arange(rows) * height + height // 2) // rows
@@ -127,6 +128,6 @@ class Framing:
         return depth[np.ix_(down, across)]
 
     def of(self, view: CameraMetadata) -> CameraMetadata:
-        """Return ``view`` with what is kept of it."""
+        """Return the metadata ``view`` with this crop."""
         part = self.part(view.height, view.width)
         return replace(view, crop=None if part == (0, 0, view.width, view.height) else part)

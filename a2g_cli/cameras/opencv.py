@@ -1,4 +1,4 @@
-"""UVC cameras (most that have a USB plug) by OpenCV: by path or index, MJPG, exposure locked where the device allows."""
+"""UVC cameras (most USB cameras) by OpenCV, by path or index, with MJPG and locked exposure where the device allows it."""
 
 import contextlib
 import time
@@ -15,27 +15,27 @@ from a2g_cli.core.workspace import expanded
 
 _BY_ID = Path("/dev/v4l/by-id")
 WARM_UP = 1.0
-"""How long a camera may look around before its exposure and white balance are locked [s]."""
+"""Time for the automatic exposure and white balance before they are locked [s]."""
 _MANUAL = 1.0
-"""V4L2's word for manual exposure, `V4L2_EXPOSURE_MANUAL`, as OpenCV passes it on."""
+"""V4L2's value for manual exposure, `V4L2_EXPOSURE_MANUAL`, which OpenCV passes on."""
 _FRESH = 1.0
-"""A device time is believed only where it is less than this old [s]: not every driver fills it in."""
+"""An older device time is not used [s]: some drivers do not set it."""
 
 
 class OpenCVCamera:
     """A UVC camera, or a video file, which is played at its own rate.
 
     Args:
-        device: ``/dev/video0``, ``/dev/v4l/by-id/...`` (it stays the same when cables are moved), an index, or a file.
-        width: of the pictures [px]; None for what the device chooses, as height and rate.
-        height: of the pictures [px].
-        rate: pictures a second [Hz].
-        fourcc: how they cross the cable; MJPG leaves room for two cameras on one USB 2 bus.
-        exposure: in the device's own units (V4L2: 100 us); None for what its automatic has settled on.
-        gain: in the device's own units; None leaves it.
-        white_balance: colour temperature [K]; None for what its automatic has settled on.
-        focus: in the device's own units; None leaves it where it is, the automatic off.
-        lock: False leaves exposure and white balance automatic: pictures of the same thing then differ from day to day.
+        device: ``/dev/video0``, ``/dev/v4l/by-id/...`` (stays the same when cables are moved), an index, or a file.
+        width: width of the pictures [px]; None for the device's choice, as for height and rate.
+        height: height of the pictures [px].
+        rate: pictures per second [Hz].
+        fourcc: encoding on the cable; MJPG allows two cameras on one USB 2 bus.
+        exposure: in the device's own units (V4L2: 100 us); None for the value that its automatic chose.
+        gain: in the device's own units; None to leave it.
+        white_balance: colour temperature [K]; None for the value that its automatic chose.
+        focus: in the device's own units; None to leave it, with the automatic off.
+        lock: False keeps exposure and white balance automatic: pictures of the same scene then differ from day to day.
     """
 
     def __init__(
@@ -55,9 +55,7 @@ class OpenCVCamera:
             raise UsageError(f"camera opencv:{device}: fourcc {fourcc!r} is not four letters, as in MJPG or YUYV.")
         wanted = {"exposure": exposure, "gain": gain, "white_balance": white_balance, "focus": focus}
         if not lock and any(value is not None for value in wanted.values()):
-            raise UsageError(
-                f"camera opencv:{device}: what is set by hand is locked; lock = false leaves no such choice."
-            )
+            raise UsageError(f"camera opencv:{device}: exposure, gain, white_balance and focus need lock = true.")
         self._path = expanded(f"/dev/video{device}" if device.isdecimal() else device)
         self._asked = {"width": width, "height": height, "rate": rate}
         self._fourcc = fourcc
@@ -67,28 +65,28 @@ class OpenCVCamera:
         self._capture: Any = None
         self._file = False
         self._pace: Pace | None = None
-        """Of a file."""
+        """The pace of a file."""
         self._sequence = 0
         self.view: CameraMetadata | None = None
-        """What the pictures show, once the camera is open."""
+        """The metadata of an open camera."""
         self.warnings: list[str] = []
-        """What could not be set."""
+        """Settings that could not be set."""
 
     def open(self) -> None:
-        """Start the stream, let it settle, lock it. Raises HardwareError: not there, taken, or not as it was asked for."""
+        """Start the stream, let it settle, lock it. Raises HardwareError: missing, in use, or without the wanted settings."""
         if self._capture is not None:
             return
         self._cv = sdk("cv2", "opencv-python-headless", "opencv")
         if not self._path.exists():
             there = ", ".join(str(path) for path in devices()) or "none"
-            raise HardwareError(f"camera opencv:{self._path} is not there; cameras that are: {there}.")
+            raise HardwareError(f"camera opencv:{self._path} does not exist; cameras found: {there}.")
         self._file = not self._path.is_char_device()
         with self._quiet():
             capture = self._cv.VideoCapture(str(self._path), self._cv.CAP_ANY if self._file else self._cv.CAP_V4L2)
         if not capture.isOpened():
             capture.release()
-            what = "no video that OpenCV can play" if self._file else f"in use by another program, or {_group_advice()}"
-            raise HardwareError(f"camera opencv:{self._path} cannot be opened: it is {what}.")
+            why = "OpenCV cannot play it" if self._file else f"another program uses it, or {_group_advice()}"
+            raise HardwareError(f"camera opencv:{self._path} cannot be opened: {why}.")
         self._capture, self._sequence, self.warnings = capture, 0, []
         try:
             self._set_up()
@@ -103,7 +101,7 @@ class OpenCVCamera:
         due = self._pace.wait() if self._pace is not None else None
         there, picture = self._capture.read()
         if not there or picture is None:
-            why = "has ended" if self._file else "sends nothing: was it unplugged?"
+            why = "has ended." if self._file else "sends nothing: was it unplugged?"
             raise HardwareError(f"camera opencv:{self._path} {why}")
         self._sequence += 1
         return Frame(self._cv.cvtColor(picture, self._cv.COLOR_BGR2RGB), due or self._moment(), self._sequence)
@@ -115,7 +113,7 @@ class OpenCVCamera:
             capture.release()
 
     def _moment(self) -> float:
-        """Return when the last picture was taken: V4L2 stamps it on the monotonic clock, and OpenCV hands that on."""
+        """Return when the last picture was taken: V4L2 stamps it on the monotonic clock, and OpenCV passes that on."""
         now = time.monotonic()
         stamped = self._capture.get(self._cv.CAP_PROP_POS_MSEC) / 1000
         return stamped if not self._file and 0 <= now - stamped < _FRESH else now
@@ -135,8 +133,8 @@ class OpenCVCamera:
             asked = self._asked[name]
             if asked is not None and abs(got - asked) > 0.5:
                 raise HardwareError(
-                    f"camera opencv:{self._path} cannot do {name} {asked:g}: it gives {got:g}. "
-                    f"`v4l2-ctl --list-formats-ext -d {self._path}` lists what it can."
+                    f"camera opencv:{self._path} does not support {name} {asked:g}: it gives {got:g}. "
+                    f"`v4l2-ctl --list-formats-ext -d {self._path}` lists what it supports."
                 )
         self._pace = Pace(rate) if self._file and rate > 0 else None
         self.view = CameraMetadata(
@@ -148,7 +146,7 @@ class OpenCVCamera:
         return {"width": cv.CAP_PROP_FRAME_WIDTH, "height": cv.CAP_PROP_FRAME_HEIGHT, "rate": cv.CAP_PROP_FPS}
 
     def _settle(self) -> dict[str, Any]:
-        """Let the automatics settle, lock them, and return what the camera is set to then."""
+        """Let the automatics settle, lock them, and return the settings."""
         cv, capture = self._cv, self._capture
         end = time.monotonic() + WARM_UP
         while time.monotonic() < end:
@@ -161,7 +159,7 @@ class OpenCVCamera:
         }
         found = {name: float(capture.get(which)) for name, which in properties.items()}
         if self._lock:
-            # What the automatic arrived at is asked for before it is switched off: some devices then jump to a default.
+            # The automatic values were read before: some devices jump to a default when the automatic is switched off.
             capture.set(cv.CAP_PROP_AUTO_EXPOSURE, _MANUAL)
             capture.set(cv.CAP_PROP_AUTO_WB, 0)
             capture.set(cv.CAP_PROP_AUTOFOCUS, 0)
@@ -174,14 +172,14 @@ class OpenCVCamera:
             settings[name] = float(capture.get(which))
             wanted = self._wanted[name]
             if wanted is not None and abs(settings[name] - wanted) > 0.5:
-                self.warnings.append(f"{name} {wanted:g} was asked for, the device has {settings[name]:g}")
+                self.warnings.append(f"{name} was set to {wanted:g}, but the device uses {settings[name]:g}")
         if self._lock and capture.get(cv.CAP_PROP_AUTO_EXPOSURE) != _MANUAL:
-            self.warnings.append("its exposure cannot be locked: the same thing looks different in another light")
+            self.warnings.append("its exposure cannot be locked: the pictures change with the light")
         return settings
 
     @contextlib.contextmanager
     def _quiet(self) -> Iterator[None]:
-        """Keep OpenCV's own complaints off the terminal: ours says what to do."""
+        """Keep OpenCV's own messages off the terminal: ours say what to do."""
         logging = self._cv.utils.logging
         before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
         try:
@@ -191,12 +189,12 @@ class OpenCVCamera:
 
 
 def devices() -> list[Path]:
-    """Return the capture devices of this machine, by the names that stay when cables are moved where there are such."""
+    """Return the capture devices of this machine, by names that stay the same when cables are moved, if there are any."""
     return sorted(_BY_ID.glob("*-index0")) or sorted(Path("/dev").glob("video*"))
 
 
 def _identity(path: Path) -> str:
-    """Return the name of a device that stays the same when cables are moved, else its path."""
+    """Return a device's name that stays the same when cables are moved; its path if it has none."""
     for named in devices():
         if named.resolve() == path.resolve():
             return named.name if named.parent == _BY_ID else str(named)
@@ -204,4 +202,4 @@ def _identity(path: Path) -> str:
 
 
 def _group_advice() -> str:
-    return "you may not use it (`sudo usermod -aG video $USER`, then log in again)"
+    return "you have no permission (`sudo usermod -aG video $USER`, then log in again)"

@@ -1,4 +1,4 @@
-"""A thread for each camera that keeps its newest frame: whoever needs a picture never waits for the one after it."""
+"""A thread per camera that keeps its newest frame, so that no caller waits for the next one."""
 
 import threading
 import time
@@ -13,29 +13,29 @@ from a2g_cli.core.clock import Clock, WallClock
 from a2g_cli.core.errors import HardwareError, UsageError, noted
 
 MAX_AGE = 0.5
-"""Oldest frame that is handed out unless told otherwise [s]."""
+"""Default age of the oldest frame that is returned [s]."""
 OPENING = 60.0
-"""Longest that a camera may take to open: warm-up, a reset and another warm-up [s]."""
+"""Longest time that a camera may take to open: warm-up, a reset and another warm-up [s]."""
 _PATIENCE = 1.0
-"""How long one read of the camera may wait [s]: a closing reader is noticed between two."""
+"""Longest wait of one read of the camera [s]; between reads, the thread checks whether it must stop."""
 _PARTING = 5.0
 """How long a closing reader waits for its thread [s]."""
 _LEAST_PERIOD = 0.005
-"""A camera that draws its pictures, and waits for none, is asked no more often [s]."""
+"""Least time between two reads [s], for a camera that draws its pictures at once."""
 
 
 class CameraReader:
-    """A camera that is read by a thread of its own; itself a camera whose ``read`` answers at once.
+    """Reads a camera in its own thread, and is itself a camera whose ``read`` returns at once.
 
-    The thread opens, reads and closes ``camera``, crops and resizes its pictures, and compares each with the one before
-    it, byte for byte. A camera that fails ends the thread: the next ``read`` raises what it said.
+    The thread opens, reads and closes ``camera``, crops and resizes its pictures, and compares each with the one before,
+    byte by byte. A camera that fails ends the thread, and the next ``read`` raises its error.
 
     Args:
-        name: what the camera is called, for messages.
-        camera: whose frames are kept; its ``captured_at`` is on the machine's monotonic clock.
-        framing: which part of its pictures is kept, and how large.
+        name: the camera's name, for messages.
+        camera: the camera; its ``captured_at`` is on the machine's monotonic clock.
+        framing: how its pictures are cropped and resized.
         max_age: oldest frame that ``read`` returns [s].
-        clock: the clock that frames are stamped on, the robot's.
+        clock: the clock of the frames' stamps, the robot's.
     """
 
     def __init__(
@@ -64,12 +64,12 @@ class CameraReader:
 
     @property
     def view(self) -> CameraMetadata | None:
-        """What the pictures show, crop included; None until a picture came, or for a camera that does not say."""
+        """The metadata with the crop; None before the first picture, or for a camera without metadata."""
         return self._view
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What the camera has to say to a person."""
+        """The camera's warnings for the user."""
         return self._warnings
 
     def open(self) -> None:
@@ -90,14 +90,14 @@ class CameraReader:
             raise failure
 
     def newest(self) -> Frame | None:
-        """Return the newest frame, however old it is; None before the first. Raises what the camera failed with."""
+        """Return the newest frame of any age; None before the first. Raises the camera's error if it failed."""
         with self._condition:
             if self._failure is not None:
                 raise self._failure
             return self._frame
 
     def age(self, frame: Frame) -> float:
-        """Return how long ago ``frame`` was captured [s]."""
+        """Return the age of ``frame`` [s]."""
         return self._clock.now() - frame.captured_at
 
     def read(self, timeout: float) -> Frame:
@@ -117,11 +117,11 @@ class CameraReader:
             return frame
 
     def close(self) -> None:
-        """Stop the thread and the camera; harmless when called twice. Raises what closing the camera failed with."""
+        """Stop the thread and the camera; harmless when called twice. Raises the error of closing the camera."""
         thread, self._thread = self._thread, None
         self._stopping.set()
         if thread is not None:
-            thread.join(_PARTING)  # a driver that hangs must not keep a robot's program from ending
+            thread.join(_PARTING)  # a driver that hangs must not block the program
         self._frame = None
         parting, self._parting = self._parting, None
         if parting is not None:
@@ -139,7 +139,7 @@ class CameraReader:
                 with noted(error, f"Camera {self.name!r} could not be closed either"):
                     self._camera.close()
                 raise
-        except Exception as error:  # it ends this thread alone: whoever reads next is told
+        except Exception as error:  # it ends only this thread: the next read raises it
             with self._condition:
                 if not stopping.is_set():
                     self._failure = error
@@ -147,7 +147,7 @@ class CameraReader:
             return
         try:
             self._camera.close()
-        except Exception as error:  # whoever closes this reader is told
+        except Exception as error:  # close() raises it
             self._parting = error
 
     def _follow(self, stopping: threading.Event) -> None:
@@ -158,7 +158,7 @@ class CameraReader:
             begun = time.monotonic()
             taken = self._camera.read(_PATIENCE)
             if before is None or taken.sequence != before.sequence:
-                # The robot's clock need not be the machine's: what they share is how long ago something was.
+                # The robot's clock may differ from the machine's, but the age of a frame is the same on both.
                 captured_at = self._clock.now() - (time.monotonic() - taken.captured_at)
                 if before is None or not np.array_equal(before.image, taken.image):
                     since = captured_at

@@ -1,4 +1,4 @@
-"""RealSense cameras by pyrealsense2: colour, and depth where it is asked for. A recorded file plays as a camera too."""
+"""RealSense cameras by pyrealsense2: colour, and depth on request. A recorded file can be played as a camera."""
 
 import time
 from contextlib import suppress
@@ -18,37 +18,37 @@ if TYPE_CHECKING:
     from a2g_cli.core.types import Depth
 
 WIDTH, HEIGHT, RATE = 640, 480, 30
-"""What a live camera is asked for unless told otherwise [px, px, Hz]."""
+"""Defaults for a live camera [px, px, Hz]."""
 FIRST_FRAME = 5.0
-"""How long the first picture may take [s]."""
+"""Longest time until the first picture [s]."""
 STALL = 0.9
-"""A stream that was silent for so long has stopped [s]."""
+"""A stream without pictures for this long has stopped [s]."""
 COMES_BACK = 15.0
-"""How long a device may take to appear again after a reset [s]."""
+"""Longest time until a device appears again after a reset [s]."""
 _GLANCE = 0.05
-"""How often a file is asked whether it has ended [s]."""
+"""Time between two checks whether a file has ended [s]."""
 _QUEUE = 4
-"""Frames that wait for the reader: the SDK drops older ones [frames]."""
+"""Frames that wait for the reader; the SDK drops older ones [frames]."""
 _Profiles = list[tuple[Any, list[Any]]]
-"""Sensor and what it streams, for each sensor."""
+"""The sensors and their streams."""
 
 
 class RealSenseCamera:
     """A RealSense camera, found by its serial number, or a file that one recorded (``.db3``, ``.bag``).
 
-    A stream that stops is reset once (``hardware_reset``), and set as it was; what stops again is an error.
+    A stream that stops is reset once (``hardware_reset``) and gets the same settings; a second stop is an error.
 
     Args:
-        serial: of the device, as on its label; empty for the only one that is plugged in. Or the path of a recorded file.
-        width: of the pictures [px]; None for 640, or the file's own, as height (480) and rate (30).
-        height: of the pictures [px].
-        rate: pictures a second [Hz].
-        depth: depth is read too, at the same size and rate.
-        exposure: of the colour sensor, in its own units (D400: 100 us); None for pictures as bright as its automatic's.
-        gain: in the camera's own units; None leaves it.
-        white_balance: colour temperature [K]; None leaves it where it is.
-        lock: False leaves exposure and white balance automatic: pictures of the same thing then differ from day to day.
-        warm_up: how long the automatics may settle before they are locked [s].
+        serial: serial number on the device's label; empty if only one is plugged in. Or the path of a recorded file.
+        width: width of the pictures [px]; None for 640, or the file's own, as for height (480) and rate (30).
+        height: height of the pictures [px].
+        rate: pictures per second [Hz].
+        depth: whether to read depth too, at the same size and rate.
+        exposure: of the colour sensor, in its own units (D400: 100 us); None for the brightness of its automatic.
+        gain: in the camera's own units; None to leave it.
+        white_balance: colour temperature [K]; None to leave it.
+        lock: False keeps exposure and white balance automatic: pictures of the same scene then differ from day to day.
+        warm_up: time for the automatics before they are locked [s].
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class RealSenseCamera:
     ) -> None:
         self._wanted = {"exposure": exposure, "gain": gain, "white_balance": white_balance}
         if not lock and any(value is not None for value in self._wanted.values()):
-            raise UsageError("camera realsense: what is set by hand is locked; lock = false leaves no such choice.")
+            raise UsageError("camera realsense: exposure, gain and white_balance need lock = true.")
         file = expanded(serial)
         self._file = file.resolve() if file.suffix in realsense_sdk.RECORDINGS else None
         if self._file is not None and not self._file.is_file():
@@ -89,9 +89,9 @@ class RealSenseCamera:
         self._depth: Depth | None = None
         self._seen = 0.0
         self.view: CameraMetadata | None = None
-        """What the pictures show, once the camera is open."""
+        """The metadata of an open camera."""
         self.warnings: list[str] = []
-        """What a person should know, once the camera is open."""
+        """Warnings for the user, of an open camera."""
 
     def open(self) -> None:
         """Start the streams, let them settle, lock them. Raises HardwareError, or UsageError for a setting out of range."""
@@ -111,7 +111,7 @@ class RealSenseCamera:
             raise
 
     def read(self, timeout: float) -> Frame:
-        """Return the newest frame, not returned before. Raises HardwareError: not open, none in time, stopped for good."""
+        """Return the newest frame that was not returned before. Raises HardwareError: not open, none in time, stopped."""
         if self._device is None:
             raise HardwareError(f"{self._name} is not open; call open() first.")
         frame = self._wait(timeout)
@@ -137,8 +137,8 @@ class RealSenseCamera:
         if not self._serial and len(there) == 1:
             ((self._serial, device),) = there.items()
             return device
-        found = f"plugged in: {', '.join(sorted(there))}" if there else "none is plugged in, or udev keeps it from you"
-        raise HardwareError(f"{self._name} is not there; {found}. `a2g doctor` looks into it.")
+        found = f"plugged in: {', '.join(sorted(there))}" if there else "none is plugged in, or udev denies access"
+        raise HardwareError(f"{self._name} was not found; {found}. `a2g doctor` checks this.")
 
     def _start(self, device: Any) -> None:
         self._device = device
@@ -152,7 +152,7 @@ class RealSenseCamera:
             else:
                 chosen.append((sensor, [profile]))
         check_wanted(self._rs, chosen[0][0], self._wanted)
-        # One queue for all: a D405's colour and depth come from one sensor anyway.
+        # One queue for all: colour and depth of a D405 come from one sensor.
         self._queue, self._depth, self._number = self._rs.frame_queue(_QUEUE), None, -1
         self._clock = DeviceTime()
         self._seen = time.monotonic()
@@ -165,11 +165,11 @@ class RealSenseCamera:
         streaming, self._streaming = self._streaming, []
         for sensor, _ in streaming:
             for end in (sensor.stop, sensor.close):
-                with suppress(RuntimeError):  # a device that is gone cannot be stopped, and need not be
+                with suppress(RuntimeError):  # a device that was unplugged cannot be stopped
                     end()
 
     def _profile(self, device: Any, stream: Any) -> tuple[Any, Any]:
-        """Return the sensor that has ``stream``, and the profile that was asked for. Raises HardwareError."""
+        """Return the sensor with ``stream``, and the wanted profile. Raises HardwareError."""
         formats = {"color": ("rgb8", "bgr8"), "depth": ("z16",)}[stream.name]
         sensors = list(device.query_sensors())
         offered = [
@@ -185,13 +185,13 @@ class RealSenseCamera:
             if all(want is None or has == want for has, want in asked):
                 return sensor, profile
         modes = sorted({f"{p.width()}x{p.height()}@{p.fps()}" for _, p in offered})
-        slow = " It hangs on USB 2, which has few of them." if self._usb().startswith("2") else ""
+        slow = " It is on USB 2, which has few of them." if self._usb().startswith("2") else ""
         raise HardwareError(
             f"{self._name} has no {stream.name} of {width}x{height}@{self._rate}; it has {', '.join(modes) or 'none'}.{slow}"
         )
 
     def _wait(self, timeout: float) -> Frame | None:
-        """Return the newest colour picture that has not been returned yet; None when none comes in time."""
+        """Return the newest colour picture that was not returned before; None if none comes in time."""
         end = time.monotonic() + timeout
         newest = None
         while newest is None or (self._with_depth and self._depth is None):
@@ -212,12 +212,12 @@ class RealSenseCamera:
         return self._taken(newest)
 
     def _ended(self) -> bool:
-        """Whether a file that plays has come to its end."""
+        """Whether a file has been played to its end."""
         return self._file is not None and self._device.current_status() == self._rs.playback_status.stopped
 
     def _taken(self, frame: Any) -> Frame:
         number = int(frame.get_frame_number())
-        # Numbers begin again after a reset and when a file is played again; a sequence goes on.
+        # Frame numbers restart after a reset and when a file is played again; the sequence continues.
         self._sequence += number - self._number if number > self._number >= 0 else 1
         self._number = number
         domain = self._rs.timestamp_domain
@@ -229,14 +229,14 @@ class RealSenseCamera:
         return Frame(pixels, captured_at, self._sequence, self._depth)
 
     def _again(self) -> Frame:
-        """Bring a stream that stopped back, once for a device, as often as it ends for a file. Raises HardwareError."""
+        """Restart a stream that stopped: once for a device, every time for a file. Raises HardwareError."""
         self._stop()
         if self._file is None:
             if self._reset:
                 raise self._stopped_for_good()
             self._reset = True
             self.warnings.append("it stopped, and was reset")
-            with suppress(RuntimeError):  # what is unplugged cannot be reset; it may come back all the same
+            with suppress(RuntimeError):  # an unplugged device cannot be reset, but may be plugged in again
                 self._device.hardware_reset()
         try:
             self._start(self._find_again())
@@ -246,7 +246,7 @@ class RealSenseCamera:
                 for _ in range(SETTLING):
                     frame = self._wait(FIRST_FRAME)
         except (RuntimeError, HardwareError) as error:
-            raise HardwareError(f"{self._name} stopped, and could not be started again: {error}") from error
+            raise HardwareError(f"{self._name} stopped and could not be restarted: {error}") from error
         if frame is None:
             raise self._stopped_for_good()
         return frame
@@ -255,7 +255,7 @@ class RealSenseCamera:
         if self._file is not None:
             return HardwareError(f"{self._name} holds no picture.")
         return HardwareError(
-            f"{self._name} sends nothing, though it was reset: unplug it, plug it into a USB 3 port of the machine itself, "
+            f"{self._name} sends nothing, even after a reset: unplug it, plug it directly into a USB 3 port of the machine, "
             "and try another cable."
         )
 
@@ -287,14 +287,14 @@ class RealSenseCamera:
             settings["depth_units"] = self._depth_units()
         if self._usb().startswith("2"):
             self.warnings.append(
-                f"it hangs on USB {self._usb()}: pictures come late or not at all; use a USB 3 cable and port"
+                f"it is on USB {self._usb()}: pictures come late or not at all; use a USB 3 cable and port"
             )
         height, width = first.image.shape[:2]
         name = self._serial or realsense_sdk.info(self._device, "serial_number")
         self.view = CameraMetadata(f"realsense:{self._file or name}", width, height, settings=settings)
 
     def _depth_units(self) -> float:
-        """Return what a depth of 1 means [m]."""
+        """Return the unit of the depth values [m]."""
         for sensor, _ in self._streaming:
             if sensor.supports(self._rs.option.depth_units):
                 return float(sensor.get_option(self._rs.option.depth_units))

@@ -1,7 +1,7 @@
-"""Exposure, gain and white balance of a RealSense colour sensor: set by hand, or locked where the automatic settled.
+"""Sets exposure, gain and white balance of a RealSense colour sensor, or locks them at the values of its automatic.
 
-While its automatic exposure is on, the colour sensor of a D400 reports the last value set by hand, not the one in use; so
-what the automatic arrived at is found by trying which exposure gives pictures as bright.
+While the automatic exposure is on, the colour sensor of a D400 reports the last manual value, not the one in use. So the
+value is found by trying exposures until the pictures are equally bright.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,10 +11,10 @@ from a2g_cli.core.errors import UsageError
 from a2g_cli.core.types import Image
 
 SETTLING = 6
-"""Pictures until a new setting is seen in one [frames]."""
+"""Frames until a new setting takes effect [frames]."""
 _STEPS = 10
 _CLOSE = 0.04
-"""Brightnesses closer than this are the same."""
+"""Relative difference below which two brightnesses count as equal."""
 
 
 def check_wanted(rs: Any, sensor: Any, wanted: Mapping[str, float | None]) -> None:
@@ -31,12 +31,12 @@ def check_wanted(rs: Any, sensor: Any, wanted: Mapping[str, float | None]) -> No
 
 
 def lock(rs: Any, sensor: Any, wanted: Mapping[str, float | None], picture: Callable[[], Image]) -> dict[str, float]:
-    """Switch the automatics off and return what the sensor is set to then.
+    """Switch the automatics off and return the sensor's settings.
 
     Args:
         rs: the SDK's module.
-        sensor: it streams, and its automatics have settled.
-        wanted: exposure, gain and white_balance in the camera's own units; None for what its automatic has settled on.
+        sensor: a streaming sensor whose automatics have settled.
+        wanted: exposure, gain and white_balance in the camera's own units; None for the value of the automatic.
         picture: returns the next picture.
     """
     option = rs.option
@@ -57,14 +57,14 @@ def lock(rs: Any, sensor: Any, wanted: Mapping[str, float | None], picture: Call
 
 
 def current(rs: Any, sensor: Any) -> dict[str, float]:
-    """Return exposure, gain and white balance as the sensor reports them, those that it has."""
+    """Return exposure, gain and white balance as the sensor reports them, if it has them."""
     names = ("exposure", "gain", "white_balance")
     options = {name: getattr(rs.option, name) for name in names}
     return {name: float(sensor.get_option(which)) for name, which in options.items() if sensor.supports(which)}
 
 
 def restore(rs: Any, sensor: Any, settings: Mapping[str, float]) -> None:
-    """Set what ``lock`` returned again, after a reset: the view must not change."""
+    """Set the values that ``lock`` returned again, after a reset."""
     for automatic in (rs.option.enable_auto_exposure, rs.option.enable_auto_white_balance):
         if sensor.supports(automatic):
             sensor.set_option(automatic, 0.0)
@@ -73,12 +73,12 @@ def restore(rs: Any, sensor: Any, settings: Mapping[str, float]) -> None:
 
 
 def brightness(image: Image) -> float:
-    """Return the mean of all values, 0 to 255."""
+    """Return the mean of all pixel values, 0 to 255."""
     return float(image.mean())
 
 
 def _match(sensor: Any, option: Any, target: float, picture: Callable[[], Image]) -> None:
-    """Set ``option`` to where pictures are as bright as ``target``: halving the range of what it may be, in octaves."""
+    """Set ``option`` so that pictures are as bright as ``target``, by bisection on a logarithmic scale."""
     bounds = sensor.get_option_range(option)
     low, high = max(bounds.min, bounds.step, 1e-6), bounds.max
     value = float(sensor.get_option(option))

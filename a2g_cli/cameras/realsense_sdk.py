@@ -1,4 +1,4 @@
-"""The RealSense SDK: importing it, with the libusb that it needs, and the devices that it sees."""
+"""The RealSense SDK: imports it with the libusb that it needs, and lists its devices."""
 
 import ctypes
 import importlib
@@ -15,18 +15,18 @@ _SYSTEM_PACKAGES = {
     "libudev": "libudev1 (Debian, Ubuntu: `apt install libudev1`)",
 }
 RECORDINGS = {".db3", ".bag"}
-"""Endings of the files that the SDK records and plays."""
+"""Suffixes of files that the SDK records and plays."""
 
 
 @cache
 def load() -> Any:
-    """Return the module ``pyrealsense2``, importing it now.
+    """Import and return the module ``pyrealsense2``.
 
-    Its wheel links the system's libusb. Where that is missing, the one of the package libusb-package is taken, which the
-    extra ``realsense`` brings: `a2g doctor` says which.
+    Its wheel links the system's libusb. If that is missing, the one of libusb-package is used, which the extra ``realsense``
+    installs; `a2g doctor` shows which.
 
     Raises:
-        HardwareError: it is not installed; or it is, and a library of the system is missing: which, and its package.
+        HardwareError: it is not installed, or it needs a library of the system, which is named with its package.
     """
     try:
         return sdk("pyrealsense2", "pyrealsense2", "realsense")
@@ -35,18 +35,16 @@ def load() -> Any:
             raise
         bundled = bundled_libusb()
         if "libusb" in str(error) and bundled is not None:
-            ctypes.CDLL(str(bundled), mode=ctypes.RTLD_GLOBAL)  # the loader takes what has that name already
+            ctypes.CDLL(str(bundled), mode=ctypes.RTLD_GLOBAL)  # the loader then uses this library of that name
             return importlib.import_module("pyrealsense2")
         for library, package in _SYSTEM_PACKAGES.items():
             if library in str(error):
-                raise HardwareError(
-                    f"pyrealsense2 is installed, but a library of the system that it needs is not: {package}."
-                ) from error
+                raise HardwareError(f"pyrealsense2 needs a system library that is not installed: {package}.") from error
         raise
 
 
 def system_libusb() -> bool:
-    """Whether the system has the libusb that pyrealsense2 asks for."""
+    """Whether the system has the libusb that pyrealsense2 links."""
     try:
         ctypes.CDLL("libusb-1.0.so.0")
     except OSError:
@@ -55,7 +53,7 @@ def system_libusb() -> bool:
 
 
 def bundled_libusb() -> Path | None:
-    """Return the libusb that the package libusb-package brings; None without that package."""
+    """Return the libusb of the package libusb-package; None if that is not installed."""
     found = find_spec("libusb_package")
     if found is None or not found.submodule_search_locations:
         return None
@@ -69,20 +67,20 @@ def _context() -> Any:
 
 
 def attached() -> list[Any]:
-    """Return the RealSense devices on this machine. Raises HardwareError without the SDK."""
+    """Return the RealSense devices of this machine. Raises HardwareError without the SDK."""
     return list(_context().query_devices())
 
 
 def playback(path: Path) -> Any:
-    """Return the device that plays the recorded file ``path``. Raises HardwareError for a file that is none."""
+    """Return the device that plays the recorded file ``path``. Raises HardwareError if it is not such a file."""
     try:
-        # A context of its own: what is played there is not found among the devices.
+        # Its own context: otherwise the file would be listed among the devices.
         return load().context().load_device(str(path))
     except RuntimeError as error:
         raise HardwareError(f"{path} cannot be played as a RealSense recording: {error}.") from error
 
 
 def info(device: Any, name: str) -> str:
-    """Return what ``device`` says of itself, e.g. ``"serial_number"``; empty where it says nothing."""
+    """Return a fact about ``device``, e.g. its ``"serial_number"``; empty if it does not have it."""
     which = getattr(load().camera_info, name)
     return str(device.get_info(which)) if device.supports(which) else ""

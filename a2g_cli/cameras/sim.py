@@ -1,4 +1,4 @@
-"""A camera that looks at the simulated tabletop."""
+"""A camera in the simulator."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ VIEWS = ("front", "side", "wrist")
 
 
 class SimCamera:
-    """One view of a tabletop: that of a SimRobot, or, when none is given, one of its own in which nothing moves."""
+    """One view of a tabletop: that of a SimRobot, or its own, in which nothing moves."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class SimCamera:
         self._sequence = 0
 
     def open(self) -> None:
-        """Get ready to draw. Raises HardwareError where there is no OpenGL."""
+        """Prepare the renderer. Raises HardwareError without OpenGL."""
         if self._tabletop is not None:
             return
         tabletop = self._shared or self._own_tabletop()
@@ -44,7 +44,7 @@ class SimCamera:
         self._tabletop = tabletop
 
     def read(self, timeout: float) -> Frame:  # noqa: ARG002 - drawing takes a millisecond and never has to wait
-        """Draw what is there now. Raises HardwareError when the camera is not open."""
+        """Draw the present scene. Raises HardwareError if the camera is not open."""
         if self._tabletop is None:
             raise HardwareError(f"camera sim:{self._view} is not open; call open() first")
         self._sequence += 1

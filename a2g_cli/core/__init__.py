@@ -1,1 +1,1 @@
-"""What every other package speaks: types, errors, clock, workspace, files, locks, plugins."""
+"""What all other packages use: types, errors, clock, workspace, configuration, plugins, files, locks."""

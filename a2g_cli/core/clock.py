@@ -1,11 +1,11 @@
-"""Time as something injected: a simulation steps it, hardware sleeps on it."""
+"""Clocks: a robot has one; a simulation steps it, hardware sleeps on it."""
 
 import time
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Seconds that only grow. A robot owns one; the session asks it to wait."""
+    """A time in seconds that never decreases."""
 
     def now(self) -> float:
         """Return the time on this clock [s]."""
@@ -15,7 +15,7 @@ class Clock(Protocol):
 
 
 def goes_on(clock: Clock) -> bool:
-    """Whether time goes on by itself while somebody thinks: a clock says so by ``real = True``; others are waited for."""
+    """Whether a clock runs in real time: it has ``real = True``. Other clocks stand still until they are stepped."""
     return bool(getattr(clock, "real", False))
 
 
@@ -29,14 +29,14 @@ class WallClock:
         return time.monotonic()
 
     def sleep_until(self, moment: float) -> None:
-        """Sleep until ``moment`` [s]; return at once when it has passed."""
+        """Sleep until ``moment`` [s]; return at once if it has passed."""
         remaining = moment - time.monotonic()
         if remaining > 0:
             time.sleep(remaining)
 
 
 class SteppedClock:
-    """A clock that moves only when it is told to: the simulator advances it as physics goes on."""
+    """A clock that the simulator advances as it steps its physics."""
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -46,9 +46,9 @@ class SteppedClock:
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Move on by ``seconds`` [s]."""
+        """Advance by ``seconds`` [s]."""
         self._now += seconds
 
     def sleep_until(self, moment: float) -> None:
-        """Jump to ``moment`` [s]: nobody has to wait for a simulation."""
+        """Jump to ``moment`` [s], without waiting."""
         self._now = max(self._now, moment)

@@ -1,12 +1,12 @@
-"""``a2g.toml``: one file for robot, cameras, limits and goals. What cannot be meant is refused, with its line.
+"""Reads and checks ``a2g.toml``, the file for robot, cameras, limits and goals. Errors name the line.
 
-    [robot]            driver = "DRIVER" or "DRIVER:WHAT", and whatever settings that driver takes
-    [cameras.NAME]     driver, size = "WIDTHxHEIGHT", crop = "WIDTHxHEIGHT+LEFT+TOP", and that driver's settings
-    [safety]           a2g_cli/core/safety_limits.py: the guards' limits
-    [goals]            names = [...]: what ``a2g run`` goes for when no goal is typed
+    [robot]            driver = "DRIVER" or "DRIVER:VALUE", and the driver's settings
+    [cameras.NAME]     driver, size = "WIDTHxHEIGHT", crop = "WIDTHxHEIGHT+LEFT+TOP", and the driver's settings
+    [safety]           the guards' limits: a2g_cli/core/safety_limits.py
+    [goals]            names = [...]: the goals of ``a2g run`` if none is typed
 
-A driver's own settings are held against what its constructor says of each, and what several share (``rate``) against its
-range; what a value means, the driver says when it is made.
+A driver's settings are checked against the annotations of its constructor, and ``rate`` against its range; the driver itself
+checks the values when it is made.
 """
 
 import difflib
@@ -24,7 +24,7 @@ from a2g_cli.core.workspace import Workspace, checked_name
 
 FILE = "a2g.toml"
 KEYS = ("space", "enter", "tab")
-"""Keys that are held by their names; any other is one character."""
+"""Names of keys that are not one character."""
 
 MAX_SIDE = 8192
 """Longest side of a picture [px]."""
@@ -32,12 +32,12 @@ PIXELS = {
     "size": (re.compile(r"([0-9]{1,9})x([0-9]{1,9})"), "WIDTHxHEIGHT"),
     "crop": (re.compile(r"([0-9]{1,9})x([0-9]{1,9})\+[0-9]{1,9}\+[0-9]{1,9}"), "WIDTHxHEIGHT+LEFT+TOP"),
 }
-"""What pictures of a camera are cut to."""
+"""The size and the crop of a camera's pictures: their syntax, as a pattern and in words."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """What a number may be."""
+    """The range of a number, with its unit."""
 
     low: float
     high: float
@@ -45,11 +45,11 @@ class Range:
     whole: bool = False
 
     def words(self) -> str:
-        """Return it as a sentence's end: ``"seconds, 0.02 to 10"``."""
+        """Return the range in words: ``"seconds, 0.02 to 10"``."""
         return f"{'a whole number of ' if self.whole else ''}{self.unit}, {self.low:g} to {self.high:g}"
 
     def holds(self, value: object) -> bool:
-        """Whether ``value`` is such a number."""
+        """Whether ``value`` is a number in the range."""
         kinds = (int,) if self.whole else (int, float)
         return isinstance(value, kinds) and not isinstance(value, bool) and self.low <= value <= self.high
 
@@ -68,25 +68,25 @@ BY_NAME = {
     "max_speed": Range(1e-9, 1e6, "the robot's unit a second"),
 }
 RATE = Range(0.1, 1000.0, "hertz")
-"""Of a robot's control loop, and of a camera."""
+"""Rate of a robot's control loop, or of a camera."""
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """What ``a2g.toml`` says, checked; all defaults where there is no such file."""
+    """The content of ``a2g.toml``, checked; the defaults if there is no file."""
 
     robot: str | None = None
-    """``DRIVER`` or ``DRIVER:WHAT``."""
+    """``DRIVER`` or ``DRIVER:VALUE``."""
     robot_settings: Mapping[str, Any] = field(default_factory=dict)
     safety: SafetyLimits = field(default_factory=SafetyLimits)
     goals: tuple[str, ...] = ()
 
 
 def read(workspace: Workspace) -> Configuration:
-    """Return what the workspace's ``a2g.toml`` says.
+    """Return the configuration in the workspace's ``a2g.toml``.
 
     Raises:
-        UsageError: not TOML; a key that does not exist; a value of another kind, another unit or out of its range.
+        UsageError: not TOML; an unknown key; a value of another type, or out of its range.
     """
     table = workspace.settings()
     if not table:
@@ -95,7 +95,7 @@ def read(workspace: Workspace) -> Configuration:
 
 
 def parse(text: str) -> Configuration:
-    """Return what ``text`` says, as ``read`` does. Raises UsageError."""
+    """Return the configuration in ``text``, as ``read`` does. Raises UsageError."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -104,10 +104,10 @@ def parse(text: str) -> Configuration:
 
 
 def line_of(text: str, path: Iterable[str]) -> int | None:
-    """Return the line, from 1, on which the value at ``path`` stands, or the nearest table around it; None for none."""
+    """Return the line number, from 1, of the value at ``path``, or of the nearest table around it; None if there is none."""
     wanted = list(path)
     section: list[str] = []
-    found: dict[int, int] = {}  # how much of the path a line holds -> the line
+    found: dict[int, int] = {}  # length of the matching part of the path -> line number
     for number, line in enumerate(text.splitlines(), 1):
         key = re.match(r"""\s*((?:[A-Za-z0-9_.\s-]|"[^"]*"|'[^']*')+?)\s*=""", line)
         if line.lstrip().startswith("["):
@@ -123,7 +123,7 @@ def line_of(text: str, path: Iterable[str]) -> int | None:
 
 
 def _names(piece: str) -> list[str] | None:
-    """Return the names in a header or in the key of a line; the TOML reader itself takes them apart."""
+    """Return the names in a table header or in a line's key, parsed by the TOML reader itself."""
     try:
         inner: Any = tomllib.loads(piece)
     except tomllib.TOMLDecodeError:

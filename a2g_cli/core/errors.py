@@ -1,7 +1,4 @@
-"""The errors that a person may see: what is wrong, what was expected, what to do.
-
-Every class carries the exit code of the command that it ends (see ``a2g --help``).
-"""
+"""The errors that a user sees: what is wrong, what was expected, what to do. Each class has an exit code (``a2g --help``)."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,35 +8,35 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
 LONGEST = 1000
-"""Letters of a message."""
+"""Longest message [characters]."""
 
 
 class A2GError(Exception):
-    """Something failed in a way that can be explained in a sentence. Exit code 1.
+    """A failure that one sentence explains. Exit code 1.
 
-    A message may quote a file from elsewhere, and so be of any length: what is beyond ``LONGEST`` letters is left out.
+    A message may quote untrusted files, so it is cut after ``LONGEST`` characters.
     """
 
     exit_code: ClassVar[int] = 1
 
     document: Mapping[str, Any] = MappingProxyType({})
-    """What there is to report all the same, beside the error, with ``--json``."""
+    """Results that ``--json`` reports beside the error."""
 
     lines: Sequence[Any] = ()
-    """The same for people; printed before the error."""
+    """The same results as lines of text, printed before the error."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message if len(message) <= LONGEST else f"{message[: LONGEST - 1]}…")
 
 
 class UsageError(A2GError):
-    """The command was asked for something that does not exist or does not fit. Exit code 2."""
+    """A command with arguments that do not exist or do not fit. Exit code 2."""
 
     exit_code = 2
 
 
 class UnknownNameError(UsageError):
-    """A name that is not known; the nearest ones are offered."""
+    """An unknown name; the message offers the nearest ones."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         names = sorted(known)
@@ -59,7 +56,7 @@ class UnknownNameError(UsageError):
 
 
 class CheckpointError(UsageError):
-    """Weights that do not exist, are damaged, or do not fit the robot or the base."""
+    """Weights that are missing, damaged, or do not fit the robot or the base."""
 
 
 class GoalError(UsageError):
@@ -67,27 +64,31 @@ class GoalError(UsageError):
 
 
 class RecordingError(A2GError):
-    """A recording that is missing, truncated, or not a recording at all."""
+    """A recording that is missing, damaged, or not a recording."""
 
 
 class SessionExistsError(UsageError):
-    """A session is to be made under a name that is taken."""
+    """A new session with a name that exists."""
 
 
 class BusyError(A2GError):
-    """Something of the workspace is in the hands of another program."""
+    """Another program holds a lock of the workspace."""
 
     def __init__(self, path: Path, owner: str) -> None:
         self._asked = (path, owner)
-        super().__init__(f"{path} is held by {owner}: wait until it has ended, or end it.")
+        super().__init__(f"{path} is locked by {owner}: wait until it has ended, or end it.")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Cross to another process as what was asked: exceptions are otherwise rebuilt from their message alone."""
         return type(self), self._asked
 
 
+class PluginError(A2GError):
+    """A plugin that cannot be imported, or that does not do what its kind must do. Exit code 1."""
+
+
 class HardwareError(A2GError):
-    """A robot, camera or graphics driver that does not answer as it must. Exit code 3."""
+    """A robot, camera or graphics driver that fails. Exit code 3."""
 
     exit_code = 3
 
@@ -100,7 +101,7 @@ class SafetyStop(A2GError):  # noqa: N818 - the field's word; it is not a defect
     def __init__(self, message: str, cause: str = "safety-stop") -> None:
         super().__init__(message)
         self.cause = cause
-        """The guard's name, which the recording keeps; a driver's own guard needs none."""
+        """The guard's name, for the recording; ``"safety-stop"`` for a driver's own."""
 
 
 class GoalNotReached(A2GError):  # noqa: N818 - an outcome, not a defect
@@ -111,9 +112,9 @@ class GoalNotReached(A2GError):  # noqa: N818 - an outcome, not a defect
 
 @contextmanager
 def noted(error: BaseException, what: str) -> Iterator[None]:
-    """Do something because of ``error``: what fails there becomes a note on ``error``, and never hides it.
+    """Clean up after ``error``: an error in the block becomes a note on ``error`` instead of replacing it.
 
-    What says the same as ``error`` itself, such as a robot that cannot rest and is asked to again, is not said twice.
+    An error with the same text as ``error`` is not noted, such as that of a robot that cannot rest for the second time.
     """
     try:
         yield
@@ -123,15 +124,15 @@ def noted(error: BaseException, what: str) -> Iterator[None]:
 
 
 class Closable(Protocol):
-    """Whatever is closed at the end."""
+    """Anything with ``close``."""
 
     def close(self) -> None:
-        """Let go."""
+        """Release its resources."""
 
 
 @contextmanager
 def closed(thing: Closable, what: str) -> Iterator[None]:
-    """Close ``thing`` at the end. Where something failed before, a failing ``close`` is a note on that; else it is raised."""
+    """Close ``thing`` at the end. If the block failed, an error of ``close`` becomes a note on it; otherwise it is raised."""
     try:
         yield
     except BaseException as error:

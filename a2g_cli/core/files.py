@@ -1,14 +1,16 @@
-"""What survives a power cut: files, folders and names that are on the disk before anybody counts on them.
+"""Files and folders that survive a kill or a power cut.
 
 A file's bytes are on the disk after ``fsync`` of the file, its name after ``fsync`` of the folder that holds it.
 """
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _CANNOT = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
-"""What a file system answers that has no way to sync a folder: some network and FUSE disks."""
+"""Errors of file systems that cannot sync a folder: some network and FUSE disks."""
 
 
 def sync_folder(folder: Path) -> None:
@@ -27,16 +29,20 @@ def sync_tree(folder: Path) -> None:
     """Bring the files of ``folder`` and their names to the disk, one level deep. Raises OSError."""
     for path in folder.iterdir():
         if path.is_file():
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            _sync_file(path)
     sync_folder(folder)
 
 
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def make_folder(folder: Path) -> None:
-    """Make ``folder`` and what is missing above it, durably; harmless when it is there. Raises OSError."""
+    """Make ``folder`` and its missing parents, durably; harmless if it exists. Raises OSError."""
     missing = []
     while not folder.is_dir():
         missing.append(folder)
@@ -53,17 +59,48 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Let ``path`` hold ``data``: whoever reads it, at whatever moment, finds the old bytes or the new ones.
+@contextmanager
+def replacing(path: Path, suffix: str = ".tmp", *, durable: bool = False) -> Iterator[Path]:
+    """Give a path to write a new version of the file ``path`` at; the version takes its place when the block ends.
 
-    Two programs must not do this at once: hold a lock (``a2g_cli/core/locks.py``). Raises OSError.
+    A program that reads ``path`` finds the whole old version or the whole new one, and so does the next start after a kill.
+    If the block raises, the new version is removed and ``path`` stays as it was.
+
+    Two programs must not replace a file at once: hold a lock (``core/locks.py``), or give each a suffix of its own.
+
+    Args:
+        path: the file; its folder must exist.
+        suffix: what the new version's name has after ``path``'s until it is complete.
+        durable: bring bytes and name to the disk, so that a power cut leaves one of the two versions as well.
+
+    Raises:
+        OSError: the disk refuses.
     """
-    temporary = path.with_name(f"{path.name}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    temporary = path.with_name(f"{path.name}{suffix}")
+    try:
+        yield temporary
+        if durable:
+            _sync_file(temporary)
+        os.replace(temporary, path)  # noqa: PTH105 - over the old version
+        if durable:
+            sync_folder(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write ``data`` to the new or emptied file ``path``. Raises OSError."""
+    # Through `os` alone, like everything that must survive a power cut: the crash tests watch it.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
         write_all(descriptor, data)
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    os.replace(temporary, path)  # noqa: PTH105 - replace, whatever is there
-    sync_folder(path.parent)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Replace the file ``path`` by ``data``, durably; see ``replacing``. Raises OSError."""
+    with replacing(path, durable=True) as temporary:
+        write_file(temporary, data)

@@ -1,8 +1,8 @@
-"""Locks between programs on one workspace: a file that says who holds it, held by the kernel.
+"""Locks between programs on one workspace: ``flock`` on a file that names the owner.
 
-The kernel lets go of a lock when its owner dies, however it does: what a dead owner left is found to be stale at once,
-and taken. The file's words are for people, and for the few network disks without locks: there a lock is stale when its
-owner, on this host, is no more, or, on another, when it is older than a day.
+The kernel releases the lock when its owner dies, so a dead owner's file does not block. The owner in the file is for
+messages, and for network disks without locks: there a lock is stale if its owner on this host has ended, or, on another
+host, if it is older than a day.
 """
 
 import errno
@@ -31,10 +31,11 @@ class Owner:
     pid: int
     host: str
     started: float
-    """When that process began [s since 1970]: a number is given to another process in time."""
+    """When the process began [s since 1970]; the system uses process numbers again."""
     since: float
     """When it took the lock [s since 1970]."""
     doing: str
+    """What it does, e.g. ``a2g adapt``."""
 
     @classmethod
     def here(cls, doing: str) -> "Owner":
@@ -43,14 +44,14 @@ class Owner:
 
     @property
     def alive(self) -> bool:
-        """Whether it may still be there, as far as can be told from this host."""
+        """Whether the owner may still run, as far as this host can know."""
         if self.host != os.uname().nodename:
             return time.time() - self.since < _A_DAY
         begun = _begun(self.pid)
         return begun is not None and abs(begun - self.started) < 1.0
 
     def __str__(self) -> str:
-        """Return it in words, e.g. ``a2g adapt (process 12 on robot-1, for 40 s)``."""
+        """Return the owner in words, e.g. ``a2g adapt (process 12 on robot-1, for 40 s)``."""
         return f"{self.doing} (process {self.pid} on {self.host}, for {max(0.0, time.time() - self.since):.0f} s)"
 
 
@@ -69,11 +70,11 @@ def _read(descriptor: int) -> Owner | None:
         kinds = {"pid": int, "host": str, "started": float, "since": float, "doing": str}
         return Owner(**{name: kind(value[name]) for name, kind in kinds.items()})
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-        return None  # empty, or torn by a power cut: nobody is named
+        return None  # empty, or torn by a power cut
 
 
 def _try(path: Path, doing: str) -> tuple[int | None, Owner | None]:
-    """Return a descriptor that holds the lock, or who holds it. Raises OSError."""
+    """Return a descriptor that holds the lock, or None and the owner who holds it. Raises OSError."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -89,7 +90,7 @@ def _try(path: Path, doing: str) -> tuple[int | None, Owner | None]:
                 free = other is None or not other.alive
             if not free:
                 return None, other
-            # Who held it before may have removed the file between the opening and now: then this is no lock.
+            # The owner before may have removed the file after it was opened here: then this is no lock.
             if _is(descriptor, path):
                 os.ftruncate(descriptor, 0)
                 write_all(descriptor, json.dumps(asdict(Owner.here(doing))).encode())
@@ -112,12 +113,12 @@ def locked(path: Path, doing: str, patience: float = 10.0) -> Iterator[None]:
     """Hold the lock ``path``, whose folder exists, while the block runs.
 
     Args:
-        path: the lock's file; it is there only while the lock is held, or left by an owner that died.
-        doing: what for, as others are told, e.g. ``a2g adapt``.
+        path: the lock's file; it exists only while the lock is held, or after its owner was killed.
+        doing: what this program does, for the messages of others, e.g. ``a2g adapt``.
         patience: how long to wait for another owner [s].
 
     Raises:
-        BusyError: another program holds it for longer.
+        BusyError: another program still holds it.
         A2GError: the disk refuses.
     """
     until = time.monotonic() + patience
@@ -133,12 +134,12 @@ def locked(path: Path, doing: str, patience: float = 10.0) -> Iterator[None]:
         yield
     finally:
         if descriptor is not None:
-            path.unlink(missing_ok=True)  # before it is let go: whoever opened it meanwhile looks again
+            path.unlink(missing_ok=True)  # before the lock is released: a program that waits opens the file again
             os.close(descriptor)
 
 
 def holder(path: Path) -> Owner | None:
-    """Return who holds the lock ``path`` now; None where nobody does, whatever a dead owner left. Raises OSError."""
+    """Return the owner of the lock ``path``; None if it is free, even if a dead owner's file exists. Raises OSError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

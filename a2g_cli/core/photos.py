@@ -1,4 +1,4 @@
-"""Pictures out of files, which may come from anywhere: opened only after their size was looked at."""
+"""Reads photos from untrusted files, after a check of their size."""
 
 import stat
 import warnings
@@ -14,17 +14,17 @@ from PIL import UnidentifiedImageError
 from a2g_cli.core.types import Image
 
 MAX_WHOLE = 64 * 2**20
-"""Largest picture that is returned pixel by pixel [px]."""
+"""Largest picture that is returned at full size [px]."""
 MAX_PIXELS = 128 * 2**20
-"""Largest picture that is opened at all [px], where a smaller one will do: 134 megapixels take about half a gigabyte of
-memory, once. A JPEG takes less, as it is made smaller while it is unpacked."""
+"""Largest picture that is opened to be made smaller [px]: 134 megapixels take about half a gigabyte of memory. A JPEG takes
+less, because it is made smaller while it is unpacked."""
 _MAX_FILE = 256 * 2**20
 
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
-"""Formats of photos, as Pillow calls them. No others: some, as EPS, would start another program."""
+"""Accepted formats, by Pillow's names. Some others, such as EPS, would start another program."""
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _MOVING = ("PNG", "WEBP", "GIF", "TIFF", "AVIF")
-"""Formats that hold several pictures of one rank; MPO and HEIF have one that the others belong to."""
+"""Formats with several equal pictures; in MPO and HEIF one picture is the main one."""
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
@@ -45,21 +45,21 @@ class Photo:
     pixels: Image
     """(H, W, 3) RGB, upright."""
     notes: tuple[str, ...] = ()
-    """What a person should know of how it was read, e.g. that it was made smaller."""
+    """Notes for the user, e.g. that it was made smaller."""
 
 
 def read_photo(path: Path, formats: tuple[str, ...] = FORMATS, enough: tuple[int, int] | None = None) -> Photo:
     """Read a picture.
 
     Args:
-        path: a file from anywhere.
-        formats: those that are expected, see ``FORMATS``.
-        enough: height and width [px] that the picture will be cut and resized to. One of more than ``MAX_WHOLE`` pixels is
-            then made smaller, by a whole factor, to no less than twice that; without it, such a picture is refused.
+        path: an untrusted file.
+        formats: the expected ones of ``FORMATS``.
+        enough: height and width [px] to which the caller will crop and resize the picture. A picture of more than
+            ``MAX_WHOLE`` pixels is then made smaller by a whole factor, to at least twice that; otherwise it is refused.
 
     Raises:
-        OSError: there is no such file, or it cannot be read.
-        ValueError: it is no picture, damaged, or too large; the message says which, in one line.
+        OSError: the file does not exist, or cannot be read.
+        ValueError: not a picture, damaged, or too large; the message is one line.
     """
     about = path.stat()
     if stat.S_ISDIR(about.st_mode):
@@ -77,10 +77,10 @@ def read_photo(path: Path, formats: tuple[str, ...] = FORMATS, enough: tuple[int
 
 @contextmanager
 def reading_pictures() -> Iterator[None]:
-    """Turn whatever a file makes Pillow raise into a ValueError of one line, or leave it an OSError with a reason."""
+    """Turn any error of Pillow into a ValueError of one line, except OSError."""
     try:
         with warnings.catch_warnings():
-            # Pillow warns about details of a file that do not matter here; sizes do, and are looked at by the caller.
+            # Pillow warns about details that do not matter here; the caller checks the size.
             warnings.simplefilter("ignore")
             yield
     except UnidentifiedImageError as error:
@@ -100,7 +100,7 @@ def _read(image: PIL.Image.Image, enough: tuple[int, int] | None) -> Photo:
         raise ValueError(_too_large(most, f" ({columns}x{rows})"))
     if image.mode.startswith(("I", "F")):
         raise ValueError(
-            f"it has one number of 16 bits or more a pixel ({image.mode}), as depth has; an 8-bit colour image is needed"
+            f"it has one number of 16 bits or more per pixel ({image.mode}), like depth; an 8-bit colour image is needed"
         )
     notes = ["the first of its pictures"] if image.format in _MOVING and getattr(image, "is_animated", False) else []
     reduces = enough is not None and columns * rows > MAX_WHOLE
@@ -113,7 +113,7 @@ def _read(image: PIL.Image.Image, enough: tuple[int, int] | None) -> Photo:
         turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
     except Exception as error:  # as in reading_pictures; but the pixels are sound
         notes.append(f"not turned upright: its EXIF data cannot be read ({one_line(error)})")
-    # Their values cannot be averaged: numbers of colours in a palette, or colours that count by their alpha.
+    # Other modes cannot be averaged: their values are indices of a palette, or have an alpha channel.
     picture = image if image.mode in ("RGB", "L", "CMYK", "YCbCr") else image.convert("RGB")
     if reduces:
         notes.append(f"first made smaller than its {columns}x{rows}")
@@ -125,7 +125,7 @@ def _read(image: PIL.Image.Image, enough: tuple[int, int] | None) -> Photo:
 
 
 def _openers(path: Path, formats: tuple[str, ...]) -> tuple[str, ...]:
-    """Return those of ``formats`` that can be opened here. Raises ValueError where ``path`` needs what is not installed."""
+    """Return those of ``formats`` that can be opened. Raises ValueError if ``path`` needs a package that is not installed."""
     if not set(formats) <= PIL.Image.OPEN.keys():
         PIL.Image.init()
     if "HEIF" in formats and "HEIF" not in PIL.Image.OPEN and _is_heic(path):
@@ -141,7 +141,7 @@ def _openers(path: Path, formats: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _is_heic(path: Path) -> bool:
-    """Whether a file says of itself that it is a HEIC photo (ISO/IEC 23008-12: a box ``ftyp`` with such a brand)."""
+    """Whether a file's header says that it is a HEIC photo (ISO/IEC 23008-12: a box ``ftyp`` with such a brand)."""
     with path.open("rb") as file:
         head = file.read(64)
     return head[4:8] == b"ftyp" and head[8:12] in _HEIC and b"avif" not in head[16:]  # AVIF uses the same container
@@ -152,10 +152,10 @@ def _too_large(most: int, found: str = "") -> str:
 
 
 def one_line(error: Exception) -> str:
-    """Return what an error says, on one line."""
+    """Return an error's text on one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def why(error: Exception) -> str:
-    """Return what went wrong in a few words."""
+    """Return an error's reason in a few words."""
     return getattr(error, "strerror", None) or one_line(error)

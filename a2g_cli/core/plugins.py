@@ -1,4 +1,8 @@
-"""Name -> class for robots and cameras. Built-ins and third parties come by the same road: entry points."""
+"""Plugins by kind and name: robots, cameras, scenes, and so on. Built-ins use the same entry points as third parties.
+
+A package names a plugin in its ``pyproject.toml``, under the group that ``GROUPS`` gives for its kind. Listing the names
+imports nothing; a plugin is imported when it is asked for by name. docs/plugins.md says what each kind must be.
+"""
 
 import importlib
 import inspect
@@ -10,100 +14,119 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args
 
-from a2g_cli.core.errors import A2GError, HardwareError, UnknownNameError, UsageError
+from a2g_cli.core.errors import A2GError, HardwareError, PluginError, UnknownNameError, UsageError
 
-Kind = Literal["robot", "camera"]
+Kind = Literal["robot", "camera", "scene", "shift", "format", "relabelling rule", "finetuning method", "judge"]
 
-_SIMPLE: dict[Any, tuple[tuple[type, ...], str]] = {
+GROUPS: Mapping[Kind, str] = {
+    "robot": "a2g.robots",
+    "camera": "a2g.cameras",
+    "scene": "a2g.scenes",
+    "shift": "a2g.shifts",
+    "format": "a2g.formats",
+    "relabelling rule": "a2g.relabelling",
+    "finetuning method": "a2g.finetuning",
+    "judge": "a2g.judges",
+}
+"""Kind of plugin, as messages name it -> its entry-point group."""
+
+_SETTING_TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
     bool: ((bool,), "true or false"),
     int: ((int,), "a whole number"),
     float: ((int, float), "a number"),
     str: ((str,), "text in quotes"),
 }
-"""What a constructor says of a setting -> what a file may hold there, and that in words."""
+"""The annotation of a driver's setting -> the types that a file may hold there, and those types in words."""
 
 
-_OURS = Path(__file__).parents[1]
+_PACKAGE = __name__.partition(".")[0]
+_FOLDER = Path(__file__).parents[1]
 _LONGEST = 300
-"""Letters of a driver's own words that a message repeats."""
+"""Letters of a plugin's own error text that a message repeats."""
 
 
 @contextmanager
-def calling(what: str, call: str, built_in: bool = False) -> Iterator[None]:
-    """Call a driver: a plain exception that leaves it is hardware that fails.
+def calling(what: str, call: str, built_in: bool = False, error: type[A2GError] = HardwareError) -> Iterator[None]:
+    """Call a plugin, and turn any exception that is not a2g's own into one clear error.
 
-    Errors of a2g's own pass, and so does whatever is no ``Exception``, such as KeyboardInterrupt.
+    A2GError passes unchanged, and so does what is not an ``Exception``, such as KeyboardInterrupt.
 
     Args:
-        what: the driver, e.g. ``"robot 'myarm:left'"``.
-        call: what is called, e.g. ``"observe"``.
-        built_in: the driver comes with a2g, and raises HardwareError itself where hardware fails. Any other exception of it
-            is a defect of a2g and stays what it is, except OSError: devices and files raise it.
+        what: the plugin, e.g. ``"robot 'myarm:left'"``.
+        call: the call, e.g. ``"observe"``.
+        built_in: the plugin comes with a2g and raises A2GError itself. Any other exception of it is a defect of a2g and
+            passes unchanged, except OSError, which devices and files raise.
+        error: the error to raise: HardwareError for drivers, PluginError for other plugins.
 
     Raises:
-        HardwareError: names the driver, the call, the exception, and where in the driver it came from.
+        A2GError: of type ``error``; names the plugin, the call, the exception, and the line in the plugin that raised it.
     """
     try:
         yield
     except A2GError:
         raise
-    except Exception as error:
-        if built_in and not isinstance(error, OSError):
+    except Exception as raised:
+        if built_in and not isinstance(raised, OSError):
             raise
-        raise HardwareError(f"{what} failed in {call}{_place(error)}: {_words(error)}") from error
+        raise error(f"{what} failed in {call}{_location(raised)}: {_sentence(raised)}") from raised
 
 
-def is_built_in(driver: object) -> bool:
-    """Whether a driver object, or its class, comes with a2g."""
-    made = driver if isinstance(driver, type) else type(driver)
-    return made.__module__.partition(".")[0] == __name__.partition(".")[0]
+def is_built_in(plugin: object) -> bool:
+    """Whether a class, a function or an object of a class comes with a2g."""
+    return str(getattr(plugin, "__module__", "")).partition(".")[0] == _PACKAGE
 
 
-def _place(error: BaseException) -> str:
-    """Return where the driver was when it failed, `` (file, line N)``; nothing where it was not even entered."""
+def _location(error: BaseException) -> str:
+    """Return the plugin's line that raised ``error`` as `` (file, line N)``; empty if the plugin was not entered."""
     for frame in traceback.extract_tb(error.__traceback__):
         path = Path(frame.filename)
-        if not path.is_relative_to(_OURS) and path.name != "contextlib.py":
+        if not path.is_relative_to(_FOLDER) and path.name != "contextlib.py" and "importlib" not in frame.filename:
             return f" ({path.name}, line {frame.lineno})"
     return ""
 
 
-def _words(error: BaseException) -> str:
-    """Return an exception's kind and its own words, as a sentence."""
-    told = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
-    told = told if len(told) <= _LONGEST else f"{told[: _LONGEST - 1]}…"
-    return told if told.endswith((".", "!", "?", "…")) else f"{told}."
+def _sentence(error: BaseException) -> str:
+    """Return an exception's type and text as one sentence."""
+    text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def known(kind: Kind) -> list[str]:
-    """Return the names of the installed drivers."""
-    return sorted({entry.name for entry in entry_points(group=f"a2g.{kind}s")})
+    """Return the names of the installed plugins of one kind, sorted. Imports none of them."""
+    return sorted({entry.name for entry in entry_points(group=GROUPS[kind])})
 
 
 def split(name: str) -> tuple[str, str | None]:
-    """Return ``DRIVER`` and, of ``DRIVER:WHAT``, what it is asked for: the value of the driver's first setting."""
-    driver, colon, what = name.partition(":")
-    return driver, what if colon else None
+    """Return the two parts of ``DRIVER:VALUE``; VALUE, of the driver's first setting, is None for ``DRIVER`` alone."""
+    driver, colon, value = name.partition(":")
+    return driver, value if colon else None
 
 
-def load(kind: Kind, name: str) -> type[Any]:
-    """Return the driver class called ``name``, importing it now.
+def load(kind: Kind, name: str) -> Any:
+    """Import and return the plugin called ``name``. A built-in comes before a third party's plugin of the same name.
 
     Raises:
-        UnknownNameError: no driver has that name.
-        HardwareError: the driver is there, its SDK is not; or its code does not load.
+        UnknownNameError: no plugin of this kind has that name.
+        HardwareError: a driver, or a package that it needs, cannot be imported.
+        PluginError: another plugin cannot be imported, or a2g is not installed as it should be.
     """
-    for entry in entry_points(group=f"a2g.{kind}s"):
-        if entry.name == name:
-            try:
-                driver: type[Any] = entry.load()
-            except ImportError as error:
-                raise HardwareError(f"{kind} {name!r} needs a package that is not installed: {error}") from error
-            except Exception as error:
-                # Whatever an import of somebody else's code, or a name that it does not have, may raise.
-                raise HardwareError(f"{kind} {name!r} does not load{_place(error)}: {_words(error)}") from error
-            return driver
-    raise UnknownNameError(kind, name, known(kind))
+    entries = [entry for entry in entry_points(group=GROUPS[kind]) if entry.name == name]
+    if not entries:
+        if not (names := known(kind)):
+            raise PluginError(
+                f"no {kind} is registered, not even a2g's own: this installation of a2g is older than its code. "
+                "Install it again: pip install a2g, or pip install -e . in a clone."
+            )
+        raise UnknownNameError(kind, name, names)
+    entry = min(entries, key=lambda entry: not entry.module.startswith(f"{_PACKAGE}."))
+    failure = HardwareError if kind in {"robot", "camera"} else PluginError
+    try:
+        return entry.load()
+    except ImportError as error:
+        raise failure(f"{kind} {name!r} needs a package that is not installed: {error}") from error
+    except Exception as error:  # importing other people's code can raise anything
+        raise failure(f"{kind} {name!r} does not load{_location(error)}: {_sentence(error)}") from error
 
 
 def sdk(module: str, package: str, extra: str) -> Any:
@@ -123,66 +146,68 @@ def sdk(module: str, package: str, extra: str) -> Any:
 
 
 def parameters(kind: Kind, name: str) -> dict[str, inspect.Parameter]:
-    """Return what the driver ``name`` can be told by name, in the order of its constructor. Raises as ``load``."""
+    """Return the settings of the driver ``name``: its constructor's parameters, in order. Raises as ``load``."""
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    found = inspect.signature(load(kind, name)).parameters
-    return {parameter: about for parameter, about in found.items() if about.kind in by_name}
+    signature = inspect.signature(load(kind, name)).parameters
+    return {setting: parameter for setting, parameter in signature.items() if parameter.kind in by_name}
 
 
 def first(kind: Kind, name: str) -> str:
-    """Return the setting that ``NAME:WHAT`` gives. Raises UsageError for a driver that has none; else as ``load``."""
+    """Return the setting that ``NAME:VALUE`` sets. Raises UsageError for a driver without settings; else as ``load``."""
     settings = parameters(kind, name)
     if not settings:
         raise UsageError(f"{kind} {name!r} has no settings: write {name} alone.")
     return next(iter(settings))
 
 
-def expected(about: inspect.Parameter, value: object) -> str | None:
-    """Return what a setting must be, in words, where the driver's constructor says so and ``value`` is something else.
+def expected(parameter: inspect.Parameter, value: object) -> str | None:
+    """Return in words what type a setting must have, if its annotation says so and ``value`` has another type.
 
-    None where it may be that, or the constructor does not say, or says more than a word can.
+    None if ``value`` is accepted, or if there is no annotation, or one that is more than simple types.
     """
-    said = get_args(about.annotation) if isinstance(about.annotation, UnionType) else (about.annotation,)
-    kinds = [kind for kind in said if kind is not NoneType]
-    if not kinds or not all(kind in _SIMPLE for kind in kinds):
+    annotation = parameter.annotation
+    alternatives = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    alternatives = tuple(one for one in alternatives if one is not NoneType)
+    if not alternatives or not all(one in _SETTING_TYPES for one in alternatives):
         return None
-    held = [_SIMPLE[kind] for kind in kinds]
-    if any(isinstance(value, types) and (bool in types or not isinstance(value, bool)) for types, _ in held):
+    accepted = [_SETTING_TYPES[one] for one in alternatives]
+    if any(isinstance(value, types) and (bool in types or not isinstance(value, bool)) for types, _ in accepted):
         return None
-    return " or ".join(words for _, words in held)
+    return " or ".join(words for _, words in accepted)
 
 
 def make(kind: Kind, name: str, settings: Mapping[str, Any], section: str) -> Any:
-    """Return a driver object made with ``settings``; nothing is opened and nothing moves.
+    """Return a driver object made with ``settings``. Opens nothing and moves nothing.
 
     Args:
-        kind: what it drives.
-        name: the driver's.
-        settings: what it is told.
-        section: where in ``a2g.toml`` they can be set, for messages.
+        kind: robot or camera.
+        name: the driver's name.
+        settings: what its constructor is given.
+        section: the section of ``a2g.toml`` that can set them, for messages.
 
     Raises:
         UnknownNameError: no such driver.
         UsageError: a setting that the driver does not have, or a value that it cannot use.
-        HardwareError: a third party's driver fails while it is made.
+        HardwareError: a third party's constructor fails.
     """
-    driver, known_settings = load(kind, name), parameters(kind, name)
-    if unknown := sorted(settings.keys() - known_settings.keys()):
-        has = ", ".join(known_settings) or "none"
-        raise UsageError(f"{kind} {name!r} has no setting {', '.join(unknown)}; it has: {has}.")
+    driver, accepted = load(kind, name), parameters(kind, name)
+    if unknown := sorted(settings.keys() - accepted.keys()):
+        raise UsageError(
+            f"{kind} {name!r} has no setting {', '.join(unknown)}; it has: {', '.join(accepted) or 'none'}."
+        )
     if missing := [
-        setting for setting, about in known_settings.items() if about.default is about.empty and setting not in settings
+        setting for setting, about in accepted.items() if about.default is about.empty and setting not in settings
     ]:
         raise UsageError(f"{kind} {name!r} needs {', '.join(missing)}: set it under [{section}] in a2g.toml.")
     for setting, value in settings.items():
-        if value is not None and (words := expected(known_settings[setting], value)) is not None:
+        if value is not None and (words := expected(accepted[setting], value)) is not None:
             raise UsageError(f"{kind} {name!r}: {setting} = {value!r}: expected {words}.")
     with calling(f"{kind} {name!r}", "its constructor", is_built_in(driver)):
         try:
             return driver(**settings)
         except (TypeError, ValueError, AttributeError) as error:
             if not settings:
-                raise  # nobody set anything: it is the driver's own fault
-            told = ", ".join(f"{setting} = {value!r}" for setting, value in settings.items())
-            why = " ".join(str(error).split()) or type(error).__name__
-            raise UsageError(f"{kind} {name!r} cannot work with the setting {told}: {why}.") from error
+                raise  # a defect of the driver: nobody set anything
+            given = ", ".join(f"{setting} = {value!r}" for setting, value in settings.items())
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise UsageError(f"{kind} {name!r} cannot work with the setting {given}: {reason}.") from error

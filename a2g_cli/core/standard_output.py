@@ -11,18 +11,18 @@ _STDOUT, _STDERR = 1, 2
 
 @contextmanager
 def kept_for_data() -> Iterator[None]:
-    """Have ``sys.stdout`` alone lead to this process's standard output; its descriptor 1 leads to standard error.
+    """Let only ``sys.stdout`` reach this process's standard output; descriptor 1 leads to standard error.
 
-    So a C library, a child process, and a print at the very end of the process reach standard error. The descriptor is
-    never given back: C's buffers are written out when the process ends. Only for a process of a2g's own, then.
+    So the output of a C library or a child process, and a print at the end of the process, go to standard error. The
+    descriptor is not restored, because C's buffers are written when the process ends. Only for a2g's own processes.
     """
     for descriptor, name in ((_STDOUT, "stdout"), (_STDERR, "stderr")):
-        if getattr(sys, name) is None:  # it is closed: what is printed goes nowhere, and not into the next file opened
+        if getattr(sys, name) is None:  # closed: without this, the next opened file would get the output
             os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
             os.set_inheritable(descriptor, True)
             setattr(sys, name, os.fdopen(descriptor, "w", closefd=False))
     if not _is_descriptor(sys.stdout):
-        yield  # somebody else has put something in its place already
+        yield  # already replaced, e.g. by a test
         return
     sys.stdout.flush()
     data = os.fdopen(
@@ -38,13 +38,13 @@ def kept_for_data() -> Iterator[None]:
         yield
     finally:
         sys.stdout = sys.stderr
-        with suppress(OSError):  # whoever wrote has flushed, and was told if nobody reads or the disk is full
+        with suppress(OSError):  # the writer has flushed before, and got the error
             data.flush()
 
 
 @contextmanager
 def printing_aside() -> Iterator[TextIO]:
-    """Yield standard output, while whatever is printed meanwhile goes to standard error."""
+    """Yield standard output, while everything that is printed goes to standard error."""
     data = sys.stdout
     with redirect_stdout(sys.stderr):
         yield data

@@ -1,4 +1,4 @@
-"""Where things are: a workspace is a folder with ``recordings/``, ``adapters/`` and, perhaps, ``a2g.toml``."""
+"""The workspace: a folder with ``recordings/``, ``adapters/`` and, optionally, ``a2g.toml``."""
 
 import os
 import re
@@ -13,10 +13,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
 def checked_name(kind: str, name: str) -> str:
-    """Return ``name`` if it may become part of a path: letters, digits, ``.``, ``_``, ``-``, at most 80.
+    """Return ``name`` if it can be part of a path: at most 80 letters, digits, ``.``, ``_``, ``-``.
 
     Raises:
-        UsageError: anything else, so that no name can leave the workspace.
+        UsageError: any other name; so no name can leave the workspace.
     """
     if not _NAME.fullmatch(name) or name.endswith(".partial"):
         raise UsageError(
@@ -26,16 +26,16 @@ def checked_name(kind: str, name: str) -> str:
 
 
 def expanded(path: str | Path) -> Path:
-    """Return ``path`` with ``~`` and ``~USER`` replaced by that user's folder. Raises UsageError where there is none."""
+    """Return ``path`` with ``~`` and ``~USER`` replaced by the home folder. Raises UsageError if there is none."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
         user = Path(path).parts[0]
-        raise UsageError(f"{path}: no home folder is known for {user}: write the path in full.") from error
+        raise UsageError(f"{path}: {user} has no home folder: write the path in full.") from error
 
 
 def read_text(path: Path) -> str:
-    """Return the UTF-8 text of a file that a person or another program wrote, without the byte order mark some begin with.
+    """Return the UTF-8 text of a file, without a byte order mark.
 
     Raises:
         OSError: it cannot be read.
@@ -52,16 +52,16 @@ def read_text(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Workspace:
-    """One workspace's folders. Nothing is created before something is written."""
+    """The folders of a workspace. They are created when something is written."""
 
     root: Path
 
     @classmethod
     def find(cls, given: Path | None = None) -> "Workspace":
-        """Return the workspace: ``given``, else ``$A2G_WORKSPACE``, else the present folder.
+        """Return the workspace: ``given``, else ``$A2G_WORKSPACE``, else the current folder.
 
         Raises:
-            UsageError: the folder's place is taken by a file.
+            UsageError: it is not a folder.
         """
         root = given or Path(os.environ.get("A2G_WORKSPACE") or Path.cwd())
         root = expanded(root).resolve()
@@ -85,7 +85,7 @@ class Workspace:
         return self.root / "adapters"
 
     def settings_text(self) -> str:
-        """Return what ``a2g.toml`` holds, empty when there is none. Raises UsageError: not text. A2GError: not readable."""
+        """Return the text of ``a2g.toml``, empty if there is none. Raises UsageError: not text. A2GError: not readable."""
         path = self.root / "a2g.toml"
         if not path.exists():
             return ""
@@ -97,7 +97,7 @@ class Workspace:
             raise A2GError(f"{path} cannot be read: {error.strerror}.") from error
 
     def settings(self) -> dict[str, Any]:
-        """Return ``a2g.toml`` as a dict, empty when there is none.
+        """Return ``a2g.toml`` as a dict, empty if there is none.
 
         Raises:
             UsageError: the file is not TOML.

@@ -1,6 +1,6 @@
-"""Goal images as checked artefacts: a folder with one PNG per camera and ``goal.json``.
+"""Goals on disk: a folder with one PNG per camera and ``goal.json``, and checks of goal images.
 
-``recordings/README.md`` documents the folder. Everything that is read is checked, whoever wrote it.
+``recordings/README.md`` describes the folder. Everything that is read is checked.
 """
 
 import json
@@ -30,19 +30,19 @@ FORMAT = 1
 _MAX_JSON = 2**20
 
 SHARPNESS_FLOOR = 0.002
-"""Least ``sharpness`` of an image in focus: the simulator's have 0.018, and 0.0016 when blurred by one pixel."""
+"""Least ``sharpness`` of an image in focus. The simulator's images have 0.018, and 0.0016 when blurred by one pixel."""
 CONTRAST_FLOOR = 4.0
-"""Least standard deviation of grey levels, of 255, of an image that shows something."""
+"""Least standard deviation of the grey levels (0 to 255) of an image with some contrast."""
 CLIPPED_SHARE = 0.25
-"""Most pixels at black or at white of an image that is well exposed."""
-_LUMA = np.array([0.299, 0.587, 0.114])  # red, green, blue -> grey, as the eye weighs them
+"""Largest share of black or of white pixels in a well exposed image."""
+_LUMA = np.array([0.299, 0.587, 0.114])  # red, green, blue -> grey (ITU-R BT.601)
 
 
 def save_goal(workspace: Workspace, goal: Goal, overwrite: bool = False, notes: Sequence[str] = ()) -> Path:
-    """Write ``goal`` under its name, whole or not at all, and return its folder. ``notes`` are kept with it.
+    """Write ``goal`` under its name, completely or not at all, and return its folder. ``notes`` are stored with it.
 
     Raises:
-        UsageError: the name cannot be a folder's, or is taken and ``overwrite`` is false.
+        UsageError: the name cannot be a folder's, or exists and ``overwrite`` is false.
         GoalError: there is no image, or the disk refuses.
     """
     folder = _folder(workspace, goal.name)
@@ -69,7 +69,7 @@ def save_goal(workspace: Workspace, goal: Goal, overwrite: bool = False, notes: 
     try:
         text = json.dumps(description, indent=2, ensure_ascii=False, allow_nan=False)
         workspace.goals.mkdir(parents=True, exist_ok=True)
-        # In the same folder, so that the rename stays on one disk; the dot keeps it out of every list.
+        # In the same folder, so that the rename stays on one disk; the dot hides it from lists.
         building = Path(tempfile.mkdtemp(prefix=".building-", dir=workspace.goals))
         try:
             building.chmod(0o755)
@@ -87,7 +87,7 @@ def save_goal(workspace: Workspace, goal: Goal, overwrite: bool = False, notes: 
 
 
 def _put(building: Path, folder: Path) -> None:
-    """Rename ``building`` to ``folder``. A folder cannot be renamed onto a full one: the old one steps aside before."""
+    """Rename ``building`` to ``folder``. The old folder is moved away first: a rename cannot replace a full folder."""
     aside = Path(tempfile.mkdtemp(prefix=".replaced-", dir=folder.parent))
     with suppress(FileNotFoundError):
         folder.replace(aside / "goal")
@@ -100,7 +100,7 @@ def load_goal(workspace: Workspace, name: str) -> Goal:
 
     Raises:
         UnknownNameError: there is none; the nearest names are offered.
-        GoalError: its files are damaged, or do not belong together.
+        GoalError: its files are damaged, or do not fit together.
     """
     folder = _folder(workspace, name)
     if not folder.is_dir():
@@ -132,7 +132,7 @@ def list_goals(workspace: Workspace) -> list[str]:
 
 
 def remove_goal(workspace: Workspace, name: str) -> None:
-    """Remove the goal ``name``, damaged or not. Raises UnknownNameError, or GoalError when the disk refuses."""
+    """Remove the goal ``name``, also a damaged one. Raises UnknownNameError, or GoalError if the disk refuses."""
     folder = _folder(workspace, name)
     if not folder.is_dir() or folder.is_symlink():
         raise UnknownNameError("goal", name, list_goals(workspace))
@@ -159,7 +159,7 @@ def _description(folder: Path) -> dict[str, Any]:
 
 
 def _views(value: object) -> dict[str, dict[str, Any]]:
-    """Return views as they were saved. Raises KeyError, TypeError or ValueError for what is none."""
+    """Return the saved metadata of each camera. Raises KeyError, TypeError or ValueError if they are not valid."""
     if not isinstance(value, dict):
         raise TypeError("views that are not an object")
     return {str(name): CameraMetadata.from_json(view).to_json() for name, view in value.items()}
@@ -167,7 +167,7 @@ def _views(value: object) -> dict[str, dict[str, Any]]:
 
 @contextmanager
 def _reading(folder: Path) -> Iterator[None]:
-    """Turn whatever an untrusted folder makes its readers raise into a GoalError."""
+    """Turn errors of reading an untrusted folder into a GoalError."""
     try:
         yield
     except KeyError as error:
@@ -177,7 +177,7 @@ def _reading(folder: Path) -> Iterator[None]:
 
 
 def goal_from_images(name: str, paths: Mapping[str, Path], spec: RobotSpec) -> Goal:
-    """Return a goal made of photos, one per camera, each cropped about its centre and resized to its camera's size.
+    """Return a goal from photos, one per camera, each cropped about its centre and resized to its camera's size.
 
     Raises:
         UnknownNameError: a camera that the robot does not have.
@@ -187,7 +187,9 @@ def goal_from_images(name: str, paths: Mapping[str, Path], spec: RobotSpec) -> G
         if camera not in spec.cameras:
             raise UnknownNameError("camera", camera, spec.cameras)
     if missing := [camera for camera in spec.cameras if camera not in paths]:
-        raise GoalError(f"the goal needs an image for {', '.join(missing)} too: --from-image CAMERA=PATH for each.")
+        raise GoalError(
+            f"the goal also needs an image for {', '.join(missing)}: give --from-image CAMERA=PATH for each."
+        )
     images, sources = {}, []
     for camera, (height, width) in spec.cameras.items():
         path = Path(paths[camera])
@@ -212,7 +214,7 @@ def fit(pixels: Image, height: int, width: int) -> tuple[Image, str]:
 
 
 def goal_from_recording(path: Path, index: int = -1, name: str = "goal") -> Goal:
-    """Return what the robot saw at observation ``index`` of T + 1 (the last, unless told) as a goal.
+    """Return observation ``index`` of T + 1 of a recording as a goal; the last one by default.
 
     Raises:
         GoalError: there is no such observation.
@@ -227,16 +229,16 @@ def goal_from_recording(path: Path, index: int = -1, name: str = "goal") -> Goal
     try:
         return Goal(name, images, f"recording:{path}#{number}", views=_views(views))
     except (KeyError, TypeError, ValueError) as error:
-        raise GoalError(f"{path} says of its cameras what cannot be: {why(error)}.") from error
+        raise GoalError(f"{path} has invalid camera metadata: {why(error)}.") from error
 
 
 def check_goal(goal: Goal, spec: RobotSpec, views: Mapping[str, CameraMetadata] | None = None) -> list[str]:
-    """Return warnings, with numbers, about blur, contrast, exposure and other settings of the camera; empty when all is well.
+    """Return warnings, with numbers, about blur, contrast, exposure and camera settings; empty if all is well.
 
-    ``views`` says what the robot's cameras see now, as far as that is known.
+    ``views`` is the metadata of the robot's cameras now, as far as it is known.
 
     Raises:
-        GoalError: the cameras or their sizes are not the robot's, or show another view: such a goal cannot be used at all.
+        GoalError: the cameras or their sizes are not the robot's, or the view is another one: the goal cannot be used.
     """
     if set(goal.images) != set(spec.cameras):
         raise GoalError(
@@ -263,8 +265,8 @@ def check_goal(goal: Goal, spec: RobotSpec, views: Mapping[str, CameraMetadata] 
 def sharpness(image: Image) -> float:
     r"""Return how much fine detail ``image`` (H, W, 3) has: :math:`E[(\nabla^2 g)^2] / 16\,\mathrm{Var}[g]`.
 
-    The Laplacian's variance alone grows with contrast; as a share of the image's own variance it does not. A
-    checkerboard of single pixels has 4, white noise 1.25, a gradient 0.
+    The variance of the Laplacian grows with contrast; its share of the image's variance does not. A checkerboard of single
+    pixels has 4, white noise 1.25, a gradient 0.
     """
     grey = image @ _LUMA
     variance = float(grey.var())
@@ -276,19 +278,23 @@ def sharpness(image: Image) -> float:
 
 
 def look(camera: str, image: Image) -> list[str]:
-    """Return in words, with numbers, what is wrong with ``image``: contrast, blur, exposure; empty when it looks right."""
+    """Return warnings about contrast, blur and exposure of ``image``, with numbers; empty if it looks right."""
     found = []
     contrast = float((image @ _LUMA).std())
     detail = sharpness(image)
     dark, bright = float((image <= 2).all(axis=2).mean()), float((image >= 253).all(axis=2).mean())
     if contrast < CONTRAST_FLOOR:
-        found.append(
-            f"{camera}: almost nothing to see (contrast {contrast:.1f}, {CONTRAST_FLOOR} of 255 is the least)."
-        )
+        found.append(f"{camera}: almost no contrast ({contrast:.1f} of 255, at least {CONTRAST_FLOOR} is needed).")
     elif detail < SHARPNESS_FLOOR:
-        found.append(f"{camera}: blurred (sharpness {detail:.4f}, {SHARPNESS_FLOOR} is the least): focus, hold still.")
+        found.append(
+            f"{camera}: blurred (sharpness {detail:.4f}, at least {SHARPNESS_FLOOR} is needed): focus, hold still."
+        )
     if dark > CLIPPED_SHARE:
-        found.append(f"{camera}: underexposed ({dark:.0%} of the pixels are black, {CLIPPED_SHARE:.0%} is the most).")
+        found.append(
+            f"{camera}: underexposed ({dark:.0%} of the pixels are black, at most {CLIPPED_SHARE:.0%} may be)."
+        )
     if bright > CLIPPED_SHARE:
-        found.append(f"{camera}: overexposed ({bright:.0%} of the pixels are white, {CLIPPED_SHARE:.0%} is the most).")
+        found.append(
+            f"{camera}: overexposed ({bright:.0%} of the pixels are white, at most {CLIPPED_SHARE:.0%} may be)."
+        )
     return found

@@ -1,6 +1,5 @@
 """Episodes as video files, for people who were not there."""
 
-import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from a2g_cli.core.errors import A2GError, UsageError
+from a2g_cli.core.files import replacing
 from a2g_cli.core.types import Image
 
 _GIF_TICK = 0.01
@@ -34,15 +34,11 @@ def write_video(path: Path, frames: Iterable[Image], rate: float, scale: int = 4
         )
     if rate <= 0 or scale < 1:
         raise UsageError(f"a video needs a rate above 0 Hz and a scale of at least 1, not {rate} Hz and {scale}.")
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        _WRITERS[path.suffix.lower()](partial, _enlarged(frames, scale), rate)
-        partial.replace(path)
+        with replacing(path, ".partial") as partial:
+            _WRITERS[path.suffix.lower()](partial, _enlarged(frames, scale), rate)
     except OSError as error:
         raise A2GError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def side_by_side(images: Sequence[Image], gap: int = 2, scale: int = 1, caption: str | None = None) -> Image:

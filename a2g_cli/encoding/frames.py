@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from a2g_cli.core.errors import RecordingError
+from a2g_cli.core.files import replacing
 from a2g_cli.data.recording.checks import faults, numbers_of
 from a2g_cli.data.recording.reader import Recording, fingerprint
 from a2g_cli.encoding.augmentation import POLICY_RANGES, Appearance, apply_appearance, draw_appearances
@@ -164,8 +165,8 @@ def write_latents(segments: Segments, path: Path, key: str) -> None:
     """Write encoded recordings to ``path``; ``key`` identifies the recordings and the autoencoder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: value for name, value in vars(segments).items() if value is not None}
-    save_file(arrays, path.with_suffix(".tmp"), metadata={"a2g_latents": key})
-    path.with_suffix(".tmp").replace(path)
+    with replacing(path) as temporary:
+        save_file(arrays, temporary, metadata={"a2g_latents": key})
 
 
 def read_latents(path: Path, key: str) -> Segments | None:

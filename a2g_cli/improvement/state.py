@@ -7,13 +7,13 @@ which trials were rolled out, whether the adapter is made, and what the gate dec
 
 import itertools
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from a2g_cli.core.errors import RecordingError, UsageError
+from a2g_cli.core.files import replace_file
 from a2g_cli.core.workspace import checked_name, read_text
 from a2g_cli.data.recording import schema, storage
 from a2g_cli.data.recording.reader import Recording
@@ -120,7 +120,6 @@ class RunState:
     def save(self) -> None:
         """Write it, in one piece or not at all. Raises RecordingError."""
         path = self.session.folder / PROGRESS
-        temporary = path.with_suffix(".json.tmp")
         document = {
             "a2g_improve": FORMAT,
             "asked": self.asked,
@@ -129,11 +128,7 @@ class RunState:
             "seed_streams": self.seed_streams,
         }
         with storage.writing(path):
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(json.dumps(document, indent=2) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)  # noqa: PTH105 - replace, whatever is there
+            replace_file(path, (json.dumps(document, indent=2) + "\n").encode())
 
     def place(self, names: list[str], count: int) -> list[tuple[Path, bool]]:
         """Return ``count`` paths of recordings and whether each is complete, the first of ``names``; save them.

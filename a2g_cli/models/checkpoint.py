@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from a2g_cli.core.errors import A2GError, CheckpointError
+from a2g_cli.core.files import replacing
 from a2g_cli.core.workspace import read_text
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.presets import Act2GoalConfig
@@ -49,7 +49,7 @@ def of_run(folder: Path) -> Path:
 
 
 def save(model: Act2Goal, folder: Path, card: str, facts: dict[str, Any]) -> str:
-    """Write a checkpoint, each file by rename, and return its hash.
+    """Write a checkpoint and return its hash. Its files take their places together, after all of them were written.
 
     Args:
         model: saved in half precision: measured success stays the same, and the package is half as large.
@@ -59,15 +59,19 @@ def save(model: Act2Goal, folder: Path, card: str, facts: dict[str, Any]) -> str
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
+    config = {"a2g_checkpoint": FORMAT, "policy": model.config.to_json(), "facts": facts}
     try:
-        save_file(weights, folder / "model.safetensors.tmp")
+        # Left in the opposite order: the weights take their place first.
+        with (
+            replacing(folder / "README.md") as card_file,
+            replacing(folder / "config.json") as config_file,
+            replacing(folder / "model.safetensors") as weights_file,
+        ):
+            save_file(weights, weights_file)
+            config_file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+            card_file.write_text(card, encoding="utf-8")
     except SafetensorError as error:
         raise A2GError(f"the checkpoint {folder} cannot be written: {error}") from error
-    config = {"a2g_checkpoint": FORMAT, "policy": model.config.to_json(), "facts": facts}
-    (folder / "config.json.tmp").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    (folder / "README.md.tmp").write_text(card, encoding="utf-8")
-    for name in ("model.safetensors", "config.json", "README.md"):
-        os.replace(folder / f"{name}.tmp", folder / name)  # noqa: PTH105 - replaces an existing file
     return fingerprint(folder)
 
 

@@ -1,1 +1,1 @@
-"""Robots: the Protocol, and one file a driver."""
+"""Robots: the Protocol, and the drivers."""

@@ -1,4 +1,4 @@
-"""What every robot must offer, and what an instrumented robot offers beside it."""
+"""The Protocol of a robot, and the optional ones: rest pose, instrumented, reset-free."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.types import Description, Goal, Image, Observation, State, Vector
 
 Purpose = Literal["demonstration", "practice", "evaluation"]
-"""Trials for different purposes come from disjoint random streams: what is judged was never trained on."""
+"""Trials for different purposes come from disjoint random streams: no evaluation uses a trial that was practised."""
 
 
 @dataclass(frozen=True)
 class RobotSpec:
-    """What a policy has to know about a robot."""
+    """What a policy must know about a robot."""
 
     name: str
     """Driver and setting, e.g. ``"sim:place"``."""
@@ -32,7 +32,7 @@ class RobotSpec:
     cameras: Mapping[str, tuple[int, int]]
     """Camera name -> (height, width) [px]."""
     depth: tuple[str, ...] = ()
-    """The cameras that measure depth too, at the size of their pictures."""
+    """The cameras that also measure depth, at the size of their pictures."""
 
     def clip(self, action: Vector) -> Vector:
         """Return ``action`` (A,) within the limits."""
@@ -48,63 +48,63 @@ class Robot(Protocol):
 
     @property
     def clock(self) -> Clock:
-        """The clock that its times are on."""
+        """The clock of all its times."""
 
     def connect(self) -> None:
         """Open the hardware. Raises HardwareError. Moves nothing."""
 
     def observe(self) -> Observation:
-        """Return the present observation, with each frame's own capture time. Raises HardwareError for one that is missing.
+        """Return the present observation with the capture time of each frame. Raises HardwareError if a frame is missing.
 
-        It must not wait for a camera that has stopped, as the arm moves meanwhile. How old a frame may be is the user's
-        ``frame_age``: the guards hold it (runtime/safety/frames.py). A driver may refuse what is older than 10 s.
+        It must not wait for a camera that has stopped, because the arm moves meanwhile. The guards enforce the user's limit
+        ``frame_age`` (runtime/safety/frames.py); a driver may refuse frames that are older than 10 s.
         """
 
     def act(self, action: Vector) -> Vector:
-        """Start one action (A,) and return the action really sent, after limits.
+        """Start one action (A,) and return the action that was sent, after limits.
 
-        The effect is complete one control period later: the session sleeps on ``clock`` until then.
+        Its effect is complete one control period later; the control loop sleeps on ``clock`` until then.
         """
 
     def reset(self) -> None:
-        """Bring robot and scene back to where an episode may start."""
+        """Bring robot and scene to the start of an episode."""
 
     def rest(self) -> None:
         """Come to a soft stop and hold."""
 
     def close(self) -> None:
-        """Let go of the hardware; harmless when called twice."""
+        """Release the hardware; harmless when called twice."""
 
 
 def shift_of(robot: Robot) -> str:
-    """Return how a robot's deployment differs from the demonstrations, in full (``"remounted:1"``); else ``"none"``."""
+    """Return the shift of a robot's deployment, with its strength (``"remounted:1"``); ``"none"`` if it has none."""
     return str(getattr(robot, "shift", "none"))
 
 
 def views_of(robot: Robot) -> Mapping[str, CameraMetadata]:
-    """Return camera name -> what its pictures show, of a connected robot that knows: its own ``views``; else empty."""
+    """Return camera name -> metadata of a connected robot, its ``views``; empty for a robot without them."""
     views: Mapping[str, CameraMetadata] = getattr(robot, "views", {})
     return views
 
 
 def notes_of(robot: Robot) -> Sequence[str]:
-    """Return what a robot has to say to a person once it is connected: its own ``notes``, e.g. what it does not measure."""
+    """Return the notes of a connected robot for the user, its ``notes``, e.g. what it does not measure."""
     return tuple(getattr(robot, "notes", ()))
 
 
 EPISODE_LIMIT = 80
-"""Most actions in an episode on a robot that does not say how many its task needs [steps]."""
+"""Most actions in an episode, for a robot without a ``limit`` [steps]."""
 
 
 def limit_of(robot: Robot) -> int:
-    """Return the most actions that an episode on a robot takes unless the user says otherwise: its own ``limit`` [steps]."""
+    """Return the default for the most actions in an episode on a robot, its ``limit`` [steps]."""
     return int(getattr(robot, "limit", EPISODE_LIMIT))
 
 
 def safety_of(robot: Robot) -> SafetyLimits:
-    """Return what a robot declares about itself by its ``safety``; the user's word goes over it, name by name.
+    """Return the limits that a robot declares, its ``safety``. The user's limits replace them, name by name.
 
-    What it leaves out is derived from its spec (runtime/safety/bounds.py).
+    Missing limits are derived from the spec (runtime/safety/bounds.py).
     """
     declared = getattr(robot, "safety", None)
     return declared if isinstance(declared, SafetyLimits) else SafetyLimits()
@@ -112,10 +112,10 @@ def safety_of(robot: Robot) -> SafetyLimits:
 
 @runtime_checkable
 class RestPoseRobot(Protocol):
-    """A robot that can be driven to its rest pose action by action, so that the guards watch it on its way."""
+    """A robot that can be driven to its rest pose action by action, so that the guards watch every step."""
 
     def homeward(self, observation: Observation) -> tuple[Vector, float]:
-        """Return the next action (A,) on the way to the rest pose, and about how many are left [steps]; 0: it is there."""
+        """Return the next action (A,) to the rest pose, and about how many are left [steps]; 0 when it is there."""
 
 
 @dataclass(frozen=True)
@@ -131,46 +131,46 @@ class Trial:
 
 @runtime_checkable
 class InstrumentedRobot(Protocol):
-    """A robot whose world can be put into a chosen state and whose truth is known: a simulator, a measured cell."""
+    """A robot whose world can be set to a chosen state and whose true state is known: a simulator, a measured cell."""
 
     def trial(self, purpose: Purpose, seed: int, index: int) -> Trial:
-        """Draw start and goal; the same arguments give the same states under every shift. Never already solved."""
+        """Draw a start and a goal that is not reached yet. The same arguments give the same states under every shift."""
 
     def start_for(self, goal: Goal, seed: int, index: int) -> State:
-        """Draw start ``index`` of ``seed`` for a goal that was chosen elsewhere: one that does not satisfy it yet.
+        """Draw start ``index`` of ``seed`` for a given goal; the start does not reach it yet.
 
-        Raises GoalError for a goal of another scene or without truth, UsageError where there is no room for a start.
+        Raises GoalError for a goal of another scene or without truth, UsageError if there is no room for a start.
         """
 
     def begin(self, start: State) -> None:
-        """Put the world into ``start``."""
+        """Set the world to ``start``."""
 
     def photograph(self, state: State) -> dict[str, Image]:
-        """Return one goal image per camera of ``state``; the present state is left as it was."""
+        """Return one goal image per camera of ``state``, without changing the present state."""
 
     def state_from(self, values: Description) -> State:
-        """Return the goal state that a person describes: see the robot's scene. Raises UsageError for one out of reach."""
+        """Return the goal state that a person describes; see the scene. Raises UsageError if it is out of reach."""
 
     def state(self) -> State:
         """Return the true present state."""
 
     def succeeded(self, goal: Goal) -> bool:
-        """Whether the goal's truth holds now. Raises GoalError for a goal that carries no truth."""
+        """Whether the present state reaches the goal. Raises GoalError for a goal without truth."""
 
 
 @runtime_checkable
 class ResetFreeRobot(Protocol):
-    """A robot whose world can be asked for something else as it stands: practice goes on without being reset."""
+    """A robot that can draw a new goal for the world as it is: practice continues without a reset."""
 
     @property
     def undone_by(self) -> tuple[str, ...]:
-        """Which resets (runtime/reset.py) leave a world that something else can be asked of; empty: none but its own."""
+        """The resets (runtime/reset.py) after which ``next_goal`` works; empty if only its own does."""
 
     def next_goal(self, seed: int, index: int) -> Goal | None:
-        """Draw goal ``index`` of ``seed`` for the world as it is, which does not satisfy it; None: there is none."""
+        """Draw goal ``index`` of ``seed`` that the world does not reach yet; None if there is none."""
 
     def out_of_reach(self) -> list[str]:
-        """Return the names of things that the robot cannot fetch any more: they have fallen, or rolled away."""
+        """Return the names of objects that the robot cannot reach any more: they have fallen or rolled away."""
 
     def rearranged(self, before: State) -> bool:
-        """Whether anything but the robot itself is elsewhere than in ``before``, a true state of this world."""
+        """Whether an object has moved since ``before``, a true state of this world."""

@@ -1,4 +1,4 @@
-"""Any robot behind the one place where its driver is called: what fails there is hardware, what it returns is checked."""
+"""Wraps any robot: its driver's exceptions become HardwareError, and what it returns is checked."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,20 +16,20 @@ _HOMING = "homeward"
 _UNDONE_BY = "undone_by"
 _OPTIONAL = (
     *("trial", "start_for", "begin", "photograph", "state_from", "state", "succeeded"),  # InstrumentedRobot
-    *("next_goal", "out_of_reach", "rearranged"),  # CyclingRobot
+    *("next_goal", "out_of_reach", "rearranged"),  # ResetFreeRobot
 )
-"""Methods that a robot may have beside what every robot must: this one has them where the driver does."""
+"""Optional methods of a robot: the wrapper has those that the driver has."""
 
 
 class CheckedRobot:
-    """``robot``, whose driver may be anybody's.
+    """``robot``, whose driver may come from any package.
 
-    A plain exception that leaves the driver becomes HardwareError (``drivers.calling``); a spec, an observation or a sent
-    action that is not what ``Robot`` promises is refused by HardwareError too, with what was expected. Numbers of any
-    numpy type are taken, and turned into the promised one.
+    A plain exception of the driver becomes HardwareError (``plugins.calling``). So does a spec, an observation or a sent
+    action that is not what ``Robot`` requires; the message says what was expected. Numbers of any numpy type are accepted
+    and converted.
 
     Args:
-        robot: as its constructor made it.
+        robot: a robot that is not connected.
         what: the robot in messages, e.g. ``"robot 'myarm:left'"``.
     """
 
@@ -37,7 +37,7 @@ class CheckedRobot:
         self._robot, self._what, self._built_in = robot, what, is_built_in(robot)
         self._said: RobotSpec | None = None
         self._spec: RobotSpec | None = None
-        # Attributes of its own, not a look-up by name: what a robot can do is asked of what it has.
+        # Real attributes: the optional Protocols are checked by which attributes a robot has.
         for name in _OPTIONAL:
             if self._has(name):
                 setattr(self, name, self._calling(name))
@@ -47,7 +47,7 @@ class CheckedRobot:
             self.undone_by = self.__getattr__(_UNDONE_BY)
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the driver says beside what every robot must: ``limit``, ``shift``, ``safety``, ``views``."""
+        """Return an optional attribute of the driver: ``limit``, ``shift``, ``safety``, ``views``."""
         if name.startswith("_"):
             raise AttributeError(name)
         with calling(self._what, name, self._built_in):
@@ -58,7 +58,7 @@ class CheckedRobot:
 
     @property
     def spec(self) -> RobotSpec:
-        """The driver's, checked. Raises HardwareError."""
+        """The driver's spec, checked. Raises HardwareError."""
         with calling(self._what, "spec", self._built_in):
             said = self._robot.spec
         if self._spec is None or said is not self._said:
@@ -67,13 +67,13 @@ class CheckedRobot:
 
     @property
     def clock(self) -> Clock:
-        """The driver's. Raises HardwareError."""
+        """The driver's clock. Raises HardwareError."""
         with calling(self._what, "clock", self._built_in):
             clock = self._robot.clock
         return clock if isinstance(clock, WallClock | SteppedClock) else _CheckedClock(clock, self._what)
 
     def connect(self) -> None:
-        """Open the hardware, and look whether the spec can be meant. Raises HardwareError."""
+        """Open the hardware, and check the spec. Raises HardwareError."""
         self._call("connect")
         _ = self.spec
 
@@ -85,12 +85,12 @@ class CheckedRobot:
         return check_observation(self._what, self.spec, seen, before, clock.now())
 
     def act(self, action: Vector) -> Vector:
-        """Start one action (A,), which the driver cannot change, and return the action really sent. Raises HardwareError."""
+        """Start a copy of one action (A,) and return the action that was sent. Raises HardwareError."""
         sent = self._call("act", np.array(action, np.float32))
         return check_row(self._what, "act returned", sent, self.spec.action_names)
 
     def reset(self) -> None:
-        """Bring robot and scene back to where an episode may start. Raises HardwareError."""
+        """Bring robot and scene to the start of an episode. Raises HardwareError."""
         self._call("reset")
 
     def rest(self) -> None:
@@ -98,7 +98,7 @@ class CheckedRobot:
         self._call("rest")
 
     def close(self) -> None:
-        """Let go of the hardware. Raises HardwareError."""
+        """Release the hardware. Raises HardwareError."""
         self._call("close")
 
     def _has(self, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Any Gymnasium environment with pictures and a Box action as a robot. Gymnasium is imported when one is made."""
+"""Gymnasium environments with pictures and a Box action as robots. Gymnasium is imported when one is made."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,32 +17,32 @@ from a2g_cli.robots.gymnasium_observation import ObservationReader
 from a2g_cli.robots.gymnasium_values import is_so
 
 RATE = 10.0
-"""Of an environment that does not say its own, as ``render_fps`` of its metadata [Hz]."""
+"""Control rate of an environment without ``render_fps`` in its metadata [Hz]."""
 SUCCESS = ("success", "is_success")
-"""How environments report in ``info`` that the task is done."""
+"""Keys of ``info`` by which environments report success."""
 _MAX_SEED = 2**31
 
 
 class GymRobot:
-    """An environment of Gymnasium's, by its id: ``gym:gym_pusht:gym_pusht/PushT-v0`` (module, then id, as Gymnasium has it).
+    """A Gymnasium environment, by its id: ``gym:gym_pusht:gym_pusht/PushT-v0`` (module, then id, as Gymnasium has it).
 
-    Pictures are those of the observation, else the environment's own drawing; proprioception is the observation's other
-    numbers. ``camera`` and ``proprioception`` choose others; ``notes`` says what was left out. An environment that has ended
-    stays as it is until ``reset``. Its time goes on with every action, by one control period.
+    The cameras are the pictures in the observation, or the environment's own rendering if there are none; proprioception is
+    the observation's other numbers. ``camera`` and ``proprioception`` choose others; ``notes`` says what was left out. An
+    environment that has ended does not change until ``reset``. Time advances by one control period per action.
 
     Args:
-        id: of the environment.
-        options: what ``gymnasium.make`` passes on to it.
-        rate: control rate [Hz]; None: what its metadata says, else 10.
-        size: height and width of the pictures [px]; each is cropped about its centre. None: as they come.
-        proprioception: names of numbers in the observation or in ``info``; a slash leads into a dictionary or a tuple.
+        id: the environment's id.
+        options: what ``gymnasium.make`` passes to it.
+        rate: control rate [Hz]; None for that of its metadata, or 10.
+        size: height and width of the pictures [px], cropped about the centre; None for their own size.
+        proprioception: names of numbers in the observation or in ``info``; a slash goes into a dictionary or a tuple.
         seed: of the starts that ``reset`` draws.
-        camera: camera -> name of a picture in the observation, or such names alone: ``"pixels/top"``, ``"image[3]"`` of a
-            stack, ``"render"`` for the environment's own drawing.
+        camera: camera -> name of a picture in the observation, or only such names: ``"pixels/top"``, ``"image[3]"`` of a
+            stack, ``"render"`` for the environment's own rendering.
 
     Raises:
         HardwareError: Gymnasium is not installed, or it cannot make the environment.
-        UsageError: actions without bounds; no pictures; several, or too many numbers, of which somebody has to choose.
+        UsageError: actions without bounds; no pictures; a stack of pictures, or too many numbers, to choose from.
     """
 
     def __init__(
@@ -76,14 +76,14 @@ class GymRobot:
         camera: CameraSetting | None,
         proprioception: NumbersSetting | None,
     ) -> None:
-        """Begin the environment and say what it is. Raises HardwareError, UsageError."""
+        """Reset the environment and describe it. Raises HardwareError, UsageError."""
         name, space = f"gym:{self._id}", self._env.action_space
         low, high = np.ravel(getattr(space, "low", [])), np.ravel(getattr(space, "high", []))
         if not low.size or not np.isfinite([low, high]).all():
             raise UsageError(f"{name} takes {space}: a robot's action is a Box with finite bounds.")
         rate = float(self._env.metadata.get("render_fps") or RATE) if rate is None else float(rate)
         if not 0 < rate <= 1000:
-            raise UsageError(f"a control rate of {rate:g} Hz makes no sense: expected more than 0, at most 1000.")
+            raise UsageError(f"a control rate of {rate:g} Hz is not possible: expected more than 0, at most 1000.")
         self._framing = Framing(size=None if size is None else (int(size[0]), int(size[1])))
         self._restart({"seed": [seed % _MAX_SEED]})
         with strangers_code(self._id, "its observation"):
@@ -111,7 +111,7 @@ class GymRobot:
 
     @property
     def safety(self) -> SafetyLimits:
-        """What its observation space says of the values that it measures, where that is bounded."""
+        """The bounds of the observation space for the measured values, if it has any."""
         bounds = self._reader.bounds
         return SafetyLimits(
             workspace_low={name: low for name, (low, _) in bounds.items()},
@@ -120,11 +120,11 @@ class GymRobot:
 
     @property
     def clock(self) -> SteppedClock:
-        """Its time: it goes on by one control period with every action."""
+        """Its time, which advances by one control period per action."""
         return self._clock
 
     def connect(self) -> None:
-        """Make the environment, where it was closed, and begin at a start of it. Raises HardwareError."""
+        """Make the environment if it was closed, and begin at a start. Raises HardwareError."""
         if self._connected:
             return
         if self._env is None:
@@ -159,7 +159,7 @@ class GymRobot:
         )
 
     def act(self, action: Vector) -> Vector:
-        """Carry out one action (A,) and return it as it was sent. Raises SafetyStop for one that is not A finite numbers."""
+        """Carry out one action (A,) and return it as it was sent. Raises SafetyStop unless it is A finite numbers."""
         self._check_connected()
         count = len(self._spec.action_names)
         if np.shape(action) != (count,) or not np.isfinite(action).all():
@@ -175,12 +175,12 @@ class GymRobot:
         return sent
 
     def reset(self) -> None:
-        """Begin at a fresh start, the next one of this robot's seed."""
+        """Begin at a new start, the next one of this robot's seed."""
         self._check_connected()
         self._restart(self._draw(self._starts))
 
     def rest(self) -> None:
-        """Hold: nothing goes on between actions."""
+        """Do nothing: the environment stands still between actions."""
 
     def _draw(self, random: np.random.Generator) -> State:
         return {"seed": [float(random.integers(_MAX_SEED))]}

@@ -1,4 +1,4 @@
-"""Calls of Gymnasium's code and of the environments', which are strangers', and what they return."""
+"""Calls into Gymnasium and its environments, with checks of what they return."""
 
 import os
 import sys
@@ -17,34 +17,34 @@ def make(id: str, options: Mapping[str, Any]) -> Any:  # noqa: A002 - Gymnasium'
     except ImportError as error:
         raise HardwareError(f"robot 'gym:{id}' needs Gymnasium: pip install 'a2g[gym]' ({error}).") from error
     if sys.platform.startswith("linux"):
-        # For environments on MuJoCo: EGL needs no display, and what they take if nothing is said does.
+        # For environments on MuJoCo: EGL needs no display, unlike their default.
         os.environ.setdefault("MUJOCO_GL", "egl")
     with strangers_code(id, "make"):
-        # How long an episode may take is a2g's to say, and the checker wraps what a2g has to see as it is.
+        # a2g limits the length of episodes itself, and the checker would wrap what a2g inspects.
         return gymnasium.make(id, render_mode="rgb_array", disable_env_checker=True, max_episode_steps=-1, **options)
 
 
 @contextmanager
 def strangers_code(id: str, call: str) -> Iterator[None]:  # noqa: A002 - Gymnasium's own word for it
-    """Say of an environment's own errors, which may be any, whose they are and in which call. Raises HardwareError."""
+    """Turn any error of an environment into a HardwareError that names the environment and the call."""
     try:
         yield
     except A2GError:
         raise
     except Exception as error:
-        told = " ".join(str(error).split()) or type(error).__name__
-        raise HardwareError(f"Gymnasium's {id!r} failed in {call}: {told}") from error
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise HardwareError(f"Gymnasium's {id!r} failed in {call}: {text}") from error
 
 
 def begun(id: str, answer: Any) -> tuple[Any, Mapping[str, Any]]:  # noqa: A002 - Gymnasium's own word for it
-    """Return observation and info of what ``reset`` has returned. Raises HardwareError for anything else."""
+    """Return observation and info from the result of ``reset``. Raises HardwareError for anything else."""
     if not (isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], Mapping)):
         raise HardwareError(f"Gymnasium's {id!r} returned {_shape(answer)} from reset: expected observation, info.")
     return answer
 
 
 def stepped(id: str, answer: Any) -> tuple[Any, bool, Mapping[str, Any]]:  # noqa: A002 - Gymnasium's own word for it
-    """Return observation, whether it is over, and info of what ``step`` has returned; Gym of old returned four values.
+    """Return observation, whether the episode has ended, and info from the result of ``step``; old Gym returns four values.
 
     Raises:
         HardwareError: it is anything else.

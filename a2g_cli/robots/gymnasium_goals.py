@@ -1,4 +1,4 @@
-"""Gymnasium environments that draw their goals and judge them: instrumented robots, like the simulator."""
+"""Gymnasium environments that render their goals and judge success: instrumented robots, like the simulator."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,9 +15,9 @@ from a2g_cli.robots.gymnasium_observation import shows_goal
 
 
 class GoalGymRobot(GymRobot):
-    """An environment that draws its goals and judges them, as OGBench's do: ``options={"task_id", "render_goal"}``.
+    """An environment that renders its goals and judges success, as OGBench's do: ``options={"task_id", "render_goal"}``.
 
-    A state is what the environment was begun with, seed and task: that makes the same start again. Its end cannot be set.
+    A state is the seed and the task of a reset, which give the same start again. Other states cannot be set.
     """
 
     def trial(self, purpose: Purpose, seed: int, index: int) -> Trial:
@@ -38,7 +38,7 @@ class GoalGymRobot(GymRobot):
         self._restart(start)
 
     def photograph(self, state: State) -> dict[str, Image]:
-        """Return the goal that the environment draws of the task of ``state``; the present state is left as it was."""
+        """Return the environment's rendering of the goal of the task in ``state``, without changing the present state."""
         self._check_connected()
         studio = make(self._id, self._options)
         try:
@@ -58,17 +58,17 @@ class GoalGymRobot(GymRobot):
         return {**self._draw(np.random.default_rng(0)), "task": [float(task[0])]}
 
     def state(self) -> State:
-        """Return what the environment was begun with."""
+        """Return seed and task of the last reset."""
         self._check_connected()
         return {name: list(values) for name, values in self._start.items()}
 
     def succeeded(self, goal: Goal) -> bool:
-        """Whether the environment says so of the task that ``goal`` shows. Raises GoalError for a goal without truth."""
+        """Whether the environment reports success on the task of ``goal``. Raises GoalError for a goal without truth."""
         return self._truth(goal)["task"] == self._start["task"] and self._done
 
     def _truth(self, goal: Goal) -> State:
         if goal.truth is None or set(goal.truth) != {"seed", "task"}:
-            raise GoalError(f"goal {goal.name!r} is none of {self._spec.name}'s tasks: expected one that it has drawn.")
+            raise GoalError(f"goal {goal.name!r} is not a task of {self._spec.name}: expected a goal that it rendered.")
         return goal.truth
 
     def _tasks(self) -> int:
@@ -90,9 +90,9 @@ def gym_robot(
     seed: int = 0,
     camera: CameraSetting | None = None,
 ) -> GymRobot:
-    """Return the robot of an environment, one that is instrumented where the environment draws and judges its goals.
+    """Return the robot of an environment: a GoalGymRobot if the environment renders and judges its goals, else a GymRobot.
 
-    Takes and raises what GymRobot does.
+    Arguments and errors are those of GymRobot.
     """
     env = make(id, dict(options or {}))
     try:

@@ -1,4 +1,4 @@
-"""Any robot that the installed LeRobot knows, its plugins included. LeRobot is imported when one is made."""
+"""All robots of the installed LeRobot and its plugins. LeRobot is imported when one is made."""
 
 import logging
 import time
@@ -18,35 +18,35 @@ from a2g_cli.robots.base import RobotSpec
 from a2g_cli.robots.lerobot_types import Dimension, actions_of, make, measured_of, pictures_of
 
 VELOCITY = ".vel"
-"""How LeRobot names what is a speed: at rest it is 0, while anything else stays where it is."""
+"""End of LeRobot's names for speeds: to rest, a speed is set to 0, and everything else stays."""
 HOME_STEP = 0.01
-"""Share of its range that every joint goes in one step of ``homeward``, at most: from end to end in 100 steps."""
+"""Largest move of a joint in one step of ``homeward``, as a share of its range: from end to end in 100 steps."""
 NEAR = 5.0
-"""How far a joint may lag behind what it was sent [steps of ``homeward``]."""
+"""How far a joint may lag behind its command [steps of ``homeward``]."""
 
 _log = logging.getLogger(__name__)
 
 
 class LeRobotRobot:
-    """A robot of LeRobot's, by its type: ``lerobot:so101_follower``.
+    """A LeRobot robot, by its type: ``lerobot:so101_follower``.
 
-    Actions and proprioception are what LeRobot's ``action_features`` and ``observation_features`` name, in its units. An
-    arm's limits come from its own calibration file; ``low`` and ``high`` say them for robots that have none.
+    Actions and proprioception have the names of LeRobot's ``action_features`` and ``observation_features``, and its units.
+    An arm's limits come from its calibration file; ``low`` and ``high`` give them for robots without one.
 
     Args:
-        type: LeRobot's name of the robot, as ``--robot.type`` of its own commands.
-        config: LeRobot's own settings of it, as ``--robot.*``: ``port``, ``id``, ``max_relative_target``, ``cameras``, ...
+        type: LeRobot's name of the robot, as in ``--robot.type`` of its own commands.
+        config: LeRobot's own settings, as in ``--robot.*``: ``port``, ``id``, ``max_relative_target``, ``cameras``, ...
         rate: control rate [Hz].
-        size: height and width of the pictures [px]; each is cropped about its centre. None: as LeRobot's cameras take them.
-        low: name -> least action, in its unit, over what the calibration says.
-        high: name -> greatest action.
-        units: name -> unit, where LeRobot does not say.
-        home: name -> action of the rest pose that ``--reset home`` drives to; None: the arm never goes home by itself.
+        size: height and width of the pictures [px], cropped about the centre; None for the size of LeRobot's cameras.
+        low: name -> least action in its unit, instead of the calibration's.
+        high: name -> greatest action, in the same way.
+        units: name -> unit, if LeRobot does not say it.
+        home: name -> action of the rest pose, to which ``--reset home`` drives; None: the arm is never driven to one.
 
     Raises:
-        HardwareError: LeRobot, or what this robot needs of it, is not installed; the arm was never calibrated.
+        HardwareError: LeRobot, or a package that this robot needs, is not installed; the arm was never calibrated.
         UnknownNameError: LeRobot knows no such robot.
-        UsageError: settings that LeRobot refuses; limits that nobody knows.
+        UsageError: LeRobot refuses the settings; limits are missing.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class LeRobotRobot:
         self._ours = False
         if home is not None:
             self._home = _complete(home, actions)
-            # Only an arm whose rest pose somebody chose can be driven there: the method is the promise.
+            # Only an arm with a rest pose has this method, which makes it a RestPoseRobot.
             self.homeward = self._homeward
 
     @property
@@ -98,7 +98,7 @@ class LeRobotRobot:
 
     @property
     def safety(self) -> SafetyLimits:
-        """What the arm declares about itself: measured angles lie where its calibration ends."""
+        """Limits of the measured angles: those of the calibration."""
         spec = self._spec
         both = [name for name in spec.action_names if name in spec.proprioception_names]
         low = dict(zip(spec.action_names, spec.action_low, strict=True))
@@ -117,10 +117,10 @@ class LeRobotRobot:
             with _told(f"{self._spec.name} does not connect"):
                 self._robot.connect(calibrate=False)
                 calibrated = self._robot.is_calibrated
-            # LeRobot would ask at the terminal whether the motors or the file are right: that is for its own command.
+            # LeRobot would ask at the terminal which calibration is right; its own command can do that.
             if not calibrated:
                 raise HardwareError(
-                    f"{self._spec.name}: its motors hold another calibration than {self._robot.calibration_fpath}: run "
+                    f"{self._spec.name}: its motors have another calibration than {self._robot.calibration_fpath}: run "
                     f"lerobot-calibrate --robot.type={self._spec.name.partition(':')[2]} --robot.id={self._robot.id} "
                     "with its port."
                 )
@@ -133,7 +133,7 @@ class LeRobotRobot:
         self._ours = True
 
     def observe(self) -> Observation:
-        """Return the present observation. Raises HardwareError when LeRobot cannot give one."""
+        """Return the present observation. Raises HardwareError if LeRobot cannot give one."""
         self._check_connected()
         before = self._clock.now()
         with _told(f"{self._spec.name} cannot be observed"):
@@ -141,7 +141,7 @@ class LeRobotRobot:
             values = np.array([float(seen[name]) for name in self._spec.proprioception_names], np.float32)
             frames = {name: self._frame(name, seen[name], before) for name in self._spec.cameras}
         if not np.isfinite(values).all():
-            raise HardwareError(f"{self._spec.name} measures {values!r}: not all of it is a number.")
+            raise HardwareError(f"{self._spec.name} measures {values!r}: not all of them are numbers.")
         return Observation(
             images={name: frame.image for name, frame in frames.items()},
             proprioception=values,
@@ -150,11 +150,11 @@ class LeRobotRobot:
         )
 
     def act(self, action: Vector) -> Vector:
-        """Send one action (A,) and return it as LeRobot sent it, ``max_relative_target`` and limits included.
+        """Send one action (A,) and return it as LeRobot sent it, after ``max_relative_target`` and limits.
 
         Raises:
             SafetyStop: an action that is not A finite numbers.
-            HardwareError: the robot does not take it.
+            HardwareError: the robot does not accept it.
         """
         self._check_connected()
         names = self._spec.action_names
@@ -165,17 +165,17 @@ class LeRobotRobot:
         return np.array([sent[name] for name in names], np.float32)
 
     def reset(self) -> None:
-        """Nothing moves: the scene is for a person to arrange, and the rest pose for ``homeward``."""
+        """Move nothing: a person arranges the scene, and ``homeward`` leads to the rest pose."""
         self._check_connected()
 
     def rest(self) -> None:
-        """Stop where it is: positions hold what is measured now, speeds go to 0; before a first action nothing is sent."""
+        """Hold the measured positions, and set speeds to 0. Before the first action nothing is sent."""
         if not self._sent or not self._ours:
             return
         try:
             seen = self._robot.get_observation()
         except Exception as error:
-            # A camera that hangs must not keep an arm from stopping: it then holds what it was sent last.
+            # A camera that hangs must not keep an arm from stopping: then it holds the last command.
             _log.warning("%s could not be measured while it stopped: %s", self._spec.name, _words(error))
             seen = {}
         names = self._spec.action_names
@@ -184,15 +184,15 @@ class LeRobotRobot:
         )
 
     def close(self) -> None:
-        """Let go, as LeRobot does: most arms go limp. Harmless when called twice."""
+        """Disconnect, as LeRobot does: most arms go limp. Harmless when called twice."""
         was, self._ours = self._ours, False
         self._sent = {}
         if was:
-            with _told(f"{self._spec.name} did not let go"):
+            with _told(f"{self._spec.name} did not disconnect"):
                 self._robot.disconnect()
 
     def _abandon(self) -> None:
-        """Let go of what a broken-off ``connect`` has opened: LeRobot's ``disconnect`` refuses a robot that is half open."""
+        """Close what a failed ``connect`` opened: LeRobot's ``disconnect`` refuses a robot that is half open."""
         if self._robot.is_connected:
             self._robot.disconnect()
             return
@@ -202,20 +202,20 @@ class LeRobotRobot:
                 part.disconnect()
 
     def _homeward(self, observation: Observation) -> tuple[Vector, float]:
-        """Return the next action (A,) on the way to the rest pose, and about how many are left [steps]; 0: it is there."""
+        """Return the next action (A,) to the rest pose, and about how many are left [steps]; 0 when it is there."""
         spec = self._spec
         measured = dict(zip(spec.proprioception_names, observation.proprioception.tolist(), strict=True))
         home = np.array(list(self._home.values()))
         step = HOME_STEP * np.subtract(spec.action_high, spec.action_low)
         sent = np.array([self._sent.get(name, measured.get(name, value)) for name, value in self._home.items()])
         at = np.array([measured.get(name, sent[i]) for i, name in enumerate(self._home)])
-        # Servos lag and sag: on from what was asked for, unless the arm is elsewhere.
+        # Servos lag and sag: continue from the last command, unless the arm is far from it.
         start = np.where(np.abs(sent - at) <= NEAR * step, sent, at)
         left = float(np.max(np.abs(home - start) / step))
         return spec.clip(start + np.clip(home - start, -step, step)), left
 
     def _send(self, wanted: dict[str, float]) -> dict[str, float]:
-        with _told(f"{self._spec.name} did not take an action"):
+        with _told(f"{self._spec.name} did not accept an action"):
             sent = self._robot.send_action(dict(wanted))
         self._sent = {name: float(sent.get(name, value)) for name, value in wanted.items()}
         return self._sent
@@ -224,7 +224,7 @@ class LeRobotRobot:
         image = np.asarray(picture)
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise TypeError(f"camera {name!r} gave {image.dtype} of shape {image.shape}, not uint8 HxWx3")
-        # LeRobot's cameras say when on another clock of the machine; those that do not: when they were asked.
+        # LeRobot's cameras stamp on another clock of the machine; without a stamp, the time of the request is used.
         stamp = getattr(getattr(self._robot, "cameras", {}).get(name), "latest_timestamp", None)
         taken = before if stamp is None else self._clock.now() - (time.perf_counter() - float(stamp))
         return Frame(self._framing.apply(image), min(taken, self._clock.now()), 0)
@@ -235,7 +235,7 @@ class LeRobotRobot:
 
 
 def _complete(home: Mapping[str, float], actions: list[Dimension]) -> dict[str, float]:
-    """Return the rest pose in the order of the actions. Raises UsageError for one that is not whole, or out of reach."""
+    """Return the rest pose in the order of the actions. Raises UsageError if it is incomplete or beyond the limits."""
     names = [one.name for one in actions]
     if set(home) != set(names):
         raise UsageError(f"home names {', '.join(home) or 'nothing'}; expected a value for each of {', '.join(names)}.")
@@ -247,7 +247,7 @@ def _complete(home: Mapping[str, float], actions: list[Dimension]) -> dict[str, 
 
 @contextmanager
 def _told(what: str) -> Iterator[None]:
-    """Turn whatever a robot of somebody else's raises into a HardwareError."""
+    """Turn any error of LeRobot's code into a HardwareError."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What a2g has to know of LeRobot: its registry of robots, its settings, and what it says about an arm's limits."""
+"""LeRobot's registry of robots, its settings, and the limits and names of an arm's numbers."""
 
 import importlib
 import importlib.util
@@ -12,12 +12,12 @@ from a2g_cli.core.errors import HardwareError, UnknownNameError, UsageError
 
 INSTALL = "pip install 'a2g[lerobot]'"
 PLUGINS = ("lerobot_robot_", "lerobot_camera_")
-"""How LeRobot's third-party packages are called: importing one registers what it brings."""
+"""Prefixes of LeRobot's third-party packages; importing one registers its robots or cameras."""
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One number that an arm takes, or measures."""
+    """One number of an action, or of proprioception."""
 
     name: str
     unit: str
@@ -26,7 +26,7 @@ class Dimension:
 
 
 def make(kind: str, settings: dict[str, Any]) -> Any:
-    """Return LeRobot's robot of type ``kind``, its settings read by LeRobot's own decoder; nothing is opened.
+    """Return LeRobot's robot of type ``kind``, not open; LeRobot's own decoder reads the settings.
 
     Raises:
         HardwareError: LeRobot, or a package that this robot needs, is not installed.
@@ -46,10 +46,10 @@ def make(kind: str, settings: dict[str, Any]) -> Any:
         hint = f"Not importable here: {'; '.join(failed)}." if failed else ""
         raise UnknownNameError("LeRobot robot", kind, RobotConfig.get_known_choices(), hint)
     if "type" in settings:
-        raise UsageError("[robot.config] holds a type: the robot's type stands in driver = 'lerobot:TYPE'.")
+        raise UsageError("[robot.config] holds a type: give it as driver = 'lerobot:TYPE' under [robot].")
     try:
         config = draccus.decode(RobotConfig, {"type": kind, **settings})
-    except Exception as error:  # draccus has no error of its own for all that may be wrong
+    except Exception as error:  # draccus raises many kinds of errors
         raise UsageError(f"LeRobot refuses the settings of {kind}: {' '.join(str(error).split())}") from error
     try:
         return make_robot_from_config(config)
@@ -60,21 +60,21 @@ def make(kind: str, settings: dict[str, Any]) -> Any:
 
 
 def _register(registry: Any, kind: str) -> list[str]:
-    """Import what may register ``kind``, LeRobot's own packages first; return what could not be imported, and why."""
+    """Import the packages that may register ``kind``; return those that cannot be imported, and why."""
     import lerobot.robots
 
     own = [f"lerobot.robots.{found.name}" for found in pkgutil.iter_modules(lerobot.robots.__path__) if found.ispkg]
-    # LeRobot's cameras are settings of its robots, and register themselves likewise.
+    # LeRobot's cameras are settings of its robots, and are registered in the same way.
     cameras = ["lerobot.cameras.opencv", "lerobot.cameras.realsense"]
     names = {str(found.metadata["Name"] or "").replace("-", "_") for found in metadata.distributions()}
     plugins = sorted(name for name in names if name.startswith(PLUGINS))
     failed = []
     for module in [*cameras, *plugins, *own]:
         if module in own and kind in registry.get_known_choices():
-            break  # an arm must not need what another arm's package needs
+            break  # an arm must not need the packages of other arms
         try:
             importlib.import_module(module)
-        except Exception as error:  # a stranger's package may fail in any way
+        except Exception as error:  # importing other people's code can raise anything
             failed.append(f"{module} ({' '.join(str(error).split()) or type(error).__name__})")
     return failed
 
@@ -82,7 +82,7 @@ def _register(registry: Any, kind: str) -> list[str]:
 def actions_of(
     robot: Any, low: Mapping[str, float], high: Mapping[str, float], units: Mapping[str, str]
 ) -> list[Dimension]:
-    """Return what the robot takes. Raises UsageError for limits that nobody knows, HardwareError without calibration."""
+    """Return the numbers of an action. Raises UsageError if limits are missing, HardwareError without calibration."""
     known = _joints(robot)
     names = _numbers(robot.action_features)
     _check_names(names, low, high)
@@ -99,14 +99,14 @@ def actions_of(
         found.append(Dimension(name, units.get(name, own.unit), least, most))
     if open_ended:
         raise UsageError(
-            f"LeRobot does not say how far {', '.join(open_ended)} may go: set low and high for each under [robot], "
-            f"as low = {{ {_quoted(open_ended[0])} = -1.0 }}."
+            f"LeRobot has no limits for {', '.join(open_ended)}: set low and high for each under [robot], "
+            f"as in low = {{ {_quoted(open_ended[0])} = -1.0 }}."
         )
     return found
 
 
 def measured_of(robot: Any, units: Mapping[str, str]) -> list[Dimension]:
-    """Return the numbers that the robot measures."""
+    """Return the numbers of proprioception."""
     known = _joints(robot)
     return [
         Dimension(name, units.get(name, known[name].unit if name in known else "1"))
@@ -115,7 +115,7 @@ def measured_of(robot: Any, units: Mapping[str, str]) -> list[Dimension]:
 
 
 def pictures_of(robot: Any) -> dict[str, tuple[int, int]]:
-    """Return camera -> (height, width) of the robot's own cameras; other arrays, depth say, are not used."""
+    """Return camera -> (height, width) of the robot's own cameras; other arrays, such as depth, are not used."""
     features = robot.observation_features.items()
     return {
         name: (int(shape[0]), int(shape[1]))
@@ -139,7 +139,7 @@ def _quoted(name: str) -> str:
 
 
 def _joints(robot: Any, prefix: str = "") -> dict[str, Dimension]:
-    """Return the range of every motor on the robot's bus, or on its arms' buses, as its calibration gives it.
+    """Return the calibrated range of every motor on the robot's bus, or on the buses of its arms.
 
     Raises:
         HardwareError: the arm was never calibrated.

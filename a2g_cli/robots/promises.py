@@ -1,4 +1,4 @@
-"""What a driver promises, held against what it gives: spec, observations, actions. A refusal says what was expected."""
+"""Checks of what a driver returns: spec, observations, actions. A message says what was found and what was expected."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,14 @@ from a2g_cli.core.types import Observation, Vector
 from a2g_cli.robots.base import RobotSpec
 
 AHEAD = 1.0
-"""A time that lies farther ahead of its clock is of another clock, or in another unit [s]. Less is for the guards."""
+"""A time further in the future is from another clock, or in another unit [s]. The guards check smaller differences."""
 BEHIND = 10.0
-"""The same for when an observation was put together; a frame may be of any age, as the guards hold that [s]."""
+"""The same for an observation's time in the past [s]. The guards check the age of frames."""
 SECONDS = "seconds on the robot's clock (`clock.now()`), not milliseconds and not the time of day"
 
 
 def check_spec(what: str, said: object) -> RobotSpec:
-    """Return a driver's spec, its numbers as Python's own. Raises HardwareError for one that cannot be meant."""
+    """Return a driver's spec with Python's own numbers. Raises HardwareError for an invalid one."""
     if not isinstance(said, RobotSpec):
         _refuse(what, f"spec is {kind_of(said)}", "a RobotSpec")
     if not isinstance(said.name, str) or not said.name:
@@ -48,17 +48,17 @@ def check_spec(what: str, said: object) -> RobotSpec:
 
 
 def check_observation(what: str, spec: RobotSpec, seen: object, before: float, now: float) -> Observation:
-    """Return what a driver's ``observe`` returned, its proprioception as float32.
+    """Return a driver's observation with its proprioception as float32.
 
     Args:
         what: the robot in messages.
-        spec: what it promises.
-        seen: what came.
-        before: when it was asked, on the robot's clock [s].
-        now: when it had answered [s].
+        spec: its spec.
+        seen: what ``observe`` returned.
+        before: when ``observe`` was called, on the robot's clock [s].
+        now: when it returned [s].
 
     Raises:
-        HardwareError: it is not what the spec says. Values that are no number are the guards' to stop.
+        HardwareError: it does not fit the spec. The guards check for values that are not numbers.
     """
     if not isinstance(seen, Observation):
         _refuse(what, f"observe returned {kind_of(seen)}", "an Observation")
@@ -86,7 +86,7 @@ def check_observation(what: str, spec: RobotSpec, seen: object, before: float, n
 
 
 def check_picture(what: str, image: object, size: tuple[int, int] | None = None) -> None:
-    """Raise HardwareError for what is no picture, or none of ``size``, (height, width) [px]."""
+    """Raise HardwareError unless ``image`` is a picture, of ``size`` (height, width) [px] if given."""
     height, width = size or ("height", "width")
     expected = f"a numpy array of uint8, ({height}, {width}, 3): height, width, RGB"
     if not isinstance(image, np.ndarray):
@@ -97,14 +97,14 @@ def check_picture(what: str, image: object, size: tuple[int, int] | None = None)
 
 
 def check_depth(what: str, depth: object, size: tuple[int, int]) -> None:
-    """Raise HardwareError for what is no depth image of ``size``, (height, width) [px]."""
+    """Raise HardwareError unless ``depth`` is a depth image of ``size`` (height, width) [px]."""
     if not isinstance(depth, np.ndarray) or depth.dtype != np.uint16 or depth.shape != tuple(size):
-        told = f"{depth.dtype}, {depth.shape}" if isinstance(depth, np.ndarray) else kind_of(depth)
-        _refuse(what, f"its depth is {told}", f"a numpy array of uint16, {tuple(size)}: height, width")
+        found = f"{depth.dtype}, {depth.shape}" if isinstance(depth, np.ndarray) else kind_of(depth)
+        _refuse(what, f"its depth is {found}", f"a numpy array of uint16, {tuple(size)}: height, width")
 
 
 def check_time(what: str, said: str, moment: object, now: float, least: float = -math.inf) -> None:
-    """Raise HardwareError for a moment that is no number, lies ahead of ``now``, or before ``least`` [s]."""
+    """Raise HardwareError for a moment that is not a number, is later than ``now``, or earlier than ``least`` [s]."""
     at = _number(moment)
     if at is None or math.isinf(at):
         _refuse(what, f"{said} as {moment!r}", SECONDS)
@@ -113,10 +113,10 @@ def check_time(what: str, said: str, moment: object, now: float, least: float = 
 
 
 def check_row(what: str, said: str, values: object, names: Sequence[str]) -> Vector:
-    """Return one finite number for each of ``names``, as float32 of its own. Raises HardwareError for anything else."""
+    """Return a new float32 array with one finite number for each of ``names``. Raises HardwareError for anything else."""
     try:
         row = np.array(values)
-    except (TypeError, ValueError):  # ragged, or of a kind that numpy does not know
+    except (TypeError, ValueError):  # ragged, or of an unknown type
         _refuse(what, f"{said} {kind_of(values)}", _row_of(names))
     if values is None:
         _refuse(what, f"{said} None", _row_of(names))
@@ -127,7 +127,7 @@ def check_row(what: str, said: str, values: object, names: Sequence[str]) -> Vec
 
 
 def check_step(what: str, said: object, spec: RobotSpec) -> tuple[Vector, float]:
-    """Return what a driver's ``homeward`` returned. Raises HardwareError for anything but an action and the steps left."""
+    """Return the result of a driver's ``homeward``. Raises HardwareError unless it is an action and the steps left."""
     left = _number(said[1]) if isinstance(said, tuple) and len(said) == 2 else None
     if not isinstance(said, tuple) or left is None:
         _refuse(what, f"homeward returned {kind_of(said)}", "a tuple of the next action and the number of steps left")
@@ -172,7 +172,7 @@ def _numbers(what: str, field: str, said: object, names: tuple[str, ...]) -> tup
 
 
 def _number(value: object) -> float | None:
-    """Return a number of Python's or of numpy's; None for anything else, and for NaN."""
+    """Return a number of Python or numpy as float; None for anything else, and for NaN."""
     if not isinstance(value, int | float | np.integer | np.floating) or math.isnan(value):
         return None
     return float(value)
@@ -195,7 +195,7 @@ def _cameras(what: str, said: object) -> dict[str, tuple[int, int]]:
 
 
 def kind_of(value: object) -> str:
-    """Return what ``value`` is, in words."""
+    """Return the type of ``value`` in words."""
     kind = type(value)
     if value is None or kind in (list, tuple, dict):
         return "None" if value is None else f"a {kind.__name__}"

@@ -1,4 +1,4 @@
-"""The simulated robot: a robot like any other, and an instrumented one. MuJoCo is imported when it connects."""
+"""The simulated robot, which is instrumented and reset-free. MuJoCo is imported when it connects."""
 
 import hashlib
 import json
@@ -30,11 +30,11 @@ SAFETY = SafetyLimits(
     workspace_high={"x": 0.75, "y": 0.45, "z": 0.35},
     max_step={"opening": 1.1},  # the gripper may open at once
     max_speed={"x": 1.0, "y": 1.0, "z": 1.0, "opening": 20.0},
-    frozen_frames=50,  # pictures without noise are equal to the last bit while the arm moves outside of the view
+    frozen_frames=50,  # pictures without noise do not change while the arm moves outside the view
 )
 MIN_SIZE, MAX_SIZE = 8, 2048
-"""Of the pictures [px]."""
-# First element of the spawn key of every random stream of a robot's seed: streams never meet.
+"""Smallest and largest side of the pictures [px]."""
+# First element of the spawn key of each random stream of a seed, so that the streams are disjoint.
 STREAMS: dict[str, int] = {
     "reset": 0,
     "demonstration": 1,
@@ -49,15 +49,15 @@ STREAMS: dict[str, int] = {
 class SimRobot:
     """A five-joint arm with a gripper at a tabletop.
 
-    Actions are displacements (dx, dy, dz) [m] from where the tool is *measured* to be, in the arm's own base frame, and
-    the gripper's opening. The arm is gravity-compensated and stiff, so still commands hold it where it is; a block in the
-    hand makes it sink by a tenth of a millimetre a step.
+    Actions are displacements (dx, dy, dz) [m] from the *measured* position of the tool, in the arm's base frame, and the
+    gripper's opening. The arm is gravity-compensated and stiff, so a zero action holds it in place; with a block in the
+    gripper it sinks by a tenth of a millimetre per step.
 
     Args:
-        scene: what is to be done, a name in simulator/scenes.
-        shift: how this deployment differs, ``"name"`` or ``"name:strength"`` (see simulator/shifts.py).
+        scene: the task, a plugin's name (simulator/scenes).
+        shift: how this deployment differs from training, ``"name"`` or ``"name:strength"`` (simulator/shifts.py).
         seed: of the starts that ``reset`` draws and of the disturbance.
-        cameras: which of ``front``, ``side`` and ``wrist`` to look through.
+        cameras: any of ``front``, ``side`` and ``wrist``.
         size: height and width of the pictures [px].
         disturbance: strength of random pushes on the arm; 0 for none, 1 for diverse demonstrations.
     """
@@ -101,12 +101,12 @@ class SimRobot:
 
     @property
     def shift(self) -> Shift:
-        """How this deployment differs."""
+        """How this deployment differs from training."""
         return self.task.shift
 
     @property
     def limit(self) -> int:
-        """Most actions in an episode of this scene, unless the user says otherwise [steps]."""
+        """Default for the most actions in an episode of this scene [steps]."""
         return self.task.limit
 
     @property
@@ -116,12 +116,12 @@ class SimRobot:
 
     @property
     def safety(self) -> SafetyLimits:
-        """Where the tool may be, and how fast it may go there: what the arm does at most, with room to spare."""
+        """Limits of the tool's position and speed, somewhat wider than what the arm can do."""
         return SAFETY
 
     @property
     def clock(self) -> SteppedClock:
-        """Simulated time: it goes on by one control period with every action."""
+        """Simulated time, which advances by one control period per action."""
         return self._clock
 
     @property
@@ -132,7 +132,7 @@ class SimRobot:
         return self._tabletop
 
     def connect(self) -> None:
-        """Build the scene and the OpenGL context. Raises HardwareError where there is no OpenGL. Moves nothing."""
+        """Build the scene and the OpenGL context. Raises HardwareError without OpenGL. Moves nothing."""
         if self._tabletop is not None:
             return
         from a2g_cli.simulator.tabletop import Tabletop
@@ -167,7 +167,7 @@ class SimRobot:
         )
 
     def act(self, action: Vector) -> Vector:
-        """Carry out one action (4,), one control period long, and return it as it was sent, after limits.
+        """Carry out one action (4,) for one control period, and return it as it was sent, after limits.
 
         Raises SafetyStop for an action that is not four finite numbers.
         """
@@ -183,30 +183,30 @@ class SimRobot:
         return sent
 
     def action_for(self, displacement: NDArray[np.float64], opening: float) -> Vector:
-        """Return the action that moves the tool by ``displacement`` (3,) in the *table* frame [m].
+        """Return the action that moves the tool by ``displacement`` (3,) in the *table* frame [m], within the limits.
 
-        It undoes mount and motors as they really are, within the limits: an expert may know them, a policy may not.
+        It inverts the true base pose and actuators of the shift: the expert may know them, a policy may not.
         """
         tabletop = self.tabletop
         in_base = tabletop.to_base(displacement) - tabletop.to_base(np.zeros(3))
         commanded = (in_base - self.shift.motor_pull) / self.shift.motor_gain
-        # Shortened as a whole, so that the tool still goes in the wanted direction.
+        # All axes are scaled alike, so that the direction stays.
         longest = float(np.abs(commanded[:2]).max())
         commanded[:2] *= min(1.0, MAX_STEP / longest) if longest else 1.0
         return self._spec.clip(np.array([*commanded, opening], dtype=np.float32))
 
     def homeward(self, observation: Observation) -> tuple[Vector, float]:  # noqa: ARG002 - it knows where it is
-        """Return the next action (4,) on the way to where the tool waits, and about how many are left: see the scene's."""
+        """Return the next action (4,) to the scene's rest pose, and about how many are left [steps]."""
         way, opening, there = self.task.homeward(self.state())
         left = float(np.abs(way).max()) / MAX_STEP
         return self.action_for(way, opening), 0.0 if there else max(1.0, left)
 
     def reset(self) -> None:
-        """Begin at a fresh start, the next one of this robot's seed."""
+        """Begin at a new start, the next one of this robot's seed."""
         self.begin(self.task.draw(self._starts)[0])
 
     def rest(self) -> None:
-        """Hold: nothing moves between actions, and the servos keep their set point."""
+        """Do nothing: the servos keep their set point between actions."""
 
     def trial(self, purpose: Purpose, seed: int, index: int) -> Trial:
         """Draw start and goal ``index`` of ``seed``; each purpose has its own stream, the same under every shift."""
@@ -221,17 +221,17 @@ class SimRobot:
         return Trial(purpose, seed, index, start, goal)
 
     def start_for(self, goal: Goal, seed: int, index: int) -> State:
-        """Draw a start for ``goal``: what stands fast stands where the photo shows it. Raises GoalError, UsageError."""
+        """Draw a start for ``goal``; fixed objects stand where the goal has them. Raises GoalError, UsageError."""
         random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAMS["start"], index)))
         return self.task.draw_start(self._truth(goal), random)
 
     @property
     def undone_by(self) -> tuple[str, ...]:
-        """Which resets leave something else to be asked for, see the scene's."""
+        """The resets after which ``next_goal`` works; see the scene."""
         return self.task.undone_by
 
     def next_goal(self, seed: int, index: int) -> Goal | None:
-        """Draw goal ``index`` of ``seed`` for the world as it is; None where nothing can be asked of what lies there."""
+        """Draw goal ``index`` of ``seed`` for the world as it is; None if there is none."""
         random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAMS["next"], index)))
         truth = self.task.draw_next(self.state(), random)
         if truth is None:
@@ -239,26 +239,26 @@ class SimRobot:
         return Goal(f"{self.task.name}-next-{seed}-{index}", self.photograph(truth), self._spec.name, truth)
 
     def out_of_reach(self) -> list[str]:
-        """Return what the arm cannot fetch any more."""
+        """Return the names of objects that the arm cannot reach any more."""
         return self.task.out_of_reach(self.state())
 
     def rearranged(self, before: State) -> bool:
-        """Whether anything but the arm stands elsewhere than in ``before``."""
+        """Whether an object has moved since ``before``."""
         return self.task.rearranged(before, self.state())
 
     def begin(self, start: State) -> None:
-        """Put the world into ``start``; what happened before leaves no trace."""
+        """Set the world to ``start``; nothing from before remains."""
         self.tabletop.set_state(start)
         strength = self.disturbance * self.task.disturbance
         self._pushes = Disturbance(strength, self._stream("disturbance", _digest(start)), self.task.knocks)
 
     def photograph(self, state: State) -> dict[str, Image]:
-        """Return one picture per camera of ``state``; the present state is not touched."""
+        """Return one picture per camera of ``state``, without changing the present state."""
         tabletop = self.tabletop
         return {name: tabletop.draw_state(state, name) for name in self._spec.cameras}
 
     def state_from(self, values: Description) -> State:
-        """Return the goal state that a person describes, see the scene's ``goal_state``."""
+        """Return the goal state that a person describes; see the scene's ``goal_state``."""
         return self.task.goal_state(values)
 
     def state(self) -> State:
@@ -266,19 +266,19 @@ class SimRobot:
         return self.tabletop.state()
 
     def succeeded(self, goal: Goal) -> bool:
-        """Whether the world is as ``goal`` shows it. Raises GoalError when the goal has no truth, or another scene's."""
+        """Whether the present state reaches ``goal``. Raises GoalError for a goal without truth, or of another scene."""
         return self.task.reached(self.state(), self._truth(goal))
 
     def _truth(self, goal: Goal) -> State:
         if goal.truth is None:
             raise GoalError(
-                f"goal {goal.name!r} carries no true state, so the simulator cannot judge it; "
-                f"expected one taken by {self._spec.name}"
+                f"goal {goal.name!r} has no true state, so the simulator cannot judge it; "
+                f"expected a goal taken by {self._spec.name}"
             )
         if not self.task.fits(goal.truth):
             raise GoalError(
-                f"goal {goal.name!r} shows {', '.join(sorted(goal.truth))}, which is not what stands in "
-                f"{self._spec.name}; choose its scene with --scene"
+                f"goal {goal.name!r} shows {', '.join(sorted(goal.truth))}, which {self._spec.name} does not have; "
+                "choose its scene with --scene"
             )
         return goal.truth
 
@@ -287,5 +287,5 @@ class SimRobot:
 
 
 def _digest(state: State) -> int:
-    """Return a number that stands for ``state``: another start meets another disturbance, the same one the same."""
+    """Return a hash of ``state``: the same start gets the same disturbance, another start another one."""
     return int.from_bytes(hashlib.sha256(json.dumps(state, sort_keys=True).encode()).digest()[:4], "big")

@@ -1,4 +1,4 @@
-"""A robot and the cameras that a person put beside it, as one robot."""
+"""A robot with the cameras that the user added, as one robot."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -13,23 +13,23 @@ from a2g_cli.core.types import Depth, Observation, Vector
 from a2g_cli.robots.base import Robot, RobotSpec
 
 OPTIONAL = ("limit", "shift", "safety", "homeward", "notes")
-"""What a robot may offer beside what every robot must: the robot with cameras offers it too, where the bare one does."""
+"""Optional attributes of a robot: the robot with cameras has those that the bare robot has."""
 
 
 OLDEST = 10.0
-"""Oldest frame that is handed out where time goes on by itself [s]: no limit of ``frame_age`` allows an older one."""
+"""Oldest frame that is returned in real time [s]: no limit of ``frame_age`` allows an older one."""
 
 
 class WithCameras:
-    """``robot`` with ``cameras`` beside its own, or in the place of one of the same name.
+    """``robot`` with ``cameras`` in addition to its own, or in place of one with the same name.
 
-    Each is read by a thread of its own, so observing waits for no exposure.
+    Each camera is read in its own thread, so that ``observe`` does not wait for an exposure.
 
     Args:
         robot: any robot, with or without cameras of its own.
         cameras: name -> reader, on the robot's clock.
         sizes: name -> (height, width) of its pictures [px].
-        depth: names of those that measure depth too.
+        depth: names of the cameras that also measure depth.
     """
 
     def __init__(
@@ -40,34 +40,34 @@ class WithCameras:
         depth: Sequence[str] = (),
     ) -> None:
         self._robot, self._cameras, self._sizes, self._depth = robot, dict(cameras), dict(sizes), tuple(depth)
-        # Its own attributes, not a look-up by name: whether a robot can be driven home, say, is asked of what it has.
+        # Real attributes: the optional Protocols are checked by which attributes a robot has.
         for name in OPTIONAL:
             if hasattr(robot, name):
                 setattr(self, name, getattr(robot, name))
 
     @property
     def spec(self) -> RobotSpec:
-        """The robot's, with all the cameras."""
+        """The robot's spec with all cameras."""
         spec = self._robot.spec
         own = [name for name in spec.depth if name not in self._sizes]
         return replace(spec, cameras={**spec.cameras, **self._sizes}, depth=(*own, *self._depth))
 
     @property
     def clock(self) -> Clock:
-        """The robot's."""
+        """The robot's clock."""
         return self._robot.clock
 
     @property
     def views(self) -> dict[str, CameraMetadata]:
-        """Camera name -> what its pictures show, where the camera says."""
+        """Camera name -> metadata, of the cameras that have them."""
         own: Mapping[str, CameraMetadata] = getattr(self._robot, "views", {})
         return {**own, **{name: reader.view for name, reader in self._cameras.items() if reader.view is not None}}
 
     def connect(self) -> None:
-        """Open the cameras, then the robot: an arm is not let go of its brakes for a camera that is missing.
+        """Open the cameras, then the robot: an arm does not release its brakes if a camera is missing.
 
         Raises:
-            HardwareError: one of them does not answer; those that did are closed again.
+            HardwareError: one of them does not answer; the others are closed again.
         """
         try:
             for reader in self._cameras.values():
@@ -82,8 +82,7 @@ class WithCameras:
     def observe(self) -> Observation:
         """Return the robot's observation and the cameras' newest frames, without waiting for one.
 
-        A frame may have grown old: its ``captured_at`` says so, and whoever acts on it has a limit, the user's
-        (runtime/safety/frames.py).
+        A frame may be old, as its ``captured_at`` says; the guards enforce the user's limit (runtime/safety/frames.py).
 
         Raises:
             HardwareError: a camera is not open, has failed, or has sent nothing for ``OLDEST`` seconds.
@@ -100,8 +99,8 @@ class WithCameras:
 
     def _frame(self, reader: CameraReader) -> Frame:
         if not goes_on(self.clock):
-            return reader.read(timeout=1.0)  # a robot on stepped time stands still meanwhile
-        # An arm that moves must not wait for a camera that has stopped: its frame is old, and the guard stops the arm.
+            return reader.read(timeout=1.0)  # in stepped time the robot stands still meanwhile
+        # A moving arm must not wait for a camera that has stopped: the guard stops the arm because the frame is old.
         frame = reader.newest()
         if frame is None:
             raise HardwareError(f"camera {reader.name!r} is not open; call connect() first.")
@@ -113,15 +112,15 @@ class WithCameras:
 
     def _measured(self, name: str, frame: Frame) -> Depth:
         if frame.depth is None:
-            raise HardwareError(f"camera {name!r} was asked for depth and sends none.")
+            raise HardwareError(f"camera {name!r} should send depth, and does not.")
         return frame.depth
 
     def act(self, action: Vector) -> Vector:
-        """Start one action and return the action really sent."""
+        """Start one action and return the action that was sent."""
         return self._robot.act(action)
 
     def reset(self) -> None:
-        """Bring the robot back to where an episode may start."""
+        """Bring the robot to the start of an episode."""
         self._robot.reset()
 
     def rest(self) -> None:
@@ -129,7 +128,7 @@ class WithCameras:
         self._robot.rest()
 
     def close(self) -> None:
-        """Let go of the robot first, then of the cameras; harmless when called twice. Raises the first failure."""
+        """Release the robot first, then the cameras; harmless when called twice. Raises the first failure."""
         with ExitStack() as closing:
             for reader in self._cameras.values():
                 closing.enter_context(closed(reader, f"Camera {reader.name!r} could not be closed either"))

@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 from a2g_cli.core.clock import goes_on
-from a2g_cli.core.errors import HardwareError, SafetyStop, noted
+from a2g_cli.core.errors import HardwareError, PluginError, SafetyStop, noted
 from a2g_cli.core.types import Goal, Observation, Outcome, StepTiming, Vector
 from a2g_cli.policies.base import PlanRequest
 from a2g_cli.robots.base import Robot
@@ -115,13 +115,20 @@ class Steps:
         outcome = self.termination.outcome(reason)
         if self.step and self._verdict is not None and reason in FINISHED:
             self.rest()  # a person may take their time
-            outcome = self._verdict(outcome, self.goal, self._first, self.observation)
+            try:
+                outcome = self._verdict(outcome, self.goal, self._first, self.observation)
+            except PluginError:  # the judge failed, not the episode: it is kept, and not judged
+                self._close(outcome)
+                raise
+        self._close(outcome)
+        return outcome
+
+    def _close(self, outcome: Outcome) -> None:
         if self.step:
             self.sink.finish(outcome)
         else:
             self.sink.abandon()
         self._ended = True
-        return outcome
 
     @contextmanager
     def _watched(self) -> Iterator[None]:

@@ -45,7 +45,7 @@ class PolicyFactory:
         """Return the calibration that ``name`` acts through. Raises UnknownNameError or CheckpointError."""
         return IDENTITY if name == "none" or name in BASELINES else self.registry.get(name).calibration
 
-    def onlooker(self, name: str) -> GoalScorer | None:
+    def goal_scorer(self, name: str) -> GoalScorer | None:
         """Return who judges the episodes of ``name``: the base's heads, through its views; None for the floors.
 
         Raises:

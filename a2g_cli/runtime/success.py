@@ -1,69 +1,117 @@
-"""Who says whether an episode reached its goal, where there is no reward: the truth, the policy, a distance, or a person."""
+"""The judges that come with a2g: they decide whether an episode reached its goal, where there is no reward.
 
-from collections.abc import Callable
+Judges are plugins: each is a ``JudgeFactory`` in the entry-point group ``a2g.judges``.
+"""
+
 from dataclasses import replace
-from typing import get_args
 
-from a2g_cli.calibration.goal_distance import GoalScorer
-from a2g_cli.core.errors import UnknownNameError, UsageError
-from a2g_cli.core.types import Goal, Judge, Observation, Outcome
-from a2g_cli.runtime.judge import Judgement
+from a2g_cli.core import plugins
+from a2g_cli.core.errors import PluginError, UsageError
+from a2g_cli.core.types import Goal, Observation, Outcome, is_judge_name
+from a2g_cli.runtime.judge import Ask, FrameScorer, JudgeContext, JudgeFactory, Judgement
 
 SLACK = 2.0
-"""The policy says that a goal is reached when fewer steps are left than this many times the base's ``arrived_below``."""
+"""``policy`` judges a goal as reached if fewer steps are left than this many times the base's ``arrived_below``."""
 NEAR = 0.9
-"""The distance says so below this share of what it was at the start. The best bound differs: 0.35 to 0.53 where a scene is as
-at home, some 1.1 under shifts; docs/judges.md says how often this one is right."""
-
-Ask = Callable[[str], bool | None]
-"""Asks a person whether the goal of that name is reached; None: they cannot tell."""
+"""``distance`` judges a goal as reached below this share of the distance at the start. The best bound is 0.35 to 0.53 in the
+training domain and about 1.1 under shifts; docs/judges.md says how often this one is right."""
 
 
 def check_judge(name: str) -> str:
-    """Return ``name``, or raise UnknownNameError."""
-    if name not in (known := ("auto", *get_args(Judge))):
-        raise UnknownNameError("judge", name, known)
+    """Return ``name``. Raises UnknownNameError or PluginError if there is no such judge, or it cannot be imported."""
+    plugins.load("judge", name)
     return name
 
 
-def make_judge(judge: str, onlooker: GoalScorer | None, arrived_below: float, ask: Ask | None = None) -> Judgement:
-    """Return who judges episodes.
+def make_judge(judge: str, scorer: FrameScorer | None, arrived_below: float, ask: Ask | None = None) -> Judgement:
+    """Return the judgement of the judge called ``judge``.
 
-    Both automatic judges' numbers are kept with every episode of a policy that has a base, whoever judged it.
+    The base's steps-to-go and distance are recorded with every episode of a policy that has a base, whoever judges.
 
     Args:
-        judge: ``auto``, or one of ``Judge``.
-        onlooker: who looks on at the policy whose episodes they are; None where it sees no goals, as the floors.
-        arrived_below: steps-to-go below which the base has arrived [steps].
+        judge: a plugin's name.
+        scorer: scores frames for the policy that acts; None for a baseline, which sees no goals.
+        arrived_below: steps-to-go below which the policy ends an episode as reached [steps].
         ask: for ``person``.
 
     Raises:
         UnknownNameError: no such judge.
-        UsageError: one that needs to see goals, or nobody is there to be asked.
+        PluginError: it cannot be imported, or fails.
+        UsageError: it needs a policy that sees goals, or a person to ask.
     """
-    check_judge(judge)
-    if judge in {"policy", "distance"} and onlooker is None:
-        raise UsageError(f"who acts sees no goals, so the judge {judge} has nothing to go by: truth, person or none.")
-    if judge == "person" and ask is None:
-        raise UsageError("the judge is a person, and there is no terminal to ask one: truth, policy, distance or none.")
+    factory: JudgeFactory = plugins.load("judge", judge)
+    what, built_in = f"judge {judge!r}", plugins.is_built_in(factory)
+    with plugins.calling(what, "its call", built_in, PluginError):
+        decide = factory(JudgeContext(scorer, arrived_below, ask))
 
-    def verdict(outcome: Outcome, goal: Goal, first: Observation, last: Observation) -> Outcome:
-        if onlooker is not None:
-            seen = onlooker.score(first, last, goal)
-            outcome = replace(outcome, steps_to_go=seen.steps_to_go, distance=seen.distance)
-        match judge:
-            case "auto" if outcome.judge == "truth" or onlooker is None:
-                return outcome
-            case "auto" | "policy":
-                left = outcome.steps_to_go
-                return replace(outcome, success=left is not None and left < SLACK * arrived_below, judge="policy")
-            case "distance":
-                away = outcome.distance
-                return replace(outcome, success=away is not None and away < NEAR, judge="distance")
-            case "person" if ask is not None:
-                return replace(outcome, success=ask(goal.name), judge="person")
-            case "none":
-                return replace(outcome, success=None, judge="none")
-        return outcome
+    def judgement(outcome: Outcome, goal: Goal, first: Observation, last: Observation) -> Outcome:
+        if scorer is not None:
+            score = scorer.score(first, last, goal)
+            outcome = replace(outcome, steps_to_go=score.steps_to_go, distance=score.distance)
+        with plugins.calling(what, "its judgement", built_in, PluginError):
+            judged = decide(outcome, goal, first, last)
+            if judged.success not in (True, False, None) or not is_judge_name(judged.judge):
+                raise PluginError(f"{what} gave success {judged.success!r} by {judged.judge!r}: not a judgement.")
+        return judged
 
-    return verdict
+    return judgement
+
+
+def auto(context: JudgeContext) -> Judgement:
+    """``truth`` where it is known, otherwise ``policy``; what the robot says for a policy without a base."""
+    by_policy = None if context.scorer is None else policy(context)
+
+    def judgement(outcome: Outcome, goal: Goal, first: Observation, last: Observation) -> Outcome:
+        if outcome.judge == "truth" or by_policy is None:
+            return outcome
+        return by_policy(outcome, goal, first, last)
+
+    return judgement
+
+
+def truth(context: JudgeContext) -> Judgement:
+    """The simulator's truth; nobody's where there is none."""
+    return lambda outcome, goal, first, last: outcome
+
+
+def policy(context: JudgeContext) -> Judgement:
+    """The steps-to-go head of the base."""
+    _needs_scorer(context, "policy")
+
+    def judgement(outcome: Outcome, goal: Goal, first: Observation, last: Observation) -> Outcome:
+        left = outcome.steps_to_go
+        return replace(outcome, success=left is not None and left < SLACK * context.reached_below, judge="policy")
+
+    return judgement
+
+
+def distance(context: JudgeContext) -> Judgement:
+    """The last frame's distance to the goal in the world model's latents, as a share of the first frame's."""
+    _needs_scorer(context, "distance")
+
+    def judgement(outcome: Outcome, goal: Goal, first: Observation, last: Observation) -> Outcome:
+        share = outcome.distance
+        return replace(outcome, success=share is not None and share < NEAR, judge="distance")
+
+    return judgement
+
+
+def person(context: JudgeContext) -> Judgement:
+    """A person, who is asked for a key."""
+    if (ask := context.ask) is None:
+        raise UsageError(
+            "--judge person needs a terminal to ask at, and there is none: use truth, policy, distance or none."
+        )
+    return lambda outcome, goal, first, last: replace(outcome, success=ask(goal.name), judge="person")
+
+
+def none(context: JudgeContext) -> Judgement:
+    """Nobody: success is not recorded."""
+    return lambda outcome, goal, first, last: replace(outcome, success=None, judge="none")
+
+
+def _needs_scorer(context: JudgeContext, name: str) -> None:
+    if context.scorer is None:
+        raise UsageError(
+            f"--judge {name} needs a policy that sees goals, and this one does not: use truth, person or none."
+        )

@@ -1,4 +1,4 @@
-"""The arm: five joints that carry a two-finger gripper which always points down and never turns.
+"""The arm: five joints and a two-finger gripper, which always points down and does not turn.
 
 Base frame: origin where the arm stands on the table, x forward, y left, z up [m]. With shoulder height s, link lengths
 a and b, and the tool hanging h below the wrist, a tool at (x, y, z) asks for
@@ -21,9 +21,9 @@ SHOULDER_HEIGHT = 0.20
 UPPER_ARM = 0.32
 FOREARM = 0.32
 TOOL_DROP = 0.16
-"""Wrist axis to tool point, straight down [m]. The tool point lies between the finger pads, where a block is held."""
+"""Distance from the wrist axis down to the tool point, which lies between the finger pads [m]."""
 FINGER_REACH = 0.012
-"""How far the fingers go on below the tool point [m]."""
+"""Length of the fingers below the tool point [m]."""
 FINGER_STROKE = 0.04
 """Travel of each finger [m]: opening 1 is a gap of 8 cm, opening 0 is closed."""
 
@@ -34,7 +34,7 @@ FINGERS = ("finger_left", "finger_right")
 def joint_angles(tool: Position) -> NDArray[np.float64]:
     """Return the five joint angles [rad] that put the tool point at ``tool`` (3,), in the base frame [m].
 
-    A point out of reach gives the angles of the nearest one that the arm can reach in the same direction.
+    For a point out of reach, the angles are those of the nearest reachable point in the same direction.
     """
     x, y, z = (float(value) for value in tool)
     reach, rise = math.hypot(x, y), z + TOOL_DROP - SHOULDER_HEIGHT
@@ -56,7 +56,7 @@ def tool_position(angles: NDArray[np.float64]) -> Position:
 def body_xml(position: Position, yaw: float, on_hand: str = "") -> str:
     """Return the arm's MJCF body, standing at ``position`` (3,) [m], turned by ``yaw`` [rad] about the vertical.
 
-    ``on_hand`` is MJCF that rides on the hand, whose origin is the wrist.
+    ``on_hand`` is MJCF that is attached to the hand, whose origin is the wrist.
     """
     x, y, z = position
     return f"""

@@ -1,4 +1,4 @@
-"""Demonstrations: episodes of the scripted expert, what a base policy is trained on."""
+"""Demonstrations: episodes of the scripted expert, on which a base policy is trained."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,11 +11,11 @@ from a2g_cli.robots.sim import SimRobot
 from a2g_cli.simulator.expert import ScriptedExpert, truth_of
 
 STREAM = 5
-"""First element of the spawn key of the draws made here; SimRobot's are others (STREAMS)."""
+"""First element of the spawn key of the random stream here; SimRobot has others (STREAMS)."""
 
 
 def demonstrate(robot: SimRobot, trial: Trial, limit: int | None = None) -> Episode:
-    """Let the expert solve ``trial`` in at most ``limit`` steps, the scene's own where none is given; judged by the truth."""
+    """Let the expert solve ``trial`` in ``limit`` steps, by default the scene's limit; the true state is the judge."""
     limit = robot.task.demonstration_limit if limit is None else limit
     robot.begin(trial.start)
     expert = ScriptedExpert(robot)
@@ -46,8 +46,8 @@ def demonstration_episodes(
 ) -> Iterator[Episode]:
     """Yield the demonstrations ``first`` to ``first + count - 1`` of ``seed`` on a connected ``robot``.
 
-    A share ``diverse`` of them starts elsewhere than at rest, see the scene. Failed ones are yielded too; their
-    outcome says so. Every episode depends on its own index alone: the work can be split over processes.
+    A share ``diverse`` of them does not start at the rest pose (see the scene). Failed ones are yielded too, with their
+    outcome. Every episode depends only on its index, so that the work can be split over processes.
     """
     for index in range(first, first + count):
         trial = robot.trial("demonstration", seed, index)

@@ -1,7 +1,7 @@
-"""Pushes that make the tool stray, so that demonstrations show how to recover.
+"""Random pushes on the tool, so that demonstrations show how to recover.
 
-The push is added to where the arm is sent, never to the recorded action: the expert's labels stay clean while the states
-it visits spread out (DART, Laskey et al. 2017). A push is an Ornstein-Uhlenbeck walk w with unit variance per axis,
+A push is added to the arm's target, not to the recorded action: the expert's labels stay correct while it visits more
+states (DART, Laskey et al. 2017). A push is an Ornstein-Uhlenbeck walk w with unit variance per axis,
 
     w <- rho w + sqrt(1 - rho^2) n        push = length * max(0, |w| - threshold) * w / |w|
 
@@ -17,19 +17,19 @@ from numpy.typing import NDArray
 MEMORY = 0.75
 """rho, per control step."""
 THRESHOLD = 1.9
-"""Unit-less: |w| of three axes exceeds it about a third of the time."""
+"""Without unit: |w| of three axes exceeds it about a third of the time."""
 LENGTH = 0.018
-"""Push for each unit above the threshold [m]."""
+"""Push per unit above the threshold [m]."""
 LONGEST = 0.025
-"""No push is longer than this [m]."""
+"""Longest push [m]."""
 KNOCK_PROBABILITY = 0.006
-"""Per control step: about one in five demonstrations is knocked."""
+"""Per control step; about one in five demonstrations has a knock."""
 KNOCK_LENGTH = 0.03
 """[m]."""
 
 
 class Disturbance:
-    """One episode's pushes. ``strength`` 0 is none, 1 makes the tool stray by a centimetre or two."""
+    """The pushes of one episode. At ``strength`` 0 there are none, at 1 they move the tool by one or two centimetres."""
 
     def __init__(self, strength: float, random: np.random.Generator, knocks: bool = True) -> None:
         self._knock_probability = KNOCK_PROBABILITY * min(1.0, strength) if knocks else 0.0

@@ -1,6 +1,6 @@
-"""The scripted expert: carries out a scene's law on the true state, without timers or memory.
+"""The scripted expert: applies a scene's control law to the true state, without timers or memory.
 
-What to do next depends only on the state and the goal, so the expert can take over from anywhere.
+Its action depends only on state and goal, so it can start from any state.
 """
 
 from typing import Protocol
@@ -14,7 +14,7 @@ from a2g_cli.simulator.scenes.scene import Scene
 
 
 class PrivilegedRobot(Protocol):
-    """What the expert needs: the truth, and actions for wanted displacements."""
+    """What the expert needs of a robot: the true state, and actions for wanted displacements."""
 
     @property
     def task(self) -> Scene:

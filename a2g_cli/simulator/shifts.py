@@ -1,10 +1,15 @@
-"""Shifts: how a deployment differs from the demonstrations. Each is a set of effects that grow with its strength."""
+"""Shifts: how a simulated deployment differs from training. A shift is a set of effects that grow with its strength.
+
+Shifts are plugins: functions ``strength -> Shift`` in the entry-point group ``a2g.shifts``.
+"""
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
-from a2g_cli.core.errors import UnknownNameError, UsageError
+from a2g_cli.core import plugins
+from a2g_cli.core.errors import PluginError, UnknownNameError, UsageError
 
 Colour = tuple[float, float, float]
 """Red, green, blue, 0 to 1."""
@@ -13,55 +18,59 @@ MAT: Colour = (0.86, 0.84, 0.78)
 
 @dataclass(frozen=True)
 class Shift:
-    """The effects of a shift. As constructed without arguments: none."""
+    """The effects of a shift; without arguments, no effect."""
 
     name: str = "none"
     strength: float = 0.0
     camera_slide: float = 0.0
-    """Cameras moved sideways, still looking at the same point [m]."""
+    """Sideways motion of the cameras, which still look at the same point [m]."""
     camera_roll: float = 0.0
-    """Cameras rolled about their line of sight [rad]."""
+    """Rotation of the cameras about their line of sight [rad]."""
     mount_yaw: float = 0.0
-    """The arm walked round the workspace's centre by this angle, facing it [rad]."""
+    """Base pose: the arm stands rotated by this angle about the workspace's centre, and faces it [rad]."""
     novelty: float = 0.0
-    """How far the things are on their way to others, unlike any in the demonstrations: 0 none, 1 all of it."""
+    """How much the objects differ from those of the demonstrations, 0 to 1."""
     unseen: bool = False
-    """Ask for what no demonstration shows: other words and figures, other things."""
+    """Whether the tasks are ones that no demonstration shows: other words and figures, other objects."""
     mat_colour: Colour = MAT
-    """What the arm works on."""
+    """Colour of the work surface."""
     light_swing: float = 0.0
-    """The light carried round the vertical by this angle [rad]."""
+    """Rotation of the light about the vertical [rad]."""
     light_scale: float = 1.0
-    """The light's intensity, relative."""
+    """Relative intensity of the light."""
     light_colour: Colour = (1.0, 1.0, 1.0)
     motor_gain: float = 1.0
-    """Displacement that the motors make of a commanded one, relative."""
+    """Displacement by the motors, relative to the commanded one."""
     motor_pull: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Displacement added in every step, in the base frame [m]."""
+    """Displacement that is added in every step, in the base frame [m]."""
 
     def __str__(self) -> str:
-        """Return what parse_shift reads."""
+        """Return the shift as ``parse_shift`` reads it."""
         return self.name if self.name == "none" else f"{self.name}:{self.strength:g}"
 
 
-def _camera_bump(strength: float) -> Shift:
+def camera_bump(strength: float) -> Shift:
+    """The cameras were pushed: moved sideways and rolled."""
     return Shift(camera_slide=0.12 * strength, camera_roll=math.radians(3.6) * strength)
 
 
-def _remounted(strength: float) -> Shift:
+def remounted(strength: float) -> Shift:
+    """The arm stands at another angle."""
     return Shift(mount_yaw=math.radians(25) * strength)
 
 
-def _new_object(strength: float) -> Shift:
+def new_object(strength: float) -> Shift:
+    """The objects look different from those of the demonstrations."""
     return Shift(novelty=0.3 * strength)
 
 
-def _unseen(strength: float) -> Shift:
-    # What is asked is unseen at every strength; how strange it looks grows.
+def unseen(strength: float) -> Shift:
+    """The task is one that no demonstration shows, at every strength; it looks stranger as strength grows."""
     return Shift(unseen=True, novelty=0.5 * strength, mat_colour=blend_colours(MAT, (0.62, 0.72, 0.66), strength))
 
 
-def _relit(strength: float) -> Shift:
+def relit(strength: float) -> Shift:
+    """The light comes from elsewhere, dimmer and warmer."""
     return Shift(
         light_swing=math.radians(52) * strength,
         light_scale=math.exp(-0.24 * strength),
@@ -69,52 +78,53 @@ def _relit(strength: float) -> Shift:
     )
 
 
-def _weak_motors(strength: float) -> Shift:
+def weak_motors(strength: float) -> Shift:
+    """The motors move the arm less far than commanded, and pull it to one side."""
     # 0.585 at strength 1; the power keeps a gain above zero at every strength.
     return Shift(motor_gain=0.585**strength, motor_pull=(0.0016 * strength, 0.0039 * strength, 0.0))
 
 
-def _other_bench(strength: float) -> Shift:
-    # The same robot put up anew: nothing is where it was, and none of it by much.
-    parts = (_camera_bump(0.5 * strength), _remounted(0.5 * strength), _relit(strength), _weak_motors(0.35 * strength))
+def other_bench(strength: float) -> Shift:
+    """The same robot set up anew: cameras, base pose, light and motors all differ a little."""
+    parts = (camera_bump(0.5 * strength), remounted(0.5 * strength), relit(strength), weak_motors(0.35 * strength))
     unchanged = vars(Shift())
     changed = (vars(part).items() for part in parts)
     return Shift(**dict(item for items in changed for item in items if item[1] != unchanged[item[0]]))
 
 
-SHIFTS: dict[str, Callable[[float], Shift]] = {
-    "camera-bump": _camera_bump,
-    "new-object": _new_object,
-    "other-bench": _other_bench,
-    "relit": _relit,
-    "remounted": _remounted,
-    "unseen": _unseen,
-    "weak-motors": _weak_motors,
-}
 MAX_STRENGTH = 2.0
-"""Beyond this the scene leaves the picture, the reach or the gripper's grasp."""
+"""Largest strength: beyond it, objects leave the picture, the arm's reach or the gripper."""
 
 
 def parse_shift(text: str) -> Shift:
-    """Return the shift that ``"name"`` or ``"name:strength"`` describes; strength 1 is meant, 0 is no shift at all.
+    """Return the shift ``"name"`` or ``"name:strength"``; the strength is 1 if it is left out, and 0 is no shift.
 
     Raises:
         UnknownNameError: there is no shift of that name.
+        PluginError: the shift cannot be imported, or fails.
         UsageError: the strength is not a number from 0 to 2.
     """
     name, colon, number = text.partition(":")
-    if name != "none" and name not in SHIFTS:
-        raise UnknownNameError("shift", name, ["none", *SHIFTS])
+    effect = None if name == "none" else _find(name)
     try:
         strength = float(number) if colon else 1.0
     except ValueError:
         strength = math.nan
     if not 0.0 <= strength <= MAX_STRENGTH:
         raise UsageError(f"shift {text!r}: the strength must be a number from 0 to {MAX_STRENGTH:g}, as in {name}:0.5")
-    if name == "none" or strength == 0.0:
+    if effect is None or strength == 0.0:
         return Shift()
-    effects = SHIFTS[name](strength)
-    return Shift(**{**vars(effects), "name": name, "strength": strength})
+    with plugins.calling(f"shift {name!r}", "its call", plugins.is_built_in(effect), PluginError):
+        return replace(effect(strength), name=name, strength=strength)
+
+
+@cache
+def _find(name: str) -> Callable[[float], Shift]:
+    try:
+        effect: Callable[[float], Shift] = plugins.load("shift", name)
+    except UnknownNameError:
+        raise UnknownNameError("shift", name, ["none", *plugins.known("shift")]) from None
+    return effect
 
 
 def blend(start: float, end: float, share: float) -> float:

@@ -1,6 +1,6 @@
-"""The tabletop: the arm and a scene's things, all made of primitives; states in, physics on, states out.
+"""The tabletop in MuJoCo: the arm and a scene's objects. Sets states, steps the physics, returns states and pictures.
 
-Frames and states are those of ``scenes/scene.py``.
+``scenes/scene.py`` defines frames and states.
 """
 
 import math
@@ -22,19 +22,19 @@ PERIOD = 0.1
 TIMESTEP = 0.005
 """One step of physics [s]."""
 RAMP = 10
-"""Steps of physics over which the servos' set point travels; the rest of the period lets the arm settle."""
+"""Physics steps over which the servos' set point moves; in the rest of the period the arm settles."""
 
 MOUNT_DISTANCE = 0.40
-"""Where the arm stands: this far from the workspace's centre [m]."""
+"""Distance of the arm's base from the workspace's centre [m]."""
 TOOL_LOW = np.array([-0.19, -0.17, 0.016])
 TOOL_HIGH = np.array([0.15, 0.17, 0.24])
-"""Where the tool may go, table frame [m]: the limits belong to the table, not to where the arm happens to stand."""
+"""Limits of the tool's position in the table frame [m], the same for every base pose of the arm."""
 
 CAMERAS = ("front", "side", "wrist")
 
 
 class Tabletop:
-    """One model of the scene under one shift, its state, and optionally its pictures."""
+    """A model of one scene under one shift, with its state and, optionally, its renderer."""
 
     def __init__(self, scene: Scene, size: int) -> None:
         self.scene, self.shift = scene, scene.shift
@@ -64,11 +64,11 @@ class Tabletop:
             self._renderer = None
 
     def to_base(self, point: Position) -> Position:
-        """Return a ``point`` (3,) of the table frame in the arm's base frame [m]."""
+        """Convert a ``point`` (3,) from the table frame to the arm's base frame [m]."""
         return self._turn.T @ (point - self._base_pose)
 
     def to_table(self, point: Position) -> Position:
-        """Return a ``point`` (3,) of the arm's base frame in the table frame [m]."""
+        """Convert a ``point`` (3,) from the arm's base frame to the table frame [m]."""
         return self._turn @ point + self._base_pose
 
     def tool(self) -> Position:
@@ -76,7 +76,7 @@ class Tabletop:
         return np.array(self._data.site_xpos[self._tool_site])
 
     def opening(self) -> float:
-        """Return how far the gripper is open, 0 to 1."""
+        """Return the gripper's opening, 0 to 1."""
         return _opening(self._data)
 
     def state(self) -> State:
@@ -91,12 +91,12 @@ class Tabletop:
         return {**state, "tool": [*self.tool().tolist(), self.opening()], **self.scene.marks()}
 
     def set_state(self, state: State) -> None:
-        """Put the scene into ``state``, at rest; nothing of what was before is left."""
+        """Set the scene to ``state``, at rest; nothing from before remains."""
         self._put(self._data, state)
         self.scene.begin(state)
 
     def drive(self, target: Position, opening: float) -> None:
-        """Send the tool to ``target`` (3,), table frame [m], the fingers to ``opening``; one control period passes."""
+        """Drive the tool to ``target`` (3,), table frame [m], and the fingers to ``opening``, for one control period."""
         within = np.clip(target, TOOL_LOW, TOOL_HIGH)
         finger = min(1.0, max(0.0, opening)) * arm.FINGER_STROKE
         start = np.array(self._data.ctrl)
@@ -113,11 +113,11 @@ class Tabletop:
         self.scene.moved(self.tool())
 
     def draw(self, camera: str) -> Image:
-        """Return what ``camera`` sees now."""
+        """Return the present picture of ``camera``."""
         return self._draw(self._data, camera, self.scene.marks())
 
     def draw_state(self, state: State, camera: str) -> Image:
-        """Return what ``camera`` would see of ``state``; the present state is not touched."""
+        """Return the picture of ``state`` by ``camera``, without changing the present state."""
         self._put(self._pictured, state)
         return self._draw(self._pictured, camera, state)
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from a2g_cli.core import plugins
 from a2g_cli.core.errors import UnknownNameError, UsageError
 from a2g_cli.core.settings import setting
 
 if TYPE_CHECKING:
-    from a2g_cli.adapters.files import Method
     from a2g_cli.encoding.episodes import Keep
 
 Placement = Literal["all", "expert", "world-model"]
@@ -42,13 +42,13 @@ class FinetuneSettings:
     iterations: int = setting(150, "Training steps.", metavar="N", low=1, panel="Learning")
     batch: int = 64
     draws: int = 2
-    method: "Method" = setting(
+    method: str = setting(
         "lora",
         "Kind of adapter: lora, dora (also trains the length of each weight row), or full (all weights).",
         metavar="KIND",
         panel="Experiments",
     )
-    """DoRA: arXiv 2402.09353."""
+    """A plugin of the group ``a2g.finetuning``. DoRA: arXiv 2402.09353."""
     rank: int = setting(16, "LoRA rank.", metavar="N", low=1, high=512, panel="Learning")
     alpha_per_rank: float = 1.0
     """LoRA's scale is alpha / rank. Alpha grows with the rank, so that the rank does not change the learning rate."""
@@ -117,7 +117,6 @@ def finetune_settings_from_json(written: Mapping[str, Any]) -> FinetuneSettings:
 
 def settings_from(**given: Any) -> FinetuneSettings:
     """Return the defaults with everything that is not None replaced. Raises UsageError, UnknownNameError."""
-    from a2g_cli.adapters.files import Method
     from a2g_cli.data.relabelling import parse_mixture
     from a2g_cli.encoding.episodes import Keep
 
@@ -127,8 +126,7 @@ def settings_from(**given: Any) -> FinetuneSettings:
     parse_mixture(settings.relabel)
     if settings.placement not in get_args(Placement):
         raise UnknownNameError("placement", settings.placement, get_args(Placement))
-    if settings.method not in get_args(Method):
-        raise UnknownNameError("adapter method", settings.method, get_args(Method))
+    plugins.load("finetuning method", settings.method)
     if settings.method == "full" and given.get("rank") is not None:
         raise UsageError("--rank belongs to lora and dora: --method full has no rank. Leave --rank out.")
     if settings.keep not in get_args(Keep):

@@ -5,7 +5,7 @@ reads, merges, compares or rolls back adapters, PEFT among it, does so with thes
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from a2g_cli.adapters import files
 from a2g_cli.adapters.files import Adapter
-from a2g_cli.core.errors import UsageError
+from a2g_cli.core import plugins
+from a2g_cli.core.errors import PluginError, UsageError
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.training.finetune_settings import FinetuneSettings, Placement
 
@@ -52,8 +53,13 @@ def target_modules(model: Act2Goal, placement: Placement) -> list[str]:
 class LowRankFinetuner:
     """LoRA or DoRA, by PEFT."""
 
-    def __init__(self, model: Act2Goal, parent: Adapter | None, settings: FinetuneSettings) -> None:
-        """Wrap ``model``, and go on from ``parent``'s weights. Raises UsageError where they sit on other layers."""
+    def __init__(self, model: Act2Goal, base: str, parent: Adapter | None, settings: FinetuneSettings) -> None:
+        """Wrap ``model``, and start from ``parent``'s weights.
+
+        Raises:
+            UsageError: ``parent`` adapts other layers.
+            CheckpointError: ``parent`` is damaged, or was trained on another base than ``base``.
+        """
         from peft import LoraConfig, get_peft_model, set_peft_model_state_dict  # takes seconds to import
 
         config = LoraConfig(
@@ -66,6 +72,7 @@ class LowRankFinetuner:
         )
         self.peft = get_peft_model(model, config)
         if parent is not None:
+            files.check_base(parent, base)
             result = set_peft_model_state_dict(self.peft, files.weights(parent))
             if result.unexpected_keys:
                 raise UsageError(
@@ -143,13 +150,21 @@ def _weight(model: Act2Goal, name: str) -> nn.Parameter:
     return cast("nn.Parameter", model.get_submodule(name).weight)
 
 
+FinetunerFactory = Callable[[Act2Goal, str, Adapter | None, FinetuneSettings], Finetuner]
+"""A finetuning method as a plugin (entry-point group ``a2g.finetuning``): takes the base's networks, the base's hash, the
+parent adapter and the settings. What it saves must be an adapter that ``adapters/files.py`` reads."""
+
+
 def make_finetuner(model: Act2Goal, base: str, parent: Adapter | None, settings: FinetuneSettings) -> Finetuner:
-    """Return what learns as ``settings`` say, on ``model``, which nobody else may hold.
+    """Return the finetuner of ``settings.method`` for ``model``, which nothing else may use.
 
     Raises:
-        UsageError: ``parent`` sits on other layers.
+        UnknownNameError: no such method.
+        PluginError: it cannot be imported, or fails.
+        UsageError: ``parent`` adapts other layers.
         CheckpointError: ``parent`` is damaged, or does not fit.
     """
-    if settings.method == "full":
-        return FullFinetuner(model, base, parent, settings)
-    return LowRankFinetuner(model, parent, settings)
+    factory: FinetunerFactory = plugins.load("finetuning method", settings.method)
+    what = f"finetuning method {settings.method!r}"
+    with plugins.calling(what, "its constructor", plugins.is_built_in(factory), PluginError):
+        return factory(model, base, parent, settings)

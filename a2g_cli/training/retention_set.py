@@ -4,19 +4,17 @@
 adapts; what adapting costs at home is then not measured. It is no part of the base's hash.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from a2g_cli.core.errors import A2GError, CheckpointError
+from a2g_cli.core.errors import CheckpointError
 from a2g_cli.models import checkpoint
 from a2g_cli.models.autoencoder import Autoencoder
+from a2g_cli.models.base_parts import check_part, load_part, parsing, save_part
 
 RETENTION, ROBOTS = "retention.safetensors", "a2g_robots"
 
@@ -61,13 +59,7 @@ class Retention:
 
     def save(self, folder: Path) -> None:
         """Write it beside a checkpoint. Raises A2GError."""
-        temporary = folder / f"{RETENTION}.tmp"
-        tensors = {name: value.contiguous() for name, value in self.tensors().items()}
-        try:
-            save_file(tensors, temporary, metadata={ROBOTS: json.dumps(self.robots)})
-            temporary.replace(folder / RETENTION)
-        except (OSError, SafetensorError) as error:
-            raise A2GError(f"{folder / RETENTION} cannot be written: {error}") from error
+        save_part(folder / RETENTION, self.tensors(), ROBOTS, self.robots)
 
 
 def join(parts: Sequence[Retention]) -> Retention:
@@ -86,34 +78,26 @@ def load_retention_set(folder: Path) -> Retention | None:
     """
     config, _ = checkpoint.read_config(folder)
     path = folder / RETENTION
-    if not path.exists():
+    part = load_part(path, ROBOTS)
+    if part is None:
         return None
-    try:
-        with safe_open(path, "pt") as file:
-            robots = tuple(str(name) for name in json.loads((file.metadata() or {})[ROBOTS]))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    tensors, robots = part
+    with parsing(path):
         found = Retention(**tensors, robots=robots)
-    except (OSError, SafetensorError, KeyError, RuntimeError, TypeError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from error
     size = Autoencoder.downsampling
     latents = (len(config.cameras), config.latent_channels, config.height // size, config.width // size)
     slots = config.hashing.actions
-    expected = {
-        "now": (latents, torch.float16),
-        "goal": (latents, torch.float16),
-        "proprioception": ((len(config.proprioception_names),), torch.float32),
-        "actions": ((slots, len(config.action_names)), torch.float32),
-        "mask": ((slots,), torch.bool),
-        "steps_to_go": ((), torch.int32),
-        "robot": ((), torch.int32),
-    }
     count = found.now.shape[0] if found.now.ndim else 0
-    for name, (shape, kind) in expected.items():
-        value = tensors[name]
-        if value.shape != (count, *shape) or value.dtype != kind:
-            raise CheckpointError(f"{path} does not fit its base: {name} is {tuple(value.shape)} {value.dtype}.")
-        if not value.isfinite().all():
-            raise CheckpointError(f"{path} is damaged: {name} is not finite.")
+    expected = {
+        "now": ((count, *latents), torch.float16),
+        "goal": ((count, *latents), torch.float16),
+        "proprioception": ((count, len(config.proprioception_names)), torch.float32),
+        "actions": ((count, slots, len(config.action_names)), torch.float32),
+        "mask": ((count, slots), torch.bool),
+        "steps_to_go": ((count,), torch.int32),
+        "robot": ((count,), torch.int32),
+    }
+    check_part(path, tensors, expected)
     if not count or not ((found.robot >= 0) & (found.robot < len(robots))).all():
         raise CheckpointError(f"{path} is damaged: it holds no segments, or does not say whose they are.")
     if not found.mask.any(1).all() or not (found.steps_to_go > 0).all():

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from a2g_cli.core.errors import A2GError, CheckpointError
+from a2g_cli.core.files import replacing
 from a2g_cli.data.recording.storage import reason
 
 
@@ -44,20 +44,16 @@ class TrainingState:
             A2GError: the disk refuses, being full or read-only; the last state stays.
         """
         facts = {field: value for field, value in vars(self).items() if field != "tensors"}
-        temporary = path.with_suffix(".tmp")
         tensors = {name: value.detach().contiguous().clone() for name, value in self.tensors.items()}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, temporary, metadata={"a2g_training": json.dumps(facts)})
-            temporary.replace(path)
+            with replacing(path) as temporary:
+                save_file(tensors, temporary, metadata={"a2g_training": json.dumps(facts)})
         except (SafetensorError, OSError) as error:
             raise A2GError(
                 f"{path} cannot be written: {reason(error)}. The state from before is kept: make room, or let it be "
                 "written there, and the same command goes on from it."
             ) from error
-        finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
 
     @classmethod
     def read(cls, path: Path) -> "TrainingState | None":

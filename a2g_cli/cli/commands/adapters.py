@@ -61,7 +61,7 @@ def show_adapter(workspace: Workspace, name: str) -> Report:
         "fingerprint": fingerprint,
         "base": adapter.base + _base_words(document["fits_shipped_base"]),
         "parent": str(document["parent"] or "none: the base"),
-        _KINDS[adapter.method]: f"rank {adapter.rank}, alpha {adapter.alpha:g}",
+        _KINDS.get(adapter.method, adapter.method): f"rank {adapter.rank}, alpha {adapter.alpha:g}",
         "calibration": str(adapter.calibration) if adapter.calibration else "",
         "recordings": f"{len(recordings)}: {', '.join(map(str, recordings[:3]))}{', …' if len(recordings) > 3 else ''}"
         if isinstance(recordings, list) and recordings

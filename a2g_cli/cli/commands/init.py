@@ -12,6 +12,7 @@ from a2g_cli.cli.commands.prompts import to_type
 from a2g_cli.cli.commands.report import Report
 from a2g_cli.core import config, plugins
 from a2g_cli.core.errors import A2GError, UsageError
+from a2g_cli.core.files import replacing
 from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.workspace import Workspace, checked_name
 
@@ -155,10 +156,9 @@ def _toml(value: Any) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    building = path.with_suffix(".toml.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        building.write_text(text, encoding="utf-8")
-        building.replace(path)
+        with replacing(path) as building:
+            building.write_text(text, encoding="utf-8")
     except OSError as error:
         raise A2GError(f"{path} cannot be written: {error.strerror}.") from error

@@ -20,6 +20,7 @@ from a2g_cli.cli.commands.learnable import by_name, not_learnable
 from a2g_cli.cli.commands.pretrain_data import alone, brought_in, demonstrated
 from a2g_cli.cli.commands.prompts import to_type
 from a2g_cli.cli.commands.report import Report
+from a2g_cli.core import plugins
 from a2g_cli.core.errors import UnknownNameError, UsageError
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording.reader import Recording
@@ -33,7 +34,7 @@ from a2g_cli.display.training_view import training_view
 from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.presets import SIZE, Act2GoalConfig
-from a2g_cli.simulator.scenes import SCENES
+from a2g_cli.simulator.scenes import find_scene
 from a2g_cli.training.device import TrainingDevice
 from a2g_cli.training.pretrain import Pretraining
 from a2g_cli.training.pretrain_settings import PretrainSettings
@@ -54,8 +55,7 @@ def counts(scenes: Sequence[str], given: Sequence[str]) -> dict[str, int]:
         UsageError: what is given is no number of demonstrations.
     """
     for scene in scenes:
-        if scene not in SCENES:
-            raise UnknownNameError("scene", scene, SCENES)
+        find_scene(scene)
     if given and not scenes:
         raise UsageError("--demonstrations says how often a scene's expert is to demonstrate: add --scene.")
     wanted = dict.fromkeys(scenes, DEMONSTRATIONS)
@@ -63,7 +63,9 @@ def counts(scenes: Sequence[str], given: Sequence[str]) -> dict[str, int]:
     for text in sorted(given, key=lambda text: "=" in text):
         scene, equals, number = text.rpartition("=")
         if scene and scene not in wanted:
-            raise UnknownNameError("scene", scene, wanted, f"add --scene {scene}." if scene in SCENES else "")
+            raise UnknownNameError(
+                "scene", scene, wanted, f"add --scene {scene}." if scene in plugins.known("scene") else ""
+            )
         if not number.isdecimal() or not int(number) or (equals and not scene):
             raise UsageError(f"--demonstrations is a number, or SCENE=NUMBER for one scene, and not {text!r}.")
         wanted |= {scene: int(number)} if scene else dict.fromkeys(wanted, int(number))

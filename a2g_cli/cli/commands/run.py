@@ -101,7 +101,7 @@ def run(
         if imagine and draws_pictures(console):
             acting = replace(acting, imagine_steps=4)
         factory = PolicyFactory(folder, registry, robot.spec, acting)
-        policy, judging = factory.get(name), factory.onlooker(name)
+        policy, judging = factory.get(name), factory.goal_scorer(name)
         settings = RolloutSettings(
             limit=steps, arrived_below=factory.arrived_below(name), safety=care.limits, held=held
         )

@@ -1,1 +1,1 @@
-"""Recordings to and from other programs' formats: one file a format, behind one registry."""
+"""Export and import of other programs' formats: one file per format, behind one registry."""

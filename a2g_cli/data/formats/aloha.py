@@ -1,7 +1,7 @@
-"""ALOHA HDF5: a folder with ``episode_0.hdf5`` upwards, 50 steps a second, as ACT's training reads it.
+"""ALOHA's HDF5: a folder with ``episode_0.hdf5`` upwards, at 50 Hz, as ACT's training reads it.
 
-ALOHA keeps T rows for T actions and no times. What it has no place for stands in a group ``a2g`` of each file, which its own
-code passes over.
+ALOHA has T rows for T actions, and no times. What it has no place for is in a group ``a2g`` of each file, which its own code
+ignores.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ _PACKED: dict[str, Any] = {"compression": "gzip", "compression_opts": 1}
 
 
 def recognises(source: Path) -> bool:
-    """Whether ``source`` is an episode of ALOHA's, or a folder of them."""
+    """Whether ``source`` is an ALOHA episode, or a folder of them."""
     return hdf5_files.recognises(source, "ALOHA episode", _is_episode)
 
 
@@ -36,9 +36,9 @@ def _is_episode(file: Any) -> bool:
 
 
 def write(paths: Sequence[Path], target: Path, lossless: bool = True) -> list[str]:
-    """Write the recordings ``paths`` into the folder ``target``, one file each; return what there is to say.
+    """Write the recordings ``paths`` into the folder ``target``, one file each; return notes for the user.
 
-    ``lossless`` is there for every format alike: this one always is.
+    This format is always lossless, whatever ``lossless`` says.
 
     Raises:
         A2GError: recordings of different robots, one cannot be read, ``target`` exists, or the disk refuses.
@@ -51,7 +51,7 @@ def write(paths: Sequence[Path], target: Path, lossless: bool = True) -> list[st
                 _write_one(recording, file)
     notes = ["qvel is not measured by a2g: it holds differences of qpos over the true times"]
     if spec.rate != RATE:
-        notes.append(f"ALOHA's own programs take {RATE:g} Hz for granted, these recordings have {spec.rate:g}")
+        notes.append(f"ALOHA's own programs expect {RATE:g} Hz, these recordings have {spec.rate:g} Hz")
     return notes
 
 
@@ -60,7 +60,7 @@ def _write_one(recording: Recording, file: Any) -> None:
     joints, times = recording.proprioception, recording.times
     file.attrs["sim"] = False
     file.attrs["compress"] = False
-    # Where two observations carry one time there is no speed to tell.
+    # The speed is 0 between two observations with the same time.
     passed = np.diff(times)[:, None]
     speed = np.divide(np.diff(joints, axis=0), passed, out=np.zeros_like(joints[1:]), where=passed > 0)
     storage.write_array(file, "action", recording.actions)
@@ -90,10 +90,10 @@ def _write_one(recording: Recording, file: Any) -> None:
 
 
 def read(source: Path, options: ReadOptions = DEFAULTS) -> SourceEpisodes:
-    """Yield the episodes of ``source``, a file or a folder of them. ``options.rate`` [Hz] is theirs, 50 unless given.
+    """Yield the episodes of ``source``, a file or a folder of them. ``options.rate`` [Hz] is their rate, by default 50.
 
     Raises:
-        UsageError: it holds far too many files.
+        UsageError: it holds too many files.
     """
 
     def one(file: Any, path: Path, name: str) -> list[SourceEpisode]:
@@ -116,9 +116,9 @@ def _own(file: Any) -> Incoming:
     steps, joints = len(times) - 1, len(told.spec.proprioception_names)
     films = _films(file, steps)
     if {camera: film.size for camera, film in films.items()} != dict(told.spec.cameras):
-        raise ValueError("its pictures are not those of the robot that it names")
+        raise ValueError("its pictures do not fit the robot that it names")
     if {camera: image.shape[:2] for camera, image in last.items()} != dict(told.spec.cameras):
-        raise ValueError("its last pictures are not those of the robot that it names")
+        raise ValueError("its last pictures do not fit the robot that it names")
 
     def moments() -> Iterator[Frames]:
         yield from _moments(films, steps)

@@ -1,4 +1,4 @@
-"""The folder that an import works in: one program at a time has it, and what a killed one left is removed by the next."""
+"""The folder in which an import builds a session: for one program at a time; the next removes what a killed one left."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,17 +15,17 @@ _SUFFIX = ".importing"
 
 @contextmanager
 def being_built(workspace: Workspace, name: str, patience: float) -> Iterator[Path]:
-    """Give an empty folder in which the session ``name`` is made; nobody else has it, and at the end it is gone.
+    """Give an empty folder in which the session ``name`` is built, under a lock. It is removed at the end, unless renamed.
 
-    Leftovers of imports that were killed, of this name and of others, are removed first.
+    Leftovers of killed imports are removed first, for this name and for others.
 
     Args:
         workspace: where the session will be.
-        name: the session's.
-        patience: how long to wait for another program that makes it [s].
+        name: the session's name.
+        patience: how long to wait for another program that builds it [s].
 
     Raises:
-        BusyError: another program makes it for longer.
+        BusyError: another program still builds it.
         RecordingError, A2GError: the disk refuses.
     """
     building = _folder(workspace, name)
@@ -44,7 +44,7 @@ def being_built(workspace: Workspace, name: str, patience: float) -> Iterator[Pa
 
 
 def wait_for_another(workspace: Workspace, name: str, patience: float, note: Callable[[str], None]) -> None:
-    """Wait until no other program makes the session ``name``; say by ``note`` who does. Raises BusyError."""
+    """Wait until no other program builds the session ``name``; name that program by ``note``. Raises BusyError."""
     lock = _lock(workspace, name)
     with storage.reading(lock):
         other = holder(lock)
@@ -55,7 +55,7 @@ def wait_for_another(workspace: Workspace, name: str, patience: float, note: Cal
 
 
 def _clear(workspace: Workspace, name: str) -> None:
-    """Remove what killed imports into other names left: under its lock, so that no import that goes on loses its folder."""
+    """Remove the folders of killed imports of other names. Each is locked first: running imports keep theirs."""
     for left in workspace.sessions.glob(f".*{_SUFFIX}"):
         other = left.name[1:].removesuffix(_SUFFIX)
         if other != name:

@@ -1,4 +1,4 @@
-"""Which cameras and columns of another program's data are read: all that a recording can hold, or those that were named."""
+"""Chooses the cameras and columns to read from another program's data: all that are usable, or those that the user named."""
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -9,16 +9,16 @@ from a2g_cli.core.errors import UsageError
 T = TypeVar("T")
 
 _NAMED = 30
-"""Names in one line."""
+"""Most names in one line."""
 
 
 def choose(option: str, wanted: Sequence[str], usable: Mapping[str, T], unusable: Mapping[str, str]) -> dict[str, T]:
-    """Return ``usable``, or those of them that are ``wanted``, in the order in which they were named.
+    """Return the ``wanted`` ones of ``usable``, in the order of ``wanted``; all of them if none is named.
 
     Args:
-        option: what the names were given to, for messages: ``--cameras``.
-        wanted: names as they were typed; none: all.
-        usable: name -> what it stands for.
+        option: the option that named them, for messages: ``--cameras``.
+        wanted: names as they were typed.
+        usable: name -> value.
         unusable: name -> why it cannot be read.
 
     Raises:
@@ -35,7 +35,7 @@ def choose(option: str, wanted: Sequence[str], usable: Mapping[str, T], unusable
 
 
 def left_out_notes(left_out: Mapping[str, str]) -> tuple[str, ...]:
-    """Return a line for each reason, which names all that was left out for it; ``left_out`` is name -> reason."""
+    """Return one line per reason, with all names that were left out for it; ``left_out`` is name -> reason."""
     together: dict[str, dict[str, str]] = {}
     for name, reason in left_out.items():
         together.setdefault(reason, {})[name] = reason
@@ -43,6 +43,6 @@ def left_out_notes(left_out: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def listed(names: Mapping[str, object]) -> str:
-    """Return names in one line, not more than a person reads."""
+    """Return the first names in one line, and how many more there are."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(name[:80] for name in islice(names, _NAMED)) + more

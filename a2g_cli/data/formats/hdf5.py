@@ -1,4 +1,4 @@
-"""Datasets of other programs' HDF5 files, held to bounds before they are read."""
+"""Reads datasets and attributes of other programs' HDF5 files, after checks of their size and type."""
 
 from typing import Any
 
@@ -14,26 +14,26 @@ _YES, _NO = {"true", "yes", "success", "succeeded", "1"}, {"false", "no", "failu
 
 
 def numbers(file: Any, name: str, rows: int | None = None) -> NDArray[np.float64]:
-    """Return the dataset ``name`` as (T, …) float64. Raises KeyError, or ValueError for what is none."""
+    """Return the dataset ``name`` as (T, …) float64. Raises KeyError, or ValueError if it is not numbers."""
     return numbers_of(name, untrusted.plain(file, name), rows)
 
 
 def numbers_of(name: str, dataset: Any, rows: int | None = None) -> NDArray[np.float64]:
-    """Return a dataset as (T, …) float64; ``name`` is for messages. Raises ValueError for what is none."""
+    """Return a dataset as (T, …) float64; ``name`` is for messages. Raises ValueError if it is not numbers."""
     if dataset.dtype.kind not in "iufb" or dataset.ndim < 1 or dataset.size > MAX_ELEMENTS // 8:
-        raise ValueError(f"{name} has shape {dataset.shape} of {dataset.dtype}: numbers are needed, a row a step")
+        raise ValueError(f"{name} has shape {dataset.shape} of {dataset.dtype}: numbers are needed, a row per step")
     if rows is not None and dataset.shape[0] != rows:
         raise ValueError(f"{name} has {dataset.shape[0]} rows, not {rows}")
     return np.asarray(dataset[()], np.float64)
 
 
 def matrix(file: Any, name: str, rows: int | None = None) -> NDArray[np.float32]:
-    """Return the dataset ``name`` as (T, N) float32, one number a row becoming a column. Raises KeyError, ValueError."""
+    """Return the dataset ``name`` as (T, N) float32; N is 1 for one number per row. Raises KeyError, ValueError."""
     return matrix_of(name, untrusted.plain(file, name), rows)
 
 
 def matrix_of(name: str, dataset: Any, rows: int | None = None) -> NDArray[np.float32]:
-    """Return a dataset as (T, N) float32; ``name`` is for messages. Raises ValueError for what is none."""
+    """Return a dataset as (T, N) float32; ``name`` is for messages. Raises ValueError if it is not such numbers."""
     values = numbers_of(name, dataset, rows)
     if values.ndim > 2:
         raise ValueError(f"{name} has shape {values.shape}")
@@ -41,7 +41,7 @@ def matrix_of(name: str, dataset: Any, rows: int | None = None) -> NDArray[np.fl
 
 
 def timing(own: Any, rows: int) -> NDArray[np.float64] | None:
-    """Return (T, 3) when actions went out, as a recording holds it; None where there is none. Raises KeyError, ValueError."""
+    """Return (T, 3) the timing of actions, as in a recording; None if there is none. Raises KeyError, ValueError."""
     if not untrusted.holds(own, "timing"):
         return None
     columns = [untrusted.stored(own, f"timing/{name}", (rows,), "f8")[()] for name in schema.TIMING]
@@ -49,12 +49,12 @@ def timing(own: Any, rows: int) -> NDArray[np.float64] | None:
 
 
 def optional_text(node: Any, name: str) -> str | None:
-    """Return a string attribute, None where there is none. Raises ValueError for something else."""
+    """Return a string attribute, None if it is missing. Raises ValueError for another type."""
     return untrusted.text_attribute(node, name) if name in node.attrs else None
 
 
 def group(file: Any, name: str) -> Any:
-    """Return the group ``name``, reached without links. Raises KeyError, ValueError."""
+    """Return the group ``name``, without following links. Raises KeyError, ValueError."""
     node = file
     for part in name.split("/"):
         if not untrusted.holds(node, part):
@@ -66,9 +66,9 @@ def group(file: Any, name: str) -> Any:
 
 
 def leaves(node: Any, depth: int = _DEEPEST) -> dict[str, Any]:
-    """Return path -> dataset for all that is in the group ``node`` and its groups; None for what only a plugin unpacks.
+    """Return path -> dataset, of the group ``node`` and all groups in it; None for a dataset that needs a plugin.
 
-    Raises ValueError for a link, for data elsewhere, for sizes that the file cannot account for, for absurdly many.
+    Raises ValueError for a link, for data in another file, for sizes that the file cannot hold, for too many datasets.
     """
     found: dict[str, Any] = {}
     for name in sorted(node):
@@ -81,12 +81,12 @@ def leaves(node: Any, depth: int = _DEEPEST) -> dict[str, Any]:
         except untrusted.PluginNeededError:
             found[name] = None
         if len(found) > _MOST_MEMBERS:
-            raise ValueError(f"{node.name} holds more than {_MOST_MEMBERS} things")
+            raise ValueError(f"{node.name} holds more than {_MOST_MEMBERS} datasets")
     return found
 
 
 def success(node: Any) -> tuple[bool | None, tuple[str, ...]]:
-    """Return what the attribute ``success`` of ``node`` says, None where there is none; and a note where it is unclear."""
+    """Return the attribute ``success`` of ``node``, None if there is none; and a note if it is unclear."""
     if "success" not in node.attrs:
         return None, ()
     identifier = node.attrs.get_id("success")
@@ -98,10 +98,10 @@ def success(node: Any) -> tuple[bool | None, tuple[str, ...]]:
             word = (value.decode("utf-8", "replace") if isinstance(value, bytes) else value).strip().lower()
             if word in _YES | _NO:
                 return word in _YES, ()
-    return None, ("an attribute `success` says neither yes nor no: whether the goal was reached is not known",)
+    return None, ("the attribute `success` is neither yes nor no: it is not known whether the goal was reached",)
 
 
 def write_words(node: Any, words: dict[str, str]) -> None:
-    """Write texts as attributes, under the names they have in a recording."""
+    """Write strings as attributes, under their names in a recording."""
     for name, text in words.items():
         storage.write_text(node, name, text)

@@ -1,4 +1,4 @@
-"""The HDF5 files of another program's data set: where they are, what they are, and their episodes, one open at a time."""
+"""Finds the HDF5 files of another program's data set, recognises them, and yields their episodes, one file open at a time."""
 
 import os
 import re
@@ -18,17 +18,17 @@ from a2g_cli.data.recording import schema, storage, untrusted
 
 SUFFIXES = (".hdf5", ".h5")
 _DEEPEST = 4
-"""Folders below the one that was named."""
+"""Levels of folders that are searched."""
 _MOST = 100_000
-"""Files of a data set."""
+"""Most files of a data set."""
 _LOOKED_AT = 16
-"""Files of a folder that are opened to tell what it holds."""
+"""Files of a folder that are opened to recognise its format."""
 
 
 def find(source: Path) -> list[Path]:
     """Return the HDF5 files in ``source``, a file or a folder, in the order of the numbers in their names.
 
-    Folders in it are searched too, but no hidden ones, and no links to folders. Raises UsageError for far too many.
+    Folders in it are searched too, except hidden ones and links. Raises UsageError for too many files.
     """
     if source.is_file():
         return [source]
@@ -41,8 +41,8 @@ def find(source: Path) -> list[Path]:
 def recognises(source: Path, what: str, holds: Callable[[Any], bool]) -> bool:
     """Whether ``source`` is an HDF5 file for which ``holds`` is true, or a folder with one among its first files.
 
-    ``holds`` is given the open file. What a2g recorded itself is no data set of another program's.
-    Raises RecordingError for a file that is damaged, or a folder in which every one is.
+    ``holds`` gets the open file. Recordings of a2g do not count.
+    Raises RecordingError for a damaged file, or for a folder in which every file is damaged.
     """
     files = find(source) if source.is_file() or source.is_dir() else []
     failed: Exception | None = None
@@ -53,7 +53,7 @@ def recognises(source: Path, what: str, holds: Callable[[Any], bool]) -> bool:
             with untrusted.opened(path) as file:
                 if schema.MARK not in file.attrs and holds(file):
                     return True
-                files = []  # one of them is sound
+                files = []  # this one is sound: damage is not reported
         except storage.UNREADABLE as error:
             failed = error
     if failed is not None and files:
@@ -63,11 +63,10 @@ def recognises(source: Path, what: str, holds: Callable[[Any], bool]) -> bool:
 
 
 def episodes(source: Path, each: Callable[[Any, Path, str], Sequence[SourceEpisode]]) -> SourceEpisodes:
-    """Yield what ``each`` makes of every HDF5 file in ``source``: of the open file, its path, and what a person finds it by.
+    """Yield the episodes that ``each`` returns for every HDF5 file in ``source``, given the open file, its path and its name.
 
-    A file that cannot be opened, or of which ``each`` can make nothing, is an episode that cannot be loaded:
-    others may be sound.
-    A folder's recordings of a2g's own are passed over.
+    A file that cannot be read becomes an episode that fails when it is loaded: other files may be sound.
+    a2g's own recordings in a folder are skipped.
     """
     for path in find(source):
         name = path.name if path == source else str(path.relative_to(source))
@@ -97,5 +96,5 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _by_numbers(text: str) -> list[tuple[int, int, str]]:
-    """Return a key that puts ``episode_10`` behind ``episode_2``."""
+    """Return a sort key that puts ``episode_10`` after ``episode_2``."""
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d{1,18})", text) if part]

@@ -1,4 +1,4 @@
-"""One camera's pictures or depth in another program's HDF5 file: rows of pixels, or of PNG or JPEG however wrapped."""
+"""One camera's pictures or depth in another program's HDF5 file: rows of pixels, or of packed PNG or JPEG."""
 
 import math
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from a2g_cli.data.formats.hdf5_vlen import VariableRows, is_variable
 from a2g_cli.data.recording import schema
 
 DEPTH_UNITS = 0.001
-"""What 1 means in depth that was imported [m]."""
+"""The unit of imported depth [m]."""
 _FARTHEST = 65_535
-"""In ``DEPTH_UNITS``."""
+"""Largest depth, in ``DEPTH_UNITS``."""
 _BLOCK_BYTES = 64 * 2**20
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
-"""Of a JPEG, of a PNG."""
+"""First bytes of a JPEG, and of a PNG."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,15 @@ class Film:
     size: tuple[int, int]
     """(H, W) [px]."""
     form: Literal["rows", "planes", "packed"]
-    """(T, H, W, 3 or 4) bytes; (T, 3, H, W) bytes; a PNG or JPEG a row."""
+    """(T, H, W, 3 or 4) bytes; (T, 3, H, W) bytes; a PNG or JPEG per row."""
     swapped: bool = False
-    """Whether red and blue have changed places in what is unpacked."""
+    """Whether red and blue are swapped in the unpacked picture."""
 
     def __len__(self) -> int:
         return int(self.dataset.shape[0])
 
     def at(self, index: int) -> Image:
-        """Return picture ``index``, (H, W, 3) RGB. Raises ValueError for one that cannot be unpacked, or of another size."""
+        """Return picture ``index``, (H, W, 3) RGB. Raises ValueError if it cannot be unpacked, or has another size."""
         return self._image(self.dataset[index])
 
     def first(self, count: int) -> Iterator[Image]:
@@ -45,7 +45,7 @@ class Film:
         yield from map(self._image, _rows(self.dataset, count))
 
     def encoded(self, index: int) -> bytes:
-        """Return the PNG or JPEG of picture ``index``, where they are packed."""
+        """Return the PNG or JPEG of picture ``index`` of a packed film."""
         return packed_bytes(self.dataset[index])
 
     def _image(self, row: Any) -> Image:
@@ -64,22 +64,22 @@ class DepthFilm:
     size: tuple[int, int]
     """(H, W) [px]."""
     packed: bool
-    """A PNG of 16 bits a row."""
+    """Whether each row is a PNG of 16 bits."""
 
     def __len__(self) -> int:
         return int(self.dataset.shape[0])
 
     @property
     def metres(self) -> bool:
-        """Whether it holds metres, and not whole millimetres."""
+        """Whether the unit is metres, and not whole millimetres."""
         return not self.packed and self.dataset.dtype.kind == "f"
 
     def at(self, index: int) -> Depth:
-        """Return depth ``index``, (H, W) in ``DEPTH_UNITS``; 0 where nothing was measured, or too far away."""
+        """Return depth image ``index``, (H, W) in ``DEPTH_UNITS``; 0 if nothing was measured, or it is too far away."""
         return self._depth(self.dataset[index])
 
     def first(self, count: int) -> Iterator[Depth]:
-        """Yield the first ``count``. Raises ValueError for one that cannot be unpacked, or of another size."""
+        """Yield the first ``count`` depth images. Raises ValueError if one cannot be unpacked, or has another size."""
         yield from map(self._depth, _rows(self.dataset, count))
 
     def _depth(self, row: Any) -> Depth:
@@ -93,7 +93,7 @@ class DepthFilm:
 
 
 def film_of(dataset: Any, deep: bool) -> Film | DepthFilm | str:
-    """Return what the rows of ``dataset`` show, or why a recording cannot hold it; ``deep``: its name says depth.
+    """Return the film in ``dataset``, or why a recording cannot hold it; ``deep``: its name says that it is depth.
 
     Raises ValueError for frames of absurd size.
     """
@@ -109,7 +109,7 @@ def _of_any_length(dataset: Any) -> Film | DepthFilm | str:
         rows = VariableRows(dataset)
     except ValueError as error:
         return str(error)
-    return _packed(rows) if len(rows) else "no row"
+    return _packed(rows) if len(rows) else "no rows"
 
 
 def _coloured(dataset: Any) -> Film | str:
@@ -118,7 +118,7 @@ def _coloured(dataset: Any) -> Film | str:
         return Film(dataset, _checked(dataset, shape[1:3]), "rows")
     if len(shape) == 4 and dataset.dtype == np.uint8 and shape[1] == 3:
         return Film(dataset, _checked(dataset, shape[2:]), "planes")
-    return f"{dataset.dtype} of shape {tuple(shape[1:])} a step: neither a colour picture nor a row of numbers"
+    return f"{dataset.dtype} of shape {tuple(shape[1:])} per step: neither a colour picture nor a row of numbers"
 
 
 def _measured(dataset: Any) -> DepthFilm | str:
@@ -126,11 +126,11 @@ def _measured(dataset: Any) -> DepthFilm | str:
     flat = len(shape) == 3 or (len(shape) == 4 and shape[3] == 1)
     if flat and (dataset.dtype == np.uint16 or dataset.dtype.kind == "f"):
         return DepthFilm(dataset, _checked(dataset, shape[1:3]), packed=False)
-    return f"{dataset.dtype} of shape {tuple(shape[1:])} a step: no depth in 16 bits or in metres"
+    return f"{dataset.dtype} of shape {tuple(shape[1:])} per step: not depth in 16 bits or in metres"
 
 
 def is_packed(dataset: Any) -> bool:
-    """Whether the first row of ``dataset``, padded bytes or a text of fixed length, is a PNG or JPEG."""
+    """Whether the first row of ``dataset``, padded bytes or a string of fixed length, is a PNG or JPEG."""
     kind = dataset.dtype
     fixed = kind.kind in "SV" and kind.names is None and len(dataset.shape) == 1 and kind.itemsize <= pictures.MAX_FILE
     plain = kind == np.uint8 and len(dataset.shape) == 2 and dataset.shape[1] <= pictures.MAX_FILE
@@ -138,7 +138,7 @@ def is_packed(dataset: Any) -> bool:
 
 
 def packed_bytes(row: Any) -> bytes:
-    """Return the bytes of one packed picture; what pads it does no harm. Raises ValueError for far too many."""
+    """Return the bytes of one packed picture; padding does no harm. Raises ValueError if there are too many."""
     data = row if isinstance(row, bytes) else np.asarray(row).tobytes()
     if len(data) > pictures.MAX_FILE:
         raise ValueError(f"a packed picture of {len(data)} bytes")
@@ -167,7 +167,7 @@ def _checked(dataset: Any, size: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _rows(dataset: Any, count: int) -> Iterator[Any]:
-    """Yield the first ``count`` rows, some megabytes in memory at a time."""
+    """Yield the first ``count`` rows, with some megabytes in memory at a time."""
     if isinstance(dataset, VariableRows):
         yield from map(dataset.__getitem__, range(count))
         return

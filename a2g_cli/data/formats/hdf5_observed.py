@@ -1,4 +1,4 @@
-"""What a foreign HDF5 episode observed: cameras, depth and numbers, told apart by shape and dtype, and chosen among."""
+"""The observations of a foreign HDF5 episode: sorts datasets into cameras, depth and numbers by shape and dtype."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ from a2g_cli.data.formats.reading import ReadOptions
 
 _DEPTH = re.compile(r"depth|distance_to_(image_plane|camera)")
 _COLOUR = ("_image", "_rgb", "_color", "_colour")
-_PLUGIN = "only a plugin of HDF5's unpacks it"
+_PLUGIN = "it needs a plugin of HDF5"
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Observed:
     films: Mapping[str, Film]
     """Camera -> its pictures."""
     depths: Mapping[str, DepthFilm]
-    """Camera -> its depth."""
+    """Camera -> its depth film."""
     columns: Mapping[str, Vector]
     """Name -> (rows, N)."""
     keys: Mapping[str, str]
     """Camera, column, or ``depth of CAMERA`` -> its path in the file."""
     rows: int
-    """How many moments there are: as many as actions, or one more."""
+    """Number of moments: as many as actions, or one more."""
     notes: tuple[str, ...]
 
     @property
@@ -44,7 +44,7 @@ class Observed:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What each number of proprioception is called."""
+        """The name of each number of proprioception."""
         return tuple(one for name, values in self.columns.items() for one in numbered(name, values.shape[1]))
 
     def proprioception(self) -> Vector:
@@ -52,15 +52,15 @@ class Observed:
         return np.concatenate([*self.columns.values(), np.zeros((self.rows, 0), np.float32)], axis=1)
 
     def at(self, index: int) -> Frames:
-        """Return every camera's picture ``index``. Raises ValueError for one that cannot be unpacked."""
+        """Return picture ``index`` of every camera. Raises ValueError if one cannot be unpacked."""
         return {camera: film.at(index) for camera, film in self.films.items()}
 
     def frames(self) -> Iterator[Frames]:
-        """Yield every moment's pictures, some megabytes in memory at a time. Raises as ``at``."""
+        """Yield the pictures of every moment, with some megabytes in memory at a time. Raises as ``at``."""
         yield from _together({camera: film.first(self.rows) for camera, film in self.films.items()}, self.rows)
 
     def measured(self) -> Iterator[Mapping[str, Depth]]:
-        """Yield every moment's depths. Raises ValueError for one that cannot be unpacked."""
+        """Yield the depth images of every moment. Raises ValueError if one cannot be unpacked."""
         yield from _together({camera: film.first(self.rows) for camera, film in self.depths.items()}, self.rows)
 
 
@@ -73,19 +73,19 @@ def observe(
     no_depth: str = "",
     aloha_marks: bool = False,
 ) -> Observed:
-    """Return what of ``found`` is read.
+    """Return the cameras, depth and columns that are read.
 
     Args:
         found: path -> dataset, or None for one that needs a plugin.
         steps: actions of the episode.
-        options: what a person chose.
-        by_default: given a path and its dataset of numbers, why only ``--columns`` reads it; empty: it is read.
-        no_depth: why no depth is read; empty: it is.
-        aloha_marks: the file holds what ALOHA's recorder leaves in a compressed one.
+        options: what the user chose.
+        by_default: takes a path and its dataset of numbers; returns why only ``--columns`` reads it, or empty if it is read.
+        no_depth: why depth is not read; empty if it is.
+        aloha_marks: the file has the marks of ALOHA's recorder for compressed pictures.
 
     Raises:
-        UsageError: a camera or column was named that is not there, or cannot be read.
-        ValueError: a camera or column that is read has too few or too many rows; no camera can be read.
+        UsageError: a camera or column was named that does not exist, or cannot be read.
+        ValueError: a camera or column has too few or too many rows; no camera can be read.
     """
     films, deep, columns, left_out = _sorted(found, steps)
     keys = _camera_names(films)
@@ -121,7 +121,7 @@ def observe(
 
 
 def after(seen: Observed, found: Mapping[str, Any]) -> Observed:
-    """Return the same cameras, depths and columns of another group. Raises KeyError, ValueError where they differ."""
+    """Return the same cameras, depth and columns of another group. Raises KeyError or ValueError if they differ."""
     films = {
         camera: replace(film, dataset=_alike(film.dataset, found, seen.keys[camera]))
         for camera, film in seen.films.items()
@@ -160,7 +160,7 @@ def _there(found: Mapping[str, Any], key: str) -> Any:
 def _sorted(
     found: Mapping[str, Any], steps: int
 ) -> tuple[dict[str, Film], dict[str, DepthFilm], dict[str, Any], dict[str, str]]:
-    """Return colour films, depths, datasets of numbers, and why the rest is none of them, each by its path."""
+    """Return colour films, depth films, datasets of numbers, and why the rest is left out, each by its path."""
     films: dict[str, Film] = {}
     depths: dict[str, DepthFilm] = {}
     columns: dict[str, Any] = {}
@@ -169,9 +169,9 @@ def _sorted(
         if dataset is None:
             left_out[path] = _PLUGIN
         elif dataset.dtype.kind in "iufb" and len(dataset.shape) in {1, 2} and not is_packed(dataset):
-            # One number too few or too many is a damaged episode; anything else is not kept step by step.
+            # One row too few or too many is a damaged episode; any other number means something else than steps.
             if abs(len(dataset) - steps) > 1:
-                left_out[path] = "not a row a step"
+                left_out[path] = "not a row per step"
             else:
                 columns[path] = dataset
         elif isinstance(film := film_of(dataset, bool(_DEPTH.search(path.lower()))), str):
@@ -184,7 +184,7 @@ def _sorted(
 
 
 def _camera_names(films: Mapping[str, Film]) -> dict[str, str]:
-    """Return camera -> path: ``agentview_image`` or ``agentview_rgb`` is of camera ``agentview``, unless both are there."""
+    """Return camera -> path: ``agentview_image`` or ``agentview_rgb`` is camera ``agentview``, unless both exist."""
     plain = {path: path.replace("/", "_") for path in films}
     short = {
         path: next((n.removesuffix(end) for end in _COLOUR if n.endswith(end)), n) or n for path, n in plain.items()
@@ -200,7 +200,7 @@ def _paired(
     left_out: dict[str, str],
     no_depth: str,
 ) -> dict[str, str]:
-    """Return camera -> path of the depth that belongs to it by its name and its size; the others go to ``left_out``."""
+    """Return camera -> path of the depth with the same name and size; the others go to ``left_out``."""
     paired: dict[str, str] = {}
     for path, depth in depths.items():
         own = [
@@ -211,9 +211,9 @@ def _paired(
         if no_depth:
             left_out[path] = no_depth
         elif not own or own[0] in paired:
-            left_out[path] = "depth of no camera that is read"
+            left_out[path] = "depth without a camera that is read"
         elif chosen[own[0]].size != depth.size:
-            left_out[path] = "depth of another size than its camera's pictures"
+            left_out[path] = "depth with another size than its camera's pictures"
         else:
             paired[own[0]] = path
     return paired
@@ -227,7 +227,7 @@ def _words(path: str) -> tuple[str, ...]:
 
 
 def _moments(rows: Mapping[str, int], steps: int) -> int:
-    """Return how many moments all of ``rows`` (path -> rows) have. Raises ValueError where they do not fit the actions."""
+    """Return how many moments all of ``rows`` (path -> rows) have. Raises ValueError if they do not fit the actions."""
     for path, count in rows.items():
         if not steps <= count <= steps + 1:
             raise ValueError(f"{path} has {count} rows for {steps} actions")
@@ -237,10 +237,10 @@ def _moments(rows: Mapping[str, int], steps: int) -> int:
 def _depth_notes(depths: Mapping[str, DepthFilm]) -> Iterator[str]:
     whole = {camera: film for camera, film in depths.items() if not film.metres}
     if whole:
-        yield f"depth of {listed(whole)}: taken as millimetres"
+        yield f"depth of {listed(whole)}: read as millimetres"
     if len(whole) < len(depths):
         metres = {camera: film for camera, film in depths.items() if film.metres}
-        yield f"depth of {listed(metres)}: metres, kept in millimetres; 0 beyond 65.5 m and where nothing was measured"
+        yield f"depth of {listed(metres)}: metres, stored in millimetres; 0 beyond 65.5 m, and if nothing was measured"
 
 
 def _together(running: Mapping[str, Iterator[Any]], rows: int) -> Iterator[dict[str, Any]]:

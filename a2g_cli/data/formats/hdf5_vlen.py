@@ -1,6 +1,6 @@
-"""Rows of bytes of any length, read from an HDF5 file's own bytes: HDF5 2.0 searches for ever in a damaged heap of them.
+"""Reads rows of variable length directly from an HDF5 file's bytes: HDF5 2.0 never returns from a damaged heap.
 
-HDF5 File Format Specification 3.0: III.E (the global heap), VIII (what a dataset holds: lengths, and places in the heap).
+HDF5 File Format Specification 3.0: III.E (the global heap), VIII (the dataset's lengths and places in the heap).
 """
 
 import struct
@@ -12,18 +12,18 @@ import h5py
 import numpy as np
 
 _PLACE = struct.Struct("<IQI")
-"""Of a row: its length in bytes, the address of its collection, its number there."""
+"""A row's entry: its length in bytes, the address of its collection, its number in that."""
 _OBJECT = struct.Struct("<HHIQ")
 _HEAD = 16
 _MOST = 256 * 2**20
-"""Bytes of one collection, or of the places of all rows."""
+"""Largest collection, and largest list of all rows' entries [bytes]."""
 
 
 class VariableRows:
-    """A dataset (T,) of such rows, which is asked for one row at a time."""
+    """A dataset (T,) of rows of variable length, read one row at a time."""
 
     def __init__(self, dataset: Any) -> None:
-        """Read where the rows are. Raises OSError, or ValueError where HDF5 keeps that in a way that is not read here."""
+        """Read the places of the rows. Raises OSError, or ValueError for a layout that is not supported."""
         self.dtype, self.name, self.shape = dataset.dtype, dataset.name, dataset.shape
         self._path, self._base = Path(dataset.file.filename), int(dataset.file.userblock_size)
         self._places = _places(dataset, self._path)
@@ -33,7 +33,7 @@ class VariableRows:
         return int(self.shape[0])
 
     def __getitem__(self, index: int) -> bytes:
-        """Return row ``index``. Raises OSError, or ValueError where it is not in the file."""
+        """Return row ``index``. Raises OSError, or ValueError if it is not in the file."""
         length, address, number = _PLACE.unpack_from(self._places, index % len(self) * _PLACE.size)
         if self._held[0] != address:
             self._held = (address, *_collection(self._path, self._base + address))
@@ -45,7 +45,7 @@ class VariableRows:
 
 
 def is_variable(dataset: Any) -> bool:
-    """Whether the rows of ``dataset`` are bytes of any length."""
+    """Whether the rows of ``dataset`` are bytes of variable length."""
     return len(dataset.shape) == 1 and dataset.dtype.kind == "O" and h5py.check_vlen_dtype(dataset.dtype) == np.uint8
 
 
@@ -54,11 +54,11 @@ def _places(dataset: Any, path: Path) -> bytes:
     rows, creation = len(dataset), dataset.id.get_create_plist()
     filters = [creation.get_filter(index)[0] for index in range(creation.get_nfilters())]
     if rows * _PLACE.size > _MOST or not set(filters) <= {h5py.h5z.FILTER_DEFLATE} or len(filters) > 1:
-        raise ValueError("bytes of any length, filtered in a way that is not read")
+        raise ValueError("bytes of variable length with unsupported filters")
     if dataset.chunks is None:
         offset = dataset.id.get_offset()
         if offset is None:
-            raise ValueError("bytes of any length, which the file does not hold in a place of their own")
+            raise ValueError("bytes of variable length in an unsupported layout")
         return _read(path, int(offset), rows * _PLACE.size)
     found, chunk = b"", int(dataset.chunks[0])
     for start in range(0, rows, chunk):
@@ -79,7 +79,7 @@ def _inflated(data: bytes, most: int) -> bytes:
 
 
 def _collection(path: Path, address: int) -> tuple[bytes, dict[int, tuple[int, int]]]:
-    """Return the collection of the global heap at ``address``, and number -> where in it an object begins, and its bytes."""
+    """Return the collection of the global heap at ``address``, and object number -> (begin, length) in it."""
     head = _read(path, address, _HEAD)
     size = int.from_bytes(head[8:16], "little")
     if head[:5] != b"GCOL\x01" or not _HEAD <= size <= _MOST:
@@ -89,7 +89,7 @@ def _collection(path: Path, address: int) -> tuple[bytes, dict[int, tuple[int, i
         number, _, _, length = _OBJECT.unpack_from(data, at)
         at += _OBJECT.size
         if number == 0 or at + length > size:
-            break  # what is free
+            break  # free space
         objects[number] = (at, length)
         at += -(-length // 8) * 8
     return data, objects
@@ -97,7 +97,7 @@ def _collection(path: Path, address: int) -> tuple[bytes, dict[int, tuple[int, i
 
 def _read(path: Path, place: int, size: int) -> bytes:
     if place >= 2**63 or size > _MOST:
-        raise ValueError("a place that no file has")
+        raise ValueError("an impossible place in the file")
     with path.open("rb") as file:
         file.seek(place)
         found = file.read(size)

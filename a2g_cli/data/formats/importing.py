@@ -1,4 +1,4 @@
-"""Other programs' episodes -> a session of recordings, which appears when all of them are in it."""
+"""Imports other programs' episodes as a session of recordings, which appears when it is complete."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,37 +20,37 @@ from a2g_cli.data.recording.writer import RecordingWriter
 
 
 class BadEpisodeError(RecordingError):
-    """One episode of the source that cannot become a recording."""
+    """An episode of the source that cannot become a recording."""
 
     def __init__(self, source: Path, episode: str, reason: str) -> None:
-        super().__init__(f"{source}: {episode} cannot be used: {reason}. `--skip-bad` leaves such episodes out.")
+        super().__init__(f"{source}: {episode} cannot be used: {reason}. Add --skip-bad to leave such episodes out.")
         self.episode, self.reason = episode, reason
 
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What a person chose for one import."""
+    """What the user chose for one import."""
 
     read: ReadOptions = field(default_factory=ReadOptions)
     size: tuple[int, int] | None = None
-    """(H, W) that every frame is cropped and resized to; None: as they are [px]."""
+    """(H, W) to which every frame is cropped and resized [px]; None: as they are."""
     flip: Flip | None = None
-    """Turn every frame: some simulators keep them upside down."""
+    """Flip every frame: some simulators store them upside down."""
     skip_bad: bool = False
     """Leave out an episode that cannot be used, instead of refusing the whole source."""
     most: int | None = None
-    """Episodes to read; None for all."""
+    """Most episodes to read; None for all."""
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import brought."""
+    """The result of an import."""
 
     session: Session
     episodes: int
     steps: int
     notes: list[str]
-    """What the source did not say, each once."""
+    """Notes for the user, each once."""
     skipped: dict[str, str]
     """Episode -> why it was left out."""
 
@@ -85,12 +85,12 @@ def bring_in(
     steps, count = 0, 0
     notes, skipped = dict[str, None](), dict[str, str]()
     with being_built(workspace, name, patience) as building:
-        if folder.exists():  # now that nobody else makes it
+        if folder.exists():  # checked under the lock: no other program can make it now
             raise SessionExistsError(f"the session {name!r} exists: choose another with --session.")
         session = Session(building)
-        for found in islice(form.read(source, options.read), options.most):
+        for source_episode in islice(form.read(source, options.read), options.most):
             try:
-                steps += _record(session, source, found, options, notes)
+                steps += _record(session, source, source_episode, options, notes)
             except BadEpisodeError as error:
                 if not options.skip_bad:
                     raise
@@ -114,9 +114,9 @@ def _nothing(source: Path, skipped: dict[str, str]) -> str:
 
 
 def _record(
-    session: Session, source: Path, found: SourceEpisode, options: ImportOptions, notes: dict[str, None]
+    session: Session, source: Path, source_episode: SourceEpisode, options: ImportOptions, notes: dict[str, None]
 ) -> int:
-    """Write one episode and return its steps. Raises BadEpisodeError; RecordingError where the disk refuses."""
+    """Record one episode and return its steps. Raises BadEpisodeError; RecordingError if the disk refuses."""
 
     @contextmanager
     def reading() -> Iterator[None]:
@@ -125,12 +125,12 @@ def _record(
         except SourceError:
             raise
         except RecordingError as error:
-            raise BadEpisodeError(source, found.name, str(error).rstrip(".")) from error
+            raise BadEpisodeError(source, source_episode.name, str(error).rstrip(".")) from error
         except storage.UNREADABLE as error:
-            raise BadEpisodeError(source, found.name, storage.fault(error).rstrip(".")) from error
+            raise BadEpisodeError(source, source_episode.name, storage.fault(error).rstrip(".")) from error
 
     with reading():
-        episode = _prepared(found.load(), options)
+        episode = _prepared(source_episode.load(), options)
         _check(episode)
         observations = episode.observations()
         first = next(observations)
@@ -148,7 +148,7 @@ def _record(
                     observation = next(observations)
                 writer.append(requested, sent, observation, timing)
             with reading():
-                next(observations, None)  # frames beyond the last moment, or a film that ended early, are found here
+                next(observations, None)  # raises for extra frames, and for a film that ended early
         except BadEpisodeError:
             writer.discard()
             raise
@@ -160,15 +160,15 @@ def _record(
 
 
 def _check(episode: Incoming) -> None:
-    """Raise ValueError for what ``a2g recordings verify`` would call damaged.
+    """Raise ValueError for an episode that ``a2g recordings verify`` would not accept.
 
-    What a2g recorded itself comes back even where its clock or its commands are doubtful: it is what happened.
+    An episode of a2g's own may have doubtful times or actions: it shows what happened.
     """
     numbers = episode.numbers()
-    found = [*checks.faults(numbers), *([] if episode.own else checks.doubts(numbers))]
-    if found:
-        remedy = f"; {episode.times_remedy}" if found[0].startswith("times:") and episode.times_remedy else ""
-        raise ValueError(f"{found[0]}{remedy}")
+    problems = [*checks.faults(numbers), *([] if episode.own else checks.doubts(numbers))]
+    if problems:
+        remedy = f"; {episode.times_remedy}" if problems[0].startswith("times:") and episode.times_remedy else ""
+        raise ValueError(f"{problems[0]}{remedy}")
 
 
 def _prepared(episode: Incoming, options: ImportOptions) -> Incoming:

@@ -1,4 +1,4 @@
-"""An episode as another program keeps it, on its way to becoming a recording, and what must be made up where it is silent."""
+"""An episode that is being imported, and the defaults for what its source does not say."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,27 +19,27 @@ from a2g_cli.data.recording.checks import Numbers
 from a2g_cli.robots.base import RobotSpec
 
 Frames = Mapping[str, Image]
-"""Camera -> (H, W, 3): one moment."""
+"""Camera -> (H, W, 3), of one moment."""
 
 Depths = Mapping[str, Depth]
-"""Camera -> (H, W) uint16: what it measured with its frame."""
+"""Camera -> (H, W) uint16, the depth image of one moment."""
 
 Flip = Literal["rows", "columns", "turn"]
-"""Upside down: rows in reversed order. Mirrored: columns. Turned by 180 degrees: both."""
+"""Reverse the rows (upside down), the columns (mirrored), or both (turned by 180 degrees)."""
 
 _POINTER = b"version https://git-lfs"
 
 MAX_ELEMENTS = 2**31
-"""Numbers in one array of another program's file: more is refused before it is read."""
+"""Most numbers in one array of another program's file; a larger array is refused before it is read."""
 
 
 class SourceError(RecordingError):
-    """The source as a whole cannot be read, whichever episode is asked for; it need not be damaged."""
+    """The source as a whole cannot be read, for any episode; it need not be damaged."""
 
 
 @contextmanager
 def reading_source(path: Path, what: str) -> Iterator[None]:
-    """Turn what reading the untrusted ``path`` raises into a SourceError that does not call it damaged: it may be sound."""
+    """Turn errors of reading the untrusted ``path`` into a SourceError, which does not say that the file is damaged."""
     try:
         yield
     except storage.UNREADABLE as error:
@@ -47,18 +47,17 @@ def reading_source(path: Path, what: str) -> Iterator[None]:
 
 
 def check_downloaded(path: Path) -> None:
-    """Raise SourceError where ``path`` holds what git keeps in place of a large file. Raises OSError."""
+    """Raise SourceError if ``path`` is a git-lfs pointer instead of the file itself. Raises OSError."""
     with path.open("rb") as file:
         if file.read(len(_POINTER)) == _POINTER:
             raise SourceError(
-                f"{path} is a git-lfs pointer, the data themselves were not downloaded: `git lfs pull` in its folder "
-                "brings them."
+                f"{path} is a git-lfs pointer: the data were not downloaded. Run `git lfs pull` in its folder."
             )
 
 
 @dataclass(frozen=True)
 class Incoming:
-    """One episode to be recorded: T actions and the T + 1 observations around them, read as they are asked for."""
+    """One episode to be recorded: T actions and T + 1 observations. Frames are read when they are asked for."""
 
     spec: RobotSpec
     goal: Goal
@@ -67,7 +66,7 @@ class Incoming:
     actions: Vector
     """(T, A)."""
     requested: Vector
-    """(T, A); the actions once more where nobody kept what was asked for."""
+    """(T, A); equal to the actions if the source does not have them."""
     proprioception: Vector
     """(T + 1, P)."""
     times: NDArray[np.float64]
@@ -78,18 +77,18 @@ class Incoming:
     """Yields T + 1 moments, in order."""
     created_at: str | None = None
     timing: NDArray[np.float64] | None = None
-    """(T, 3): the columns of ``schema.TIMING`` [s], NaN where nobody took a time; None where nobody took any."""
+    """(T, 3) the columns of ``schema.TIMING`` [s], NaN for a missing time; None if there are no times."""
     notes: tuple[str, ...] = ()
-    """What the source did not say, or what was left out, in words."""
+    """Notes for the user: what the source did not say, or what was left out."""
     depth: Callable[[], Iterator[Depths]] | None = None
-    """Yields T + 1 depths of the cameras in ``spec.depth``; None where there are none."""
+    """Yields T + 1 depth images of the cameras in ``spec.depth``; None if there are none."""
     times_remedy: str = ""
-    """What a person can do where the source's times cannot be used, in words."""
+    """What the user can do if the source's times cannot be used."""
     flip_remedy: str = ""
-    """What the source says about frames that stand on their head, and what a person can do; empty: nothing."""
+    """A note if the source says that its frames are upside down, with what the user can do; empty if it does not."""
 
     def __post_init__(self) -> None:
-        """Hold the arrays against each other. Raises ValueError: whoever reads a format turns it into words."""
+        """Check that the arrays fit together. Raises ValueError."""
         steps, width, joints = len(self.actions), len(self.spec.action_names), len(self.spec.proprioception_names)
         wanted: dict[str, tuple[NDArray[Any], tuple[int, ...]]] = {
             "actions": (self.actions, (steps, width)),
@@ -114,20 +113,20 @@ class Incoming:
 
     @property
     def own(self) -> bool:
-        """Whether a2g recorded it: then nothing in it was made up, and it comes back as it was."""
+        """Whether a2g recorded it: then it comes back unchanged, without defaults."""
         return self.created_at is not None
 
     def numbers(self) -> Numbers:
-        """Return all of it that is no picture."""
+        """Return the episode without its pictures."""
         return Numbers(self.spec, self.actions, self.requested, self.proprioception, self.times, dict(self.captured_at))
 
     def observations(self) -> Iterator[Observation]:
-        """Yield the T + 1 observations. Raises ValueError for fewer or more frames than that, or such of another size."""
+        """Yield the T + 1 observations. Raises ValueError for another number or another size of frames."""
         count = 0
         depths: Iterator[Depths] = repeat({}) if self.depth is None else self.depth()
         for index, images in enumerate(self.frames()):
             if index >= len(self.times):
-                raise ValueError(f"there are frames beyond the {len(self.times)} moments")
+                raise ValueError(f"there are more frames than the {len(self.times)} moments")
             depth = next(depths, None)
             if depth is None:
                 raise ValueError(f"there are depths for {count} of {len(self.times)} moments")
@@ -152,7 +151,7 @@ class Incoming:
 
 
 def resized(episode: Incoming, height: int, width: int) -> Incoming:
-    """Return ``episode`` with every frame cropped about its centre and resized, as goals are [px]."""
+    """Return ``episode`` with every frame cropped about its centre and resized [px], as goals are."""
     framing = Framing(size=(height, width))
 
     def shrink(images: Frames) -> Frames:
@@ -166,7 +165,7 @@ def resized(episode: Incoming, height: int, width: int) -> Incoming:
 
 
 def flipped(episode: Incoming, how: Flip) -> Incoming:
-    """Return ``episode`` with every frame and depth the other way round; its goal, which is a frame, as well."""
+    """Return ``episode`` with every frame, depth image and goal flipped."""
     axes = {"rows": (0,), "columns": (1,), "turn": (0, 1)}[how]
 
     def turn(images: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -188,7 +187,7 @@ def _changed(episode: Incoming, frame: Callable[[Frames], Frames], depth: Callab
 def own_words(
     episode_goal: Goal, provenance: Provenance, outcome: Outcome, spec: RobotSpec, created_at: str
 ) -> dict[str, str]:
-    """Return what other formats have no place for, as the texts that a recording's attributes hold."""
+    """Return the facts for which other formats have no place, as the JSON texts of a recording's attributes."""
     return {
         "spec": schema.spec_to_json(spec),
         "goal": schema.goal_to_json(episode_goal),
@@ -200,7 +199,7 @@ def own_words(
 
 @dataclass(frozen=True)
 class OwnWords:
-    """What ``own_words`` wrote, read back and checked."""
+    """The facts that ``own_words`` wrote, read and checked."""
 
     spec: RobotSpec
     goal: Goal
@@ -210,11 +209,11 @@ class OwnWords:
 
     @classmethod
     def parse(cls, texts: Mapping[str, Any], goal_images: Frames) -> "OwnWords":
-        """Return them. Raises KeyError, TypeError or ValueError for what is none."""
+        """Return the facts in ``texts``. Raises KeyError, TypeError or ValueError if they are not valid."""
         if not all(isinstance(texts[name], str) for name in ("spec", "goal", "provenance", "outcome", "created_at")):
-            raise TypeError("an attribute of a2g's own that is not a text")
+            raise TypeError("an attribute of a2g's own that is not a string")
         return cls(
-            replace(schema.spec_from_json(texts["spec"]), depth=()),  # no format carries it
+            replace(schema.spec_from_json(texts["spec"]), depth=()),  # no format carries depth
             schema.goal_from_json(texts["goal"], goal_images),
             schema.provenance_from_json(texts["provenance"]),
             schema.outcome_from_json(texts["outcome"]),
@@ -229,16 +228,16 @@ def spec_for(
     cameras: Mapping[str, tuple[int, int]],
     rate: float,
 ) -> RobotSpec:
-    """Return the spec of a robot of which only names and sizes are known: units unknown, limits none.
+    """Return the spec of a robot of which only names and sizes are known: with unknown units and without limits.
 
-    Raises ValueError for sizes and numbers of names that no recording may have.
+    Raises ValueError for sizes and numbers of names that no recording can have.
     """
     if not 1 <= len(actions) <= schema.MAX_NAMES or max(len(proprioception), len(cameras)) > schema.MAX_NAMES:
         raise ValueError(f"{len(actions)} actions, {len(proprioception)} proprioception values, {len(cameras)} cameras")
     if not (np.isfinite(rate) and rate > 0):
         raise ValueError(f"a rate of {rate} Hz")
     if not cameras:
-        raise ValueError("no camera: a policy that is shown a photo of its goal needs one")
+        raise ValueError("no camera: a policy that gets a photo of its goal needs one")
     if any(not 1 <= side <= schema.MAX_SIDE for size in cameras.values() for side in size):
         raise ValueError(f"frames of {dict(cameras)} px")
     schema.check_keys("camera", list(cameras))
@@ -257,10 +256,10 @@ def spec_for(
 
 
 def last_frame_as_goal(images: Frames, source: str, name: str = "imported") -> Goal:
-    """Return the goal of an episode that has none: what it reached. A demonstration shows what was wanted."""
+    """Return the goal of an episode that has none: its last frame, as a demonstration ends at what was wanted."""
     return Goal(name or "imported", images, f"{source}: its last frame")
 
 
 def numbered(prefix: str, count: int) -> tuple[str, ...]:
-    """Return ``prefix.0``, ``prefix.1`` …, or ``prefix`` alone."""
+    """Return ``prefix.0``, ``prefix.1`` …; ``prefix`` alone for a count of 1."""
     return (prefix,) if count == 1 else tuple(f"{prefix}.{index}" for index in range(count))

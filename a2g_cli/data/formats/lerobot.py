@@ -1,8 +1,7 @@
-"""LeRobot dataset v3: Parquet for numbers, MP4 for pictures. Written here; ``lerobot_read.py`` reads it.
+"""Writes a LeRobot dataset v3: Parquet for numbers, MP4 for pictures. ``lerobot_read.py`` reads it.
 
-LeRobot keeps T rows for T actions and times on a grid of ``fps``. What it has no place for travels beside it, in columns
-``a2g.…`` (true times, actions as requested) and in ``meta/a2g/`` (goal, final observation, provenance): its own code passes
-over both.
+LeRobot has T rows for T actions, and times on a grid of ``fps``. What it has no place for is in columns ``a2g.…`` (true
+times, requested actions) and in ``meta/a2g/`` (goal, final observation, provenance); its own code ignores both.
 """
 
 import json
@@ -27,23 +26,23 @@ if TYPE_CHECKING:
 
 VERSION = "v3.0"
 OWN = "a2g."
-"""Begins the columns that LeRobot does not know."""
+"""Prefix of the columns that LeRobot does not know."""
 SIDE = "meta/a2g"
-"""Where what no column can hold stands, one JSON an episode."""
+"""Folder for what no column can hold, one JSON file per episode."""
 CHUNK = 1000
-"""Files in a folder."""
+"""Files per folder."""
 DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 EPISODES = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 _COUNTERS = ("frame_index", "episode_index", "index", "task_index")
 _TIMING = {f"{OWN}{name}" for name in schema.TIMING}
-"""Where nobody took a time stands NaN, which statistics cannot hold."""
+"""Columns that have NaN for missing times, which statistics cannot hold."""
 _SAMPLE = 16
-"""Frames of an episode that the pictures' statistics are taken from."""
+"""Frames per episode for the statistics of pictures."""
 
 
 def arrow() -> tuple[Any, Any]:
-    """Return ``pyarrow`` and ``pyarrow.parquet``. Raises A2GError where they are not installed."""
+    """Return ``pyarrow`` and ``pyarrow.parquet``. Raises A2GError if they are not installed."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -53,7 +52,7 @@ def arrow() -> tuple[Any, Any]:
 
 
 def features(spec: RobotSpec) -> dict[str, dict[str, Any]]:
-    """Return LeRobot's description of the columns, videos not yet described."""
+    """Return LeRobot's description of the columns, without the ``info`` of videos."""
 
     def column(dtype: str, names: Sequence[str] | None = None, width: int = 1) -> dict[str, Any]:
         return {"dtype": dtype, "shape": [width], "names": None if names is None else list(names)}
@@ -76,7 +75,7 @@ def features(spec: RobotSpec) -> dict[str, dict[str, Any]]:
 
 
 def write(paths: Sequence[Path], target: Path, lossless: bool = False) -> list[str]:
-    """Write the recordings ``paths`` as one dataset in the folder ``target``; return what there is to say.
+    """Write the recordings ``paths`` as one dataset in the folder ``target``; return notes for the user.
 
     Raises:
         A2GError: pyarrow is missing, the target exists, recordings differ or cannot be read, the disk refuses.
@@ -138,7 +137,7 @@ def _writer(pq: Any, path: Path) -> "Iterator[Any]":
 
 
 def _columns(recording: Recording, spec: RobotSpec, number: int, rows: int, task: int) -> dict[str, Any]:
-    """Return the T rows of an episode; the last observation, which no action follows, stands beside (``_side``)."""
+    """Return the T rows of an episode; ``_side`` writes the last observation, which no action follows."""
     steps = recording.length
     last = np.arange(steps) == steps - 1
     taken = timing(recording)
@@ -192,7 +191,7 @@ def _video(
     lossless: bool,
     statistics: Statistics,
 ) -> dict[str, Any]:
-    """Write one camera's film of an episode and return what the episode's entry says of it."""
+    """Write one camera's film of an episode and return its part of the episode's entry."""
     key = f"observation.images.{camera}"
     chunk, file = divmod(number, CHUNK)
     path = root / VIDEO.format(video_key=key, chunk_index=chunk, file_index=file)
@@ -210,7 +209,7 @@ def _video(
 
 
 def _side(recording: Recording, folder: Path, number: int) -> None:
-    """Keep the goal, the final observation and everything a recording says of itself, as JSON and PNG."""
+    """Write the goal, the final observation and the recording's attributes, as JSON and PNG."""
     folder.mkdir(parents=True, exist_ok=True)
     stem = f"episode-{number:06d}"
     final = {
@@ -231,20 +230,20 @@ def _side(recording: Recording, folder: Path, number: int) -> None:
 
 
 def _tasks(pa: Any, names: list[str]) -> Any:
-    """Return the table that pandas, which LeRobot reads it with, shows as ``task -> task_index``."""
+    """Return a table that pandas reads as ``task -> task_index``, as LeRobot expects it."""
     index = "__index_level_0__"
     table = pa.table({"task_index": pa.array(range(len(names)), pa.int64()), index: pa.array(names, pa.string())})
 
     def column(name: str | None, field: str, kind: str, numpy: str) -> dict[str, Any]:
         return {"name": name, "field_name": field, "pandas_type": kind, "numpy_type": numpy, "metadata": None}
 
-    told = {
+    pandas = {
         "index_columns": [index],
         "column_indexes": [],
         "columns": [column("task_index", "task_index", "int64", "int64"), column(None, index, "unicode", "object")],
         "pandas_version": "2.2.0",
     }
-    return table.replace_schema_metadata({b"pandas": json.dumps(told).encode()})
+    return table.replace_schema_metadata({b"pandas": json.dumps(pandas).encode()})
 
 
 def _information(

@@ -1,6 +1,6 @@
-"""What a LeRobot dataset says of its columns, sorted into what a recording can hold and what is left out, and why.
+"""Sorts the columns of a LeRobot dataset into those that a recording can hold, and those that are left out and why.
 
-Raises (from every function): KeyError, TypeError or ValueError for what is no such description.
+Raises (from every function): KeyError, TypeError or ValueError for a damaged description.
 """
 
 import re
@@ -20,7 +20,7 @@ from a2g_cli.data.recording import schema
 
 SUCCESS = "next.success"
 _ACTIONS = ("action", "actions")
-"""LeRobot's name; and that of openpi's examples, with ``state``."""
+"""LeRobot's name, and the one in openpi's examples, which have ``state`` too."""
 _STATES = ("observation.state", "state")
 _BOOKKEEPING = {"timestamp", "frame_index", "episode_index", "index", "task_index"}
 _NUMBERS = re.compile(r"(u?int|float)\d+|bool")
@@ -29,7 +29,7 @@ _COLOUR_WORDS = {"rgb", "color", "colour", "image", "images"}
 
 @dataclass(frozen=True)
 class CameraColumn:
-    """One camera: its name here, its column, (H, W) [px], and whether it is a film or pictures in the column."""
+    """One camera: its name in a recording, its column, (H, W) [px], and whether it is a film or pictures in the column."""
 
     name: str
     key: str
@@ -40,7 +40,7 @@ class CameraColumn:
 
 @dataclass(frozen=True)
 class Look:
-    """What the first picture of a column is really like."""
+    """What the first picture of a column really is."""
 
     size: tuple[int, int]
     """(H, W) [px]."""
@@ -50,7 +50,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Columns:
-    """What is read of a dataset."""
+    """The columns of a dataset that are read."""
 
     action: str
     action_names: tuple[str, ...]
@@ -68,9 +68,9 @@ class Columns:
 
 
 def sort(features: Mapping[str, Any], options: ReadOptions, look: Callable[[str], Look | None]) -> Columns:
-    """Return what is read of a dataset with ``features``.
+    """Return the columns that are read of a dataset with ``features``.
 
-    ``look(key)`` says what the first picture of a column is like; None where it cannot be read.
+    ``look(key)`` returns what the first picture of a column is; None if it cannot be read.
 
     Raises:
         UsageError: a camera or column that was named does not exist, or cannot be read.
@@ -112,14 +112,14 @@ def sort(features: Mapping[str, Any], options: ReadOptions, look: Callable[[str]
 def _sorted(
     features: Mapping[str, Any], action: str, look: Callable[[str], Look | None]
 ) -> tuple[dict[str, CameraColumn], dict[str, CameraColumn], dict[str, tuple[str, tuple[str, ...]]], dict[str, str]]:
-    """Return cameras, depths, vectors (name -> column and its numbers' names), and what is left out."""
+    """Return cameras, depth, vectors (name -> column and its numbers' names), and what is left out."""
     cameras: dict[str, CameraColumn] = {}
     depths: dict[str, CameraColumn] = {}
     vectors: dict[str, tuple[str, tuple[str, ...]]] = {}
     left_out: dict[str, str] = {}
     short = [_short(key) for key in features]
     for key, feature in features.items():
-        # Two columns of one short name keep their whole names.
+        # Two columns with the same short name keep their full names.
         name = _short(key) if short.count(_short(key)) == 1 else key
         if key in _BOOKKEEPING or key in {action, SUCCESS} or key.startswith(OWN):
             continue
@@ -131,11 +131,11 @@ def _sorted(
             else:
                 (depths if deep else cameras)[name] = camera
         elif key.startswith("next."):
-            left_out[name] = "of what follows an action, next.success alone is read"
+            left_out[name] = "only next.success is read of what follows an action"
         elif not _NUMBERS.fullmatch(str(feature.get("dtype"))):
-            left_out[name] = "no numbers"
+            left_out[name] = "not numbers"
         elif len(feature["shape"]) != 1:
-            left_out[name] = "no row of numbers"
+            left_out[name] = "not a row of numbers"
         else:
             vectors[name] = key, names(feature, "state" if key in _STATES else name)
     return cameras, depths, vectors, left_out
@@ -159,18 +159,18 @@ def _camera(
     if channels == 3:
         return False, camera
     if not camera.video and seen is None:
-        raise _LeftOutError("its pictures are no PNG or JPEG")
+        raise _LeftOutError("its pictures are not PNG or JPEG")
     if seen is not None and seen.deep:
         return True, camera
     if _is_depth(name, feature):
-        raise _LeftOutError("depth of 8 bits, which are no distances: PNG of 16 bits can be stored")
+        raise _LeftOutError("depth of 8 bits, which is not a distance: only PNG of 16 bits can be read")
     return False, camera
 
 
 def _size(feature: Mapping[str, Any], seen: Look | None) -> tuple[tuple[int, int], int]:
-    """Return (H, W) [px] and channels: by the numbers, as what the axes are called is as often wrong, or not said.
+    """Return (H, W) [px] and channels, concluded from the numbers: the names of the axes are often wrong or missing.
 
-    Where the numbers can be read in more than one way, the first picture decides.
+    If the numbers can be read in two ways, the first picture decides.
     """
     shape = tuple(map(whole, feature["shape"]))
     shape = (*shape, 1) if len(shape) == 2 else shape
@@ -190,7 +190,7 @@ def _size(feature: Mapping[str, Any], seen: Look | None) -> tuple[tuple[int, int
 def _paired(
     depths: Mapping[str, CameraColumn], cameras: Mapping[str, CameraColumn], left_out: dict[str, str]
 ) -> tuple[CameraColumn, ...]:
-    """Return the depths that belong to a camera, under its name; the others go to ``left_out``."""
+    """Return the depth columns that belong to a camera, under its name; the others go to ``left_out``."""
     found: dict[str, CameraColumn] = {}
     for name, depth in depths.items():
         words = _words(name) - {"depth"}
@@ -201,7 +201,7 @@ def _paired(
         if named:
             found[named[0].name] = CameraColumn(named[0].name, depth.key, depth.size, video=False)
         else:
-            left_out[name] = "depth, and no camera of its name and size that it belongs to is read"
+            left_out[name] = "depth without a camera of the same name and size"
     return tuple(found.values())
 
 
@@ -210,8 +210,8 @@ def _words(name: str) -> set[str]:
 
 
 def _is_depth(name: str, feature: Mapping[str, Any]) -> bool:
-    told = feature.get("info") or feature.get("video_info") or {}
-    marked = isinstance(told, dict) and bool(told.get("video.is_depth_map") or told.get("is_depth_map"))
+    info = feature.get("info") or feature.get("video_info") or {}
+    marked = isinstance(info, dict) and bool(info.get("video.is_depth_map") or info.get("is_depth_map"))
     return marked or feature["dtype"] == "depth" or "depth" in name.lower()
 
 
@@ -224,7 +224,7 @@ def _short(key: str) -> str:
 
 
 def names(feature: Mapping[str, Any], prefix: str) -> tuple[str, ...]:
-    """Return the names of a vector's numbers, counted from ``prefix`` where it has none."""
+    """Return the names of a vector's numbers; ``prefix.0`` and so on if it has none."""
     shape, given = tuple(map(whole, feature["shape"])), feature.get("names")
     if len(shape) != 1 or not 1 <= shape[0] <= schema.MAX_NAMES:
         raise ValueError(f"{prefix} has shape {shape}")
@@ -236,14 +236,14 @@ def names(feature: Mapping[str, Any], prefix: str) -> tuple[str, ...]:
 
 
 def whole(value: object) -> int:
-    """Return a number that counts something."""
+    """Return a whole number, 0 or more."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**40:
-        raise ValueError(f"{value!r} where a whole number must stand")
+        raise ValueError(f"{value!r} instead of a whole number")
     return value
 
 
 def flat(table: Any, name: str) -> NDArray[Any]:
-    """Return a column of single numbers (T,), or of lists of one."""
+    """Return (T,), a column of numbers, or of lists with one number."""
     column = table.column(name).combine_chunks()
     if column.type.num_fields == 1 and hasattr(column.type, "value_type"):  # a list, of one length or of any
         rows = len(column)
@@ -257,7 +257,7 @@ def flat(table: Any, name: str) -> NDArray[Any]:
 
 
 def matrix(table: Any, name: str, width: int) -> NDArray[Any]:
-    """Return a column of ``width`` numbers a row (T, width)."""
+    """Return (T, width), a column with ``width`` numbers per row."""
     column = table.column(name).combine_chunks()
     if column.type.num_fields == 0:
         return flat(table, name).reshape(-1, 1)

@@ -1,9 +1,8 @@
-"""Where a LeRobot dataset keeps which episode: v3 has many in a file, v2 (2.0 and 2.1) a file for each.
+"""The files of a LeRobot dataset: v3 has many episodes per file, v2 (2.0 and 2.1) one.
 
-The names of files are LeRobot's default ones. ``info.json`` could ask for others, by a pattern that would be filled in;
-what comes from elsewhere does not choose paths here.
+Only LeRobot's default names are read. ``info.json`` can give other patterns, but untrusted data must not choose paths.
 
-Raises (from everything here): OSError, KeyError, TypeError or ValueError for what is no such description.
+Raises (from everything here): OSError, KeyError, TypeError or ValueError for a damaged description.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,27 +28,27 @@ _BATCH = 256
 """Descriptions of episodes that are unpacked at a time."""
 
 Told = dict[str, Any]
-"""What a dataset says of one episode, as it stands there."""
+"""The dataset's description of one episode, unchecked."""
 
 
 class Layout(Protocol):
-    """One version's."""
+    """The layout of one version."""
 
     def episodes(self) -> Iterator[Told]:
-        """Yield what is said of every episode."""
+        """Yield the description of every episode."""
 
     def data(self, told: Told) -> Path:
         """Return the Parquet file with an episode's rows."""
 
     def film(self, told: Told, key: str) -> tuple[Path, float, float | None]:
-        """Return the film of camera ``key``, where an episode begins in it and where it ends, None: with the film [s]."""
+        """Return the film of camera ``key``, and begin and end of the episode in it [s]; None for the film's end."""
 
     def elsewhere(self, number: int) -> Path | None:
-        """Return the file that holds rows of episode ``number``, whatever is said of it; None: there is none."""
+        """Search all files for rows of episode ``number`` and return the file; None if there is none."""
 
 
 def layout(root: Path, information: Mapping[str, Any]) -> Layout:
-    """Return how the dataset in ``root`` is laid out. Raises SourceError for a version that is not read."""
+    """Return the layout of the dataset in ``root``. Raises SourceError for a version that is not read."""
     version = str(information["codebase_version"])[:20]
     paths = information.get("data_path"), information.get("video_path")
     if version == VERSION:
@@ -58,13 +57,13 @@ def layout(root: Path, information: Mapping[str, Any]) -> Layout:
         return _V3(root)
     if version not in OLD:
         raise SourceError(
-            f"{root} is LeRobot {version}, this a2g reads {VERSION}, v2.1 and v2.0: LeRobot's own converters lead from one "
-            "version to the next."
+            f"{root} is LeRobot {version}, this a2g reads {VERSION}, v2.1 and v2.0: convert it with LeRobot's own "
+            "converters."
         )
     if not (root / _OLD_EPISODES).is_file():
         raise SourceError(
-            f"{root} says that it is LeRobot {version} and has no {_OLD_EPISODES}. LeRobot's own converter may know what to "
-            f"do: {_CONVERT.format(root=root)}"
+            f"{root} says that it is LeRobot {version} and has no {_OLD_EPISODES}. Try LeRobot's own converter: "
+            f"{_CONVERT.format(root=root)}"
         )
     if paths[0] != OLD_DATA or paths[1] not in {OLD_VIDEO, None}:
         raise ValueError("its files do not have LeRobot's default names")

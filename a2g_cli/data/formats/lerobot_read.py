@@ -1,4 +1,4 @@
-"""Reads a LeRobot dataset, v3 or v2, from anywhere: nothing in it is believed before it is checked."""
+"""Reads a LeRobot dataset, v3 or v2. It may come from anywhere: everything in it is checked."""
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -44,10 +44,10 @@ def recognises(source: Path) -> bool:
 def read(source: Path, options: ReadOptions = DEFAULTS) -> SourceEpisodes:
     """Yield the episodes of the dataset in the folder ``source``.
 
-    ``options.rate`` [Hz] overrides the dataset's ``fps``, and its timestamps.
+    ``options.rate`` [Hz] replaces the dataset's ``fps`` and its timestamps.
 
     Raises:
-        UsageError: ``options`` name a camera or column that there is not.
+        UsageError: ``options`` name a camera or column that does not exist.
         RecordingError: it is damaged, of another version, or describes what no recording can hold.
         A2GError: pyarrow is missing.
     """
@@ -59,13 +59,13 @@ def read(source: Path, options: ReadOptions = DEFAULTS) -> SourceEpisodes:
 
 
 def _timing(rows: _Numbers) -> NDArray[np.float64] | None:
-    """Return (T, 3) when actions went out; None in a dataset of an a2g that did not keep it."""
+    """Return (T, 3) the timing of actions; None if the dataset does not have it."""
     columns = [rows[key] for name in schema.TIMING if (key := f"{OWN}{name}") in rows]
     return np.stack(columns, axis=1) if len(columns) == len(schema.TIMING) else None
 
 
 class _Dataset:
-    """One dataset: its description, and what of its files is open. Raises OSError, KeyError, TypeError, ValueError."""
+    """One dataset: its description and its open files. Raises OSError, KeyError, TypeError, ValueError."""
 
     def __init__(self, root: Path, options: ReadOptions) -> None:
         self.root, self._options = root, options
@@ -78,7 +78,7 @@ class _Dataset:
         ):
             raise TypeError("features that are not an object")
         self.layout = layout(root, information)
-        self._fps = float(information["fps"])  # the films', whatever the control rate is said to be
+        self._fps = float(information["fps"])  # the rate of the films, even if options give another control rate
         if not (np.isfinite(self._fps) and self._fps > 0):
             raise ValueError(f"{self._fps} frames a second")
         self._features = set(features)
@@ -95,11 +95,11 @@ class _Dataset:
         )
         self._finder = RowFinder(columns.reads)
         packed = [camera.key for camera in (*columns.cameras, *columns.depth) if not camera.video]
-        # Goals run ahead of the pictures: each passes a file once, instead of once for every episode.
+        # Two readers, because goals are read ahead of the pictures: each reads a file once, not once per episode.
         self._ahead, self._behind = PictureReader(packed), PictureReader(packed)
 
     def _look(self, features: dict[str, Any], key: str) -> Look | None:
-        """Return what the first picture in ``key`` is like. None where it cannot be read: its episode will say why."""
+        """Return the size and kind of the first picture in ``key``. None if it cannot be read: its episode reports why."""
         try:
             told = self._first
             if features[key]["dtype"] == "video":
@@ -114,7 +114,7 @@ class _Dataset:
         return next(self.layout.episodes(), {})
 
     def episode(self, told: Told) -> Incoming:
-        """Return the episode that ``told`` is about, all of it where a2g wrote it."""
+        """Return the episode that ``told`` describes; without any loss if a2g wrote it."""
         number = whole(told["episode_index"])
         rows, notes = self._rows(told, number)
         numbers, more = self._numbers(rows)
@@ -126,7 +126,7 @@ class _Dataset:
             for packed in self._packed(self._behind, rows):
                 yield {name: next(film) for name, film in running.items()} | self._stills(packed)
             for film in running.values():
-                next(film, None)  # a film that is too short says so at its end
+                next(film, None)  # raises for a film that is too short
 
         side = None
         if TIME in numbers and not self._options.columns:
@@ -145,7 +145,7 @@ class _Dataset:
         return replace(found, depth=depths) if self.columns.depth else found
 
     def _packed(self, reader: PictureReader, rows: Rows) -> Iterator[dict[str, bytes]]:
-        """Yield the packed pictures of ``rows``: none, as often, where there are films alone."""
+        """Yield the packed pictures of each of ``rows``; empty if all cameras are films."""
         if all(camera.video for camera in self.columns.cameras):
             yield from ({} for _ in rows.places)
         else:
@@ -208,11 +208,11 @@ class _Dataset:
         task = str((told.get("tasks") or ["imported"])[0])[:80]
         actions = rows[self.columns.action]
         measured = (
-            f"depth of {depth.name} is stored as it is ({depth.key}): LeRobot does not say in which unit, mostly it is mm"
+            f"depth of {depth.name} is stored unchanged ({depth.key}): LeRobot does not say its unit, which is mostly mm"
             for depth in self.columns.depth
         )
         grey = (
-            f"{camera.key} is grey: its one channel stands for three" for camera in self.columns.cameras if camera.grey
+            f"{camera.key} is grey: its channel is used three times" for camera in self.columns.cameras if camera.grey
         )
         return Incoming(
             self.spec,
@@ -226,8 +226,8 @@ class _Dataset:
             {camera.name: captured.get(f"{CAPTURED}{camera.name}", times) for camera in self.columns.cameras},
             moments,
             notes=(
-                f"{clock}; when a frame was captured is not known, its row's time stands for it",
-                "the last action of an episode leads nowhere that was kept, and is left out",
+                f"{clock}; capture times are not known: the time of the row is used",
+                "the last action of an episode is left out: the dataset has no observation after it",
                 *measured,
                 *grey,
                 *notes,
@@ -235,7 +235,7 @@ class _Dataset:
             times_remedy=""
             if self._options.rate
             else f"`a2g recordings import {shlex.quote(str(self.root))} --rate {self._fps:g}` "
-            "counts times at that rate instead",
+            "uses that rate instead of the timestamps",
         )
 
     def _joints(self, rows: _Numbers) -> NDArray[np.float32]:
@@ -245,7 +245,7 @@ class _Dataset:
     # -- files --------------------------------------------------------------------------------------------------------
 
     def _rows(self, told: Told, number: int) -> tuple[Rows, Sequence[str]]:
-        """Return the rows of an episode, and what there is to say of where they were found."""
+        """Return the rows of an episode, and notes about the file that has them."""
         path, notes = self.layout.data(told), []
         announced = told.get("length")
         rows = self._finder.rows(path, number) if path.is_file() else None
@@ -255,20 +255,18 @@ class _Dataset:
                 raise FileNotFoundError(f"{path.relative_to(self.root)} is missing")
             if there is not None:
                 rows = self._finder.rows(there, number)
-                notes.append(
-                    "meta/episodes names other files than those that hold some episodes' rows: these were found"
-                )
+                notes.append("meta/episodes names wrong files for some episodes: their rows were found in others")
         if rows is None or not len(rows.places):
             raise ValueError("it has no row")
         steps = len(rows.places)
         if isinstance(announced, int) and announced != steps:
             raise ValueError(f"it has {steps} rows, its description announces {announced}")
         if steps < 2:
-            raise ValueError("it has one row: two are needed for one action and where it led")
+            raise ValueError("it has one row: two are needed, for an action and the observation after it")
         return rows, notes
 
     def _numbers(self, rows: Rows) -> tuple[_Numbers, Sequence[str]]:
-        """Return the numbers of one episode, column -> (T, …), and what there is to say of those that are left out."""
+        """Return the numbers of one episode, column -> (T, …), and notes about columns that are left out."""
         columns, left_out, found = self.columns, dict(self.columns.left_out), {}
         widths = {columns.action: len(columns.action_names), REQUESTED: len(columns.action_names)}
         widths |= {key: len(names) for key, names in columns.proprioception.items()}
@@ -279,7 +277,7 @@ class _Dataset:
                 try:
                     found[name] = flat(rows.table, name)
                 except ValueError:
-                    left_out[name] = "it is no single number, so nobody is known to have judged"
+                    left_out[name] = "it is not one number per row: the success is not known"
             elif columns.reads(name):
                 found[name] = flat(rows.table, name).astype(np.float64)
         for name in (columns.action, "timestamp", *columns.proprioception):

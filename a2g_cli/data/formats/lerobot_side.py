@@ -1,6 +1,6 @@
-"""What a2g wrote beside a LeRobot dataset's episodes: goal, final observation, provenance.
+"""Reads a2g's own files in a LeRobot dataset: goal, final observation and provenance of its episodes.
 
-Raises (from every function): OSError, KeyError, TypeError or ValueError for what is damaged.
+Raises (from every function): OSError, KeyError, TypeError or ValueError for a damaged file.
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from a2g_cli.robots.base import RobotSpec
 
 @dataclass(frozen=True)
 class Side:
-    """What stands beside one episode."""
+    """What a2g stored for one episode."""
 
     words: OwnWords
     final: dict[str, Any]
@@ -35,23 +35,23 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_side(root: Path, number: int, begins: float, spec: RobotSpec, *, choice: bool) -> Side | None:
-    """Return what a2g wrote beside episode ``number``; None where there is nothing, or it is another episode's.
+    """Return what a2g stored for episode ``number``; None if there is nothing, or if it is another episode's.
 
     Args:
         root: the dataset's folder.
-        number: the episode's.
+        number: the episode's number.
         begins: the time of its first row [s].
-        spec: what is read of it.
-        choice: whether ``spec`` has only some of its cameras: then the others are left out here too.
+        spec: the robot, with the cameras that are read.
+        choice: whether ``spec`` has only some of the cameras: the others are left out here too.
     """
     stem = f"{SIDE}/episode-{number:06d}"
     if not (root / f"{stem}.json").is_file():
         return None
-    told = read_json(root / f"{stem}.json")
-    if float(told["begins"]) != begins:
+    document = read_json(root / f"{stem}.json")
+    if float(document["begins"]) != begins:
         return None  # LeRobot's own tools renumbered the episodes
-    goal, images = (_pictures(root, told, stem, kind) for kind in ("goal", "final"))
-    words = OwnWords.parse(told, goal)
+    goal, images = (_pictures(root, document, stem, kind) for kind in ("goal", "final"))
+    words = OwnWords.parse(document, goal)
     if choice:
         images = _among(images, spec)
         sizes = {name: size for name, size in words.spec.cameras.items() if name in spec.cameras}
@@ -61,15 +61,15 @@ def read_side(root: Path, number: int, begins: float, spec: RobotSpec, *, choice
         raise ValueError(f"{stem}.json describes another robot than info.json")
     if {camera: image.shape[:2] for camera, image in images.items()} != dict(words.spec.cameras):
         raise ValueError(f"the final pictures in {SIDE} are not the robot's")
-    return Side(words, told["final"], images)
+    return Side(words, document["final"], images)
 
 
 def _among(images: Frames, spec: RobotSpec) -> Frames:
     return {name: image for name, image in images.items() if name in spec.cameras}
 
 
-def _pictures(root: Path, told: dict[str, Any], stem: str, kind: str) -> Frames:
-    cameras = [name.partition("/")[2] for name in told["pictures"] if name.startswith(f"{kind}/")]
+def _pictures(root: Path, document: dict[str, Any], stem: str, kind: str) -> Frames:
+    cameras = [name.partition("/")[2] for name in document["pictures"] if name.startswith(f"{kind}/")]
     schema.check_keys("camera", cameras)
-    # The names of the files are counted, not read: what comes from elsewhere does not choose paths.
+    # File names are counted, not read from the file: untrusted data must not choose paths.
     return {c: pictures.open_png(root / f"{stem}-{kind}-{index}.png") for index, c in enumerate(cameras)}

@@ -1,4 +1,4 @@
-"""The statistics that LeRobot keeps of every column, which its policies normalise with."""
+"""LeRobot's statistics of every column, with which its policies normalise."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
 
 Summary = dict[str, NDArray[Any]]
-"""min, max, mean, std, count and quantiles, each over rows."""
+"""min, max, mean, std, count and quantiles over rows."""
 
 
 class Statistics:
-    """Column -> its summary; of several episodes, weighed by their rows. Quantiles of the whole are the episodes' mean."""
+    """The summary of each column. Episodes are merged by their number of rows; quantiles are averaged, as LeRobot does."""
 
     def __init__(self) -> None:
         self._found: dict[str, Summary] = {}
@@ -29,10 +29,10 @@ class Statistics:
         }
 
     def merge(self, other: "Statistics") -> None:
-        """Take another episode's statistics in."""
-        for name, theirs in other._found.items():
-            ours = self._found.get(name)
-            self._found[name] = theirs if ours is None else _together(ours, theirs)
+        """Add another episode's statistics."""
+        for name, added in other._found.items():
+            before = self._found.get(name)
+            self._found[name] = added if before is None else _together(before, added)
 
     def nested(self) -> dict[str, Any]:
         """Return column -> statistic -> list."""

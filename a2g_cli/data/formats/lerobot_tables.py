@@ -1,6 +1,6 @@
-"""A LeRobot dataset's Parquet files, bounded before they are unpacked, each read once for all of its episodes.
+"""A LeRobot dataset's Parquet files: checked for size before they are unpacked, and each read once for all its episodes.
 
-Raises (from everything here): OSError, KeyError, TypeError or ValueError for what cannot be read.
+Raises (from everything here): OSError, KeyError, TypeError or ValueError for a file that cannot be read.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,23 +17,23 @@ from a2g_cli.data.formats.lerobot_columns import flat
 from a2g_cli.data.recording import schema
 
 MAX_PICTURE = 64 * 2**20
-"""Bytes of one packed picture."""
+"""Largest packed picture [bytes]."""
 _MAX_FILE = 8 * 2**30
 _BATCH = 16
-"""Rows of packed pictures that are in memory at a time."""
+"""Rows of packed pictures in memory at a time."""
 _BUFFER = 2**20
-"""Bytes that are read of a column at a time: without it, Parquet takes all of a row group into memory."""
+"""Bytes of a column that are read at a time: without it, Parquet reads a whole row group into memory."""
 
 
 def opened(path: Path) -> Any:
-    """Open a Parquet file, once it is sure that it does not claim more than its bytes can hold."""
+    """Open a Parquet file, unless it claims more content than its bytes can hold."""
     check_downloaded(path)
     if path.stat().st_size > _MAX_FILE:
         raise ValueError(f"{path.name} is too large")
     file = arrow()[1].ParquetFile(path, memory_map=False, pre_buffer=False, buffer_size=_BUFFER)
     meta = file.metadata
     claimed = sum(meta.row_group(index).total_byte_size for index in range(meta.num_row_groups))
-    # What Parquet packs best is a column of one value; LeRobot's columns of counters reach some hundreds.
+    # Parquet packs a column of one value best; LeRobot's counter columns reach some hundreds.
     if claimed > 2**20 + 10_000 * path.stat().st_size or meta.num_rows > schema.MAX_STEPS * 100:
         raise ValueError(f"{path.name} claims {claimed} bytes in {meta.num_rows} rows")
     return file
@@ -54,23 +54,23 @@ class Rows:
 
     path: Path
     places: NDArray[np.int64]
-    """(T,) in the file's order."""
+    """(T,) row numbers in the file, in order."""
     table: Any
-    """The T rows of the columns that were asked for."""
+    """The T rows of the wanted columns."""
     columns: tuple[str, ...]
-    """All that the file has."""
+    """All columns of the file."""
 
 
 class RowFinder:
-    """Finds an episode's rows; the numbers of the file that was read last stay in memory."""
+    """Finds an episode's rows, and keeps the numbers of the last file in memory."""
 
     def __init__(self, wanted: Callable[[str], bool]) -> None:
-        """``wanted`` says of a column's name whether its numbers are read."""
+        """``wanted`` returns whether the column of that name is read."""
         self._wanted = wanted
         self._path: Path | None = None
 
     def rows(self, path: Path, number: int) -> Rows:
-        """Return the rows of episode ``number`` in ``path``; there may be none."""
+        """Return the rows of episode ``number`` in ``path``; they may be empty."""
         if self._path != path:
             self._path = None
             with opened(path) as file:
@@ -86,7 +86,7 @@ class RowFinder:
 
 
 class PictureReader:
-    """Packed pictures that stand in Parquet files: read forwards, so that a file is passed once for all its episodes."""
+    """Reads packed pictures from Parquet files, forwards: a file is read once for all its episodes."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         """``keys`` are the columns that hold pictures."""
@@ -98,7 +98,7 @@ class PictureReader:
         self._begin = self._end = 0
 
     def cells(self, path: Path, places: NDArray[np.int64]) -> Iterator[dict[str, bytes]]:
-        """Yield, for each of the rows ``places`` of ``path``, column -> packed picture."""
+        """Yield column -> packed picture, for each of the rows ``places`` of ``path``."""
         for place in map(int, places):
             if self._path != path or place < self._begin:
                 self._start(path, place)

@@ -1,4 +1,4 @@
-"""What every export does: hold recordings against one another, read them a few frames at a time, appear only when whole."""
+"""Parts that all exports share: check that recordings fit together, read frames in blocks, publish a complete folder."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ _BLOCK = 32
 
 
 def one_robot(paths: Sequence[Path]) -> RobotSpec:
-    """Return the spec that all of ``paths`` share in everything that a data set describes once.
+    """Return the common spec of the recordings ``paths``: one data set describes one robot.
 
     Raises:
         UsageError: nothing to export, or recordings of different robots.
@@ -50,7 +50,7 @@ def frames(recording: Recording, camera: str, count: int) -> Iterator[Image]:
 
 
 def timing(recording: Recording) -> NDArray[np.float64] | None:
-    """Return (T, 3) the columns of ``schema.TIMING`` [s]; None where nobody took the times. Raises RecordingError."""
+    """Return (T, 3) the columns of ``schema.TIMING`` [s]; None if they were not recorded. Raises RecordingError."""
     taken = recording.timings
     if taken is None:
         return None
@@ -58,25 +58,25 @@ def timing(recording: Recording) -> NDArray[np.float64] | None:
 
 
 def words(recording: Recording) -> dict[str, str]:
-    """Return what other formats have no place for, as texts. Raises RecordingError."""
+    """Return the facts for which other formats have no place, as JSON texts. Raises RecordingError."""
     spec = without_depth(recording.spec)
     return own_words(recording.goal, recording.provenance, recording.outcome, spec, recording.created_at)
 
 
 def without_depth(spec: RobotSpec) -> RobotSpec:
-    """Return ``spec`` as an export knows it: no format carries depth over."""
+    """Return ``spec`` without depth, which no export carries."""
     return replace(spec, depth=())
 
 
 def check_free(target: Path) -> None:
-    """Raise UsageError where there is something at ``target``."""
+    """Raise UsageError if ``target`` exists."""
     if target.exists():
         raise UsageError(f"{target} exists: choose another --out. An export never overwrites.")
 
 
 @contextmanager
 def building_folder(target: Path) -> Iterator[Path]:
-    """Give a folder to fill; when the block ends it is renamed to ``target``, and if it fails nothing is left.
+    """Give a folder to fill; when the block ends, it is renamed to ``target``. If the block raises, nothing is left.
 
     Raises:
         UsageError: ``target`` exists.
@@ -86,7 +86,7 @@ def building_folder(target: Path) -> Iterator[Path]:
     building = target.with_name(f".{target.name}.building")
     with storage.writing(target):
         with suppress(FileNotFoundError):
-            shutil.rmtree(building)  # what an interrupted export left
+            shutil.rmtree(building)  # of an export that was killed
         building.mkdir(parents=True)
     try:
         yield building

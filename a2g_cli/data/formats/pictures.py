@@ -1,4 +1,4 @@
-"""Single compressed pictures inside other programs' files: PNG or JPEG, opened with bounds."""
+"""PNG and JPEG pictures inside other programs' files, decoded with bounds on their size."""
 
 import io
 import warnings
@@ -26,22 +26,24 @@ def size_of(data: bytes) -> tuple[int, int]:
 
 
 def decode(data: bytes, size: tuple[int, int] | None = None) -> Image:
-    """Return (H, W, 3) RGB of a PNG or JPEG of exactly ``size`` (H, W), if given. Raises ValueError for anything else."""
+    """Return (H, W, 3) RGB of a PNG or JPEG, of exactly ``size`` (H, W) if given. Raises ValueError for anything else."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
             with PIL.Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
-                # Before a pixel is unpacked.
+                # Checked before a pixel is unpacked.
                 found = (picture.height, picture.width)
-                if found != (size or found) or max(found) > schema.MAX_SIDE:
-                    raise ValueError(f"a picture is {found[1]}x{found[0]}, not {size or 'as small as it must be'}")
+                if max(found) > schema.MAX_SIDE:
+                    raise ValueError(f"a picture is {found[1]}x{found[0]} px, at most {schema.MAX_SIDE} are read")
+                if size is not None and found != size:
+                    raise ValueError(f"a picture is {found[1]}x{found[0]}, not {size}")
                 return np.array(picture.convert("RGB"), np.uint8)
     except _BROKEN as error:
         raise ValueError(f"a picture cannot be unpacked: {error}") from error
 
 
 def is_deep(data: bytes) -> bool:
-    """Whether a PNG has one channel of 16 bits, as depth is kept. Raises ValueError where it is no PNG."""
+    """Whether a PNG has one channel of 16 bits, as depth images have. Raises ValueError if it is not a PNG."""
     try:
         with PIL.Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
             return picture.mode in _DEEP
@@ -50,7 +52,7 @@ def is_deep(data: bytes) -> bool:
 
 
 def decode_depth(data: bytes, size: tuple[int, int]) -> Depth:
-    """Return (H, W) of a PNG of one channel of 16 bits, of exactly ``size`` (H, W). Raises ValueError for anything else."""
+    """Return (H, W) of a PNG with one channel of 16 bits and exactly ``size`` (H, W). Raises ValueError for anything else."""
     try:
         with PIL.Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
             if picture.mode not in _DEEP or (picture.height, picture.width) != size:
@@ -61,7 +63,7 @@ def decode_depth(data: bytes, size: tuple[int, int]) -> Depth:
 
 
 def open_png(path: Path) -> Image:
-    """Return (H, W, 3) RGB of the file ``path``. Raises OSError, or ValueError where it is no picture, or too large."""
+    """Return (H, W, 3) RGB of the file ``path``. Raises OSError, or ValueError if it is not a picture, or too large."""
     if path.stat().st_size > MAX_FILE:
         raise ValueError(f"{path.name} is too large")
     return decode(path.read_bytes())
@@ -75,7 +77,7 @@ def png(image: Image) -> bytes:
 
 
 def comment(data: bytes) -> bytes:
-    """Return the comment in a JPEG, empty where there is none. Raises ValueError for what is no picture."""
+    """Return the comment in a JPEG, empty if there is none. Raises ValueError if it is not a picture."""
     try:
         with PIL.Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as picture:
             found = picture.info.get("comment", b"")

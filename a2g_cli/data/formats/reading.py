@@ -1,4 +1,4 @@
-"""What a person may say about another program's data, and its episodes, each of which is read only when it is asked for."""
+"""Options for reading another program's data, and its episodes, which are loaded one at a time."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ ColourOrder = Literal["auto", "rgb", "bgr"]
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How another program's data are read. Each format uses what applies to it."""
+    """How another program's data are read. Each format uses the options that apply to it."""
 
     rate: float | None = None
-    """Control rate where the source does not say, or says it wrong [Hz]."""
+    """Control rate, if the source does not say it, or says a wrong one [Hz]."""
     cameras: tuple[str, ...] = ()
-    """The cameras to read, as they are named there; empty: all that a recording can hold."""
+    """The cameras to read, by the source's names; empty: all that a recording can hold."""
     columns: tuple[str, ...] = ()
-    """The numbers to read as proprioception, as they are named there; empty: the format's own choice."""
+    """The numbers to read as proprioception, by the source's names; empty: the format's default."""
     colour_order: ColourOrder = "auto"
-    """Order of the colours in compressed pictures; auto: as the file itself shows it."""
+    """Order of the colours in compressed pictures; auto: concluded from the file."""
 
 
 DEFAULTS = ReadOptions()
@@ -37,13 +37,13 @@ def check_nothing_chosen(options: ReadOptions) -> None:
 
 @dataclass(frozen=True)
 class SourceEpisode:
-    """One episode of the source, not read yet."""
+    """One episode of the source, not loaded yet."""
 
     name: str
-    """What a person finds it by: ``demo_3``, ``episode 12``, a file's name."""
+    """Its name in the source: ``demo_3``, ``episode 12``, a file's name."""
     load: Callable[[], Incoming]
-    """Reads it. Raises what its format's reader raises: whoever calls it does so within ``storage.reading``."""
+    """Loads it. Raises ``storage.UNREADABLE`` errors and RecordingError."""
 
 
 SourceEpisodes = Iterator[SourceEpisode]
-"""In their order. An episode is read before the next one is asked for: its file is closed then."""
+"""Episodes in order. Each must be loaded before the next is asked for, which closes its file."""

@@ -1,19 +1,19 @@
-"""Rerun: one ``.rrd`` a recording, to be looked at in Rerun's viewer. ``rerun_read.py`` brings back what this wrote.
+"""Writes Rerun files for Rerun's viewer, one ``.rrd`` per recording. ``rerun_read.py`` reads them.
 
 Entities: ``camera/NAME`` and ``goal/NAME`` (PNG), ``action``, ``action_requested``, ``proprioception`` (numbers in the order
-of the spec), ``a2g/…`` (exact times, and what a recording says of itself). Timelines: ``step``, and ``robot``, the robot's
-clock. A Rerun file says nothing of what its entities mean, so that only these names are read again.
+of the spec), ``a2g/…`` (exact times, and the recording's attributes). Timelines: ``step``, and ``robot``, the robot's clock.
+A Rerun file does not say what its entities mean: only these names can be read again.
 """
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from a2g_cli.core.errors import A2GError, UsageError
+from a2g_cli.core.files import replacing
 from a2g_cli.core.types import Image
 from a2g_cli.data.formats.outgoing import building_folder, check_free, frames, timing, words
 from a2g_cli.data.formats.pictures import png
@@ -29,7 +29,7 @@ SUFFIX = ".rrd"
 
 
 def library() -> Any:
-    """Return the module ``rerun``. Raises A2GError where it is not installed."""
+    """Return the module ``rerun``. Raises A2GError if it is not installed."""
     try:
         import rerun
         import rerun.chunk
@@ -39,9 +39,9 @@ def library() -> Any:
 
 
 def write(paths: Sequence[Path], target: Path, lossless: bool = True) -> list[str]:
-    """Write ``paths`` into the folder ``target``, a file each, or the only one of them to ``target`` itself (``.rrd``).
+    """Write ``paths`` into the folder ``target``, one file each, or a single one to the file ``target`` (``.rrd``).
 
-    ``lossless`` is there for every format alike: this one always is.
+    This format is always lossless, whatever ``lossless`` says.
 
     Raises:
         UsageError: ``target`` exists, or is one file for several recordings.
@@ -57,16 +57,10 @@ def write(paths: Sequence[Path], target: Path, lossless: bool = True) -> list[st
                 _write_one(rr, path, folder / f"episode-{number:04d}{SUFFIX}")
         return []
     if len(paths) > 1:
-        raise UsageError(f"one {SUFFIX} holds one recording, here are {len(paths)}: give --out a folder's name.")
+        raise UsageError(f"one {SUFFIX} file holds one recording, not {len(paths)}: let --out name a folder.")
     check_free(target)
-    building = target.with_name(f".{target.name}.building")
-    try:
+    with storage.writing(target), replacing(target, ".building") as building:
         _write_one(rr, paths[0], building)
-        with storage.writing(target):
-            building.rename(target)
-    finally:
-        with suppress(OSError):
-            building.unlink(missing_ok=True)
     return []
 
 
@@ -84,8 +78,8 @@ def _write_one(rr: Any, path: Path, target: Path) -> None:
 
 def _log(rr: Any, stream: Any, recording: Recording) -> None:
     spec = recording.spec
-    told = json.dumps(words(recording))
-    stream.log(WORDS, rr.TextDocument(told, media_type="application/json"), static=True)
+    attributes = json.dumps(words(recording))
+    stream.log(WORDS, rr.TextDocument(attributes, media_type="application/json"), static=True)
     for camera, image in recording.goal.images.items():
         stream.log(["goal", camera], _picture(rr, image), static=True)
     for entity, names in (("action", spec.action_names), ("proprioception", spec.proprioception_names)):
@@ -97,7 +91,7 @@ def _log(rr: Any, stream: Any, recording: Recording) -> None:
         "proprioception": recording.proprioception,
         TIMES: times[:, None],
         CAPTURED: captured,
-        # No action follows the last observation: these have a row less.
+        # One row less: no action follows the last observation.
         "action": recording.actions,
         "action_requested": recording.requested,
     }

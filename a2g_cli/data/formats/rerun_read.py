@@ -1,6 +1,6 @@
-"""Reads the ``.rrd`` files that ``rerun.py`` wrote: one of another program does not say which numbers are actions.
+"""Reads the ``.rrd`` files that ``rerun.py`` wrote; files of other programs do not say which numbers are actions.
 
-Rerun's reader ends the whole process over some damaged files. So a process of its own reads all of them first:
+Rerun's reader ends the process on some damaged files. So a child process reads all of them first:
 ``python -m a2g_cli.data.formats.rerun_read FILE …``.
 """
 
@@ -23,7 +23,7 @@ from a2g_cli.data.recording import schema, storage
 
 _MAX_FILE = 8 * 2**30
 _PATIENCE = 600
-"""Most that reading them may take [s]."""
+"""Longest time that the child process may take [s]."""
 _BLOB, _NUMBERS, _TEXT = "EncodedImage:blob", "Scalars:scalars", "TextDocument:text"
 
 
@@ -39,7 +39,7 @@ def _files(source: Path) -> list[Path]:
 
 
 def read(source: Path, options: ReadOptions = DEFAULTS) -> SourceEpisodes:
-    """Yield the recordings in ``source``, a file or a folder of them. They say all of it themselves, ``options`` nothing.
+    """Yield the recordings in ``source``, a file or a folder of them. ``options`` have no effect.
 
     Raises:
         RecordingError: one is damaged, or was not written by a2g.
@@ -62,17 +62,17 @@ def _try(paths: list[Path]) -> None:
     try:
         child = subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=False)  # noqa: S603 - our own
     except subprocess.TimeoutExpired as error:
-        raise ValueError("Rerun does not come to an end with it") from error
+        raise ValueError(f"Rerun could not read it within {_PATIENCE} s") from error
     if child.returncode:
         raise ValueError(f"Rerun cannot read it (its process ended with {child.returncode})")
 
 
 def episode(path: Path) -> Incoming:
-    """Return the recording in one file, in this very process. Raises KeyError, TypeError, ValueError, or ends it."""
+    """Return the recording in one file. Raises KeyError, TypeError, ValueError; a damaged file can end the process."""
     entities = _entities(path)
     texts = entities.get(WORDS, {}).get(None)
     if not isinstance(texts, str):
-        raise KeyError("it was not written by a2g: what its entities mean is not known")
+        raise KeyError("it was not written by a2g: the meaning of its entities is not known")
     goal = {
         name.removeprefix("goal/"): pictures.decode(found[None])
         for name, found in entities.items()
@@ -108,12 +108,12 @@ def episode(path: Path) -> Incoming:
 
 
 def _entities(path: Path) -> dict[str, dict[int | None, Any]]:
-    """Return entity -> step, or None for what always holds -> bytes, text or numbers."""
+    """Return entity -> step -> bytes, text or numbers; the step is None for static data."""
     found: dict[str, dict[int | None, Any]] = {}
     for chunk in library().chunk.RrdReader(str(path)).stream():
         batch = chunk.to_record_batch()
         if batch.num_rows > schema.MAX_STEPS + 1:
-            raise ValueError(f"{batch.num_rows} rows in a piece of it")
+            raise ValueError(f"{batch.num_rows} rows in one chunk")
         kept = next((name for name in (_BLOB, _NUMBERS, _TEXT) if name in batch.schema.names), None)
         if kept is None:
             continue
@@ -142,7 +142,7 @@ def _rows(entities: dict[str, dict[int | None, Any]], name: str, count: int, wid
 
 def _picture(data: Any, size: tuple[int, int]) -> Image:
     if not isinstance(data, bytes):
-        raise TypeError("no picture where one must stand")
+        raise TypeError("a picture is missing")
     return pictures.decode(data, size)
 
 

@@ -1,7 +1,7 @@
-"""robomimic HDF5: one file, ``data/demo_0`` upwards. A recording is such a file already; this makes many into one.
+"""robomimic's HDF5: one file, ``data/demo_0`` upwards. A recording is already such a file; an export joins many.
 
-Everything is carried over: frames as they are packed, once, with ``obs`` and ``next_obs`` as views; and what robomimic does
-not know (goal, true times, actions as requested) beside it, which it passes over.
+Nothing is lost: frames are stored once, as they are packed, with ``obs`` and ``next_obs`` as views. What robomimic does not
+know (goal, true times, requested actions) is beside them, and robomimic ignores it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,18 +22,18 @@ from a2g_cli.data.recording.assemble import add_judgement, add_views
 from a2g_cli.data.recording.reader import Recording
 
 _OWN = "own"
-"""The group in a demo that holds what robomimic does not know."""
+"""The group in a demo for what robomimic does not know."""
 
 
 def recognises(source: Path) -> bool:
-    """Whether ``source`` is a robomimic data set, or a folder of them. A single recording is one too, and needs no import."""
+    """Whether ``source`` is a robomimic data set, or a folder of them. a2g's own recordings do not count."""
     return hdf5_files.recognises(source, "data set", lambda file: untrusted.holds(file, "data"))
 
 
 def write(paths: Sequence[Path], target: Path, lossless: bool = True) -> list[str]:
-    """Write the recordings ``paths`` as one file ``target``; return what there is to say, which is nothing.
+    """Write the recordings ``paths`` as one file ``target``; return notes for the user, of which there are none.
 
-    ``lossless`` is there for every format alike: this one always is.
+    This format is always lossless, whatever ``lossless`` says.
 
     Raises:
         A2GError: recordings of different robots, one cannot be read, ``target`` exists, or the disk refuses.
@@ -59,8 +59,8 @@ def write(paths: Sequence[Path], target: Path, lossless: bool = True) -> list[st
                 demo.attrs["num_samples"] = recording.length
                 hdf5.write_words(demo, words(recording))
                 total += recording.length
-                told = recording.provenance
-                environment = schema.env_args(told.robot, told.shift, recording.spec.rate)
+                provenance = recording.provenance
+                environment = schema.env_args(provenance.robot, provenance.shift, recording.spec.rate)
                 if recording.outcome.success:
                     successes.append(f"demo_{number}")
         file["data"].attrs["total"] = total
@@ -70,10 +70,10 @@ def write(paths: Sequence[Path], target: Path, lossless: bool = True) -> list[st
 
 
 def read(source: Path, options: ReadOptions = DEFAULTS) -> SourceEpisodes:
-    """Yield the demos of ``source``, a file or a folder of them. ``options.rate`` [Hz] stands for what the files do not say.
+    """Yield the demos of ``source``, a file or a folder of them. ``options.rate`` [Hz] replaces the files' rate.
 
     Raises:
-        UsageError: it holds far too many files.
+        UsageError: it holds too many files.
     """
 
     def demos(file: Any, path: Path, name: str) -> list[SourceEpisode]:
@@ -105,7 +105,7 @@ def _environment(data: Any) -> dict[str, Any]:
 
 
 def _own(demo: Any) -> Incoming:
-    """Return a demo that ``write`` wrote, all of it."""
+    """Return a demo that ``write`` wrote, without any loss."""
     own = hdf5.group(demo, _OWN)
     images = {}
     for camera in untrusted.members(own, "goal"):

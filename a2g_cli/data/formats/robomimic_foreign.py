@@ -1,4 +1,4 @@
-"""Demos of robomimic's layout that another program wrote: robomimic, MimicGen, robocasa, LIBERO, Isaac Lab."""
+"""Reads demos in robomimic's layout that other programs wrote: robomimic, MimicGen, robocasa, LIBERO, Isaac Lab."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -16,21 +16,21 @@ from a2g_cli.data.formats.reading import ReadOptions
 from a2g_cli.data.recording import untrusted
 
 RATE = 20.0
-"""robomimic's simulators step at this rate, where the file does not say [Hz]."""
+"""The rate of robomimic's simulators, if the file does not say it [Hz]."""
 _TRUTH = {"object", "object-state", "env_state", "states"}
-"""What only a simulator knows: no proprioception."""
+"""Observations that only a simulator knows: not proprioception."""
 _READ = {"actions", "obs", "next_obs", "rewards", "dones"}
-"""What is read of a demo, or says nothing beside the rest."""
+"""Members of a demo that are read, or that add nothing to the others."""
 
 
 def foreign(demo: Any, name: str, data: Any, environment: Mapping[str, Any], options: ReadOptions) -> Incoming:
-    """Return the demo ``demo`` of the group ``data``; its goal is what it reached.
+    """Return the demo ``demo`` of the group ``data``; its goal is its last frame.
 
     Raises:
-        UsageError: ``options`` name what is not there.
+        UsageError: ``options`` name a camera or column that does not exist.
         KeyError, TypeError, ValueError: it is damaged, or describes what no recording can hold.
     """
-    notes = ["robomimic keeps no times: they are counted from the control rate"]
+    notes = ["robomimic has no times: they are counted from the control rate"]
     hertz = _rate(environment, options.rate, notes)
     actions = hdf5.matrix(demo, "actions")
     steps = len(actions)
@@ -48,7 +48,7 @@ def foreign(demo: Any, name: str, data: Any, environment: Mapping[str, Any], opt
         last_depth = {camera: film.at(steps - 1) for camera, film in then.depths.items()}
         joints = np.concatenate([joints, then.proprioception()[-1:]])
     elif seen.rows == steps:
-        notes.append("without next_obs, the last action leads nowhere that was kept, and is left out")
+        notes.append("the last action of an episode is left out: there is no next_obs, and so no observation after it")
         actions = actions[:-1]
     reached, unclear = _reached(demo, steps)
     notes += unclear
@@ -87,34 +87,34 @@ def foreign(demo: Any, name: str, data: Any, environment: Mapping[str, Any], opt
         frames,
         notes=tuple(notes),
         depth=depths if seen.depths else None,
-        flip_remedy=_ON_ITS_HEAD if _stands_on_its_head(data) else "",
+        flip_remedy=_UPSIDE_DOWN if _is_upside_down(data) else "",
     )
 
 
 def _observations(demo: Any) -> dict[str, Any]:
     if not untrusted.holds(demo, "obs"):
         raise KeyError(
-            "it has no observations, `obs`: robomimic's dataset_states_to_obs makes them of a simulator's states"
+            "it has no observations, `obs`: robomimic's dataset_states_to_obs makes them from a simulator's states"
         )
     return hdf5.leaves(hdf5.group(demo, "obs"))
 
 
 def _no_depth(data: Any, environment: Mapping[str, Any]) -> str:
-    """Return why depth cannot be read, empty where it can."""
+    """Return why depth cannot be read, empty if it can."""
     libero = "bddl_file_name" in data.attrs or "bddl_file" in environment
-    return "LIBERO keeps the renderer's depth buffer, no distances" if libero else ""
+    return "LIBERO stores the renderer's depth buffer, not distances" if libero else ""
 
 
 def _by_default(path: str, dataset: Any) -> str:
     if path in _TRUTH:
-        return "only a simulator knows it; --columns takes it"
+        return "only a simulator knows it; --columns adds it"
     if "/" in path:
-        return "it stands in a group; --columns takes it"
-    return "" if dataset.dtype.kind == "f" else "no measured number; --columns takes it"
+        return "it is in a group; --columns adds it"
+    return "" if dataset.dtype.kind == "f" else "not a measured number; --columns adds it"
 
 
 def _rate(environment: Mapping[str, Any], given: float | None, notes: list[str]) -> float:
-    """Return the control rate [Hz]: as given, as robosuite or Isaac Lab say it, or robomimic's usual one."""
+    """Return the control rate [Hz]: ``given``, or the one of robosuite or Isaac Lab, or robomimic's usual one."""
     if given is not None:
         return given
     kwargs, sim = environment.get("env_kwargs"), environment.get("sim_args")
@@ -125,25 +125,25 @@ def _rate(environment: Mapping[str, Any], given: float | None, notes: list[str])
         if not period > 0:
             raise ValueError(f"a control period of {period} s")
         return 1 / period
-    notes.append(f"the file names no control rate: {RATE:g} Hz is taken; --rate says otherwise")
+    notes.append(f"the file does not say its control rate: {RATE:g} Hz is assumed; --rate changes that")
     return RATE
 
 
 def _reached(demo: Any, steps: int) -> tuple[bool | None, tuple[str, ...]]:
-    """Return whether the goal was reached: as the attribute ``success`` says, else as the last reward does."""
+    """Return whether the goal was reached, by the attribute ``success``, else by the last reward."""
     said, unclear = hdf5.success(demo)
     if said is not None or not untrusted.holds(demo, "rewards"):
         return said, unclear
     return bool(hdf5.numbers(demo, "rewards", steps).flat[-1] > 0), unclear
 
 
-_ON_ITS_HEAD = (
+_UPSIDE_DOWN = (
     "the file's frames are upside down (macros_image_convention): `a2g recordings import --flip rows` turns them"
 )
 
 
-def _stands_on_its_head(data: Any) -> bool:
-    """Whether the file says that its rows run as OpenGL's do, from the bottom up: LIBERO's do."""
+def _is_upside_down(data: Any) -> bool:
+    """Whether the file says that its rows run from the bottom up, as OpenGL's and LIBERO's do."""
     if "macros_image_convention" not in data.attrs:
         return False
     return untrusted.text_attribute(data, "macros_image_convention") == "opengl"

@@ -1,4 +1,4 @@
-"""MP4 as LeRobot keeps it: one stream of pictures at a constant rate, frames found by their number."""
+"""MP4 as LeRobot uses it: one stream of pictures at a constant rate; frames are found by their number."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from a2g_cli.core.types import Image
 from a2g_cli.data.formats.incoming import check_downloaded
 
 KEYFRAMES = 2
-"""Every second frame stands alone, so that one in the middle is found at once: LeRobot's own choice."""
+"""Every second frame is a key frame, so that a frame in the middle is decoded at once: LeRobot's own choice."""
 
 _SAME_RATE = 0.01
-"""What a film's rate may differ from the dataset's, as a share of it."""
+"""Largest accepted difference between the rates of film and dataset, as a share."""
 _SHORT = 0.75
-"""What a stretch of film may lack of an episode's length [frames]: its end is rounded."""
+"""How much shorter than the episode a stretch of film may be [frames]: its end is rounded."""
 
 
 def write_mp4(path: Path, frames: Iterator[Image], rate: float, lossless: bool) -> dict[str, Any]:
-    """Write (H, W, 3) frames at ``rate`` [Hz] and return what LeRobot's ``info`` says of a video.
+    """Write (H, W, 3) frames at ``rate`` [Hz] and return LeRobot's ``info`` of the video.
 
     Raises:
         A2GError: the encoder refuses.
@@ -33,7 +33,7 @@ def write_mp4(path: Path, frames: Iterator[Image], rate: float, lossless: bool) 
     """
     first = next(frames)
     height, width = first.shape[:2]
-    odd = height % 2 or width % 2  # halved chroma has no half pixels
+    odd = height % 2 or width % 2  # halved chroma needs even sides
     codec, pixels = ("libx264rgb", "rgb24") if lossless else ("libx264", "yuv444p" if odd else "yuv420p")
     options = {"crf": "0" if lossless else "18", "g": str(KEYFRAMES), "preset": "veryfast"}
     try:
@@ -67,11 +67,11 @@ class Stretch:
     start: float
     """[s]."""
     end: float | None
-    """[s]; None: where the film ends."""
+    """[s]; None for the film's end."""
     count: int
     """Frames that the episode needs."""
     rate: float
-    """Rows a second, as the dataset says it [Hz]."""
+    """Rows per second, by the dataset [Hz]."""
     size: tuple[int, int]
     """(H, W) [px]."""
 
@@ -118,9 +118,9 @@ def read_mp4(stretch: Stretch, first: int = 0) -> Iterator[Image]:
 
 
 def _check_length(stretch: Stretch, rate: float, whole: float) -> None:
-    """Raise ValueError where the frames would be another episode's, or other moments than the rows'.
+    """Raise ValueError if the frames would belong to another episode, or to other moments than the rows.
 
-    ``rate`` [Hz] and ``whole``, its length [s], are the film's own; 0 where it does not say how long it is.
+    ``rate`` [Hz] and ``whole`` [s], its length, are the film's own; the length is 0 if the film does not say it.
     """
     name = stretch.path.name
     if stretch.end is not None and (stretch.end - stretch.start) * rate < stretch.count - _SHORT:
@@ -128,7 +128,7 @@ def _check_length(stretch: Stretch, rate: float, whole: float) -> None:
         raise ValueError(f"{name} shows {shown:.0f} frames of it, {stretch.count} are needed")
     end = stretch.end if stretch.end is not None else whole
     if end and abs(rate - stretch.rate) > _SAME_RATE * stretch.rate:
-        # As many frames as rows: somebody wrote another rate into the film, and the pictures are the right ones.
+        # As many frames as rows: only the rate that was written into the film is wrong.
         shown = (end - stretch.start) * rate
         if abs(shown - stretch.count) > 1 + _SHORT:
             raise ValueError(
@@ -138,11 +138,11 @@ def _check_length(stretch: Stretch, rate: float, whole: float) -> None:
 
 
 def _opened(path: Path) -> Any:
-    """Open a film. Raises OSError where it is not there, FFmpegError or ValueError where it is none."""
+    """Open a film. Raises OSError if it is missing, FFmpegError or ValueError if it is not a film."""
     if not path.is_file():
         raise FileNotFoundError(
             f"the film {path.parent.parent.name}/{path.parent.name}/{path.name} is missing: download the videos too"
         )
     check_downloaded(path)
-    # No demuxer that reads other files than the one it was given.
+    # Other demuxers can read further files that the film names.
     return av.open(str(path), format="mp4")

@@ -1,1 +1,1 @@
-"""Recordings: one HDF5 file an episode. ``recordings/README.md`` is the schema."""
+"""Recordings: one HDF5 file per episode. ``recordings/README.md`` describes the schema."""

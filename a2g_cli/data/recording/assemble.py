@@ -1,4 +1,4 @@
-"""Builds a recording out of a journal: at the end of an episode, or after the death of its writer."""
+"""Builds a recording from a journal, at the end of an episode or after its writer died."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,17 +13,17 @@ from a2g_cli.data.recording import schema, storage
 from a2g_cli.data.recording.journal import JournalReader, inflate
 
 UNFINISHED = schema.SUFFIX + schema.PARTIAL_SUFFIX
-"""Ends the name of an episode that is going on, or whose writer died."""
+"""End of the name of an episode that is being recorded, or whose writer died."""
 
 _FRAME_CODEC: dict[str, Any] = {"compression": "gzip", "compression_opts": 1}
-"""Lossless, and in every HDF5 build; measured against lzf in ``benchmarks/recording.py``. Shuffling does nothing to bytes."""
+"""Lossless, and part of every HDF5 build. ``benchmarks/recording.py`` compares it with lzf."""
 
 
 def assemble(partial: Path, path: Path, outcome: Outcome, trusted: bool = False) -> Path:
-    """Build ``path`` from the whole steps of ``partial``, durably, and return it. ``partial`` is only read.
+    """Build ``path`` from the intact steps of ``partial``, durably, and return it. ``partial`` is only read.
 
-    The file appears under its name when its last byte is on the disk. ``trusted``: this process wrote ``partial``, so
-    its frames need not be unpacked to be checked.
+    The file gets its name when it is complete on the disk. ``trusted`` says that this process wrote ``partial``: then its
+    frames are not unpacked to check them.
 
     Raises:
         RecordingError: ``partial`` is damaged or holds no step, ``path`` exists, or the disk refuses.
@@ -51,7 +51,7 @@ def assemble(partial: Path, path: Path, outcome: Outcome, trusted: bool = False)
 
 
 def _copy(journal: JournalReader, file: Any, steps: int, trusted: bool) -> None:
-    """Copy T actions and T + 1 observations; frames stay deflated as they are."""
+    """Copy T actions and T + 1 observations; frames stay deflated."""
     spec = journal.spec
     for camera, image in journal.goal_images().items():
         file.create_dataset(f"goal/{camera}", data=image, chunks=image.shape, **_FRAME_CODEC)
@@ -84,15 +84,15 @@ def _copy(journal: JournalReader, file: Any, steps: int, trusted: bool) -> None:
 
 
 def add_views(file: Any, targets: Mapping[str, str], steps: int, demo: str = schema.DEMO) -> None:
-    """Add ``obs`` [0 : T] and ``next_obs`` [1 : T + 1] as robomimic wants them, without storing a frame twice.
+    """Add robomimic's ``obs`` [0 : T] and ``next_obs`` [1 : T + 1] as views, so that no frame is stored twice.
 
-    ``targets`` maps each of their keys to the data set of T + 1 rows that it is a view of; ``demo`` is their group.
+    ``targets`` maps their keys to the datasets of T + 1 rows that they show; ``demo`` is the group that gets them.
     """
     for group, begin in (("obs", 0), ("next_obs", 1)):
         for key, target in targets.items():
             rows = file[target]
             layout = h5py.VirtualLayout((steps, *rows.shape[1:]), rows.dtype)
-            # "." is this very file, wherever it is moved to.
+            # "." is this file, also after it is moved.
             layout[...] = h5py.VirtualSource(".", target, rows.shape, rows.dtype)[begin : begin + steps]
             file.require_group(f"{demo}/{group}").create_virtual_dataset(key, layout)
 
@@ -106,13 +106,13 @@ def add_judgement(file: Any, outcome: Outcome, steps: int, demo: str = schema.DE
 
 
 def salvage(partial: Path) -> Path:
-    """Make a recording of what a ``.partial`` holds, beside it, and return its path.
+    """Build a recording from a ``.partial``, beside it, and return its path. The ``.partial`` stays.
 
-    An episode that had ended becomes the recording that it was about to be. One that had not becomes
-    ``NAME-salvaged.hdf5``: nobody judged it, its outcome is ``stopped_by="salvaged"``. The ``.partial`` is left as it is.
+    An episode that had ended gets the name and the outcome that it was to have. Another one becomes ``NAME-salvaged.hdf5``
+    with the outcome ``stopped_by="salvaged"``, not judged.
 
     Raises:
-        RecordingError: it is no unfinished recording, is being written, holds no complete step, or was salvaged before.
+        RecordingError: it is not an unfinished recording, is being written, has no complete step, or was salvaged before.
     """
     partial = Path(partial)
     if not partial.name.endswith(UNFINISHED):
@@ -121,23 +121,21 @@ def salvage(partial: Path) -> Path:
         raise RecordingError(f"{partial} does not exist: `a2g recordings list` lists what there is.")
     with storage.reading(partial, "unfinished recording"), storage.holding(partial) as free:
         if not free:
-            raise RecordingError(f"{partial} is being written at this moment, or repaired: there is nothing to do.")
+            raise RecordingError(f"{partial} is being written or repaired by another program: wait until it has ended.")
         path, _, outcome = prospect(partial)
         return assemble(partial, path, outcome)
 
 
 def prospect(partial: Path) -> tuple[Path, int, Outcome]:
-    """Return what ``salvage`` would make of ``partial``: the recording, its length [steps], and how the episode ended.
+    """Return what ``salvage`` would make of ``partial``: the recording's path, its length [steps], and the outcome.
 
     Raises:
-        RecordingError: for the reasons of ``salvage``, but for being written.
+        RecordingError: as ``salvage``; a ``.partial`` that is being written is accepted here.
     """
     stem = partial.name.removesuffix(UNFINISHED)
     complete, salvaged = partial.with_name(stem + schema.SUFFIX), partial.with_name(f"{stem}-salvaged{schema.SUFFIX}")
     if complete.exists():
-        raise RecordingError(
-            f"{complete} is complete: {partial.name} is what is left of writing it, and may be removed."
-        )
+        raise RecordingError(f"{complete} is complete: {partial.name} is a leftover of writing it and can be removed.")
     if salvaged.exists():
         raise RecordingError(f"{salvaged} exists: {partial.name} was salvaged before.")
     with storage.reading(partial, "unfinished recording"), JournalReader(partial) as journal:

@@ -1,6 +1,6 @@
-"""What is wrong with the numbers of an episode: one set of checks for ``verify``, for imports and before any training.
+"""Checks of an episode's numbers, used by ``verify``, by imports and before training.
 
-Only numbers are read here, no frames: it costs milliseconds an episode.
+Frames are not read: a check takes milliseconds per episode.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,17 +15,17 @@ from a2g_cli.data.recording.reader import Recording
 from a2g_cli.robots.base import RobotSpec
 
 MAX_AGE = 1.0
-"""A frame older than this when it was used shows a world that has moved on [s]."""
+"""Oldest frame that an observation may use [s]; the world of an older one may have changed."""
 
 _TOLERANCE = 1e-3
-"""Clocks of cameras are compared with the robot's: what they may disagree by [s]."""
+"""Largest accepted difference between the clocks of camera and robot [s]."""
 _RATE_TOLERANCE = 0.1
-"""What the usual step may differ from the control period, as a share of it."""
+"""Largest accepted difference between the median step and the control period, as a share of it."""
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """All of an episode of T actions that is no picture."""
+    """The numbers of an episode of T actions."""
 
     spec: RobotSpec
     actions: Vector
@@ -53,7 +53,7 @@ def numbers_of(recording: Recording) -> Numbers:
 
 
 def faults(numbers: Numbers) -> Iterator[str]:
-    """Yield what makes an episode useless to learn from: numbers that are none, and time that does not go forward."""
+    """Yield the faults for which no training can use an episode: numbers that are not finite, times that do not grow."""
     arrays: dict[str, NDArray[Any]] = {
         "actions": numbers.actions,
         "actions_requested": numbers.requested,
@@ -67,18 +67,18 @@ def faults(numbers: Numbers) -> Iterator[str]:
     rate = numbers.spec.rate
     if not (np.isfinite(rate) and rate > 0):
         yield f"spec: a control rate of {rate} Hz"
-    with np.errstate(invalid="ignore"):  # infinite ones, which are named above
+    with np.errstate(invalid="ignore"):  # infinite ones, which are reported above
         if count := int((np.diff(numbers.times) <= 0).sum()):
-            yield f"times: {count} of {len(numbers.actions)} steps do not move on"
+            yield f"times: {count} of {len(numbers.actions)} steps do not advance"
         for camera, captured in numbers.captured_at.items():
             if count := int((np.diff(captured) < 0).sum()):
                 yield f"captured_at/{camera}: {count} frames are older than the frame before them"
 
 
 def doubts(numbers: Numbers, max_age: float = MAX_AGE) -> Iterator[str]:
-    """Yield what else contradicts the robot's spec or its clock. Frames may be ``max_age`` [s] old.
+    """Yield other contradictions to the robot's spec or clock. Frames may be ``max_age`` [s] old.
 
-    A policy can learn from such an episode; what it shows may not be what happened.
+    Training can use such an episode, but it may not show what really happened.
     """
     spec, times = numbers.spec, numbers.times
     low, high = np.asarray(spec.action_low, np.float32), np.asarray(spec.action_high, np.float32)

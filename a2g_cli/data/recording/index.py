@@ -1,13 +1,11 @@
-"""What is known of each recording of a session, kept in ``index.json`` so that a list need not open ten thousand files.
+"""The index of a session, ``index.json``: facts about each recording, so that a list does not open ten thousand files.
 
-The index is never believed where the file says otherwise: an entry counts only for a file of the size and the moment of
-change that it was made from, and what it lacks is read from the recording. It may be damaged, old or removed at any time.
-Two programs that write it at once both write the truth; the later one stays.
+It is a cache. An entry counts only if the file still has the size and the time of change of the entry; other recordings are
+read again. The index may be damaged, old or removed at any time. If two programs write it at once, the later one wins.
 """
 
 import json
 import math
-import os
 import secrets
 import zlib
 from collections.abc import Callable, Sequence
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from a2g_cli.core.errors import RecordingError
-from a2g_cli.core.files import write_all
+from a2g_cli.core.files import replacing, write_file
 from a2g_cli.data.recording import schema, storage
 from a2g_cli.data.recording.reader import Recording
 
@@ -24,7 +22,7 @@ NAME = "index.json"
 FORMAT = 1
 
 _MOST = 256 * 2**20
-"""A file larger than this is no index [bytes]."""
+"""A larger file is not an index [bytes]."""
 
 Facts = dict[str, Any]
 """``created_at``, ``steps``, ``seconds``, ``rate``, ``cameras``, ``goal``, ``outcome``, ``provenance``: as in
@@ -32,7 +30,7 @@ Facts = dict[str, Any]
 
 
 def facts(path: Path) -> Facts:
-    """Return what the recording ``path`` says of itself. Raises RecordingError."""
+    """Return the facts of the recording ``path``. Raises RecordingError."""
     with Recording(path) as recording:
         times = recording.times
         lasted = float(times[-1] - times[0])
@@ -50,9 +48,9 @@ def facts(path: Path) -> Facts:
 
 
 def facts_of(folder: Path, paths: Sequence[Path], advanced: Callable[[], None] | None = None) -> list[Facts | str]:
-    """Return what the recordings ``paths`` in ``folder`` say of themselves; of one that cannot be read, why.
+    """Return the facts of each recording in ``paths``, all in ``folder``; for one that cannot be read, the reason.
 
-    ``advanced`` is called for each. What was not known yet is added to the index, where the disk permits.
+    ``advanced`` is called for each. New facts are added to the index, if the disk permits.
     """
     known = _read(folder)
     found: dict[str, Any] = {}
@@ -76,20 +74,20 @@ def facts_of(folder: Path, paths: Sequence[Path], advanced: Callable[[], None] |
         found[path.name] = entry
         said.append(entry["facts"])
     if found != {name: known[name] for name in found if name in known}:
-        # Others are kept: `paths` may be but some of the session's.
+        # Other entries stay: `paths` may be a part of the session.
         _write(folder, {**{name: entry for name, entry in known.items() if (folder / name).exists()}, **found})
     return said
 
 
 def rebuild(folder: Path, paths: Sequence[Path]) -> None:
-    """Read every recording again, and write the index anew. What cannot be read is left out."""
-    with suppress(OSError):  # whatever is there now is replaced
+    """Write the index again from the recordings. Those that cannot be read are left out."""
+    with suppress(OSError):
         (folder / NAME).unlink(missing_ok=True)
     facts_of(folder, paths)
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    """Return name -> {"version": [size, mtime_ns], "facts"}; nothing where the index is not what was written."""
+    """Return name -> {"version": [size, mtime_ns], "facts"}; empty if the index is missing or damaged."""
     path = folder / NAME
     try:
         if path.stat().st_size > _MOST:
@@ -118,7 +116,7 @@ _KINDS = {
 
 
 def _sound(entry: Any) -> bool:
-    """Whether an entry is one that ``facts_of`` may have written, so that nobody trips over it."""
+    """Whether an entry has everything that ``facts_of`` writes, in the right types."""
     if not isinstance(entry, dict) or entry.keys() != {"version", "facts"} or not isinstance(entry["facts"], dict):
         return False
     value = entry["facts"]
@@ -137,15 +135,7 @@ def _sound(entry: Any) -> bool:
 def _write(folder: Path, entries: dict[str, Any]) -> None:
     body = json.dumps(entries, separators=(",", ":")).encode()
     head = json.dumps({"a2g_index": FORMAT, "crc32": zlib.crc32(body)}).encode()
-    building = folder / f"{NAME}.{secrets.token_hex(4)}{storage.BUILDING}"
-    # A disk that is full or read-only costs the index, and nothing else: the recordings are what counts.
-    with suppress(OSError):
-        descriptor = os.open(building, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        try:
-            try:
-                write_all(descriptor, head + b"\n" + body)
-            finally:
-                os.close(descriptor)
-            os.replace(building, folder / NAME)  # noqa: PTH105 - replace, whatever is there
-        finally:
-            building.unlink(missing_ok=True)
+    own = f".{secrets.token_hex(4)}{storage.BUILDING}"  # several programs may write the index at once
+    # On a disk that is full or read-only there is no index: it only saves time.
+    with suppress(OSError), replacing(folder / NAME, own) as building:
+        write_file(building, head + b"\n" + body)

@@ -1,22 +1,22 @@
-"""The file of an episode that is still going on: ``.partial``, an append-only log with a checksum on every record.
+"""The journal of a running episode (``.partial``): an append-only log with a checksum on every record.
 
-HDF5 is no place for this: a process that dies while HDF5 writes leaves a file that may not open, and a disk that fills
-up takes the process down with it, which an arm in motion must not suffer. A log that is only ever appended to has neither
-fault: what was written before stays whole, and a torn last record is told by its checksum.
+HDF5 cannot do this: a process that is killed while HDF5 writes leaves a file that may not open, and a full disk ends the
+process while the arm moves. In an append-only log, the records that were written before stay intact, and the checksum
+shows that the last one is torn.
 
     file     = "a2g partial 2\n" salt (uint32) record*
     record   = length (uint32) checksum (uint32) payload, little endian
-    payload  = "H" header, "G" and one zlib'd image a goal camera in the header's order, "S" and a step, T + 1 times; and,
-               of an episode that ended, "E" outcome
+    payload  = "H" header; "G" and one zlib'd image, for each goal camera in the header's order; "S" and a step, T + 1
+               times; "E" and the outcome, if the episode ended
     header   = JSON: the attributes of the recording, and the goal cameras with height and width
-    step     = time (f8) captured_at (f8 a camera) proprioception (P f4) requested (A f4) sent (A f4)
-               then for each camera: length (uint32) and the zlib'd frame (H W 3 bytes), and in the same way for each
-               camera that measures depth its depth (H W u2); then acted_at due_at planning (f8 each)
-    outcome  = JSON: that attribute of the recording
+    step     = time (f8), captured_at (one f8 per camera), proprioception (P f4), requested (A f4), sent (A f4);
+               for each camera length (uint32) and the zlib'd frame (H W 3 bytes); for each depth camera the same with its
+               depth (H W u2); acted_at, due_at, planning (f8 each)
+    outcome  = JSON: the recording's attribute of that name
 
-The first step is the observation before any action: its actions and their times mean nothing. A checksum is the CRC-32 of
-length and payload, going on from the record before, the first from the salt: a disk that lost power may show old blocks, of
-another journal, or zeros where the last bytes should be, and neither passes for a record.
+The first step is the observation before any action; its actions and their times have no meaning. A checksum is the CRC-32 of
+length and payload, seeded with the checksum of the record before, the first with the salt. After a power cut a disk may
+return zeros or old blocks of another journal: neither is taken for a record.
 """
 
 import fcntl
@@ -49,7 +49,7 @@ _LENGTH = struct.Struct("<I")
 _TIMING = struct.Struct("<ddd")
 
 NO_TIMING = StepTiming(math.nan)
-"""Of a step whose times nobody took."""
+"""The timing of a step that was not timed."""
 _HEADER, _GOAL, _STEP, _END = b"H", b"G", b"S", b"E"
 
 
@@ -65,20 +65,20 @@ class Step:
     """(P,)."""
     time: float
     captured_at: tuple[float, ...]
-    """One a camera, in the spec's order [s]."""
+    """One per camera, in the spec's order [s]."""
     frames: tuple[bytes, ...]
-    """One a camera, in the spec's order, then one a camera that measures depth, deflated."""
+    """Deflated; one per camera in the spec's order, then one per depth camera."""
     timing: StepTiming = NO_TIMING
 
 
 def deflate(image: Image | Depth) -> bytes:
-    """Return an image's bytes in zlib's format, which is what HDF5's gzip filter stores too."""
-    # ISA-L's deflate, level 2: zlib's ratio at a third of zlib's time (benchmarks/recording.py). Any zlib unpacks it.
+    """Return an image's bytes in zlib's format, the same that HDF5's gzip filter stores."""
+    # ISA-L, level 2: zlib's ratio in a third of zlib's time (benchmarks/recording.py). Any zlib unpacks it.
     return isal_zlib.compress(np.ascontiguousarray(image).data, 2)
 
 
 def inflate(data: bytes, shape: tuple[int, ...], dtype: str = "u1") -> Any:
-    """Return the image of ``shape`` in ``data``. Raises ValueError for anything else, however much it would unpack to."""
+    """Return the image of ``shape`` in ``data``. Raises ValueError for any other content, without unpacking all of it."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     unpacker = zlib.decompressobj()
     try:
@@ -95,13 +95,13 @@ def _checksum(length: int, payload: bytes, before: int) -> int:
 
 
 class JournalWriter:
-    """Appends records to ``path``, a new file that no other process writes while this one lives. Raises OSError."""
+    """Appends records to the new file ``path`` and holds its lock. Raises OSError."""
 
     def __init__(self, path: Path) -> None:
-        # Exclusive: of two writers with the same idea, one gets the name.
+        # Exclusive: of two writers of one episode, the second is refused.
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         self.error: OSError | None = None
-        """The first thing that went wrong; nothing is written after it, as what follows a torn record cannot be read."""
+        """The first error. Nothing is written after it: what follows a torn record cannot be read."""
         with suppress(OSError):  # some network disks have no locks
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._unnamed: Path | None = path.parent
@@ -115,12 +115,12 @@ class JournalWriter:
             raise
 
     def append(self, payload: bytes) -> None:
-        """Add one record; when this returns, the death of the process no longer loses it."""
+        """Add one record. When this returns, a kill of the process does not lose it."""
         self._before = _checksum(len(payload), payload, self._before)
         self._write(_RECORD.pack(len(payload), self._before) + payload)
 
     def sync(self) -> None:
-        """Bring what was appended before to the disk; when this returns, a power cut no longer loses it."""
+        """Bring the appended records to the disk. When this returns, a power cut does not lose them."""
         if self.error is not None:
             raise self.error
         try:
@@ -129,7 +129,7 @@ class JournalWriter:
                 sync_folder(self._unnamed)
                 self._unnamed = None
         except OSError as error:
-            # The system may have dropped what it could not write, and would not say so again.
+            # The system may have dropped what it could not write, and reports it only once.
             self.error = error
             raise
 
@@ -150,7 +150,7 @@ class JournalWriter:
 
 
 def pack_header(attributes: Mapping[str, str], goal: Mapping[str, Image]) -> list[bytes]:
-    """Return the payloads that stand before the steps."""
+    """Return the payloads that come before the steps."""
     cameras = [{"name": name, "height": image.shape[0], "width": image.shape[1]} for name, image in goal.items()]
     header = {"attributes": dict(attributes), "goal_cameras": cameras}
     return [
@@ -178,12 +178,12 @@ def pack_step(
 
 
 def pack_end(outcome: Outcome) -> bytes:
-    """Return the payload that stands behind the last step of an episode that ended."""
+    """Return the payload that comes after the last step of an episode that ended."""
     return _END + schema.outcome_to_json(outcome).encode()
 
 
 class JournalReader:
-    """Reads the whole records of a journal, of which nothing is believed before it is checked.
+    """Reads the intact records of a journal. The file is untrusted: everything is checked.
 
     Raises (from every method): OSError, KeyError, TypeError, ValueError.
     """
@@ -191,7 +191,7 @@ class JournalReader:
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")
         self.outcome: Outcome | None = None
-        """How the episode ended; None where its writer died before it did."""
+        """How the episode ended; None if its writer died before that."""
         try:
             self._records = self._scan()
             if not self._records:
@@ -205,7 +205,7 @@ class JournalReader:
             raise
 
     def _scan(self) -> list[tuple[bytes, int, int]]:
-        """Return the kind of every record, where it begins and how long it is, up to the first that is not whole."""
+        """Return (kind, begin, length) of every record before the first torn one."""
         magic = self._file.read(len(MAGIC))
         if magic != MAGIC:
             if magic == _OLDER:
@@ -257,7 +257,7 @@ class JournalReader:
 
     @property
     def observations(self) -> int:
-        """T + 1: how many steps are whole."""
+        """T + 1: the number of intact steps."""
         return max(0, len(self._records) - 1 - len(self._goal_cameras))
 
     def step(self, index: int) -> Step:

@@ -1,7 +1,7 @@
-"""How an HDF5 file says where the chunks of a dataset are, read from its bytes: h5py does not tell.
+"""Reads from an HDF5 file's bytes how it finds the chunks of a dataset, which h5py does not report.
 
-The layouts up to HDF5 1.8, which h5py writes unless told otherwise, find chunks by a tree that is searched by where they lie.
-Newer ones reckon the place in an index from the size that the dataset may grow to, and HDF5 2.0 crashes over lies about it.
+Layouts up to HDF5 1.8, h5py's default, search a tree of chunk positions. Newer ones compute a chunk's place from the size
+that the dataset may grow to, and HDF5 2.0 crashes if that size is false.
 HDF5 File Format Specification 3.0: IV.A.1 (object headers), IV.A.2.i (data layout), IV.A.2.q (continuation).
 """
 
@@ -15,12 +15,12 @@ import h5py
 _LAYOUT, _CONTINUATION = 0x08, 0x10
 _SHARED = 0x02
 _NEWEST_TREE = 3
-"""Versions of the layout message up to this one know a tree alone."""
+"""Newest version of the layout message that knows only the tree."""
 _MOST_BLOCKS, _MOST_BYTES = 64, 2**20
 
 
 def finds_chunks_by_tree(dataset: Any) -> bool:
-    """Whether HDF5 finds the chunks of ``dataset`` by a tree; False where that is not sure. Raises OSError."""
+    """Whether HDF5 finds the chunks of ``dataset`` by a tree; False if that is not certain. Raises OSError."""
     file = dataset.file
     try:
         with Path(file.filename).open("rb") as raw:
@@ -64,7 +64,7 @@ def _layout_versions(raw: BinaryIO, base: int, address: int) -> Iterator[int]:
 
 
 def _messages(block: bytes, form: str) -> Iterator[tuple[int, int, bytes]]:
-    """Yield kind, flags and body of each message. Raises ValueError for one that goes beyond its block."""
+    """Yield kind, flags and body of each message. Raises ValueError for one that is longer than its block."""
     at, width = 0, struct.calcsize(form)
     while at + width <= len(block):
         kind, length, flags = struct.unpack_from(form, block, at)
@@ -76,7 +76,7 @@ def _messages(block: bytes, form: str) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _piece(raw: BinaryIO, place: int, size: int) -> bytes:
-    """Return ``size`` bytes. Raises ValueError where there are not so many, or too many are asked for."""
+    """Return ``size`` bytes. Raises ValueError if there are fewer, or if ``size`` is too large."""
     if size > _MOST_BYTES or place >= 2**63:
         raise ValueError("a piece of absurd size")
     raw.seek(place)

@@ -1,7 +1,7 @@
-"""Which sessions are practice, and which of them a program records into at this moment.
+"""Which sessions are practice, and which of them are being recorded now.
 
-Practice is what a policy did, in ``a2g run`` or ``a2g improve``. Demonstrations and imported recordings are none: whoever
-wants to adapt to those names them.
+Practice is what a policy did in ``a2g run`` or ``a2g improve``. Demonstrations and imports are not practice: to adapt to
+them, name their session.
 """
 
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ from a2g_cli.data.recording.sessions import Session, list_sessions, newest_recor
 
 @contextmanager
 def held(session: Session, doing: str) -> Iterator[None]:
-    """Say, while the block runs, that this program records into ``session``: between its episodes too.
+    """Hold the lock of ``session`` while the block runs: it says that this program records into it.
 
     Raises:
-        BusyError: another program does.
+        BusyError: another program holds it.
         A2GError: the disk refuses.
     """
     with locked(_lock(session), doing, patience=0.0):
@@ -30,7 +30,7 @@ def held(session: Session, doing: str) -> Iterator[None]:
 
 
 def recorder_of(session: Session) -> str | None:
-    """Return in words which program records into ``session`` now; None where none does. Raises RecordingError."""
+    """Return in words which program records into ``session`` now; None if none does. Raises RecordingError."""
     with storage.reading(session.folder, "session"):
         owner = holder(_lock(session))
         if owner is not None:
@@ -39,47 +39,47 @@ def recorder_of(session: Session) -> str | None:
             try:
                 if storage.being_written(partial):
                     return "another program"
-            except FileNotFoundError:  # completed at this very moment
+            except FileNotFoundError:  # it was completed meanwhile
                 return "another program"
     return None
 
 
 def _lock(session: Session) -> Path:
-    # Beside the folder, which is removed where nothing was recorded; the dot keeps it out of every list.
+    # Beside the folder, which is removed if nothing was recorded; the dot hides it from lists.
     return session.folder.parent / f".{session.name}.lock"
 
 
 @dataclass(frozen=True)
 class Newest:
-    """The session that is learned from where none is named."""
+    """The session that an adaptation learns from if none is named."""
 
     session: Session | None
-    """The newest session of practice that no program records into; None where there is none."""
+    """The newest session of practice that is not being recorded; None if there is none."""
     left_out: tuple[str, ...] = ()
-    """Why newer sessions are not taken, a sentence each."""
+    """Why newer sessions are left out, one sentence each."""
 
 
 def newest_practice(workspace: Workspace) -> Newest:
-    """Return the newest session of practice that is complete, and which newer ones were left out. Raises RecordingError."""
+    """Return the newest session of practice that is complete, and the newer ones that are not. Raises RecordingError."""
     sessions = [session for session in list_sessions(workspace) if session.recordings()]
     left_out: list[str] = []
     for session in sorted(sessions, key=lambda one: (newest_recording(one), one.name), reverse=True):
         if (recorder := recorder_of(session)) is not None:
             left_out.append(f"session {session.name} is left out: {recorder} is recording it.")
         elif (made_by := _not_practice(session)) is not None:
-            left_out.append(f"session {session.name} is left out: it is no practice (policy: {made_by}).")
+            left_out.append(f"session {session.name} is left out: it is not practice (policy: {made_by}).")
         else:
             return Newest(session, tuple(left_out))
     return Newest(None, tuple(left_out))
 
 
 def _not_practice(session: Session) -> str | None:
-    """Return who acted in a session that is no practice; None for practice, and where no recording can be read."""
+    """Return the policy of a session that is not practice; None for practice, and if no recording can be read."""
     for path in reversed(session.recordings()):
         try:
             with Recording(path) as recording:
                 made = recording.provenance
         except RecordingError:
-            continue  # it is refused, with its reason, by whoever learns from the session
+            continue  # the training that uses the session reports it
         return None if made.adapter_name is not None else made.policy
     return None

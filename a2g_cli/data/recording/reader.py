@@ -1,4 +1,4 @@
-"""Reads recordings. A recording may come from anywhere: nothing in it is believed before it is checked."""
+"""Reads recordings. A recording may come from anywhere: everything in it is checked before it is used."""
 
 import hashlib
 import shlex
@@ -18,9 +18,9 @@ from a2g_cli.robots.base import RobotSpec
 
 
 class Recording:
-    """A complete recording, read-only. It is opened and checked when it is first needed, or by ``with``.
+    """A complete recording, read-only. It is opened and checked at its first use, or by ``with``.
 
-    With T actions: frames, proprioception and times have T + 1 rows, the last being where the episode ended.
+    For T actions, frames, proprioception and times have T + 1 rows; the last is the episode's end.
 
     Raises (from every property and method):
         RecordingError: the file is missing, unfinished, truncated, foreign, or contradicts itself.
@@ -47,7 +47,7 @@ class Recording:
         return self._opened
 
     def _read(self, file: Any) -> None:
-        """Check that everything is there and fits together, and keep what is small."""
+        """Check that all parts exist and fit together; keep the small ones."""
         version = _version(file)
         if version > schema.FORMAT:
             raise ValueError(f"it is format {version}, this a2g knows {schema.FORMAT}: a newer a2g is needed")
@@ -98,7 +98,7 @@ class Recording:
     ) -> None:
         self.close()
 
-    # -- what happened ------------------------------------------------------------------------------------------------
+    # -- facts --------------------------------------------------------------------------------------------------------
 
     @property
     def length(self) -> int:
@@ -111,7 +111,7 @@ class Recording:
 
     @property
     def spec(self) -> RobotSpec:
-        """The robot's names, units, limits and rate when it was recorded."""
+        """The robot's names, units, limits and rate at the time of recording."""
         self._file  # noqa: B018
         return self._spec
 
@@ -129,13 +129,13 @@ class Recording:
 
     @property
     def outcome(self) -> Outcome:
-        """How it ended, and who says so."""
+        """How the episode ended, and who judged it."""
         self._file  # noqa: B018
         return self._outcome
 
     @property
     def created_at(self) -> str:
-        """When it was recorded, ISO 8601, UTC."""
+        """When it was recorded, ISO 8601 in UTC."""
         self._file  # noqa: B018
         return self._created_at
 
@@ -153,12 +153,12 @@ class Recording:
 
     @property
     def actions(self) -> Vector:
-        """(T, A) as the robot really took them, in the spec's units."""
+        """(T, A) as sent to the robot, in the spec's units."""
         return np.asarray(self._array(f"{schema.DEMO}/actions"), np.float32)
 
     @property
     def requested(self) -> Vector:
-        """(T, A) as the policy asked for them."""
+        """(T, A) as the policy requested them."""
         return np.asarray(self._array(f"{schema.DEMO}/actions_requested"), np.float32)
 
     @property
@@ -168,12 +168,12 @@ class Recording:
 
     @property
     def times(self) -> NDArray[np.float64]:
-        """(T + 1,) when each observation was put together, on the robot's clock [s]."""
+        """(T + 1,) when each observation was made, on the robot's clock [s]."""
         return np.asarray(self._array("times"), np.float64)
 
     @property
     def timings(self) -> list[StepTiming] | None:
-        """T: when each action went out; None where nobody took the times."""
+        """T, the timing of each action; None if it was not recorded."""
         self._file  # noqa: B018
         if not self._timed:
             return None
@@ -186,11 +186,11 @@ class Recording:
         return np.asarray(self._array(f"captured_at/{camera}"), np.float64)
 
     def ages(self, camera: str) -> NDArray[np.float64]:
-        """Return (T + 1,) how old each frame of ``camera`` was when it was used [s]."""
+        """Return (T + 1,) the age of each frame of ``camera`` when it was used [s]."""
         return self.times - self.captured_at(camera)
 
     def frames(self, camera: str, start: int | None = None, stop: int | None = None) -> Image:
-        """Return (n, H, W, 3) frames ``[start:stop]`` of ``camera``, as a list would be cut."""
+        """Return (n, H, W, 3) frames ``[start:stop]`` of ``camera``, as slicing a list does."""
         self._check_camera(camera)
         file = self._file
         first, last, _ = slice(start, stop).indices(self._length + 1)
@@ -198,7 +198,7 @@ class Recording:
             return np.asarray(file[f"frames/{camera}"][first : max(first, last)], np.uint8)
 
     def frame(self, camera: str, index: int) -> Image:
-        """Return (H, W, 3) one frame of ``camera``; -1 is the last. Raises IndexError beyond T."""
+        """Return one frame (H, W, 3) of ``camera``; -1 is the last. Raises IndexError beyond T."""
         self._check_camera(camera)
         file = self._file
         if not -self._length - 1 <= index <= self._length:
@@ -207,7 +207,7 @@ class Recording:
             return np.asarray(file[f"frames/{camera}"][index % (self._length + 1)], np.uint8)
 
     def depth(self, camera: str, start: int | None = None, stop: int | None = None) -> Depth:
-        """Return (n, H, W) depths ``[start:stop]`` of a camera that measured them, as a list would be cut."""
+        """Return (n, H, W) depth images ``[start:stop]`` of a depth camera, as slicing a list does."""
         if camera not in self.spec.depth:
             raise RecordingError(
                 f"{self.path} has no depth of {camera!r}: it has {', '.join(self.spec.depth) or 'none'}."
@@ -231,7 +231,7 @@ class Recording:
 
 
 def _check_kind(path: Path) -> None:
-    """Raise RecordingError for what can be told from outside: a folder, no HDF5, an unfinished recording."""
+    """Raise RecordingError for a folder, a file that is not HDF5, or an unfinished recording."""
     with storage.reading(path):
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder")
@@ -255,7 +255,7 @@ def _version(file: Any) -> int:
 
 
 def read_episode(path: Path) -> Episode:
-    """Return the whole episode in ``path``. Raises RecordingError."""
+    """Return the episode in ``path``, with all its frames. Raises RecordingError."""
     with Recording(path) as recording:
         frames = {camera: recording.frames(camera) for camera in recording.cameras}
         captured = {camera: recording.captured_at(camera) for camera in recording.cameras}
@@ -282,6 +282,6 @@ def read_episode(path: Path) -> Episode:
 
 
 def fingerprint(path: Path) -> str:
-    """Return the SHA-256 of the file's bytes, in hexadecimal. Raises RecordingError when it cannot be read."""
+    """Return the SHA-256 of the file's bytes, in hexadecimal. Raises RecordingError if it cannot be read."""
     with storage.reading(path), Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

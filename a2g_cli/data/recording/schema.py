@@ -1,44 +1,41 @@
-"""What stands where in a recording, and how the words of ``a2g_cli.core.types`` become JSON attributes.
-
-The schema is documented in ``recordings/README.md``; this file is its only implementation.
-"""
+"""The names in a recording's file, and its JSON attributes. ``recordings/README.md`` describes the schema."""
 
 import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from a2g_cli.core.errors import RecordingError
-from a2g_cli.core.types import Goal, Image, Judge, Outcome, Provenance, State
+from a2g_cli.core.types import Goal, Image, Outcome, Provenance, State, is_judge_name
 from a2g_cli.robots.base import RobotSpec
 
 FORMAT = 1
-"""The version this code writes, and the newest that it reads."""
+"""The version that this code writes, and the newest that it reads."""
 
 MARK = "a2g_recording"
-"""Root attribute: the format's version. A file without it is not a recording."""
+"""Root attribute that holds ``FORMAT``. A file without it is not a recording."""
 
 ATTRIBUTES = {"spec", "goal", "provenance", "outcome", "created_at", "written_by"}
-"""Root attributes that are texts."""
+"""Root attributes that are strings."""
 
 DEMO = "data/demo_0"
-"""The one episode, where robomimic looks for it."""
+"""The group of the episode, where robomimic looks for it."""
 
 TIMING = ("acted_at", "due_at", "planning")
-"""Of ``StepTiming``, under ``timing/``. Optional: demonstrations and older recordings have none."""
+"""Datasets of ``StepTiming`` under ``timing/``. Optional: demonstrations and older recordings do not have them."""
 
 SUFFIX = ".hdf5"
 PARTIAL_SUFFIX = ".partial"
 
 MAX_STEPS = 1_000_000
-"""Actions in one episode [steps]: nine hours at 30 Hz."""
+"""Most actions in one episode [steps]: nine hours at 30 Hz."""
 MAX_SIDE = 8192
-"""A frame's height or width [px]."""
+"""Largest height or width of a frame [px]."""
 MAX_NAMES = 4096
-"""Actions, proprioception values or cameras that a robot may have."""
+"""Most actions, proprioception values or cameras of a robot."""
 MAX_JSON = 16 * 2**20
-"""One JSON attribute [characters]."""
+"""Longest JSON attribute [characters]."""
 
 
 def image_key(camera: str) -> str:
@@ -52,22 +49,22 @@ def depth_key(camera: str) -> str:
 
 
 def view_targets(spec: RobotSpec) -> dict[str, str]:
-    """Return what each key in ``obs`` and ``next_obs`` is a view of."""
+    """Return key in ``obs`` and ``next_obs`` -> the dataset that it is a view of."""
     targets = {image_key(camera): f"frames/{camera}" for camera in spec.cameras}
     targets |= {depth_key(camera): f"depth/{camera}" for camera in spec.depth}
     return targets | ({"proprioception": "proprioception"} if spec.proprioception_names else {})
 
 
 def partial_path(path: Path) -> Path:
-    """Return where the recording ``path`` stands while it is being written."""
+    """Return the path of the recording ``path`` while it is being written."""
     return path.with_name(path.name + PARTIAL_SUFFIX)
 
 
 def to_json(what: str, value: object) -> str:
-    """Return ``value`` as strict JSON, sorted, so that equal content is equal text.
+    """Return ``value`` as strict JSON with sorted keys: equal content gives equal text.
 
     Raises:
-        RecordingError: it cannot be JSON (NaN, infinity, an object of some class).
+        RecordingError: JSON has no such value (NaN, infinity, an object of some class).
     """
     try:
         return json.dumps(value, sort_keys=True, allow_nan=False)
@@ -86,7 +83,7 @@ def from_json(text: str) -> dict[str, Any]:
 
 
 def _bound(value: float) -> float | None:
-    """An infinite limit is stored as null: JSON has no infinity."""
+    """Return ``value``, or None for one that is not finite: JSON has no infinity."""
     return float(value) if math.isfinite(value) else None
 
 
@@ -109,7 +106,7 @@ def spec_to_json(spec: RobotSpec) -> str:
 
 
 def spec_from_json(text: str) -> RobotSpec:
-    """Return the spec in ``text``. Raises KeyError, TypeError or ValueError for what is no spec."""
+    """Return the spec in ``text``. Raises KeyError, TypeError or ValueError if it is not one."""
     value = from_json(text)
     actions, proprioception, cameras = value["actions"], value["proprioception"], value["cameras"]
     if max(len(actions), len(proprioception), len(cameras)) > MAX_NAMES or not actions:
@@ -132,7 +129,7 @@ def spec_from_json(text: str) -> RobotSpec:
 
 
 def goal_to_json(goal: Goal) -> str:
-    """Return everything of a goal but its pixels as JSON; the fingerprint stands for the pixels."""
+    """Return a goal as JSON, with a fingerprint in place of its pixels."""
     value = {
         "name": goal.name,
         "source": goal.source,
@@ -143,13 +140,13 @@ def goal_to_json(goal: Goal) -> str:
 
 
 def goal_from_json(text: str, images: Mapping[str, Image]) -> Goal:
-    """Return the goal in ``text`` with its pixels. Raises KeyError, TypeError or ValueError for what is no goal."""
+    """Return the goal in ``text`` with its pixels. Raises KeyError, TypeError or ValueError if it is not one."""
     value = from_json(text)
     return Goal(_text(value["name"]), images, _text(value["source"]), truth_from_json(value["truth"]))
 
 
 def truth_from_json(value: object) -> State | None:
-    """Return a true state as read from JSON. Raises TypeError or ValueError for what is no state."""
+    """Return a true state that was read from JSON. Raises TypeError or ValueError if it is not one."""
     if value is None:
         return None
     if not isinstance(value, dict):
@@ -173,12 +170,12 @@ def provenance_to_json(provenance: Provenance) -> str:
 
 
 def provenance_from_json(text: str) -> Provenance:
-    """Return the provenance in ``text``. Raises KeyError, TypeError or ValueError for what is none."""
+    """Return the provenance in ``text``. Raises KeyError, TypeError or ValueError if it is not one."""
     return provenance_from(from_json(text))
 
 
 def provenance_from(value: Mapping[str, Any]) -> Provenance:
-    """Return the provenance in a JSON object. Raises KeyError, TypeError or ValueError for what is none."""
+    """Return the provenance in a JSON object. Raises KeyError, TypeError or ValueError if it is not one."""
     settings = value["settings"]
     if not isinstance(settings, dict):
         raise TypeError("settings that are not an object")
@@ -195,7 +192,7 @@ def provenance_from(value: Mapping[str, Any]) -> Provenance:
 
 
 def outcome_to_json(outcome: Outcome) -> str:
-    """Return an outcome as JSON. An estimate that is not a number is stored as none."""
+    """Return an outcome as JSON. An estimate that is not finite is stored as null."""
     value = {
         "success": None if outcome.success is None else bool(outcome.success),
         "judge": outcome.judge,
@@ -207,16 +204,16 @@ def outcome_to_json(outcome: Outcome) -> str:
 
 
 def outcome_from_json(text: str) -> Outcome:
-    """Return the outcome in ``text``. Raises KeyError, TypeError or ValueError for what is none."""
+    """Return the outcome in ``text``. Raises KeyError, TypeError or ValueError if it is not one."""
     return outcome_from(from_json(text))
 
 
 def outcome_from(value: Mapping[str, Any]) -> Outcome:
-    """Return the outcome in a JSON object. Raises KeyError, TypeError or ValueError for what is none."""
+    """Return the outcome in a JSON object. Raises KeyError, TypeError or ValueError if it is not one."""
     success, judge, steps = value["success"], value["judge"], value["steps_to_go"]
-    if not (success is None or isinstance(success, bool)) or judge not in get_args(Judge):
+    if not (success is None or isinstance(success, bool)) or not is_judge_name(judge):
         raise ValueError(f"success {success!r} judged by {judge!r}")
-    distance = value.get("distance")  # recordings before there was such a judge do not have it
+    distance = value.get("distance")  # missing in old recordings
     return Outcome(
         success,
         judge,
@@ -227,14 +224,14 @@ def outcome_from(value: Mapping[str, Any]) -> Outcome:
 
 
 def env_args(robot: str, shift: str, rate: float | None) -> str:
-    """Return robomimic's description of the environment. Its type is none of robomimic's: it cannot build our robots."""
+    """Return robomimic's description of the environment. Its type is null: robomimic cannot build a2g's robots."""
     return to_json("environment", {"env_name": robot, "type": None, "env_kwargs": {"shift": shift, "rate_hz": rate}})
 
 
 def check_keys(what: str, names: Sequence[str]) -> None:
-    """Raise RecordingError unless every name may be a key in the file: not empty, no ``/`` or ``%``, not ``.`` or ``..``.
+    """Raise RecordingError unless every name can be a key in the file: not empty, no ``/`` or ``%``, not ``.`` or ``..``.
 
-    HDF5 takes ``%`` in the name of what a view shows for a number to fill in, and fails when the episode is over.
+    HDF5 replaces ``%`` in the name of a virtual dataset's source by a number, and would fail at the end of the episode.
     """
     for name in names:
         if not name or set(name) & set("/%\0") or name in {".", ".."} or len(name) > 200:
@@ -245,5 +242,5 @@ def check_keys(what: str, names: Sequence[str]) -> None:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} where a text must stand")
+        raise TypeError(f"{value!r} instead of a string")
     return value

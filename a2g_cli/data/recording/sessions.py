@@ -1,4 +1,4 @@
-"""A session is a folder of recordings. Names are resolved here, and a session is linked into one file for robomimic."""
+"""Sessions, which are folders of recordings: their names, and a file of links with which robomimic reads one."""
 
 import os
 import re
@@ -17,10 +17,10 @@ from a2g_cli.core.workspace import Workspace, checked_name, expanded
 from a2g_cli.data.recording import index, schema, storage, untrusted
 
 INDEX = "session.hdf5"
-"""The file of links that ``Session.link`` writes; never a recording."""
+"""The file of links that ``Session.link`` writes; it is not a recording."""
 
 LATEST = "latest"
-"""Stands for the newest session, or, after a session's name and a slash, for its newest recording."""
+"""Name for the newest session; ``SESSION/latest`` is a session's newest recording."""
 
 _DIGITS = re.compile(r"([0-9]+)")
 _NUMBERED = re.compile(r"episode-(\d+)")
@@ -39,38 +39,38 @@ class Session:
 
     @property
     def index(self) -> Path:
-        """Where ``link`` puts its links."""
+        """The file that ``link`` writes."""
         return self.folder / INDEX
 
     def next_path(self) -> Path:
-        """Return the path of the next recording, ``episode-0000.hdf5`` upwards; unfinished ones keep their number.
+        """Return the path of the next recording, ``episode-0000.hdf5`` upwards; unfinished recordings keep their number.
 
-        Two programs that ask at once get the same answer; the second RecordingWriter is then refused.
+        Two programs that ask at the same time get the same path; the second RecordingWriter is refused.
         """
         numbers = [int(match[1]) for entry in self.folder.glob("episode-*") if (match := _NUMBERED.match(entry.name))]
         return self.folder / f"episode-{max(numbers, default=-1) + 1:04d}{schema.SUFFIX}"
 
     @property
     def resets(self) -> "Session":
-        """Where the motion between episodes is recorded: apart, so that nothing learns from it by accident."""
+        """The session for the motion between episodes, kept apart so that no training uses it."""
         return Session(self.folder / "resets")
 
     def recordings(self) -> list[Path]:
-        """Return the complete recordings, oldest number first."""
+        """Return the complete recordings, ordered by their number."""
         if not self.folder.is_dir():
             return []
-        with os.scandir(self.folder) as entries:  # a session may hold ten thousand: no look at each
+        with os.scandir(self.folder) as entries:  # faster than glob for ten thousand files
             names = [
                 one.name for one in entries if one.name.endswith(schema.SUFFIX) and one.name != INDEX and one.is_file()
             ]
         return [self.folder / name for name in sorted(names, key=_by_number)]
 
     def unfinished(self) -> list[Path]:
-        """Return the ``.partial`` files: being written, or left behind."""
+        """Return the ``.partial`` files: those being written, and those whose writers died."""
         return sorted(self.folder.glob(f"*{schema.SUFFIX}{schema.PARTIAL_SUFFIX}"))
 
     def clear(self) -> list[Path]:
-        """Remove what dead programs left of files that they were building, and return it. Raises RecordingError."""
+        """Remove the half-built files of programs that died, and return their paths. Raises RecordingError."""
         left = []
         with storage.writing(self.folder):
             for path in storage.leftovers(self.folder):
@@ -79,9 +79,9 @@ class Session:
         return left
 
     def link(self) -> Path:
-        """Write ``session.hdf5``, links to every recording, so that robomimic reads the session as one data set.
+        """Write ``session.hdf5`` with a link to every recording: robomimic reads the session as one data set.
 
-        ``mask/success`` lists the episodes that were judged a success: robomimic's ``filter_by_attribute``.
+        ``mask/success`` lists the successful episodes, for robomimic's ``filter_by_attribute``.
 
         Raises:
             RecordingError: there is no recording, one of them is damaged, or the disk refuses.
@@ -89,25 +89,25 @@ class Session:
         paths = self.recordings()
         if not paths:
             raise RecordingError(f"the session {self.name} has no recording to link.")
-        told = []
-        for said in index.facts_of(self.folder, paths):
-            if isinstance(said, str):
-                raise RecordingError(said)
-            told.append(said)
+        episodes = []
+        for facts in index.facts_of(self.folder, paths):
+            if isinstance(facts, str):
+                raise RecordingError(facts)
+            episodes.append(facts)
         with storage.creating(self.index, overwrite=True) as file:
             data = file.create_group("data")
             for number, path in enumerate(paths):
-                # By name alone: the folder may be moved.
+                # A relative name: the folder may be moved.
                 data[f"demo_{number}"] = h5py.ExternalLink(path.name, schema.DEMO)
-            data.attrs["total"] = sum(said["steps"] for said in told)
-            provenance = told[-1]["provenance"]
-            data.attrs["env_args"] = schema.env_args(provenance["robot"], provenance["shift"], told[-1]["rate"])
-            successes = [f"demo_{number}" for number, said in enumerate(told) if said["outcome"]["success"]]
+            data.attrs["total"] = sum(facts["steps"] for facts in episodes)
+            provenance = episodes[-1]["provenance"]
+            data.attrs["env_args"] = schema.env_args(provenance["robot"], provenance["shift"], episodes[-1]["rate"])
+            successes = [f"demo_{number}" for number, facts in enumerate(episodes) if facts["outcome"]["success"]]
             file.create_dataset("mask/success", data=successes, shape=(len(successes),), dtype="S32")
         return self.index
 
     def linked(self) -> bool:
-        """Whether ``session.hdf5`` lists the recordings that are there, each by its link."""
+        """Whether ``session.hdf5`` links exactly the recordings of the session."""
         try:
             with untrusted.opened(self.index) as file:
                 links = [file["data"].get(f"demo_{number}", getlink=True) for number in range(len(file["data"]))]
@@ -119,14 +119,14 @@ class Session:
 
 
 def _by_number(name: str) -> list[int | str]:
-    # Digits always stand at odd places, so that numbers are compared with numbers.
+    # Digits are always at odd places: numbers are compared with numbers.
     return [
         int(part) if place % 2 else part for place, part in enumerate(_DIGITS.split(name.removesuffix(schema.SUFFIX)))
     ]
 
 
 def new_session(workspace: Workspace, name: str | None = None) -> Session:
-    """Make a folder for a new session, named by the time, e.g. ``20261122-194500``, unless ``name`` is given.
+    """Make the folder of a new session, called ``name``, or by the time, e.g. ``20261122-194500``.
 
     Raises:
         UsageError: the name is taken, is ``latest``, or cannot be a folder's name.
@@ -146,12 +146,12 @@ def new_session(workspace: Workspace, name: str | None = None) -> Session:
                 continue
             sync_folder(workspace.sessions)
             return Session(workspace.sessions / candidate)
-    raise UsageError(f"the session {name!r} exists: choose another name, or leave it to the time of day.")
+    raise UsageError(f"the session {name!r} exists: choose another name, or none to name it by the time.")
 
 
 @contextmanager
 def recording_session(workspace: Workspace, name: str | None = None) -> Iterator[Session]:
-    """Make a session as ``new_session`` does; where nothing was recorded, its folder is removed at the end."""
+    """Make a session as ``new_session`` does; remove its folder at the end if nothing was recorded."""
     session = new_session(workspace, name)
     try:
         yield session
@@ -175,21 +175,21 @@ def open_session(workspace: Workspace, name: str) -> Session:
 
 
 def list_sessions(workspace: Workspace) -> list[Session]:
-    """Return every session, in the order of their names. A name that begins with a dot is none: it is being made."""
+    """Return every session, sorted by name. A folder whose name begins with a dot is still being made, and left out."""
     if not workspace.sessions.is_dir():
         return []
     return [Session(folder) for folder in sorted(workspace.sessions.glob("[!.]*")) if folder.is_dir()]
 
 
 def find_recordings(workspace: Workspace, names: Sequence[str]) -> list[Path]:
-    """Return the recordings that ``names`` stand for, each once, in the order asked for.
+    """Return the recordings that ``names`` stand for, each once, in the order of ``names``.
 
     A name is a session (all its recordings), ``SESSION/episode-0003``, ``latest``, ``latest/episode-0003``,
     ``SESSION/latest`` (its newest), or the path of a recording or of a folder of them.
 
     Raises:
-        UnknownNameError: no such session or recording; the nearest are offered.
-        UsageError: a name that leaves the workspace and is no file.
+        UnknownNameError: no such session or recording; the nearest names are offered.
+        UsageError: a name that is neither a recording of the workspace nor a file.
     """
     found: dict[Path, None] = {}
     for name in names:
@@ -199,7 +199,7 @@ def find_recordings(workspace: Workspace, names: Sequence[str]) -> list[Path]:
 
 
 def find_recording(workspace: Workspace, name: str) -> Path:
-    """Return the one recording that ``name`` stands for: of a session, or of ``latest``, the newest.
+    """Return the recording that ``name`` stands for; the newest one of a session.
 
     Raises:
         UnknownNameError: as ``find_recordings``, or the session has no recording.
@@ -215,7 +215,7 @@ def _resolve(workspace: Workspace, name: str) -> list[Path]:
     session_name, slash, recording = name.rstrip("/").partition("/")
     known = {session.name for session in list_sessions(workspace)}
     if session_name not in known | {LATEST} or "/" in recording:
-        # Not a name: a path that was typed, or completed by the shell.
+        # A path that was typed or completed by the shell.
         if path.is_file():
             return [path.resolve()]
         if path.is_dir() and (inside := Session(path.resolve()).recordings()):
@@ -236,7 +236,7 @@ def _resolve(workspace: Workspace, name: str) -> list[Path]:
 
 
 def newest_recording(session: Session) -> float:
-    """Return when the newest recording of a session, which has one, was changed [s since 1970]."""
+    """Return when the newest recording of a session was changed [s since 1970]. The session must have one."""
     return max(path.stat().st_mtime for path in session.recordings())
 
 

@@ -1,4 +1,4 @@
-"""Where HDF5 meets the disk: errors in plain words, room, durability."""
+"""HDF5 files on the disk: error messages, free space, durable writes, locks."""
 
 import errno
 import fcntl
@@ -20,7 +20,7 @@ from a2g_cli.core.errors import RecordingError
 from a2g_cli.core.files import make_folder, sync_folder
 
 LIBVER = ("v110", "v110")
-"""Any HDF5 since 1.10 (2016) reads what is written: the first with virtual datasets."""
+"""HDF5 1.10 (2016) and newer can read the files; older versions have no virtual datasets."""
 
 _FLOOR = 200 * 2**20
 _REASONS = {
@@ -41,11 +41,11 @@ _REASONS = {
 }
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 BUILDING = ".building"
-"""Ends the name of an HDF5 file that is not whole yet."""
+"""End of the name of an HDF5 file that is still being built."""
 
 
 def reason(error: Exception) -> str:
-    """Return why the operating system, or HDF5 on top of it, refused, in a few words."""
+    """Return in a few words why the operating system or HDF5 refused."""
     number = getattr(error, "errno", None)
     if not number and (inner := re.search(r"errno = (\d+)", str(error))):
         number = int(inner.group(1))
@@ -56,17 +56,17 @@ def reason(error: Exception) -> str:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what HDF5 and the disk raise while ``path`` is written into a RecordingError."""
+    """Turn errors of HDF5 and the disk while ``path`` is written into a RecordingError."""
     try:
         yield
-    # h5py raises RuntimeError and ValueError too when the library underneath fails.
+    # h5py also raises RuntimeError and ValueError when the HDF5 library fails.
     except (OSError, RuntimeError, ValueError) as error:
         raise RecordingError(f"{path} cannot be written: {reason(error)}.") from error
 
 
 @contextmanager
 def reading(path: Path, what: str = "recording") -> Iterator[None]:
-    """Turn what HDF5, the disk and JSON raise while the untrusted ``path`` is read into a RecordingError."""
+    """Turn errors of HDF5, the disk and JSON while the untrusted file ``path`` is read into a RecordingError."""
     try:
         yield
     except UNREADABLE as error:
@@ -75,11 +75,11 @@ def reading(path: Path, what: str = "recording") -> Iterator[None]:
 
 
 UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, OverflowError, AttributeError, MemoryError, KeyError)
-"""What reading an untrusted file may raise."""
+"""Errors that reading an untrusted file can raise."""
 
 
 def fault(error: Exception) -> str:
-    """Return in a few words what is wrong with a file whose reading raised one of ``UNREADABLE``."""
+    """Return in a few words what is wrong with a file, given the error of ``UNREADABLE`` that reading it raised."""
     if isinstance(error, json.JSONDecodeError):
         return f"an attribute is not JSON ({error})"
     return _missing(error) if isinstance(error, KeyError) else reason(error)
@@ -91,7 +91,7 @@ def _missing(error: KeyError) -> str:
 
 
 def check_disk(path: Path, needed_bytes: int = _FLOOR) -> None:
-    """Raise RecordingError when the disk that will hold ``path`` has less than ``needed_bytes`` free."""
+    """Raise RecordingError if the disk of ``path`` has less than ``needed_bytes`` free."""
     folder = path
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
@@ -108,9 +108,9 @@ def check_disk(path: Path, needed_bytes: int = _FLOOR) -> None:
 
 @contextmanager
 def creating(path: Path, overwrite: bool = False) -> Iterator[Any]:
-    """Give an HDF5 file to fill; when the block ends, it is on the disk, whole, under the name ``path``.
+    """Give an empty HDF5 file to fill; when the block ends, it is complete and durable under the name ``path``.
 
-    Until then it stands beside it under a name of its own, so that two programs never write into one file.
+    Until then it has a unique name beside ``path``: two programs never write into one file.
 
     Raises:
         RecordingError: ``path`` exists and ``overwrite`` is false, or the disk refuses. Nothing is left behind then.
@@ -141,7 +141,7 @@ def creating(path: Path, overwrite: bool = False) -> Iterator[Any]:
 
 
 def _publish(building: Path, path: Path, overwrite: bool) -> None:
-    """Give the whole file ``building`` the name ``path``, durably. Raises OSError, RecordingError."""
+    """Give the complete file ``building`` the name ``path``, durably. Raises OSError, RecordingError."""
     if overwrite:
         os.replace(building, path)  # noqa: PTH105 - replace, whatever is there
     else:
@@ -152,7 +152,7 @@ def _publish(building: Path, path: Path, overwrite: bool) -> None:
         except OSError as error:
             if error.errno not in _NO_HARD_LINKS:
                 raise
-            # FAT and exFAT, as on USB sticks. The exclusive name of the .partial keeps other writers of `path` away.
+            # FAT and exFAT, as on USB sticks. Only one writer has the .partial, so no other program makes `path` now.
             if path.exists():
                 raise RecordingError(f"{path} exists: a recording is never overwritten.") from error
             os.rename(building, path)  # noqa: PTH104
@@ -160,19 +160,19 @@ def _publish(building: Path, path: Path, overwrite: bool) -> None:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """Return the ``.building`` files in ``folder`` whose writers died: halves of what can be built again. Raises OSError."""
+    """Return the ``.building`` files in ``folder`` whose writers died; they can be removed. Raises OSError."""
     found = []
     for path in sorted(folder.glob(f"*{BUILDING}")):
-        with suppress(FileNotFoundError):  # completed at this very moment
+        with suppress(FileNotFoundError):  # it was completed meanwhile
             if not being_written(path):
                 found.append(path)
     return found
 
 
 class _Sink(io.RawIOBase):
-    """A file for HDF5 to write that never fails: the first error is kept, and what follows it is dropped.
+    """A file for HDF5 that never fails: it keeps the first error and drops what is written after it.
 
-    HDF5 does not survive a disk that is full: closing the file ends the process. So it is not told.
+    On a full disk, HDF5 ends the process when it closes the file. So it must not see the error.
     """
 
     def __init__(self, raw: io.FileIO) -> None:
@@ -223,7 +223,7 @@ class _Sink(io.RawIOBase):
 
 @contextmanager
 def holding(path: Path) -> Iterator[bool]:
-    """Hold the lock that a writer of ``path`` holds; give whether nobody else has it. Raises OSError."""
+    """Take the lock that the writer of ``path`` holds; give whether it was free. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         try:
@@ -239,13 +239,13 @@ def holding(path: Path) -> Iterator[bool]:
 
 
 def being_written(path: Path) -> bool:
-    """Whether a living process holds the lock of a writer on ``path``. Raises OSError."""
+    """Whether a living process is writing ``path`` and holds its lock. Raises OSError."""
     with holding(path) as free:
         return not free
 
 
 def write_array(node: Any, name: str, array: NDArray[Any]) -> None:
-    """Write a small array with a checksum, as frames have: a flipped bit is found, not learned from."""
+    """Write a small array with a checksum, so that a flipped bit is found."""
     if array.size:
         node.create_dataset(name, data=array, chunks=array.shape, fletcher32=True)
     else:
@@ -253,6 +253,6 @@ def write_array(node: Any, name: str, array: NDArray[Any]) -> None:
 
 
 def write_text(node: Any, name: str, text: str) -> None:
-    """Write a string attribute of fixed length: that stands in the object's header, under a checksum."""
+    """Write a string attribute of fixed length: HDF5 stores it in the object's header, which has a checksum."""
     encoded = text.encode("utf-8")
     node.attrs.create(name, encoded, dtype=h5py.string_dtype("utf-8", len(encoded)))

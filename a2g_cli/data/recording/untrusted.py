@@ -1,6 +1,6 @@
-"""HDF5 files from elsewhere: what they hold is asked for by name, shape and dtype, and is in this very file.
+"""Safe reading of untrusted HDF5 files: datasets are asked for by name, shape and dtype, and must be stored in the file.
 
-Links, virtual datasets, strange filters and made-up sizes are refused before HDF5 follows them.
+Links, virtual datasets, unknown filters and false sizes are refused before HDF5 follows them.
 """
 
 import math
@@ -15,18 +15,18 @@ from a2g_cli.data.recording.object_header import finds_chunks_by_tree
 _DEFLATE, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000
 _FILTERS = {_DEFLATE, _SHUFFLE, _FLETCHER32, _LZF}
 _MOST_DEFLATE_CAN = 1100
-"""Deflate packs at most 1032 bytes into one: a dataset that claims more is not stored, it is made up."""
+"""Deflate packs at most 1032 bytes into one: a dataset that claims more gives a false size."""
 
 _CHUNK = 64 * 2**20
-"""A chunk that is larger than its dataset may have as many bytes: writers that append choose them beforehand."""
+"""Largest chunk that may be larger than its dataset [bytes]: programs that append choose the chunk beforehand."""
 _STORED_CHUNK = 512 * 2**20
-"""So many bytes it may have where the file holds a good part of them: an episode's frames, reserved beforehand."""
+"""Largest chunk if the file really stores a good part of it [bytes]: space for an episode's frames."""
 _WORTH = 16
-"""A chunk of so many times the bytes that are stored of it is worth unpacking: pictures, and not zeros."""
+"""A good part is at least one byte in so many: pictures pack less than that, zeros more."""
 
 
 class PluginNeededError(ValueError):
-    """A dataset whose bytes only a plugin of HDF5's unpacks."""
+    """A dataset that only a plugin of HDF5 can unpack."""
 
 
 def opened(path: Path) -> Any:
@@ -35,12 +35,12 @@ def opened(path: Path) -> Any:
 
 
 def plain(file: Any, name: str) -> Any:
-    """Return the dataset ``name`` of any shape and dtype, its bytes in this very file.
+    """Return the dataset ``name``, of any shape and dtype, stored in this file.
 
     Raises:
-        KeyError: it is not there.
-        ValueError: a link, a virtual or external dataset, a filter that needs a plugin, or a size that the bytes in the
-            file cannot account for.
+        KeyError: there is none.
+        ValueError: a link, a virtual or external dataset, a filter that needs a plugin, or a size that the file's bytes
+            cannot hold.
     """
     node = _located(file, name)
     _check_storage(name, node)
@@ -48,9 +48,9 @@ def plain(file: Any, name: str) -> Any:
 
 
 def holds(node: Any, name: str) -> bool:
-    """Whether the group ``node`` has a member ``name`` of its own. Raises ValueError for a link.
+    """Whether the group ``node`` itself has a member ``name``. Raises ValueError for a link.
 
-    ``name in node`` would follow a link to find out, and so open whatever file an external link names.
+    ``name in node`` would follow a link, and so open any file that an external link names.
     """
     links, encoded = node.id.links, name.encode("utf-8")
     if not links.exists(encoded):
@@ -74,10 +74,10 @@ def _located(file: Any, name: str) -> Any:
 
 
 def stored(file: Any, name: str, shape: tuple[int | None, ...], dtype: str) -> Any:
-    """Return the dataset ``name``, its bytes in this very file, of ``shape`` (None: any) and ``dtype``.
+    """Return the dataset ``name`` of ``shape`` (None: any size) and ``dtype``, stored in this file.
 
     Raises:
-        KeyError: it is not there.
+        KeyError: there is none.
         ValueError: as ``plain``, or another shape or dtype.
     """
     node = _located(file, name)
@@ -95,7 +95,7 @@ def _check_storage(name: str, dataset: Any) -> None:
     if dataset.chunks and len(dataset.chunks) != len(dataset.shape):
         raise ValueError(
             f"{name} has shape {dataset.shape} in pieces of shape {dataset.chunks}"
-        )  # HDF5 searches for ever
+        )  # HDF5 would never finish
     plist = dataset.id.get_create_plist()
     filters = {plist.get_filter(index)[0] for index in range(plist.get_nfilters())}
     if not filters <= _FILTERS:
@@ -104,26 +104,26 @@ def _check_storage(name: str, dataset: Any) -> None:
     stored = dataset.id.get_storage_size()
     if dataset.nbytes > ratio * stored:
         raise ValueError(f"{name} claims {dataset.nbytes} bytes, {stored} are stored")
-    # Newer files find chunks by the size that a dataset may grow to, and HDF5 does not survive every lie about it.
+    # Newer files compute a chunk's place from the size that a dataset may grow to, and HDF5 crashes on some false sizes.
     if _grows_oddly(dataset) and not finds_chunks_by_tree(dataset):
         raise ValueError(
             f"{name} has shape {dataset.shape} and may grow to {dataset.maxshape}, in HDF5's newest layout: "
             "`h5repack --high=1` writes the file in one that is safe to read"
         )
-    # One number brings its whole chunk into memory, and a chunk may be far larger than what is stored in it.
+    # Reading one number unpacks its whole chunk, which may be far larger than its stored bytes.
     size = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
     if dataset.chunks and size > max(_CHUNK, dataset.nbytes, min(_STORED_CHUNK, _WORTH * stored)):
         raise ValueError(f"{name} is stored in pieces of {size} bytes")
 
 
 def _grows_oddly(dataset: Any) -> bool:
-    """Whether ``dataset`` may grow in another way than by as many rows as one likes."""
+    """Whether ``dataset`` may grow in another way than by any number of rows."""
     sizes = zip(dataset.maxshape, dataset.shape, strict=True)
     return any(most not in {None, size} for most, size in sizes) or None in dataset.maxshape[1:]
 
 
 def members(file: Any, name: str) -> list[str]:
-    """Return the names in the group ``name``, none when there is no such group. Raises ValueError for a link."""
+    """Return the names in the group ``name``, empty if there is no such group. Raises ValueError for a link."""
     if not holds(file, name):
         return []
     if not isinstance(file[name], h5py.Group):
@@ -132,7 +132,7 @@ def members(file: Any, name: str) -> list[str]:
 
 
 def text_attribute(node: Any, name: str) -> str:
-    """Return a string attribute. Raises KeyError when it is missing, ValueError when it is something else."""
+    """Return a string attribute. Raises KeyError if it is missing, ValueError if it is something else."""
     if name not in node.attrs:
         raise KeyError(f"the attribute {name!r} is missing")
     identifier = node.attrs.get_id(name)
@@ -143,7 +143,7 @@ def text_attribute(node: Any, name: str) -> str:
 
 
 def integer_attribute(node: Any, name: str) -> int:
-    """Return an integer attribute. Raises KeyError when it is missing, ValueError when it is something else."""
+    """Return an integer attribute. Raises KeyError if it is missing, ValueError if it is something else."""
     if name not in node.attrs:
         raise KeyError(f"the attribute {name!r} is missing")
     identifier = node.attrs.get_id(name)

@@ -1,4 +1,4 @@
-"""Reads recordings to their last byte and says what is wrong with them."""
+"""Verifies recordings: reads every byte and reports what is wrong."""
 
 import hashlib
 import json
@@ -21,34 +21,34 @@ from a2g_cli.data.recording.reader import Recording
 
 _BLOCK = 64
 _LATE = 1.5
-"""A step that took longer than this is worth a note [control periods]."""
+"""A note reports steps that took longer than this [control periods]."""
 _STILL = 1.0
-"""A picture that stands still for longer while the robot moves is worth a note [s]."""
+"""A note reports pictures that did not change for longer than this while the robot moved [s]."""
 _PATIENCE = 120.0
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found in one recording."""
+    """The result for one recording."""
 
     path: Path
     problems: tuple[str, ...]
-    """None when it is sound."""
+    """Empty for a sound recording."""
     notes: tuple[str, ...] = ()
-    """What is true and worth knowing; nothing is wrong."""
+    """Remarks about a recording; nothing is wrong."""
     content: str = ""
-    """SHA-256 over what happened: equal for two recordings of the same episode; empty where it cannot be read."""
+    """SHA-256 over the episode: equal for two recordings of one episode; empty if it cannot be read."""
 
 
 def verify(path: Path, max_age: float = MAX_AGE) -> list[str]:
-    """Return the problems of the recording ``path`` in words, none when it is sound. Frames may be ``max_age`` [s] old."""
+    """Return the problems of the recording ``path``; empty for a sound one. Frames may be ``max_age`` [s] old."""
     return list(next(verify_all([path], max_age)).problems)
 
 
 def verify_all(paths: Iterable[Path], max_age: float = MAX_AGE) -> Iterator[Verification]:
-    """Yield the verdict on each of ``paths`` in turn. Frames may be ``max_age`` [s] old.
+    """Yield the result for each of ``paths``. Frames may be ``max_age`` [s] old.
 
-    Opening a recording checks its schema and its lengths; this reads every number and every frame besides.
+    Opening a recording checks its schema and lengths; this also reads every number and every frame.
     """
     with _Views() as views:
         for path in paths:
@@ -122,7 +122,7 @@ def _goal(recording: Recording) -> Iterator[str]:
 
 
 def _robomimic(recording: Recording, file: Any) -> Iterator[str]:
-    """What another program reads must be what this one reads."""
+    """What robomimic reads must agree with what a2g reads."""
     steps, demo = recording.length, file[schema.DEMO]
     for node, name in ((demo, "num_samples"), (file["data"], "total")):
         if (value := untrusted.integer_attribute(node, name)) != steps:
@@ -139,16 +139,16 @@ def _robomimic(recording: Recording, file: Any) -> Iterator[str]:
 
 
 class _Views:
-    """Checks ``obs`` and ``next_obs`` in a process of their own, the same for many recordings, another when it dies.
+    """Checks ``obs`` and ``next_obs`` in a child process, which is used for many recordings and replaced if it dies.
 
-    HDF5 keeps what a virtual dataset points to without a checksum, and version 2.0 does not survive every value there.
+    HDF5 stores the mapping of a virtual dataset without a checksum, and version 2.0 crashes on some damaged mappings.
     """
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
 
     def problems(self, path: Path) -> list[str]:
-        """Return what is wrong with the views in ``path``."""
+        """Return the problems of the views in ``path``."""
         if self._child is None:
             command = [sys.executable, "-m", "a2g_cli.data.recording.views"]
             self._child = subprocess.Popen(  # noqa: S603 - our own
@@ -157,7 +157,7 @@ class _Views:
         child = self._child
         if child.stdin is None or child.stdout is None:
             raise RuntimeError("a process without pipes")
-        with suppress(BrokenPipeError):  # it is dead: then it does not answer either
+        with suppress(BrokenPipeError):  # it died: the read below sees that
             child.stdin.write(json.dumps(str(path.resolve())).encode() + b"\n")
         with selectors.DefaultSelector() as answers:
             answers.register(child.stdout, selectors.EVENT_READ)
@@ -165,7 +165,7 @@ class _Views:
             while not answered.endswith(b"\n"):
                 if not answers.select(_PATIENCE):
                     self._end()
-                    return ["obs, next_obs: HDF5 does not come to an end with them"]
+                    return [f"obs, next_obs: HDF5 could not read them within {_PATIENCE:.0f} s"]
                 piece = child.stdout.read(65536)
                 if not piece:
                     code = child.wait()

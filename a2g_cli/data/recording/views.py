@@ -1,7 +1,7 @@
-"""Checks that ``obs`` and ``next_obs`` show the rows they must: ``python -m a2g_cli.data.recording.views``.
+"""Checks that ``obs`` and ``next_obs`` show the right rows. ``verify`` runs it as a child process, and says why.
 
-Reads paths from stdin, each a line of JSON, and answers each with a line: a JSON list of problems. ``verify`` runs it as a
-process of its own, and says why.
+``python -m a2g_cli.data.recording.views`` reads paths from stdin, one JSON string per line, and answers each with a JSON
+list of problems.
 """
 
 import json
@@ -20,7 +20,7 @@ from a2g_cli.data.recording.reader import Recording
 
 
 def problems(path: Path) -> list[str]:
-    """Return what is wrong with the views in the recording ``path``, which opens as a Recording."""
+    """Return the problems of the views in the recording ``path``."""
     try:
         with Recording(path) as recording, storage.reading(path), untrusted.opened(path) as file:
             return [
@@ -34,9 +34,9 @@ def problems(path: Path) -> list[str]:
 
 
 def _view(file: Any, name: str, target: str, begin: int, steps: int) -> Iterator[str]:
-    """``name`` must show rows ``[begin : begin + steps]`` of ``target``, in this file."""
+    """Yield what is wrong if ``name`` does not show rows ``[begin : begin + steps]`` of ``target`` in this file."""
     node = file
-    for part in name.split("/"):  # step by step: a link would lead out of the file
+    for part in name.split("/"):  # part by part: a link could lead out of the file
         if not isinstance(node, h5py.Group) or not untrusted.holds(node, part):
             yield f"{name} is missing"
             return
@@ -52,7 +52,7 @@ def _view(file: Any, name: str, target: str, begin: int, steps: int) -> Iterator
     elif view.shape != (steps, *rows.shape[1:]):
         yield f"{name} has shape {view.shape}, there are {steps} actions"
     else:
-        # The ends are enough: one window has one beginning and one length.
+        # The first and the last row are enough: a view is one contiguous window.
         for index in sorted({0, steps - 1}):
             if not np.array_equal(view[index], rows[begin + index], equal_nan=rows.dtype.kind == "f"):
                 yield f"{name}[{index}] is not {target}[{begin + index}]"

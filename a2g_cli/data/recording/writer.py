@@ -1,8 +1,8 @@
-"""Writes one episode while it happens: into a journal, ``.partial``, out of which ``finish`` builds the recording.
+"""Writes one episode while it happens: first into a journal (``.partial``), from which ``finish`` builds the recording.
 
-Packing and writing go on in a thread beside the control loop, which waits only when the disk cannot follow: ``pressure``
-says how often it did. Another thread has the disk take what was written, about once a second, so that even a power cut
-costs no more. Nothing is dropped: what cannot be written is an error of the next call.
+A thread packs and writes, so that the control loop waits only for a disk that is too slow; ``pressure`` counts that.
+Another thread syncs the disk about once a second: a power cut loses no more than that. Nothing is dropped: a write that
+fails is raised by the next call.
 """
 
 import shlex
@@ -27,35 +27,35 @@ from a2g_cli.data.recording.journal import NO_TIMING, JournalWriter, pack_end, p
 from a2g_cli.robots.base import RobotSpec
 
 FLUSH_STEPS = 16
-"""Steps that may wait to be written, and so what a killed process loses at most [steps]."""
+"""Most steps that wait to be written: what a killed process loses at most [steps]."""
 
 SYNC_SECONDS = 1.0
-"""What was written longer ago than this, and the disk's own time to take it, a power cut does not cost [s]."""
+"""Time between syncs [s]. A power cut loses at most this, and what the disk takes to sync."""
 
 
 @dataclass
 class Pressure:
-    """How often, and how long, the control loop had to wait for a disk that could not follow."""
+    """How often and how long the control loop had to wait for the disk."""
 
     waits: int = 0
     seconds: float = 0.0
-    """All of them together [s]."""
+    """Sum of all waits [s]."""
     longest: float = 0.0
     """[s]."""
 
     def waited(self, seconds: float) -> None:
-        """Take note of one."""
+        """Count one wait."""
         self.waits += 1
         self.seconds += seconds
         self.longest = max(self.longest, seconds)
 
 
 class RecordingWriter:
-    """Writes ``path`` (``*.hdf5``) step by step. As a context manager, it abandons what was not finished.
+    """Writes ``path`` (``*.hdf5``) step by step. As a context manager, it abandons an episode that was not finished.
 
     Raises (from every method):
         RecordingError: ``path`` or its ``.partial`` exists, the disk is full or read-only, or an array does not have the
-            shape that ``spec`` promises. Steps are written behind ``append``'s back: the next call raises what failed.
+            shape of ``spec``. Steps are written in a thread: an error is raised by the next call.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class RecordingWriter:
         first: Observation,
         created_at: str | None = None,
     ) -> None:
-        """Begin. ``created_at`` is ISO 8601, UTC; now, unless the episode was recorded elsewhere before."""
+        """Begin. ``created_at`` is ISO 8601 in UTC, by default now; an import gives the original time."""
         self.path = Path(path)
         self.partial = schema.partial_path(self.path)
         self._spec = spec
@@ -112,10 +112,10 @@ class RecordingWriter:
                 journal = JournalWriter(self.partial)
             except FileExistsError as error:
                 raise RecordingError(
-                    f"{self.partial} is there already: another program is writing it, or died while it did. "
+                    f"{self.partial} exists: another program is writing it, or was killed while it did. "
                     f"`a2g recordings repair {shlex.quote(str(self.partial))}` makes a recording of it."
                 ) from error
-            # After the exclusive name, not before: whoever holds it is the only one who may make `path`.
+            # After the .partial, not before: only its writer may make `path`.
             if self.path.exists():
                 journal.close()
                 self.partial.unlink()
@@ -123,23 +123,23 @@ class RecordingWriter:
         return journal
 
     def __len__(self) -> int:
-        """Return the actions appended so far [steps]."""
+        """Return how many actions were appended [steps]."""
         return self._steps
 
     @property
     def committed(self) -> int:
-        """The actions that the death of this process would not lose [steps]."""
+        """How many actions a kill of this process would not lose [steps]."""
         return self._written
 
     @property
     def synced(self) -> int:
-        """The actions that a power cut would not lose [steps]."""
+        """How many actions a power cut would not lose [steps]."""
         return self._synced
 
     def append(self, requested: Vector, sent: Vector, observation: Observation, timing: StepTiming = NO_TIMING) -> None:
-        """Add one step: the action (A,) as asked for, as sent, the observation that it led to, and when it went out.
+        """Add one step: the requested and the sent action (A,), the observation that followed, and the timing.
 
-        The arrays are copied: they may be used again.
+        The arrays are copied.
         """
         if self._journal is None:
             raise RecordingError(f"{self.path} is closed: nothing can be added.")
@@ -177,11 +177,11 @@ class RecordingWriter:
 
     def _sync(self, journal: JournalWriter) -> None:
         written = self._written
-        journal.sync()  # an error stays with the journal, and is what the next step ends with
+        journal.sync()  # the journal keeps an error, and the next step raises it
         self._synced = written
 
     def _settle(self, most: int) -> None:
-        """Return when at most ``most`` steps wait, raising what went wrong with the others."""
+        """Return when at most ``most`` steps wait to be written. Raises the errors of those that were."""
         while self._pending and (len(self._pending) > most or self._pending[0].done()):
             try:
                 with storage.writing(self.partial):
@@ -192,7 +192,7 @@ class RecordingWriter:
             self._pending.popleft()
 
     def flush(self) -> None:
-        """Return when the death of this process would lose nothing."""
+        """Return when a kill of this process would lose nothing."""
         self._settle(0)
 
     def _check(self, observation: Observation) -> None:
@@ -221,20 +221,20 @@ class RecordingWriter:
             )
 
     def finish(self, outcome: Outcome) -> Path:
-        """Complete the recording, durably, and return its path. From then on it never changes.
+        """Complete the recording, durably, and return its path. It never changes again.
 
         Raises:
-            RecordingError: also when there is no action to keep (then ``discard`` is what is wanted).
+            RecordingError: as every method, and if there is no action; use ``discard`` then.
         """
         if self._journal is None:
             raise RecordingError(f"{self.path} is closed: it cannot be finished.")
         if self._steps == 0:
             raise RecordingError(f"{self.path} has no action: there is nothing to record.")
         try:
-            self._told = True  # whatever goes wrong from here on is what this call raises
+            self._told = True  # this call raises whatever fails from here on
             self.flush()
             with storage.writing(self.partial):
-                # First: should the disk be too full to build the recording, `salvage` still knows how the episode ended.
+                # First: if the disk is too full to build the recording, `salvage` still finds the outcome.
                 self._journal.append(pack_end(outcome))
             assemble(self.partial, self.path, outcome, trusted=True)
         finally:
@@ -244,10 +244,10 @@ class RecordingWriter:
         return self.path
 
     def abandon(self) -> None:
-        """Write what waits, durably, and leave the ``.partial`` for ``salvage``; harmless when called twice.
+        """Write the waiting steps, durably, and leave the ``.partial`` for ``salvage``; harmless when called twice.
 
         Raises:
-            RecordingError: some of it could not be written, and nobody was told yet.
+            RecordingError: a step could not be written, and no call has raised that yet.
         """
         journal = self._journal
         if journal is None:
@@ -265,7 +265,7 @@ class RecordingWriter:
             self._close()
 
     def discard(self) -> None:
-        """Close, and remove the ``.partial``: for an episode that ended before it began."""
+        """Close, and remove the ``.partial``: for an episode without any action."""
         self._close()
         with storage.writing(self.partial):
             self.partial.unlink(missing_ok=True)
@@ -289,11 +289,11 @@ class RecordingWriter:
         except RecordingError as lost:
             if error is None:
                 raise
-            error.add_note(str(lost))  # it must not hide why the episode broke off
+            error.add_note(str(lost))  # the reason why the episode broke off comes first
 
 
 def write_episode(path: Path, spec: RobotSpec, episode: Episode) -> Path:
-    """Write a whole episode that is in memory and return ``path``.
+    """Write an episode that is in memory, and return ``path``.
 
     Raises:
         RecordingError: as RecordingWriter, or the episode has no outcome or not T + 1 observations for T actions.
