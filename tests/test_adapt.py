@@ -182,7 +182,7 @@ def test_a_damaged_parent_is_refused(made: Path, tmp_path: Path) -> None:
 
 
 def test_another_kind_than_the_parent_s_is_refused_where_it_was_asked_for(made: Path) -> None:
-    with pytest.raises(UsageError, match="of the kind lora"):
+    with pytest.raises(UsageError, match="is a lora adapter"):
         Finetuning(network(), BASE, files.read(made), replace(SETTINGS, method="dora"))
 
 

@@ -132,7 +132,7 @@ def test_a_demonstration_that_is_held_out_is_not_trained_on(tmp_path: Path) -> N
     [
         (0.5, [], "give both, or neither"),
         (0.0, demonstrated(), "give both, or neither"),
-        (0.5, demonstrated(robot="sim:other"), "recorded with the robot sim:other, and practice with sim:example"),
+        (0.5, demonstrated(robot="sim:other"), "recorded with the robot sim:other, but practice with sim:example"),
         (0.5, encoded(network())[:1], "named as practice and as a demonstration"),
     ],
     ids=range(4),

@@ -69,7 +69,7 @@ def test_adapt_makes_an_adapter_that_runs(workspace: Path, base: Path) -> None:
     made = ask(workspace, "adapt", "first", *words, "--name", "mine")
     assert made["parent"] == "none"
     assert {"first", "last", "retention_before", "retention_after"} <= made["losses"].keys()
-    assert "at home its actions err by" in a2g(workspace, "adapters", "show", "mine").stdout
+    assert "In the training domain its actions are" in a2g(workspace, "adapters", "show", "mine").stdout
     assert (workspace / "adapters/mine/adapter_model.safetensors").is_file()
     ask(workspace, "run", "cup", "--steps", 3, "--adapter", "mine", "--base", base, code=5)
     onward = ask(workspace, "adapt", "first", *words, "--parent", "mine")

@@ -79,7 +79,7 @@ def test_what_does_not_fit_is_refused_in_a_line_before_anything_is_trained(
     folder = recorded(MIXED, tmp_path / "monday", 1)
     monkeypatch.setattr(memory, "_free", lambda: 10**6)
     said = refused(tmp_path, "pretrain", folder, *QUICK, "--out", tmp_path / "run", code=A2GError.exit_code)
-    assert "of memory, and 0.0 GB are free: choose a smaller --resize" in said
+    assert "of memory, but only 0.0 GB are free: choose a smaller --resize" in said
     assert not (tmp_path / "run" / "state.safetensors").exists()
 
 

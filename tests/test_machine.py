@@ -77,7 +77,7 @@ def test_slices_of_all_processes_make_up_the_batch() -> None:
 
 def test_a_batch_too_small_for_its_slices_is_refused() -> None:
     TrainingDevice(processes=2, accumulate=2).check(4)
-    with pytest.raises(UsageError, match="a batch of 3 cannot be shared out in 4 slices"):
+    with pytest.raises(UsageError, match="a batch of 3 cannot be divided into 4 slices"):
         TrainingDevice(processes=2, accumulate=2).check(3)
 
 
@@ -126,7 +126,7 @@ def test_names_that_are_wrong_are_refused(alone: pytest.MonkeyPatch) -> None:
 
 def test_a_gpu_that_is_not_there_is_refused(alone: pytest.MonkeyPatch) -> None:
     alone.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UsageError, match="no GPU"):
+    with pytest.raises(UsageError, match="finds no GPU"):
         choose_device("cuda")
     assert choose_device("auto").to_json()["device"] == "cpu"
 
@@ -175,7 +175,7 @@ def test_compiled_networks_learn_the_same(demonstrations: list[Path], tmp_path: 
 
 def test_compiling_without_a_compiler_is_refused(alone: pytest.MonkeyPatch) -> None:
     alone.setenv("CXX", "no-such-compiler")
-    with pytest.raises(UsageError, match="needs a C\\+\\+ compiler, and there is no no-such-compiler"):
+    with pytest.raises(UsageError, match="needs a C\\+\\+ compiler, but no-such-compiler was not found"):
         choose_device("cpu", compiled=True)
 
 

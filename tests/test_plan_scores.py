@@ -116,7 +116,7 @@ def test_questions_leave_more_than_the_near_frames_to_the_goal(config: Act2GoalC
     assert episode.bincount(minlength=3).tolist() == [22, 0, 1]
     assert (segments.length[episode] - step).min() == 9
     assert len(set(zip(episode.tolist(), step.tolist(), strict=True))) == 23
-    with pytest.raises(ValueError, match="nothing to foretell"):
+    with pytest.raises(ValueError, match="nothing to predict"):
         score_plans(Dreamer(config, nothing), *episodes(line, (8, 3)))  # type: ignore[arg-type]
 
 
@@ -128,7 +128,7 @@ def test_a_picture_s_error_is_in_decibels_of_its_range(config: Act2GoalConfig) -
     assert varied.low < varied.value < varied.high
 
 
-def test_the_ratio_says_how_much_is_left_of_the_floor_s_error(config: Act2GoalConfig) -> None:
+def test_the_ratio_says_how_much_is_left_of_a_baseline_s_error(config: Act2GoalConfig) -> None:
     found = scores(config, lambda now, goal, noise: now.unsqueeze(1).expand_as(noise), line)
     ratio = found.ratio("copy", 0)
     assert ratio is not None

@@ -75,7 +75,7 @@ def test_a_taken_autoencoder_is_not_trained_and_its_latents_are_used_again(
 
 def test_an_autoencoder_of_another_size_is_refused(saved: Path, demonstrations: list[Path], tmp_path: Path) -> None:
     settings = replace(SETTINGS, preset="tiny")
-    with pytest.raises(CheckpointError, match="latent_channels is 4, and this policy's is 16"):
+    with pytest.raises(CheckpointError, match="latent_channels is 4, and this policy needs 16"):
         Pretraining(tmp_path, demonstrations, settings, Quiet(), nothing, autoencoder=saved).run()
 
 
@@ -83,7 +83,7 @@ def test_an_autoencoder_of_another_size_is_refused(saved: Path, demonstrations: 
 
 
 def test_no_recordings_are_refused_before_anything_is_made(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match="no recording to train from"):
+    with pytest.raises(RecordingError, match="no recording to train on"):
         run(tmp_path / "run", [])
     assert not (tmp_path / "run").exists()
 

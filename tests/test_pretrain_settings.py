@@ -28,7 +28,7 @@ def test_iterations_are_shared_out_as_the_defaults_are() -> None:
 
 
 def test_a_plan_that_cannot_be_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"no such plan: proximal \(6\) must be a positive multiple of stride \(4\)"):
+    with pytest.raises(UsageError, match=r"no valid shape: proximal \(6\) must be a positive multiple of stride \(4\)"):
         settings_for("tiny", hashing={"proximal": 6})
     with pytest.raises(UsageError, match="printed, mirrored"):
         settings_for("tiny", hashing={"spacing": "even"})

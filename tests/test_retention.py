@@ -15,7 +15,7 @@ from a2g_cli.encoding.frames import encode_recording
 from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.presets import micro
-from a2g_cli.training.retention import BYTES, choose_retention_set, nominal_error
+from a2g_cli.training.retention import BYTES, choose_retention_set, forgetting_in_words, nominal_error
 from a2g_cli.training.retention_set import RETENTION, ROBOTS, load_retention_set
 
 # -- what is kept ---------------------------------------------------------------------------------------------------------
@@ -85,9 +85,9 @@ def test_it_survives_its_file_and_is_no_part_of_the_base_s_hash(base: Path) -> N
         ({"mask": torch.zeros(6, 10)}, "does not fit its base: mask"),
         ({"steps_to_go": torch.zeros(6)}, "does not fit its base: steps_to_go"),
         ({"proprioception": torch.full((6, 3), float("nan"))}, "not finite"),
-        ({"robot": torch.full((6,), 1, dtype=torch.int32)}, "whose they are"),
-        ({"robot": torch.full((6,), -1, dtype=torch.int32)}, "whose they are"),
-        ({"steps_to_go": torch.zeros(6, dtype=torch.int32)}, "holds no action"),
+        ({"robot": torch.full((6,), 1, dtype=torch.int32)}, "does not name their robots"),
+        ({"robot": torch.full((6,), -1, dtype=torch.int32)}, "does not name their robots"),
+        ({"steps_to_go": torch.zeros(6, dtype=torch.int32)}, "has no action"),
         ({"more": torch.zeros(6)}, "damaged"),
         ({"robots": torch.zeros(6)}, "damaged"),
         ({"now": None}, "damaged"),
@@ -170,3 +170,14 @@ def test_the_shipped_base_keeps_some_of_every_scene_and_acts_nearly_as_was_demon
         "torch.bool",
         "torch.int32",
     }
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [(0.37, 0.42, "14 % less accurate than"), (0.4, 0.3, "25 % more accurate than"), (0.4, 0.4001, "as accurate as")],
+)
+def test_the_change_in_the_training_domain_is_said_in_words(before: float, after: float, said: str) -> None:
+    losses = {"retention_before": before, "retention_after": after}
+    assert forgetting_in_words(losses) == f"In the training domain its actions are {said} before."
+    assert forgetting_in_words({"retention_before": before}) is None
+    assert forgetting_in_words(None) is None

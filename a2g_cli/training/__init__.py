@@ -1,1 +1,1 @@
-"""From recordings to weights: pretraining and finetuning."""
+"""Training on recordings: pretraining a base, and finetuning adapters."""

@@ -1,6 +1,6 @@
-"""Training the autoencoder: reconstruct frames, half of them with other colours, light and framing.
+"""The loss of the autoencoder, and taking over the autoencoder of another policy.
 
-What it has seen decides which deployments the policy can see at all, hence the augmentation.
+Half of the frames are augmented (colours, light, framing), because the policy can only see what the autoencoder can encode.
 """
 
 import math
@@ -14,9 +14,9 @@ from a2g_cli.models.autoencoder import Autoencoder
 
 
 def salience(images: Tensor) -> Tensor:
-    """Return the weight of each pixel (B, 1, H, W), 1 on average: more for what differs from its picture's main colour.
+    """Return the loss weight of each pixel (B, 1, H, W), 1 on average: larger where it differs from the median colour.
 
-    On a tabletop most pixels are table; the small thing that matters would otherwise be averaged away.
+    Most pixels of a tabletop image show the table; without weights, small objects would be lost.
     """
     background = images.flatten(2).median(dim=-1).values[..., None, None]
     weight = 1 + 6 * (images - background).abs().mean(dim=1, keepdim=True)
@@ -27,31 +27,31 @@ def reconstruction_loss(model: Autoencoder, images: Tensor, weight: Tensor, nois
     """Return the mean weighted error of reconstruction.
 
     Args:
-        model: what reconstructs.
+        model: the autoencoder.
         images: (B, 3, H, W) in [-1, 1].
         weight: of each pixel (B, 1, H, W).
-        noise: standard normal (B, C, H/8, W/8). A little of it on the latents keeps them smooth.
+        noise: standard normal (B, C, H/8, W/8). A small amount is added to the latents, which keeps them smooth.
     """
     raw = model.encoder(images)
     error = model.decoder(raw + 0.03 * noise) - images
-    # The penalty keeps the latents' scale from growing to drown the noise.
+    # The penalty keeps the latents small; otherwise they would grow until the noise has no effect.
     return (weight * (error.square() + 0.2 * error.abs())).mean() + 1e-4 * raw.square().mean()
 
 
-def take_autoencoder(model: Act2Goal, other: Act2Goal) -> None:
-    """Give ``model`` the autoencoder of another policy, with its standardisation.
+def take_autoencoder(model: Act2Goal, source: Act2Goal) -> None:
+    """Copy the autoencoder of ``source``, with its standardisation, into ``model``.
 
     Raises:
-        CheckpointError: it is of another size.
+        CheckpointError: the sizes differ.
     """
     for name in ("latent_channels", "autoencoder_width"):
-        wanted, found = getattr(model.config, name), getattr(other.config, name)
-        if wanted != found:
+        expected, actual = getattr(model.config, name), getattr(source.config, name)
+        if expected != actual:
             raise CheckpointError(
-                f"the autoencoder cannot be taken over: its {name} is {found}, and this policy's is {wanted}; "
-                "take one of the same preset, or leave --autoencoder out."
+                f"this autoencoder does not fit: its {name} is {actual}, and this policy needs {expected}. "
+                "Use an autoencoder of the same preset, or leave --autoencoder out."
             )
-    model.autoencoder.load_state_dict(other.autoencoder.state_dict())
+    model.autoencoder.load_state_dict(source.autoencoder.state_dict())
 
 
 @torch.no_grad()

@@ -1,7 +1,6 @@
-"""Demonstrations beside practice: a share of every batch, so that what they taught is not forgotten.
+"""Cotraining: a share of every batch comes from demonstrations, so that the adapter does not forget them.
 
-SOAR (arXiv 2407.20635) adapts on such mixtures of offline data and practice. What is held out, and so what an adapter is
-judged by, is practice alone.
+SOAR (arXiv 2407.20635) adapts on such mixtures of offline data and practice. Held-out episodes are practice only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from a2g_cli.training.batch_sources import BatchSource
 
 @dataclass(frozen=True)
 class Cotraining:
-    """A lesson of which a share is drawn from demonstrations, relabelled by the same mixture of rules."""
+    """A batch source that draws a share of every batch from demonstrations, with the same relabelling."""
 
     practice: BatchSource
     demonstrations: Segments
@@ -27,32 +26,33 @@ class Cotraining:
     hashing: TemporalHashing
 
     def subset(self, episodes: list[int]) -> "Cotraining":
-        """Return the lesson with its practice restricted to ``episodes``."""
+        """Return the same source, with its practice restricted to ``episodes``."""
         return replace(self, practice=self.practice.subset(episodes))
 
     def batch(self, size: int, mixture: Mapping[str, float], generator: torch.Generator) -> dict[str, Tensor]:
         """Draw practice first, then demonstrations; at least one segment is practice.
 
-        A demonstration weighs what practice weighs on average: the share of the batch is the share of its loss.
+        A demonstration gets the mean weight of practice, so that its share of the batch is also its share of the loss.
         """
-        shown = min(round(self.share * size), size - 1)
-        batch = self.practice.batch(size - shown, mixture, generator)
-        if not shown:
+        count = min(round(self.share * size), size - 1)
+        batch = self.practice.batch(size - count, mixture, generator)
+        if not count:
             return batch
-        weight = batch.setdefault("weight", torch.ones(size - shown))
-        other = self.demonstrations.batch(shown, mixture, self.hashing, generator)
-        other["weight"] = weight.mean().expand(shown)
-        return {name: torch.cat([value, other[name]]) for name, value in batch.items()}
+        weight = batch.setdefault("weight", torch.ones(size - count))
+        demonstrations = self.demonstrations.batch(count, mixture, self.hashing, generator)
+        demonstrations["weight"] = weight.mean().expand(count)
+        return {name: torch.cat([value, demonstrations[name]]) for name, value in batch.items()}
 
 
 def cotrained(
     encoded: Sequence[EncodedEpisode], demonstrations: Sequence[EncodedEpisode], share: float, held_out: float
 ) -> Segments | None:
-    """Return what is mixed in of ``demonstrations``, whole, without those that ``split`` holds out; None at share 0.
+    """Return the segments of ``demonstrations``, without those that ``split`` holds out; None at share 0.
 
     Raises:
-        UsageError: a share and nothing to take it from, or the other way round, or a recording that is both.
-        RecordingError: another robot demonstrated.
+        UsageError: a share without demonstrations or the other way round, or a recording that is both practice and
+            demonstration.
+        RecordingError: the demonstrations are of another robot.
     """
     if bool(share) != bool(demonstrations):
         raise UsageError(
@@ -60,14 +60,14 @@ def cotrained(
         )
     if not share:
         return None
-    for one in demonstrations:
-        if one.robot != encoded[0].robot:
+    for demonstration in demonstrations:
+        if demonstration.robot != encoded[0].robot:
             raise RecordingError(
-                f"{one.path} was recorded with the robot {one.robot}, and practice with {encoded[0].robot}: mix in "
-                "demonstrations of the robot that practised."
+                f"{demonstration.path} was recorded with the robot {demonstration.robot}, but practice with "
+                f"{encoded[0].robot}: use demonstrations of the robot that practised."
             )
-    hashes = {one.name.split()[-1] for one in encoded}
-    if twice := next((one for one in demonstrations if one.name.split()[-1] in hashes), None):
-        raise UsageError(f"{twice.path} is named as practice and as a demonstration: name it once.")
-    kept, _ = split([one.name for one in demonstrations], held_out)
+    hashes = {episode.name.split()[-1] for episode in encoded}
+    if repeated := next((each for each in demonstrations if each.name.split()[-1] in hashes), None):
+        raise UsageError(f"{repeated.path} is named as practice and as a demonstration: name it once.")
+    kept, _ = split([demonstration.name for demonstration in demonstrations], held_out)
     return join([demonstrations[i].whole for i in kept])

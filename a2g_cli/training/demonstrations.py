@@ -1,4 +1,4 @@
-"""Recording the scripted expert's demonstrations: what the shipped base is trained on."""
+"""Records demonstrations of the scripted expert in the simulator, in several processes."""
 
 import os
 import signal
@@ -19,12 +19,12 @@ from a2g_cli.robots.sim import SimRobot
 from a2g_cli.simulator.demonstrations import demonstration_episodes
 
 SHARD = 50
-"""Demonstrations a process makes at a time."""
+"""Demonstrations that a process makes at a time."""
 
 
 @dataclass(frozen=True)
 class _World:
-    """Where the expert demonstrates."""
+    """The simulated world of the demonstrations."""
 
     scene: str
     shift: str
@@ -36,16 +36,16 @@ class _World:
 
 
 _stop: Any = None
-"""In a worker: becomes non-zero when the parent wants no more. Shared memory without a lock, so that no killed worker can
-take a lock with it."""
+"""In a worker: becomes non-zero when the parent asks it to stop. Shared memory without a lock, so that a killed worker
+cannot keep a lock."""
 
 
 def _begin_worker(stop: Any) -> None:
-    """Leave Ctrl-C to the parent, which gets it too, and die when the parent has died.
+    """Ignore Ctrl-C, which the parent handles, and exit when the parent has died.
 
-    An orphan would go on writing, and hold the very recordings that the same command, started again, has to make.
+    Otherwise a worker would go on writing the recordings that the command, started again, has to make.
     """
-    global _stop  # noqa: PLW0603 - what a worker knows beside its arguments has no other place
+    global _stop  # noqa: PLW0603 - a worker has no other place for it
     _stop = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see record_demonstrations
@@ -60,7 +60,7 @@ def _die_with_parent() -> None:
 
 
 def _make_way(path: Path) -> None:
-    """Remove what a killed writer left of ``path``: a demonstration is cheaper made again than salvaged."""
+    """Remove the partial recording that a killed process left of ``path``: making it again is cheaper than repairing it."""
     partial = schema.partial_path(path)
     with storage.writing(partial):
         if partial.exists() and not storage.being_written(partial):
@@ -68,12 +68,12 @@ def _make_way(path: Path) -> None:
 
 
 def demonstration(session: Session, index: int) -> Path:
-    """Return where demonstration ``index`` is, if it did not fail."""
+    """Return the path of demonstration ``index``, which exists if the demonstration did not fail."""
     return _path(session.folder, index)
 
 
 def _cores() -> int:
-    """Return how many processes have a core of their own here; a container or ``taskset`` may leave fewer than there are."""
+    """Return the number of cores that this process may use; a container or ``taskset`` may allow fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -82,7 +82,7 @@ def _path(folder: Path, index: int) -> Path:
 
 
 def _record(folder: Path, world: _World, seed: int, first: int, count: int) -> int:
-    """Record those of ``first`` .. ``first + count - 1`` that are not there; return how many failed and were left out."""
+    """Record those of ``first`` to ``first + count - 1`` that do not exist yet; return how many failed and were left out."""
     robot = world.robot()
     failed = 0
     try:
@@ -93,7 +93,7 @@ def _record(folder: Path, world: _World, seed: int, first: int, count: int) -> i
             _make_way(path)
             if path.exists():
                 continue
-            robot.connect()  # the first time; then it is
+            robot.connect()  # does nothing after the first time
             for episode in demonstration_episodes(robot, seed, index, 1):
                 if episode.outcome is None or not episode.outcome.success or not len(episode):
                     failed += 1
@@ -114,27 +114,28 @@ def record_demonstrations(
     shift: str = "none",
     advanced: Callable[[int], None] | None = None,
 ) -> int:
-    """Record ``count`` expert demonstrations into ``session``; those that are there already are kept.
+    """Record ``count`` expert demonstrations into ``session``; existing ones are kept.
 
-    A base is never trained on shifted ones: they serve the control that says what an adapter could learn from an expert.
+    Demonstration i depends only on (scene, seed, i). So an interrupted recording goes on where it stopped, and any number of
+    processes (by default, one for each core) makes the same demonstrations.
 
-    Demonstration i depends on (scene, seed, i) alone, so an interrupted recording goes on where it stopped, and as many
-    processes as there are cores, where no number is given, make the same demonstrations as one.
+    A base is never trained on demonstrations under a shift. They are for control experiments: what could an adapter learn
+    from an expert?
 
     Returns:
-        How many demonstrations failed; they are not recorded.
+        The number of demonstrations that failed; they are not recorded.
 
     Raises:
-        UnknownNameError: no such scene or shift; nothing is made then.
+        UnknownNameError: no such scene or shift; nothing is recorded.
         RecordingError: the disk refuses.
         A2GError: a process was killed.
-        KeyboardInterrupt: at Ctrl-C, as soon as the demonstrations under way are complete.
+        KeyboardInterrupt: at Ctrl-C, after the current demonstrations are complete.
     """
     world = _World(scene, shift, disturbance)
-    world.robot()  # a name that is wrong is wrong before anything is made
+    world.robot()  # reports a wrong name before anything is made
     with storage.writing(session.folder):
         session.folder.mkdir(parents=True, exist_ok=True)
-    session.clear()  # of halves that a killed run left: each demonstration is made again
+    session.clear()  # partial recordings of a killed run: they are made again
     shards = [
         (first, min(SHARD, count - first))
         for first in range(0, count, SHARD)
@@ -146,7 +147,7 @@ def record_demonstrations(
     stop = context.RawValue("b", 0)
     pool = ProcessPoolExecutor(processes or _cores(), context, _begin_worker, (stop,))
     try:
-        # Workers are started here, and inherit that Ctrl-C is blocked: none dies of it before it can ignore it.
+        # Workers start here and inherit the blocked Ctrl-C, so that it cannot end them before they ignore it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             futures = [pool.submit(_record, session.folder, world, seed, first, size) for first, size in shards]
@@ -159,8 +160,8 @@ def record_demonstrations(
                 advanced(done)
     except BrokenProcessPool as error:
         raise A2GError(
-            "a process that makes demonstrations was killed, perhaps for want of memory; "
-            "the same command goes on where it stopped."
+            "a process that makes demonstrations was killed, perhaps because memory ran out; "
+            "start the same command again to go on."
         ) from error
     finally:
         stop.value = 1

@@ -1,7 +1,7 @@
-"""What a training is computed on: a device and its precision, slices of a batch, other processes that take their share.
+"""The device of a training: CPU or GPU, precision, slices of a batch, and several processes.
 
-None of it changes what is trained. Every process draws the same batches from the same seed, computes its own slices of them,
-and gets the sum of everybody's gradients: what one process would have computed on the whole batch, but for rounding.
+None of this changes the result, apart from rounding. Every process draws the same batches from the same seed, computes its
+own slices, and gets the sum of all gradients, as if one process had computed the whole batch.
 """
 
 import os
@@ -18,46 +18,46 @@ from torch import Tensor, nn
 from a2g_cli.core.errors import A2GError, UnknownNameError, UsageError
 
 Batch = dict[str, Tensor]
-"""Name -> what belongs to each sample of a batch (B, ...)."""
+"""Name -> values of each sample (B, ...)."""
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16"]
 
 PATIENCE = timedelta(hours=24)
-"""How long processes wait for each other: the first of them may make demonstrations meanwhile."""
+"""How long processes wait for each other: the first one may have to make demonstrations."""
 
 WORLD = {"WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"}
-"""Where launchers say how many processes there are: torchrun and accelerate, and three kinds of MPI."""
+"""Environment variables in which launchers give the number of processes: torchrun and accelerate, and three kinds of MPI."""
 
 
 @dataclass(frozen=True)
 class TrainingDevice:
-    """One process of a training, and how it reaches the others."""
+    """One process of a training, with its connection to the others."""
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     bf16: bool = False
-    """Whether matrix products are rounded to bfloat16 (autocast); weights and sums stay in single precision."""
+    """Whether matrix products are computed in bfloat16 (autocast); weights and sums stay in single precision."""
     accumulate: int = 1
-    """Slices that a process's share of a batch is computed in, one after the other: less memory, the same gradients."""
+    """Number of slices in which a process computes its share of a batch, one by one: less memory, the same gradients."""
     compiled: bool = False
-    """Whether torch.compile makes one program of each network: a minute's wait that a long training on a CPU wins back."""
+    """Whether torch.compile compiles each network: takes about a minute, and pays off in a long training on a CPU."""
     rank: int = 0
     processes: int = 1
     accelerator: Any = None
-    """``accelerate.Accelerator`` where there are several processes."""
+    """``accelerate.Accelerator`` if there are several processes."""
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes and shows."""
+        """Whether this is the process that writes files and shows progress."""
         return self.rank == 0
 
     def wait(self) -> None:
-        """Wait until every process has come as far."""
+        """Wait until every process has reached this point."""
         if self.accelerator is not None:
             self.accelerator.wait_for_everyone()
 
     def to_json(self) -> dict[str, Any]:
-        """Return what a model card says of it."""
+        """Return the entry for the model card."""
         return {
             "device": self.device.type,
             "precision": "bf16" if self.bf16 else "fp32",
@@ -67,13 +67,13 @@ class TrainingDevice:
         }
 
     def prepare(self, *networks: nn.Module) -> None:
-        """Have the forward passes of ``networks`` compiled when they first run, where that is wanted; weights stay theirs."""
+        """If ``compiled``: have the forward passes of ``networks`` compiled at their first run."""
         if self.compiled:
             for network in networks:
                 network.compile(dynamic=False)
 
     def slices(self, whole: Mapping[str, Tensor]) -> list[Batch]:
-        """Return this process's slices of a batch, on its device; those of all processes make up the whole."""
+        """Return this process's slices of a batch, on its device."""
         count = self.processes * self.accumulate
         return [
             {name: value[i::count].to(self.device, non_blocking=True) for name, value in whole.items()}
@@ -81,10 +81,10 @@ class TrainingDevice:
         ]
 
     def check(self, batch: int) -> None:
-        """Raise UsageError where a batch has not a sample for every slice."""
+        """Raise UsageError if a batch has fewer samples than slices."""
         if batch < self.processes * self.accumulate:
             raise UsageError(
-                f"a batch of {batch} cannot be shared out in {self.processes * self.accumulate} slices "
+                f"a batch of {batch} cannot be divided into {self.processes * self.accumulate} slices "
                 f"({self.processes} processes, {self.accumulate} slices each): raise --batch, or lower --accumulate."
             )
 
@@ -94,12 +94,12 @@ class TrainingDevice:
         losses: Callable[[Batch, Batch], dict[str, Tensor]],
         parameters: Sequence[nn.Parameter],
     ) -> dict[str, float]:
-        """Leave the gradients of a whole batch's ``"total"`` in ``parameters``, and return its losses.
+        """Compute the gradients of a whole batch's ``"total"`` loss into ``parameters``, and return its losses.
 
         Args:
             whole: the batch, the same in every process.
-            losses: called with (slice, whole): the slice's part of the losses, so that all slices' parts add up to them.
-            parameters: what gets gradients.
+            losses: called with (slice, whole); returns the slice's part of the losses. All parts add up to the losses.
+            parameters: the trained parameters.
         """
         sums: dict[str, Tensor] = {}
         for part in self.slices(whole):
@@ -117,7 +117,7 @@ class TrainingDevice:
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
     def _add_up(self, parameters: Sequence[nn.Parameter], values: Tensor) -> Tensor:
-        """Add up gradients, in place, and values (n,) over all processes, in one message."""
+        """Sum gradients, in place, and values (n,) over all processes, in one message."""
         has = torch.tensor([float(p.grad is not None) for p in parameters], device=self.device)
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
         message = torch.cat([values, has, *(gradient.flatten() for gradient in gradients)])
@@ -132,18 +132,18 @@ class TrainingDevice:
 def choose_device(
     device: str = "auto", precision: str = "auto", accumulate: int = 1, *, compiled: bool = False
 ) -> TrainingDevice:
-    """Return what to compute on, joined to the other processes where ``accelerate launch`` or ``torchrun`` started several.
+    """Return the device, connected to the other processes if ``accelerate launch`` or ``torchrun`` started several.
 
     Args:
-        device: auto is the GPU where there is one.
-        precision: auto is bf16 on a GPU and fp32 on a CPU.
-        accumulate: slices of a process's share of a batch.
-        compiled: whether networks are compiled.
+        device: auto: the GPU if there is one.
+        precision: auto: bf16 on a GPU, fp32 on a CPU.
+        accumulate: number of slices of a process's share of a batch.
+        compiled: whether to compile the networks.
 
     Raises:
         UnknownNameError: no such device or precision.
-        UsageError: there is no GPU or no C++ compiler, or a launcher was asked for several processes and started one.
-        A2GError: several processes, and no accelerate installed.
+        UsageError: no GPU, no C++ compiler, or a launcher that started one process instead of several.
+        A2GError: several processes, but accelerate is not installed.
     """
     if device not in get_args(DeviceName):
         raise UnknownNameError("device", device, get_args(DeviceName))
@@ -151,24 +151,24 @@ def choose_device(
         raise UnknownNameError("precision", precision, get_args(Precision))
     on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available() and not _cpu_is_wanted())
     if on_gpu and not torch.cuda.is_available():
-        raise UsageError("there is no GPU that this torch can use: leave --device out, or install torch for CUDA.")
+        raise UsageError("this torch finds no GPU: leave --device out, or install torch for CUDA.")
     bf16 = on_gpu if precision == "auto" else precision == "bf16"
     if compiled and not shutil.which(compiler := os.environ.get("CXX", "g++")):
         raise UsageError(
-            f"--compile needs a C++ compiler, and there is no {compiler}: install g++, or leave --compile out."
+            f"--compile needs a C++ compiler, but {compiler} was not found: install g++, or leave --compile out."
         )
     count = max(int(os.environ.get(name) or 1) for name in WORLD)
     if count == 1 and _cpu_is_wanted() and "MASTER_PORT" in os.environ and not WORLD & os.environ.keys():
         raise UsageError(
-            "`accelerate launch --cpu` starts a single process, however many it is asked for: write --multi_gpu in its "
-            "place, and --device cpu behind pretrain; or start them with torchrun."
+            "`accelerate launch --cpu` always starts a single process: use --multi_gpu instead of --cpu, with --device cpu "
+            "after pretrain; or start the processes with torchrun."
         )
     if count == 1:
         return TrainingDevice(torch.device("cuda" if on_gpu else "cpu"), bf16, accumulate, compiled)
     try:
         from accelerate import Accelerator, InitProcessGroupKwargs
     except ImportError as error:
-        raise A2GError("several processes train together through accelerate: pip install 'a2g[accelerate]'.") from error
+        raise A2GError("training in several processes needs accelerate: pip install 'a2g[accelerate]'.") from error
     joined = Accelerator(
         cpu=not on_gpu, mixed_precision="no", kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)]
     )

@@ -1,7 +1,7 @@
-"""Adaptation: hindsight-relabelled recordings, a frozen base, a small LoRA adapter that learns from them.
+"""Finetuning: trains a small LoRA adapter on hindsight-relabelled recordings; the base stays frozen.
 
-The learning rule is GCSL's: whatever an episode achieved is treated as its goal, and the actions that led there as the
-right ones. PEFT does the LoRA; what it writes is what other tools read.
+The learning rule is GCSL (arXiv 1912.06088): whatever an episode achieved is treated as its goal, and the actions before it
+as the right ones. PEFT does the LoRA, so that other tools can read the files.
 """
 
 import json
@@ -38,25 +38,26 @@ __all__ = ["FinetuneResult", "FinetuneSettings", "Finetuning", "finetune", "sett
 
 @dataclass(frozen=True)
 class FinetuneResult:
-    """What an adaptation gave."""
+    """The result of a finetuning."""
 
     folder: Path
     losses: dict[str, float]
-    """``first`` and ``last`` training loss; ``drift``, the last, where features are held; ``held_out_before`` and ``_after``
-    where episodes were kept back, ``rehearsed_before`` and ``_after`` for those of them that were rehearsed;
-    ``retention_before`` and ``_after``, the parent's error at home and the adapter's, where the base has a retention set."""
+    """``first`` and ``last``: the training loss. ``drift``: the last feature alignment loss, if it is on. ``held_out_before``
+    and ``_after``: the loss on held-out episodes, if there are any; ``rehearsed_before`` and ``_after``: on the replayed ones
+    among them. ``retention_before`` and ``_after``: the action error in the training domain of the parent and of the
+    adapter, if the base has a retention set."""
     seconds: float
     episodes: int
     mean_weight: float
 
 
 class Finetuning:
-    """One adapter in the making, on a copy of the base that only this object holds."""
+    """Trains one adapter, on a copy of the base that nobody else uses."""
 
     def __init__(self, model: Act2Goal, base: str, parent: Adapter | None, settings: FinetuneSettings) -> None:
         if parent is not None:
             check_base(parent, base)
-            settings = _going_on(parent, settings)
+            settings = _as_parent(parent, settings)
         self.base, self.parent, self.settings = base, parent, settings
         self.mixture = parse_mixture(settings.relabel)
         torch.manual_seed(settings.seed)
@@ -69,72 +70,72 @@ class Finetuning:
         recordings: Sequence[str],
         watcher: TrainingWatcher,
         interrupted: Callable[[], bool] = lambda: False,
-        home: Retention | None = None,
+        retention: Retention | None = None,
         demonstrations: Segments | None = None,
-        rehearsed: Sequence[bool] = (),
+        replayed: Sequence[bool] = (),
     ) -> tuple[dict[str, float], float]:
-        """Minimise the weighted action loss on what the lesson draws; return losses and the mean weight.
+        """Minimise the weighted action loss; return the losses (see ``FinetuneResult``) and the mean sample weight.
 
         Args:
-            lesson: of all ``recordings``.
-            recordings: their names: which of them are held out.
-            watcher: shown the progress.
+            batch_source: of all ``recordings``.
+            recordings: their names, which decide which of them are held out.
+            watcher: shows the progress.
             interrupted: asked after every iteration.
-            home: what the result is held against before and after.
-            demonstrations: what is mixed into every batch.
-            rehearsed: of each of ``recordings``, whether it was rehearsed: of those that are held out, a loss of their own.
+            retention: segments of the training domain, on which the action error is measured before and after.
+            demonstrations: cotraining segments.
+            replayed: for each of ``recordings``, whether it replayed a demonstration. Held-out ones get a loss of their own.
+
+        Raises:
+            KeyboardInterrupt: interrupted.
         """
         settings = self.settings
         kept, held = split(recordings, settings.held_out)
         training = batch_source.subset(kept)
-        aside = {"held_out": held, "rehearsed": [i for i in held if rehearsed and rehearsed[i]]}
+        tests = {"held_out": held, "rehearsed": [i for i in held if replayed and replayed[i]]}
+        tests = {name: episodes for name, episodes in tests.items() if episodes}
         if demonstrations is not None:
             training = Cotraining(training, demonstrations, settings.cotrain, self.model.config.hashing)
-        hold = FeatureAlignment(self.finetuner, home, settings.seed) if settings.feature_alignment else None
+        alignment = FeatureAlignment(self.finetuner, retention, settings.seed) if settings.feature_alignment else None
         losses: dict[str, float] = {}
-        losses |= {
-            f"{name}_before": self.held_out_loss(batch_source.subset(some)) for name, some in aside.items() if some
-        }
-        if home is not None:
-            losses["retention_before"] = nominal_error(self.model, home)
+        losses |= {f"{name}_before": self.held_out_loss(batch_source.subset(some)) for name, some in tests.items()}
+        if retention is not None:
+            losses["retention_before"] = nominal_error(self.model, retention)
         parameters = self.finetuner.parameters()
         optimiser = adamw(parameters, settings.lr, weight_decay=0.0)
         generator = torch.Generator().manual_seed(settings.seed)
         torch.manual_seed(settings.seed)
-        mean_weight, told = 0.0, {"action": 0.0}
+        mean_weight, running = 0.0, {"action": 0.0}
         watcher.started("adapting", settings.iterations)
         for i in range(settings.iterations):
             batch = training.batch(settings.batch, self.mixture, generator)
             mean_weight += (batch["weight"].mean().item() if "weight" in batch else 1.0) / settings.iterations
-            chance = self.model.sample_noise(settings.batch, 0.0, settings.draws)
-            loss = self.model.losses(batch, chance)["action"]
+            noise = self.model.sample_noise(settings.batch, 0.0, settings.draws)
+            loss = self.model.losses(batch, noise)["action"]
             value = loss.item()
-            if hold is not None:
-                drift = hold.drift(batch, chance["frame_noise"])
-                loss, told["drift"] = loss + settings.feature_alignment * drift, drift.item()
+            if alignment is not None:
+                drift = alignment.drift(batch, noise["frame_noise"])
+                loss, running["drift"] = loss + settings.feature_alignment * drift, drift.item()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-            # A short linear warm-up, then down to a tenth: a hundred iterations leave no time for more.
+            # A short linear warm-up, then a linear decay to a tenth.
             optimiser.step(min(1.0, (i + 1) / 10) * (1 - 0.9 * i / settings.iterations))
-            told["action"] = value if i == 0 else 0.9 * told["action"] + 0.1 * value
+            running["action"] = value if i == 0 else 0.9 * running["action"] + 0.1 * value
             if i == 0:
                 losses["first"] = value
-            watcher.advanced(i + 1, dict(told))
+            watcher.advanced(i + 1, dict(running))
             if interrupted():
                 raise KeyboardInterrupt
         watcher.finished()
-        losses["last"] = told.pop("action")
-        losses |= told
-        losses |= {
-            f"{name}_after": self.held_out_loss(batch_source.subset(some)) for name, some in aside.items() if some
-        }
-        if home is not None:
-            losses["retention_after"] = nominal_error(self.model, home)
+        losses["last"] = running.pop("action")
+        losses |= running
+        losses |= {f"{name}_after": self.held_out_loss(batch_source.subset(some)) for name, some in tests.items()}
+        if retention is not None:
+            losses["retention_after"] = nominal_error(self.model, retention)
         return losses, mean_weight
 
     @torch.no_grad()
     def held_out_loss(self, batch_source: BatchSource, size: int = 512) -> float:
-        """Return the weighted action loss on episodes not trained on: same samples and noise at every call."""
+        """Return the weighted action loss on ``size`` samples, with the same samples and noise at every call."""
         generator = torch.Generator().manual_seed(self.settings.seed + 1)
         batch = batch_source.batch(size, self.mixture, generator)
         state = torch.get_rng_state()
@@ -144,7 +145,7 @@ class Finetuning:
         return loss
 
     def save(self, folder: Path, lineage: dict[str, Any]) -> None:
-        """Write adapter and lineage, visible under ``folder`` only when complete."""
+        """Write adapter and lineage; ``folder`` appears only when it is complete. Raises A2GError."""
         temporary = folder.with_name(f".{folder.name}.tmp")
         shutil.rmtree(temporary, ignore_errors=True)
         try:
@@ -160,18 +161,20 @@ class Finetuning:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _going_on(parent: Adapter, settings: FinetuneSettings) -> FinetuneSettings:
-    """Return ``settings`` for going on from ``parent``'s weights: same kind, rank and scale. Raises UsageError."""
+def _as_parent(parent: Adapter, settings: FinetuneSettings) -> FinetuneSettings:
+    """Return ``settings`` with the method, rank and scale of ``parent``. Raises UsageError if other ones were asked for."""
     if settings.method == "full":
         return settings
     if settings.method not in {parent.method, FinetuneSettings.method}:
         raise UsageError(
-            f"adapter {parent.name!r} is of the kind {parent.method}: go on with it, or start with --parent none."
+            f"adapter {parent.name!r} is a {parent.method} adapter: keep that --method, or start with --parent none."
         )
     if parent.method == "full" and settings.rank == FinetuneSettings.rank:
         return replace(settings, method="full")
     if settings.rank not in {parent.rank, FinetuneSettings.rank}:
-        raise UsageError(f"adapter {parent.name!r} has rank {parent.rank}: go on with it, or start with --parent none.")
+        raise UsageError(
+            f"adapter {parent.name!r} has rank {parent.rank}: keep that --rank, or start with --parent none."
+        )
     return replace(settings, rank=parent.rank, alpha_per_rank=parent.alpha / parent.rank, method=parent.method)
 
 
@@ -189,46 +192,49 @@ def finetune(
     retention: Retention | None = None,
     demonstrations: Sequence[EncodedEpisode] = (),
 ) -> FinetuneResult:
-    """Fine-tune an adapter on relabelled recordings and write it to ``folder``.
+    """Finetune an adapter on relabelled recordings and write it to ``folder``.
 
     Args:
-        model: the base's networks; they are wrapped, so give a copy that nobody else acts with.
+        model: the base's networks. They are changed, so pass a copy that nothing else uses.
         base: the base's hash.
-        parent: the adapter to go on from, None for a fresh one.
-        practised: what to learn from.
-        folder: where the adapter will be; must not exist.
-        settings: how.
-        watcher: shown the progress.
+        parent: the adapter to continue from; None: a new one.
+        encoded: the episodes to learn from.
+        folder: where the adapter is written; must not exist.
+        settings: of the finetuning.
+        watcher: shows the progress.
         interrupted: asked after every iteration.
-        calibration: what the adapter carries, and by which ``encoded`` was read.
-        train: whether there is anything to learn beside the calibration; if not, the weights stay the parent's.
-        retention: what the base keeps of its demonstrations: the result is held against those of the robot that practised.
-        demonstrations: what ``settings.cotrain`` mixes in.
+        calibration: the adapter's domain transform, through which ``encoded`` was read.
+        train: False: the weights stay the parent's, and only the domain transform is new.
+        retention: the base's retention set. Its segments of the practising robot measure the error in the training domain.
+        demonstrations: episodes for cotraining (``settings.cotrain``).
 
     Raises:
-        RecordingError: nothing to learn from, or demonstrations by another robot.
-        UsageError: a parent of another kind, or a share of demonstrations and none of them.
+        RecordingError: no episodes, or demonstrations of another robot.
+        UsageError: the parent has another method or rank, or a cotraining share without demonstrations.
         KeyboardInterrupt: interrupted; nothing is written.
     """
     if not encoded:
-        raise RecordingError("there is no recording to adapt to.")
-    names = [one.name for one in encoded]
-    shown = cotrained(encoded, demonstrations, settings.cotrain, settings.held_out)
-    begun = time.monotonic()
+        raise RecordingError("there is no recording to learn from.")
+    names = [episode.name for episode in encoded]
+    cotraining = cotrained(encoded, demonstrations, settings.cotrain, settings.held_out)
+    started = time.monotonic()
     work = Finetuning(model, base, parent, settings)
     segments = join([episode.segments for episode in encoded])
     batch_source = HindsightBC(segments, work.model, work.settings.slowness_tau)
-    home = None if retention is None else retention.of(encoded[0].robot)
-    closed = [one.replayed for one in encoded]
-    losses, weight = work.train(batch_source, names, watcher, interrupted, home, shown, closed) if train else ({}, 1.0)
-    seconds = time.monotonic() - begun
+    own = None if retention is None else retention.of(encoded[0].robot)
+    losses: dict[str, float] = {}
+    weight = 1.0
+    if train:
+        replayed = [episode.replayed for episode in encoded]
+        losses, weight = work.train(batch_source, names, watcher, interrupted, own, cotraining, replayed)
+    seconds = time.monotonic() - started
     lineage = {
         "a2g_adapter": 1,
         "base": base,
         "parent": parent.name if parent else None,
         "parent_fingerprint": parent.fingerprint if parent else None,
         "recordings": names,
-        "demonstrations": [one.name for one in demonstrations],
+        "demonstrations": [demonstration.name for demonstration in demonstrations],
         "settings": asdict(work.settings),
         "calibration": calibration.to_json() if calibration else None,
         "losses": {name: round(value, 5) for name, value in losses.items()},

@@ -1,7 +1,7 @@
-"""What learns in an adaptation: LoRA or DoRA through PEFT, or every weight where they would sit. All end as adapters.
+"""Finetuning methods: LoRA and DoRA through PEFT, and full fine-tuning of the same layers. All are saved as adapters.
 
-Full fine-tuning is kept as what it changed, a LoRA of full rank: W - W0 = B A with one of the two the identity. So whatever
-reads, merges, compares or rolls back adapters, PEFT among it, does so with these as well.
+Full fine-tuning is saved as a LoRA of full rank: W - W0 = B A, with A or B the identity. So everything that reads, merges,
+compares or rolls back adapters, PEFT included, works for it too.
 """
 
 import copy
@@ -22,26 +22,26 @@ from a2g_cli.training.finetune_settings import FinetuneSettings, Placement
 
 
 class Finetuner(Protocol):
-    """A base that learns, and what it has learned."""
+    """A finetuning method, applied to one copy of the base."""
 
     model: Act2Goal
-    """Acts and trains as what was learned so far."""
+    """The base with what was learned so far."""
 
     def parameters(self) -> list[nn.Parameter]:
-        """Return what is trained."""
+        """Return the trained parameters."""
         ...
 
     def base_features(self, now: Tensor, goal: Tensor, noise: Tensor, time: Tensor) -> Sequence[Tensor]:
-        """Return the hidden states of the base's own world model, without gradients; arguments as ``WorldModel`` has them."""
+        """Return the hidden states of the base's world model, without gradients; arguments as for ``WorldModel``."""
         ...
 
     def save(self, folder: Path) -> None:
-        """Write weights and config as PEFT does."""
+        """Write weights and config in PEFT's format."""
         ...
 
 
 def target_modules(model: Act2Goal, placement: Placement) -> list[str]:
-    """Return the names of the linear layers that learn: those inside the transformer blocks."""
+    """Return the names of the linear layers that are trained: those inside the transformer blocks."""
     prefixes = {"all": ("world_model.", "expert."), "expert": ("expert.",), "world-model": ("world_model.",)}
     return [
         name
@@ -51,10 +51,10 @@ def target_modules(model: Act2Goal, placement: Placement) -> list[str]:
 
 
 class LowRankFinetuner:
-    """LoRA or DoRA, by PEFT."""
+    """LoRA or DoRA, through PEFT."""
 
     def __init__(self, model: Act2Goal, base: str, parent: Adapter | None, settings: FinetuneSettings) -> None:
-        """Wrap ``model``, and start from ``parent``'s weights.
+        """Wrap ``model``, starting from ``parent``'s weights.
 
         Raises:
             UsageError: ``parent`` adapts other layers.
@@ -76,14 +76,14 @@ class LowRankFinetuner:
             result = set_peft_model_state_dict(self.peft, files.weights(parent))
             if result.unexpected_keys:
                 raise UsageError(
-                    f"adapter {parent.name!r} sits on other layers than --placement {settings.placement}: "
-                    "adapt from the base, or keep the parent's placement."
+                    f"adapter {parent.name!r} changes other layers than --placement {settings.placement}: "
+                    "use the parent's placement, or start with --parent none."
                 )
         self.model: Act2Goal = self.peft.get_base_model()
 
     def parameters(self) -> list[nn.Parameter]:
-        """Return LoRA's matrices, and DoRA's lengths."""
-        return [one for one in self.peft.parameters() if one.requires_grad]
+        """Return LoRA's matrices, and DoRA's magnitudes."""
+        return [parameter for parameter in self.peft.parameters() if parameter.requires_grad]
 
     @torch.no_grad()
     def base_features(self, now: Tensor, goal: Tensor, noise: Tensor, time: Tensor) -> Sequence[Tensor]:
@@ -95,40 +95,41 @@ class LowRankFinetuner:
     def save(self, folder: Path) -> None:
         """Write weights and config."""
         self.peft.save_pretrained(folder, safe_serialization=True)
-        (folder / "README.md").unlink(missing_ok=True)  # PEFT's card is an empty form
+        (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card is an empty template
 
 
 class FullFinetuner:
-    """Every weight of the layers that LoRA would sit on."""
+    """Full fine-tuning of the layers that LoRA would change."""
 
     def __init__(self, model: Act2Goal, base: str, parent: Adapter | None, settings: FinetuneSettings) -> None:
-        """Let ``model`` learn itself, from where ``parent`` is. Raises CheckpointError where that does not fit ``base``."""
-        # A copy costs memory, and only held features ask for it.
-        self._held_to = [copy.deepcopy(model.world_model).requires_grad_(False)] if settings.feature_alignment else []
-        self._base = {name: _weight(model, name).detach().clone() for name in target_modules(model, "all")}
+        """Train ``model`` itself, starting from ``parent``. Raises CheckpointError if ``parent`` does not fit ``base``."""
+        # A copy costs memory, and only feature alignment needs it.
+        aligned = settings.feature_alignment > 0
+        self._base_world_model = [copy.deepcopy(model.world_model).requires_grad_(False)] if aligned else []
+        self._base_weights = {name: _weight(model, name).detach().clone() for name in target_modules(model, "all")}
         if parent is not None:
             files.apply(parent, model, base)
         model.requires_grad_(False)
-        self._learning = [_weight(model, name) for name in target_modules(model, settings.placement)]
-        for weight in self._learning:
+        self._trained = [_weight(model, name) for name in target_modules(model, settings.placement)]
+        for weight in self._trained:
             weight.requires_grad_(True)
         self.model = model
 
     def parameters(self) -> list[nn.Parameter]:
         """Return the weights."""
-        return self._learning
+        return self._trained
 
     @torch.no_grad()
     def base_features(self, now: Tensor, goal: Tensor, noise: Tensor, time: Tensor) -> Sequence[Tensor]:
-        """Return the base's hidden states; only where features are held (``settings.feature_alignment``)."""
-        _, hidden = self._held_to[0](now, goal, noise, time)
+        """Return the base's hidden states; only with feature alignment (``settings.feature_alignment``)."""
+        _, hidden = self._base_world_model[0](now, goal, noise, time)
         return list(hidden)
 
     def save(self, folder: Path) -> None:
-        """Write what changed as LoRA of full rank, and PEFT's config for it."""
+        """Write the changes as a LoRA of full rank, with PEFT's config."""
         from peft import LoraConfig  # takes seconds to import
 
-        changes = {name: _weight(self.model, name).detach() - before for name, before in self._base.items()}
+        changes = {name: _weight(self.model, name).detach() - before for name, before in self._base_weights.items()}
         changes = {name: change for name, change in changes.items() if change.any()}
         rank = max((min(change.shape) for change in changes.values()), default=1)
         tensors: dict[str, Tensor] = {}
@@ -161,8 +162,8 @@ def make_finetuner(model: Act2Goal, base: str, parent: Adapter | None, settings:
     Raises:
         UnknownNameError: no such method.
         PluginError: it cannot be imported, or fails.
-        UsageError: ``parent`` adapts other layers.
-        CheckpointError: ``parent`` is damaged, or does not fit.
+        UsageError: ``parent`` changes other layers.
+        CheckpointError: ``parent`` is damaged or does not fit.
     """
     factory: FinetunerFactory = plugins.load("finetuning method", settings.method)
     what = f"finetuning method {settings.method!r}"

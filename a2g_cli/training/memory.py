@@ -1,4 +1,4 @@
-"""How much memory a training takes at most, known before it begins: what does not fit is refused, not killed hours later."""
+"""Estimates the memory of a training before it starts, and refuses one that does not fit."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -23,94 +23,95 @@ from a2g_cli.training.device import TrainingDevice
 from a2g_cli.training.pretrain_settings import PretrainSettings
 
 COPIES_OF_WEIGHTS = 7
-"""Weights, gradients, two moments, their average, and two that a checkpoint is made of."""
+"""Weights, gradients, two moments, the average, and two copies while a checkpoint is written."""
 MARGIN = 2.0
-"""What a training step takes, relative to what it keeps for its gradients: those themselves, and what lies in between."""
+"""Memory of a training step, relative to what autograd keeps for the backward pass: gradients and temporary values."""
 CODING = 256 * 2**20
-"""What coding some frames takes [bytes]."""
+"""Memory for encoding frames [bytes]."""
 LIMITS = ("memory.max", "memory/memory.limit_in_bytes")
-"""Where Linux says how much memory a container may take, below ``/sys/fs/cgroup``: version 2 and version 1."""
+"""Files with a container's memory limit below ``/sys/fs/cgroup``: cgroup version 2 and version 1."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What there is to learn from."""
+    """The size of the training data."""
 
     recordings: int
     frames: int
-    """Moments of all recordings."""
+    """Time steps of all recordings."""
     longest: int
-    """Of them, in one recording."""
+    """Time steps of the longest recording."""
     resizing: tuple[str, ...]
-    """What is done to images of another size than the policy's, in words; empty for nothing."""
+    """In words: how images of another size are cropped and resized; empty if none are."""
 
 
 def survey(paths: Sequence[Path], config: Act2GoalConfig) -> Survey:
-    """Return what recordings hold, each held against the policy. Raises RecordingError."""
-    lengths, told = [], set()
+    """Return the size of the data. Raises RecordingError if a recording does not fit the policy."""
+    lengths, resizing = [], set()
     for path in paths:
         with Recording(path) as recording:
             check_recording(recording, config)
             lengths.append(recording.length + 1)
-            told |= {in_words(recording.spec.cameras, config.size)}
-    return Survey(len(lengths), sum(lengths), max(lengths), tuple(sorted(told - {""})))
+            resizing |= {in_words(recording.spec.cameras, config.size)}
+    return Survey(len(lengths), sum(lengths), max(lengths), tuple(sorted(resizing - {""})))
 
 
 @dataclass(frozen=True)
 class Need:
-    """The most memory that each part of a training takes [bytes]."""
+    """The largest memory of each part of a training [bytes]."""
 
     images: int
-    """Frames that the autoencoder learns from, or, later, that the base is to keep something of."""
+    """Frames for the autoencoder, or, later, for the base's reference data."""
     latents: int
-    """All demonstrations, encoded, and one of them as images."""
+    """All demonstrations as latents, and one of them as images."""
     weights: int
     step: int
     """One training step on one slice of a batch."""
 
     def of_host(self, machine: TrainingDevice) -> int:
-        """Return what is taken of the computer's memory."""
-        held = max(self.images, self.latents)
-        return held + (self.weights + self.step if machine.device.type == "cpu" else self.weights)
+        """Return the main memory that is needed [bytes]."""
+        data = max(self.images, self.latents)
+        return data + (self.weights + self.step if machine.device.type == "cpu" else self.weights)
 
     def of_device(self, machine: TrainingDevice) -> int:
-        """Return what is taken of a GPU's own memory; 0 where there is none."""
+        """Return the GPU memory that is needed [bytes]; 0 on a CPU."""
         return 0 if machine.device.type == "cpu" else self.weights + self.step
 
 
-def need(model: Act2Goal, settings: PretrainSettings, found: Survey, machine: TrainingDevice) -> Need:
-    """Return the memory that training ``model`` takes at most."""
+def need(model: Act2Goal, settings: PretrainSettings, data: Survey, machine: TrainingDevice) -> Need:
+    """Return the largest memory that training ``model`` needs."""
     config = model.config
     image = 3 * config.height * config.width
     cameras = len(config.cameras)
-    some, each = sample_size(config, found.recordings, settings.autoencoder_frames)
-    seen = max(some * min(each, found.longest), 2 * FRAMES_PER_RECORDING * sampled_recordings(config, found.recordings))
-    latents = 2 * math.prod(model.frame_shape) * found.frames * (1 + settings.copies)
+    recordings, each = sample_size(config, data.recordings, settings.autoencoder_frames)
+    sampled = 2 * FRAMES_PER_RECORDING * sampled_recordings(config, data.recordings)
+    images = max(recordings * min(each, data.longest), sampled)
+    latents = 2 * math.prod(model.frame_shape) * data.frames * (1 + settings.copies)
     slices = math.ceil(settings.batch / (machine.processes * machine.accumulate))
     return Need(
-        images=seen * cameras * image + CODING,
-        latents=latents + found.longest * cameras * image + CODING,
+        images=images * cameras * image + CODING,
+        latents=latents + data.longest * cameras * image + CODING,
         weights=COPIES_OF_WEIGHTS * 4 * sum(value.numel() for value in model.state_dict().values()),
         step=int(MARGIN * slices * _kept_by_a_sample(config, settings)),
     )
 
 
 def _kept_by_a_sample(config: Act2GoalConfig, settings: PretrainSettings) -> float:
-    """Return what one sample's loss keeps for its gradients [bytes]: it grows with the pixels."""
+    """Return what autograd keeps for one sample's loss [bytes], extrapolated from two small image sizes."""
     side = 8 * math.lcm(config.context_patch, config.plan_patch)
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # for so little, more of them only wait for each other
+    torch.set_num_threads(1)  # more threads would only wait for each other on so small a task
     try:
         with torch.random.fork_rng(devices=[]):
             low, high = (_measured(Act2Goal(replace(config, height=s, width=s)), settings) for s in (side, 2 * side))
     finally:
         torch.set_num_threads(threads)
     growth = (config.height * config.width - side**2) / (3 * side**2)
-    return max(one + growth * (two - one) for one, two in zip(low, high, strict=True))
+    return max(small + growth * (large - small) for small, large in zip(low, high, strict=True))
 
 
 def _measured(model: Act2Goal, settings: PretrainSettings) -> tuple[int, int]:
-    """Return what one more sample in a batch makes the losses of autoencoder and policy keep [bytes]."""
+    """Return what autograd keeps for one more sample, for the losses of autoencoder and policy [bytes]."""
     coding = [_kept(partial(_autoencoder_loss, model, batch)) for batch in (1, 2)]
     acting = [_kept(partial(_policy_loss, model, batch, settings.draws)) for batch in (1, 2)]
     return coding[1] - coding[0], acting[1] - acting[0]
@@ -140,7 +141,7 @@ def _policy_loss(model: Act2Goal, batch: int, draws: int) -> Tensor:
 
 
 def _kept(loss: Callable[[], Tensor]) -> int:
-    """Return the size of what autograd keeps of a forward pass [bytes], everything once."""
+    """Return the size of the tensors that autograd keeps of a forward pass [bytes], each counted once."""
     kept: dict[int, Tensor] = {}
 
     def keep(value: Tensor) -> Tensor:
@@ -153,10 +154,10 @@ def _kept(loss: Callable[[], Tensor]) -> int:
 
 
 def check(wanted: Need, config: Act2GoalConfig, settings: PretrainSettings, machine: TrainingDevice) -> str:
-    """Return in words how much memory a training takes at most, and how much is free.
+    """Return in words how much memory a training needs and how much is free.
 
     Raises:
-        A2GError: it takes more than is free.
+        A2GError: it needs more than is free.
     """
     sides = [("memory", wanted.of_host(machine), _free())]
     if machine.device.type == "cuda":
@@ -164,20 +165,20 @@ def check(wanted: Need, config: Act2GoalConfig, settings: PretrainSettings, mach
     for what, most, free in sides:
         if most > free:
             raise A2GError(
-                f"training at {config.width}x{config.height} px with a batch of {settings.batch} takes about "
-                f"{_amount(most)} of {what}, and {_amount(free)} are free: choose a smaller --resize, a smaller --batch, or "
-                "--accumulate N to compute a batch in N slices."
+                f"training at {config.width}x{config.height} px with a batch of {settings.batch} needs about "
+                f"{_amount(most)} of {what}, but only {_amount(free)} are free: choose a smaller --resize, a smaller "
+                "--batch, or --accumulate N to compute a batch in N slices."
             )
-    return "; ".join(f"{what}: about {_amount(most)} at most, {_amount(free)} are free" for what, most, free in sides)
+    return "; ".join(f"{what}: about {_amount(most)} needed, {_amount(free)} free" for what, most, free in sides)
 
 
 def _free() -> int:
-    """Return how much memory this process may still take [bytes], a container's limit included."""
+    """Return the memory that this process may still use [bytes], within a container's limit."""
     import psutil
 
     free = psutil.virtual_memory().available
     for name in LIMITS:
-        with suppress(OSError, ValueError):  # no such file, or "max": there is no such limit
+        with suppress(OSError, ValueError):  # no such file, or "max": no limit
             free = min(free, int((Path("/sys/fs/cgroup") / name).read_text()) - psutil.Process().memory_info().rss)
     return max(0, free)
 

@@ -1,7 +1,7 @@
-"""Muon for matrices, AdamW for everything else, and both as plain tensors for safetensors.
+"""Optimisers: Muon for weight matrices and AdamW for everything else; their state is saved as plain tensors.
 
-torch.optim has a Muon of its own, but its Newton-Schulz iteration runs in bfloat16, which many CPUs emulate at a hundredth
-of their speed; this one runs in the weights' own precision.
+torch.optim has a Muon too, but its Newton-Schulz iteration runs in bfloat16, which many CPUs emulate a hundred times
+slower. This one runs in the precision of the weights.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 def orthogonalise(matrices: Tensor, iterations: int = 5) -> Tensor:
     """Return the nearest (semi-)orthogonal matrices to ``matrices`` (n, rows, columns), by Newton-Schulz iteration.
 
-    Coefficients of the quintic iteration after Jordan et al. 2024 (Muon): singular values end up between about 0.7 and 1.2.
+    The coefficients of the quintic iteration are from Jordan et al. 2024 (Muon). Singular values end up between about 0.7
+    and 1.2.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = matrices.shape[-2] > matrices.shape[-1]
@@ -24,29 +25,29 @@ def orthogonalise(matrices: Tensor, iterations: int = 5) -> Tensor:
             gram = x @ x.mT
             x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
         return x.mT if tall else x
-    # An iteration is x <- p(x x') x, and all p of one gram matrix commute: iterated on the small gram matrix alone, they are
-    # gathered into one that long matrices are multiplied by once.
+    # An iteration is x <- p(x x') x, and all p of one gram matrix commute. So iterate on the small gram matrix, collect the
+    # product of all p, and multiply the long matrix by it once.
     gram = x @ x.mT
     identity = a * torch.eye(gram.shape[-1], dtype=x.dtype, device=x.device)
-    gathered = None
+    product = None
     for i in range(iterations):
         p = torch.baddbmm(gram, gram, gram, beta=b, alpha=c).add_(identity)
-        gathered = p if gathered is None else p @ gathered
+        product = p if product is None else p @ product
         if i + 1 < iterations:
             gram = p @ (gram @ p)
-    x = x if gathered is None else gathered @ x
+    x = x if product is None else product @ x
     return x.mT if tall else x
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, orthogonalised: every direction of a weight matrix is learned at the same rate."""
+    """Orthogonalised momentum: every direction of a weight matrix is learned at the same rate."""
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Update all parameters, matrices of one shape together."""
+        """Update all parameters; matrices of the same shape are processed together."""
         if closure is not None:
             raise ValueError("Muon takes no closure.")
         for group in self.param_groups:
@@ -69,7 +70,7 @@ class Muon(torch.optim.Optimizer):
 
 
 class Optimiser:
-    """One or several torch optimisers as one, with one learning-rate factor and one set of tensors to save."""
+    """Several torch optimisers as one, with one learning-rate factor and one set of tensors to save."""
 
     def __init__(self, parts: dict[str, torch.optim.Optimizer]) -> None:
         self.parts = parts
@@ -93,7 +94,7 @@ class Optimiser:
         return flat
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what ``tensors`` returned."""
+        """Restore the state that ``tensors`` returned."""
         for name, part in self.parts.items():
             state: dict[int, dict[str, Tensor]] = {}
             for key, value in tensors.items():
@@ -104,14 +105,14 @@ class Optimiser:
 
 
 def adamw(parameters: Iterable[nn.Parameter], lr: float, weight_decay: float = 1e-5) -> Optimiser:
-    """Return plain AdamW with the betas of Act2Goal's base."""
+    """Return AdamW with the betas of Act2Goal."""
     return Optimiser(
         {"adamw": torch.optim.AdamW(parameters, lr=lr, betas=(0.9, 0.95), weight_decay=weight_decay, fused=True)}
     )
 
 
 def muon_adamw(named: Iterable[tuple[str, nn.Parameter]], matrix_lr: float, lr: float) -> Optimiser:
-    """Return Muon for the maps between hidden states, AdamW for embeddings, modulations, norms, biases and outputs."""
+    """Return Muon for the matrices of the transformer blocks, and AdamW for all other parameters."""
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for name, parameter in named:

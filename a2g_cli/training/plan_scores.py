@@ -1,19 +1,18 @@
-"""Plan scores: the world model's imagined frames, held against what then really happened.
+"""Plan scores: compares the frames that the world model imagines with the frames that really followed.
 
-A held-out demonstration is stopped at step t with K steps left; its own last frame is the goal. The plan's frames stand for
-the offsets of Multi-Scale Temporal Hashing: near ones at +r .. +P, distal ones up to +K. The model is not told K. When acting
-nobody is, so a distal frame means "this far along the way that I have in mind": here it is judged as if that way had K steps,
-which charges a plan for a wrong idea of the time as well as of the place.
+A held-out demonstration is cut at step t, with K steps left; its last frame is the goal. The plan's frames stand for the
+offsets of Multi-Scale Temporal Hashing: near ones at +r .. +P, distal ones up to +K. The model does not know K, as when it
+acts. A distal frame is compared as if the imagined way had K steps, so an error in time counts as well as one in space.
 
-Beside it stand, in the same latent space and through the same decoder:
+Baselines, in the same latent space and through the same decoder:
 
-    copy     the present frame                          what a model that sees no change would say
-    blend    (1 - s) now + s goal,  s = offset / K      a cross-fade; it is told K, and is exact at the goal itself
-    ceiling  the truth, through the autoencoder         what no plan can exceed in pictures
+    copy     the current frame                          predicts no change
+    blend    (1 - s) now + s goal,  s = offset / K      a cross-fade that knows K; exact at the goal
+    ceiling  the true frame, through the autoencoder    the best possible image
 
-Imagined frames are samples of what may happen. The squared error of a sample is, on average, that of the mean of endless
-samples plus their variance, and that of the mean of n plus a variance n times smaller. ``sample`` is what a person sees;
-``mean`` is the mean of n; ``limit`` is what the two say of the mean of endless samples, which is what squared error rewards.
+Imagined frames are samples. The expected squared error of the mean of n samples is that of the mean of infinitely many
+samples, plus their variance / n. ``sample`` is the error of one sample (what a person sees), ``mean`` of the mean of n, and
+``limit`` of the mean of infinitely many, extrapolated from the two.
 """
 
 import math
@@ -29,17 +28,17 @@ from a2g_cli.models.autoencoder import Autoencoder, to_tensor
 from a2g_cli.models.presets import Act2GoalConfig
 
 METHODS = ("sample", "mean", "copy", "blend", "ceiling")
-"""What gives frames, and so pictures."""
+"""Sources of frames."""
 PEAK = 4.0
-"""Square of the range of pictures, -1 to 1."""
+"""Square of the range of images, -1 to 1."""
 
 
 class Imaginer(Protocol):
-    """What is scored: an ``Act2Goal``, or whatever imagines and decodes."""
+    """A model that can be scored: ``Act2Goal``, or another one that imagines and decodes."""
 
     @property
     def config(self) -> Act2GoalConfig:
-        """Its hashing says what the frames stand for."""
+        """Its temporal hashing gives the offsets of the frames."""
 
     @property
     def frame_shape(self) -> tuple[int, int, int, int]:
@@ -47,7 +46,7 @@ class Imaginer(Protocol):
 
     @property
     def autoencoder(self) -> Autoencoder:
-        """Decodes."""
+        """Decodes the frames."""
 
     def imagine(self, now: Tensor, goal: Tensor, plan_noise: Tensor, steps: int) -> Tensor:
         """Return the plan's frames (B, F, V, C, h, w)."""
@@ -67,36 +66,36 @@ class PlanScores:
     """Squared errors of every method, frame by frame of the plan."""
 
     names: tuple[str, ...]
-    """F names of frames: ``+4``, ``+8``, ``distal 1`` .."""
+    """Names of the F frames: ``+4``, ``+8``, ``distal 1`` .."""
     offsets: Tensor
-    """(B, F) what they stood for [steps]."""
+    """(B, F) offsets of the frames [steps]."""
     episode: Tensor
-    """(B,) which demonstration: those of one are no independent evidence."""
+    """(B,) number of the demonstration: samples of one demonstration are not independent."""
     latent: Mapping[str, Tensor]
     """Method -> (B, F) mean squared error of latents [variances of a latent channel]."""
     picture: Mapping[str, Tensor]
-    """Method -> (B, F) mean squared error of pictures in -1 to 1."""
+    """Method -> (B, F) mean squared error of images in -1 to 1."""
     samples: int
-    """Imaginations in ``mean``."""
+    """Number of samples in ``mean``."""
 
     def latent_error(self, method: str, frame: int) -> Interval:
         """Return the mean squared error of latents."""
         return resampled(lambda mean: mean[..., 0], self.latent[method][:, frame, None], self.episode)
 
     def psnr(self, method: str, frame: int) -> Interval:
-        """Return the peak signal-to-noise ratio of pictures [dB], of their mean squared error."""
+        """Return the peak signal-to-noise ratio of images [dB], from their mean squared error."""
         found = resampled(lambda mean: mean[..., 0], self.picture[method][:, frame, None], self.episode)
         return Interval(_decibel(found.value), _decibel(found.high), _decibel(found.low))
 
-    def ratio(self, floor: str, frame: int) -> Interval | None:
-        """Return ``limit`` relative to ``floor`` on the same questions: below 1 is better. None where the floor is exact."""
-        both = torch.stack([self._limit()[:, frame], self.latent[floor][:, frame]], 1)
+    def ratio(self, baseline: str, frame: int) -> Interval | None:
+        """Return ``limit`` relative to a baseline on the same samples; below 1 is better. None if the baseline is exact."""
+        both = torch.stack([self._limit()[:, frame], self.latent[baseline][:, frame]], 1)
         if float(both[:, 1].mean()) < 1e-6:
             return None
         return resampled(lambda mean: mean[..., 0] / mean[..., 1].clamp(min=1e-12), both, self.episode)
 
     def limit_error(self, frame: int) -> Interval:
-        """Return the latent error of the mean of endless samples, extrapolated without bias from one and from several."""
+        """Return the latent error of the mean of infinitely many samples, an unbiased extrapolation."""
         return resampled(lambda mean: mean[..., 0], self._limit()[:, frame, None], self.episode)
 
     def _limit(self) -> Tensor:
@@ -104,7 +103,7 @@ class PlanScores:
         return (n * self.latent["mean"] - self.latent["sample"]) / (n - 1) if n > 1 else self.latent["mean"]
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything that is published: per frame and method, value and interval."""
+        """Return all scores: for each frame and method, value and interval."""
         frames = [
             {
                 "frame": name,
@@ -112,7 +111,7 @@ class PlanScores:
                 "latent_mse": {method: _rounded(self.latent_error(method, i)) for method in METHODS}
                 | {"limit": _rounded(self.limit_error(i))},
                 "psnr": {method: _rounded(self.psnr(method, i)) for method in METHODS},
-                "ratio": {floor: _rounded(self.ratio(floor, i)) for floor in ("copy", "blend")},
+                "ratio": {name: _rounded(self.ratio(name, i)) for name in ("copy", "blend")},
             }
             for i, name in enumerate(self.names)
         ]
@@ -135,7 +134,7 @@ def _rounded(found: Interval | None) -> list[float] | None:
 def resampled(
     statistic: Callable[[Tensor], Tensor], values: Tensor, episode: Tensor, draws: int = 1000, seed: int = 0
 ) -> Interval:
-    """Return a statistic of means (..., C) of values (B, C) with its bootstrap interval; whole episodes (B,) are drawn."""
+    """Return a statistic of the mean (..., C) of values (B, C), with a bootstrap interval over whole episodes (B,)."""
     names, group = episode.unique(return_inverse=True)
     count = torch.bincount(group).double()
     total = torch.zeros(len(names), values.shape[1], dtype=torch.float64).index_add_(0, group, values.double())
@@ -146,16 +145,16 @@ def resampled(
 
 
 def frame_names(config: Act2GoalConfig) -> tuple[str, ...]:
-    """Return what the plan's frames are called."""
+    """Return the names of the plan's frames."""
     hashing = config.hashing
     near = [f"+{k}" for k in range(hashing.stride, hashing.proximal + 1, hashing.stride)]
     return (*near, *(f"distal {m}" for m in range(1, hashing.distal + 1)))
 
 
 def ask(segments: Segments, each: int, beyond: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Return (episode, step), up to ``each`` steps of every episode, with more than ``beyond`` left to its end.
+    """Return (episode, step) of the samples: up to ``each`` steps of every episode, with more than ``beyond`` steps left.
 
-    Nearer the goal distal frames stand for the goal itself, and foretelling what one is shown is no feat.
+    Nearer to the goal, distal frames are the goal itself, which the model sees.
     """
     generator = torch.Generator().manual_seed(seed)
     episodes, steps = [], []
@@ -180,14 +179,14 @@ def score_plans(
     """Score plans on held-out demonstrations.
 
     Args:
-        model: who imagines.
+        model: the model that imagines.
         segments: demonstrations that it was not trained on, as latents of its own autoencoder.
-        pictures: the frames themselves (N, V, H, W, 3) uint8, row for row.
+        pictures: the frames of ``segments`` as images (N, V, H, W, 3) uint8, in the same order.
         steps: Euler steps of imagination.
-        samples: imaginations a question.
-        each: questions a demonstration.
-        seed: of questions and noise.
-        batch: questions at a time.
+        samples: imagined plans for each start.
+        each: starts in each demonstration.
+        seed: of starts and noise.
+        batch: starts at a time.
 
     Raises:
         ValueError: no demonstration is longer than the near frames reach.
@@ -195,37 +194,37 @@ def score_plans(
     hashing = model.config.hashing
     episode, step = ask(segments, each, hashing.proximal, seed)
     if not len(episode):
-        raise ValueError(f"no demonstration has more than {hashing.proximal} steps: there is nothing to foretell.")
+        raise ValueError(f"no demonstration has more than {hashing.proximal} steps: there is nothing to predict.")
     generator = torch.Generator().manual_seed(seed)
     latent: dict[str, list[Tensor]] = {method: [] for method in METHODS}
     picture: dict[str, list[Tensor]] = {method: [] for method in METHODS}
     offsets = hashing.frame_offsets(segments.length[episode] - step)
-    for some in torch.arange(len(episode)).split(batch):
-        asked = segments.gather(episode[some], step[some], segments.length[episode[some]], hashing)
-        now, goal, truth = asked["now"], asked["goal"], asked["frames"]
-        rows = (segments.first[episode[some]] + step[some]).unsqueeze(1) + offsets[some]
+    for part in torch.arange(len(episode)).split(batch):
+        starts = segments.gather(episode[part], step[part], segments.length[episode[part]], hashing)
+        now, goal, truth = starts["now"], starts["goal"], starts["frames"]
+        rows = (segments.first[episode[part]] + step[part]).unsqueeze(1) + offsets[part]
         real = to_tensor(pictures[rows])
         drawn = []
         for _ in range(samples):
-            noise = torch.randn(len(some), hashing.frames, *model.frame_shape, generator=generator)
+            noise = torch.randn(len(part), hashing.frames, *model.frame_shape, generator=generator)
             drawn.append(model.imagine(now, goal, noise, steps))
-        share = (offsets[some] / asked["steps_to_go"].unsqueeze(1)).reshape(*truth.shape[:2], 1, 1, 1, 1)
-        answers = {
+        share = (offsets[part] / starts["steps_to_go"].unsqueeze(1)).reshape(*truth.shape[:2], 1, 1, 1, 1)
+        predictions = {
             "mean": [torch.stack(drawn).mean(0)],
             "copy": [now.unsqueeze(1).expand_as(truth)],
             "blend": [(1 - share) * now.unsqueeze(1) + share * goal.unsqueeze(1)],
             "ceiling": [truth],
             "sample": drawn,
         }
-        for method, given in answers.items():
-            errors = [_errors(model.autoencoder, one, truth, real) for one in given]
+        for method, frames in predictions.items():
+            errors = [_errors(model.autoencoder, each_frames, truth, real) for each_frames in frames]
             latent[method].append(torch.stack([error[0] for error in errors]).mean(0))
             picture[method].append(torch.stack([error[1] for error in errors]).mean(0))
-    by_method = [{method: torch.cat(parts) for method, parts in found.items()} for found in (latent, picture)]
+    by_method = [{method: torch.cat(parts) for method, parts in kind.items()} for kind in (latent, picture)]
     return PlanScores(frame_names(model.config), offsets, episode, by_method[0], by_method[1], samples)
 
 
 def _errors(coder: Autoencoder, frames: Tensor, truth: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the errors (B, F) of latents (B, F, V, C, h, w) and of their pictures against real ones (B, F, V, 3, H, W)."""
-    shown = coder.decode(frames.flatten(0, 2)).clamp(-1, 1).unflatten(0, frames.shape[:3])
-    return (frames - truth).square().flatten(2).mean(2), (shown - real).square().flatten(2).mean(2)
+    """Return the errors (B, F) of latents (B, F, V, C, h, w), and of their images against real ones (B, F, V, 3, H, W)."""
+    decoded = coder.decode(frames.flatten(0, 2)).clamp(-1, 1).unflatten(0, frames.shape[:3])
+    return (frames - truth).square().flatten(2).mean(2), (decoded - real).square().flatten(2).mean(2)

@@ -1,6 +1,6 @@
-"""Training a base from demonstrations: the autoencoder first, then the policy in two stages; resumable at any moment.
+"""Pretraining: trains a base on demonstrations, the autoencoder first and then the policy; can be resumed at any moment.
 
-What is minimised is in stages.py; here is the loop around it, and the run's folder.
+The losses are in ``stages.py``; this module has the training loop and the run's folder.
 """
 
 import math
@@ -41,79 +41,79 @@ from a2g_cli.training.watcher import TrainingWatcher
 
 @dataclass
 class Pretraining:
-    """One run in one folder: ``state.safetensors`` while it goes on, a checkpoint after each ``save_every``."""
+    """One run in one folder: the state in ``state.safetensors``, and a checkpoint every ``save_every`` iterations."""
 
     folder: Path
     recordings: Sequence[Path]
     settings: PretrainSettings
     watcher: TrainingWatcher
     on_checkpoint: Callable[[int, Act2Goal, dict[str, Any]], None]
-    """Called with (iteration, averaged model, facts): writes the checkpoint, evaluates, whatever the caller likes."""
+    """Called with (iteration, averaged model, facts), for example to write the checkpoint."""
     groups: Sequence[str] | None = None
-    """What each recording belongs to, a scene or a session: every group has its share of a batch. None: their folders."""
+    """The group of each recording, a scene or session; each group has a share of every batch. None: the folder's name."""
     machine: TrainingDevice = field(default_factory=TrainingDevice)
-    """What it is computed on; of several processes the first alone writes, and all see the same ``folder``."""
+    """The device. Of several processes only the first writes; all must see the same ``folder``."""
     autoencoder: Path | None = None
-    """A checkpoint, or the folder of a run, whose frozen autoencoder is used; None: one is trained."""
+    """A checkpoint, or the folder of a run, whose autoencoder is used, frozen; None: a new one is trained."""
     evaluate: Callable[[Act2Goal], dict[str, Any]] | None = None
-    """Says how well the averaged model does; called every ``evaluate_every`` iterations of the policy, and at the end."""
+    """Evaluates the averaged model every ``evaluate_every`` iterations of the policy, and at the end."""
     evaluate_every: int = 0
     seconds: float = field(default=0.0, init=False)
     evaluations: list[dict[str, Any]] = field(default_factory=list, init=False)
-    """What ``evaluate`` said, each with its iteration."""
+    """The results of ``evaluate``, each with its iteration."""
     _arrivals: tuple[Tensor, Tensor] | None = field(default=None, init=False)
-    """Latents of frames two steps before the end of demonstrations, and of their ends."""
+    """Latents of frames two steps before the end of demonstrations, and of their last frames."""
     _resizing: str = field(default="", init=False)
-    """What is done to images of another size than the policy's, in words."""
+    """In words: how images of another size are cropped and resized."""
     law: ActuatorModel | None = field(default=None, init=False)
-    """What the demonstrations' motors made of commands; None before they are read, or where there is no one law."""
+    """The actuator model of the demonstrations; None before it is fitted, or if no single model fits."""
 
     def run(self) -> Act2Goal:
-        """Train to the end, from wherever the folder's state says. Return the averaged model.
+        """Train to the end, starting from the folder's state if there is one. Return the averaged model.
 
         Raises:
             RecordingError: no recording, or one that does not fit the others.
-            CheckpointError: the folder holds a run with other settings.
-            A2GError: it would take more memory than there is.
+            CheckpointError: the folder contains a run with other settings.
+            A2GError: not enough memory.
         """
         if not self.recordings:
-            raise RecordingError("there is no recording to train from.")
+            raise RecordingError("there is no recording to train on.")
         state = TrainingState.read(self.folder / "state.safetensors")
         groups = list(self.groups or [path.parent.name for path in self.recordings])
-        if stranger := set(self.settings.shares) - set(groups):
-            raise UnknownNameError("scene or session", min(stranger), groups)
-        # Neither the recordings nor the saving interval may differ, or the run would not be the same run.
+        if unknown := set(self.settings.shares) - set(groups):
+            raise UnknownNameError("scene or session", min(unknown), groups)
+        # A resumed run must have the same recordings and settings; otherwise its result would differ.
         data = self._identity()
         with Recording(self.recordings[0]) as first:
             config = self.settings.config(first.spec)
-        found = memory.survey(self.recordings, config)
+        survey = memory.survey(self.recordings, config)
         facts = {**asdict(self.settings), "recordings": data, "groups": dict(Counter(groups))}
         facts.pop("size")
-        if found.resizing:  # else what was recorded is what is learned from, however that was said
+        if survey.resizing:  # without resizing, --resize makes no difference
             facts["size"] = list(config.size)
-            self._resizing = "; ".join(found.resizing)
-            self.watcher.note(f"{self._resizing} (--resize WxH chooses another size)")
-        taken = None if self.autoencoder is None else checkpoint.load(checkpoint.of_run(self.autoencoder))
-        if taken is not None:
-            facts |= {"autoencoder": weights_hash(taken.autoencoder), "autoencoder_iterations": 0}
+            self._resizing = "; ".join(survey.resizing)
+            self.watcher.note(f"{self._resizing} (choose another size with --resize WxH)")
+        source = None if self.autoencoder is None else checkpoint.load(checkpoint.of_run(self.autoencoder))
+        if source is not None:
+            facts |= {"autoencoder": weights_hash(source.autoencoder), "autoencoder_iterations": 0}
         if state is not None and dict(state.settings) != facts:
             changed = sorted(key for key in facts if state.settings.get(key) != facts[key])
             raise CheckpointError(
-                f"{self.folder} holds a run with other settings ({', '.join(changed)}): resume it with the same ones, "
-                "or train into another folder."
+                f"{self.folder} contains a run with other settings ({', '.join(changed)}): resume it with the same "
+                "settings, or train into another folder."
             )
         self.machine.check(self.settings.batch)
         torch.manual_seed(self.settings.seed)
         model = Act2Goal(config).to(self.machine.device)
         self.watcher.note(
-            memory.check(memory.need(model, self.settings, found, self.machine), config, self.settings, self.machine)
+            memory.check(memory.need(model, self.settings, survey, self.machine), config, self.settings, self.machine)
         )
         self.seconds = state.seconds if state else 0.0
-        self.evaluations = [dict(one) for one in state.evaluations] if state else []
+        self.evaluations = [dict(result) for result in state.evaluations] if state else []
         if state is not None and state.stage != "autoencoder":
             model.load_state_dict(state.part("model"))
-        elif taken is not None:
-            take_autoencoder(model, taken)
+        elif source is not None:
+            take_autoencoder(model, source)
         else:
             self._autoencoder(model, state, facts)
             state = None
@@ -121,10 +121,10 @@ class Pretraining:
         times = 1 + self.settings.copies
         all_groups = [group for group in groups for _ in range(times)]
         segments = balance(self._segments(model, data), all_groups, self.settings.shares)
-        # As they were demonstrated, of every scene.
+        # Of every scene, without the augmented copies.
         some = times * torch.linspace(0, len(groups) - 1, min(512, len(groups))).long()
         ends = (segments.first + segments.length)[some]
-        near = torch.maximum(ends - 2, segments.first[some])  # an episode may have a single action
+        near = torch.maximum(ends - 2, segments.first[some])  # an episode may have only one action
         self._arrivals = segments.latents[near].float(), segments.latents[ends].float()
         self.law = fit_actuators(segments, model.config.action_names, model.config.proprioception_names)
         if state is None:
@@ -141,19 +141,19 @@ class Pretraining:
         return found
 
     def _autoencoder(self, model: Act2Goal, state: TrainingState | None, facts: dict[str, Any]) -> None:
-        """Train the autoencoder, standardise its latents."""
+        """Train the autoencoder and standardise its latents."""
         settings, coder = self.settings, model.autoencoder
         frames = sample_frames(model.config, self.recordings, settings.autoencoder_frames, settings.seed)
         self._loop(AutoencoderStage(model, frames, settings), model, state, facts)
         rows = torch.randint(frames.shape[0], (equivalent_count(512, model.config),))
         sample = to_tensor(frames[rows]).to(self.machine.device)
         coder.standardise(sample)
-        # As it will be in the checkpoint: the policy learns from the very latents that it will meet.
+        # Round to half precision, as in the checkpoint, so that the policy trains on the latents that it will see later.
         coder.load_state_dict({name: value.half().float() for name, value in coder.state_dict().items()})
         self.watcher.note(f"autoencoder: {psnr(coder, sample):.1f} dB reconstruction")
 
     def _segments(self, model: Act2Goal, data: str) -> Segments:
-        """Return the demonstrations as latents, from a cache when one holds these recordings by this autoencoder."""
+        """Return the demonstrations as latents, from the cache if it has these recordings, encoded by this autoencoder."""
         settings, key = self.settings, f"{data} {weights_hash(model.autoencoder)}"
         if self._resizing:
             key += f" size {model.config.height}x{model.config.width}"
@@ -172,13 +172,13 @@ class Pretraining:
             self.watcher.finished()
             if self.machine.first:
                 write_latents(segments, self.folder / LATENTS, key)
-                segments = read_latents(self.folder / LATENTS, key) or segments  # a file's pages, not memory's
+                segments = read_latents(self.folder / LATENTS, key) or segments  # mapped: takes less memory
         if self.machine.first:
             self.machine.wait()
         return segments
 
     def _loop(self, stage: Stage, model: Act2Goal, state: TrainingState | None, facts: dict[str, Any]) -> None:
-        """Run one stage's iterations, saving the whole state every ``save_every``."""
+        """Run the iterations of one stage, saving the state every ``save_every``."""
         start = 0
         if state is not None and state.stage == stage.name:
             start = state.iteration
@@ -190,8 +190,8 @@ class Pretraining:
         self.watcher.started(stage.name, stage.total)
         self.watcher.advanced(start, {})
         parameters = [p for p in stage.trained.parameters() if p.requires_grad]
-        shown: dict[str, float] = {}
-        before, begun, first = self.seconds, time.monotonic(), start
+        running: dict[str, float] = {}
+        before, started, first = self.seconds, time.monotonic(), start
         for i in range(start, stage.total):
             losses = self.machine.backward(stage.draw(i), stage.losses, parameters)
             torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip, foreach=True)
@@ -199,18 +199,18 @@ class Pretraining:
             if stage.average is not None:
                 stage.average.update(model.state_dict())
             for name, value in losses.items():
-                shown[name] = value if name not in shown else 0.98 * shown[name] + 0.02 * value
-            self.seconds = before + time.monotonic() - begun
+                running[name] = value if name not in running else 0.98 * running[name] + 0.02 * value
+            self.seconds = before + time.monotonic() - started
             if (i + 1) % 10 == 0 or i + 1 == stage.total:
-                self.watcher.advanced(i + 1, shown, (i + 1 - first) / max(self.seconds - before, 1e-9))
+                self.watcher.advanced(i + 1, running, (i + 1 - first) / max(self.seconds - before, 1e-9))
             if self._evaluated(stage, i + 1, model):
                 self.watcher.started(stage.name, stage.total)
-                self.watcher.advanced(i + 1, shown)
-                before, begun, first = self.seconds, time.monotonic(), i + 1  # evaluating is not training
+                self.watcher.advanced(i + 1, running)
+                before, started, first = self.seconds, time.monotonic(), i + 1  # do not count the evaluation's time
             if (i + 1) % self.settings.save_every == 0 or i + 1 == stage.total or self._due(stage, i + 1):
-                self._save(stage, i + 1, model, facts, shown)
+                self._save(stage, i + 1, model, facts, running)
         if start >= stage.total:
-            # Finished before: what the end is made into (checkpoint, card) may be wanted again.
+            # The stage was complete already: write its results (checkpoint, model card) again.
             self._save(stage, stage.total, model, facts, dict(state.losses) if state else {})
         self.watcher.finished()
 
@@ -221,12 +221,12 @@ class Pretraining:
         return iteration % self.evaluate_every == 0 or iteration == stage.total
 
     def _evaluated(self, stage: Stage, iteration: int, model: Act2Goal) -> bool:
-        """Evaluate the averaged model if that is due; the others wait when they next add up gradients."""
+        """Evaluate the averaged model if due. Other processes wait at their next sum of gradients."""
         if not self._due(stage, iteration) or not self.machine.first or self.evaluate is None:
             return False
-        with torch.random.fork_rng(devices=[]):  # no part of the run
-            found = self.evaluate(_averaged(stage, model))
-        self.evaluations.append({"iteration": iteration, **found})
+        with torch.random.fork_rng(devices=[]):  # the run's random numbers must not change
+            result = self.evaluate(_averaged(stage, model))
+        self.evaluations.append({"iteration": iteration, **result})
         return True
 
     def _save(
@@ -243,21 +243,21 @@ class Pretraining:
         state.write(self.folder / "state.safetensors")
         if stage.average is None:
             return
-        with torch.random.fork_rng(devices=[]):  # what is done with a checkpoint is no part of the run
+        with torch.random.fork_rng(devices=[]):  # the run's random numbers must not change
             averaged = _averaged(stage, model)
-            told = {"iteration": iteration, "seconds": round(self.seconds, 1), "losses": losses, "settings": facts}
-            told |= {"computed": self.machine.to_json(), "evaluations": list(self.evaluations)}
+            card = {"iteration": iteration, "seconds": round(self.seconds, 1), "losses": losses, "settings": facts}
+            card |= {"computed": self.machine.to_json(), "evaluations": list(self.evaluations)}
             if self._resizing:
-                told["resizing"] = self._resizing
+                card["resizing"] = self._resizing
             if self._arrivals is not None:
-                told["arrived_below"] = round(_arrived_below(averaged, *self._arrivals), 3)
+                card["arrived_below"] = round(_arrived_below(averaged, *self._arrivals), 3)
             if self.law is not None:
-                told["motion_law"] = self.law.to_json()
-            self.on_checkpoint(iteration, averaged, told)
+                card["motion_law"] = self.law.to_json()
+            self.on_checkpoint(iteration, averaged, card)
 
 
 def _averaged(stage: Stage, model: Act2Goal) -> Act2Goal:
-    """Return what is evaluated and shipped, on the CPU, and never compiled: it acts in other shapes than it learned in."""
+    """Return the averaged model that is evaluated and saved: on the CPU, and not compiled, as it acts with other shapes."""
     averaged = Act2Goal(model.config)
     averaged.load_state_dict(model.state_dict() if stage.average is None else stage.average.weights)
     return averaged.requires_grad_(requires_grad=False).eval()
@@ -265,11 +265,11 @@ def _averaged(stage: Stage, model: Act2Goal) -> Act2Goal:
 
 @torch.no_grad()
 def _arrived_below(model: Act2Goal, near: Tensor, end: Tensor) -> float:
-    """Return the steps-to-go that nine in ten frames two steps before a demonstration's end stay below [steps]."""
+    """Return the 90 % quantile of the steps-to-go estimated two steps before the end of demonstrations [steps]."""
     return float(model.steps_to_go.steps(near, end).quantile(0.9))
 
 
 def _schedule(iteration: int, total: int, warm_up: int) -> float:
-    """Return the learning-rate factor: linear warm-up, then a cosine down to 2 %."""
+    """Return the learning-rate factor: linear warm-up, then cosine decay to 2 %."""
     rise = min(1.0, (iteration + 1) / max(1, min(warm_up, total // 10)))
     return rise * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * iteration / total)))

@@ -1,4 +1,4 @@
-"""What a base is made with: defaults, and the few things that a person may say otherwise."""
+"""The settings of a pretraining."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -13,11 +13,11 @@ from a2g_cli.robots.base import RobotSpec
 
 @dataclass(frozen=True)
 class PretrainSettings:
-    """What a base is made with. Two runs with the same settings and recordings are the same run."""
+    """How a base is trained. The same settings and recordings give the same base."""
 
     preset: str = "tiny"
     hashing: Mapping[str, Any] = field(default_factory=dict)
-    """What differs from the preset's TemporalHashing: the shape of a plan."""
+    """Fields of TemporalHashing (the shape of a plan) that differ from the preset's."""
     autoencoder_iterations: int = 2400
     autoencoder_frames: int = 40_000
     joint_iterations: int = 5_500
@@ -26,42 +26,42 @@ class PretrainSettings:
     draws: int = 2
     """Noises and flow times per sample for the action loss."""
     video_share: float = 0.5
-    """Of a batch in the joint stage: these samples carry the video loss."""
+    """Share of a batch in the joint stage that has the video loss."""
     action_weight: float = 1.0
     video_weight: float = 0.5
-    """Of the two losses in the joint stage. Act2Goal gives 0.1 and 1."""
+    """Weights of the two losses in the joint stage. The Act2Goal paper uses 0.1 and 1."""
     relabel: str = "final:0.6,future:0.4"
     shares: Mapping[str, float] = field(default_factory=dict)
-    """Relative share of a batch that a scene or session has; 1 for those that are not named."""
+    """Relative share of a scene or session in a batch; 1 for those not named."""
     copies: int = 0
-    """Of each demonstration, in other colours, light and framing (augmentation.py); as often drawn as the original."""
+    """Augmented copies of each demonstration (encoding/augmentation.py), drawn as often as the original."""
     reader_iterations: int = 2_500
-    """Of what finds the tool in a picture (calibration/nominal_fit.py), once the policy is trained."""
+    """Iterations for the tool keypoint detector (calibration/nominal_fit.py), trained after the policy."""
     matrix_lr: float = 0.02
     lr: float = 1e-3
     warm_up: int = 200
     clip: float = 1.0
     seed: int = 0
     size: tuple[int, int] | None = None
-    """Height and width that images are cropped and resized to as they are read [px]; None: as they were recorded."""
+    """Height and width to which images are cropped and resized [px]; None: the recorded size."""
     save_every: int = 500
-    """Iterations between states on disk."""
+    """Iterations between two saved states."""
 
     def config(self, spec: RobotSpec) -> Act2GoalConfig:
-        """Return the shape of the policy for a robot.
+        """Return the policy's architecture for a robot.
 
         Raises:
             UnknownNameError: no such preset.
-            UsageError: no plan has such a shape.
-            CheckpointError: no policy of this shape can look at images of this size, or at sizes that differ.
+            UsageError: the plan's shape is not valid.
+            CheckpointError: the preset does not fit images of this size, or of several sizes.
         """
-        made = preset(self.preset, spec if self.size is None else resized_spec(spec, self.size))
+        config = preset(self.preset, spec if self.size is None else resized_spec(spec, self.size))
         if not self.hashing:
-            return made
+            return config
         try:
-            return replace(made, hashing=TemporalHashing(**{**asdict(made.hashing), **self.hashing}))
+            return replace(config, hashing=TemporalHashing(**{**asdict(config.hashing), **self.hashing}))
         except ValueError as error:
-            raise UsageError(f"there is no such plan: {error}") from error
+            raise UsageError(f"the plan has no valid shape: {error}") from error
 
 
 def settings_for(
@@ -70,18 +70,18 @@ def settings_for(
     hashing: Mapping[str, Any] | None = None,
     **given: Any,
 ) -> PretrainSettings:
-    """Return the defaults with everything that is not None replaced.
+    """Return the defaults, with every given value that is not None in place of its default.
 
     Args:
-        preset_name: size of the policy.
-        iterations: of both stages together, shared out between them as the defaults are.
-        hashing: fields of TemporalHashing that are to differ from the preset's; None for those that are not.
-        given: fields of PretrainSettings.
+        preset_name: the size of the policy.
+        iterations: of both stages together, divided in the ratio of the defaults.
+        hashing: fields of TemporalHashing; None: as in the preset.
+        given: other fields of PretrainSettings.
 
     Raises:
         UnknownNameError: no such preset.
-        UsageError: no plan has such a shape.
-        CheckpointError: the preset takes no images of the ``size`` that is given.
+        UsageError: the plan's shape is not valid.
+        CheckpointError: the preset does not fit images of the given ``size``.
     """
     settings = PretrainSettings(preset=preset_name)
     if preset_name not in PRESETS:
@@ -93,7 +93,7 @@ def settings_for(
         settings = replace(settings, reader_iterations=min(settings.reader_iterations, iterations))
     changed = {name: value for name, value in (hashing or {}).items() if value is not None}
     settings = replace(settings, hashing=changed, **{k: v for k, v in given.items() if v is not None})
-    settings.config(_ANY_ROBOT)  # a plan that is wrong is wrong before anything is made
+    settings.config(_ANY_ROBOT)  # reports a wrong plan before anything is made
     return settings
 
 

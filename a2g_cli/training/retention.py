@@ -1,4 +1,4 @@
-"""What adapting must not cost: how the policy acts at home, measured on segments that ship with the base, and held there."""
+"""Retention: measures the action error in the training domain, and keeps the world model's features close to the base's."""
 
 import math
 from collections import defaultdict
@@ -16,10 +16,10 @@ from a2g_cli.training.finetuners import Finetuner
 from a2g_cli.training.retention_set import Retention, join
 
 SEGMENTS = 256
-"""Of all demonstrations; fewer where they would take more than ``BYTES``, but for one a group."""
+"""Number of segments; fewer if they would take more than ``BYTES``, but at least one for each group."""
 BYTES = 2_000_000
 DENOISING = 5
-"""Euler steps over the chunk that is held against the demonstrator's: those of acting."""
+"""Euler steps over the action chunk, as when acting."""
 
 
 def choose_retention_set(
@@ -31,24 +31,24 @@ def choose_retention_set(
     count: int = SEGMENTS,
     advanced: Callable[[int], None] = lambda _i: None,
 ) -> Retention:
-    """Return segments of demonstrations, as many of each group, spread over its recordings.
+    """Return segments of demonstrations, the same number from each group, spread over its recordings.
 
     Args:
-        model: its autoencoder is final.
+        model: with the final autoencoder.
         recordings: all demonstrations.
         groups: the scene or session of each.
-        mixture: relabelling rule -> share: what counts as the goal, as in training.
-        seed: of steps and goals.
-        count: at most so many.
+        mixture: relabelling rule -> share, as in training.
+        seed: of the drawn steps and goals.
+        count: largest number of segments.
         advanced: called with the number of segments so far.
     """
-    of: dict[str, list[Path]] = defaultdict(list)
+    by_group: dict[str, list[Path]] = defaultdict(list)
     for path, group in zip(recordings, groups, strict=True):
-        of[group].append(path)
+        by_group[group].append(path)
     size = 4 * math.prod(model.frame_shape)  # now and goal, in half precision
-    each = max(1, min(count, BYTES // size) // len(of))
+    each = max(1, min(count, BYTES // size) // len(by_group))
     picked = [
-        paths[i] for paths in of.values() for i in torch.linspace(0, len(paths) - 1, each).round().long().tolist()
+        paths[i] for paths in by_group.values() for i in torch.linspace(0, len(paths) - 1, each).round().long().tolist()
     ]
     generator = torch.Generator().manual_seed(seed)
     parts: list[Retention] = []
@@ -75,37 +75,37 @@ def choose_retention_set(
 
 @torch.no_grad()
 def nominal_error(model: Act2Goal, kept: Retention) -> float:
-    """Return how far the likeliest chunk lies from the demonstrator's: root mean square, in deviations of the actions.
+    """Return the root mean square error of the most likely chunk, in standard deviations of the demonstrations' actions.
 
-    The same noise at every call, and torch's chance is left alone: what differs between two calls is the policy.
+    Every call uses the same noise and does not touch torch's random state, so two calls differ only by the policy.
     """
     config = model.config
     dense = config.hashing.proximal
     noise = torch.randn(len(kept), config.frames, *model.frame_shape, generator=torch.Generator().manual_seed(0))
-    nothing = torch.zeros(len(kept), config.hashing.actions, len(config.action_names))
-    chunk = model.act(kept.now.float(), kept.goal.float(), kept.proprioception, noise, nothing, DENOISING)
+    action_noise = torch.zeros(len(kept), config.hashing.actions, len(config.action_names))
+    chunk = model.act(kept.now.float(), kept.goal.float(), kept.proprioception, noise, action_noise, DENOISING)
     error = (chunk - kept.actions[:, :dense]) / model.action_std
     return float(error[kept.mask[:, :dense]].square().mean().sqrt())
 
 
 class FeatureAlignment:
-    """Holds what an adapted world model makes of now and goal to what the base makes of them.
+    """A loss that keeps the finetuned world model's features close to the base's.
 
-    After "Don't Blind Your VLA" (arXiv 2510.25616), which aligns features with a frozen teacher's by their cosine; here the
-    teacher is the base itself, and the features are the hidden states of every block, which the action expert reads.
+    After "Don't Blind Your VLA" (arXiv 2510.25616), which aligns features with those of a frozen model by cosine similarity.
+    Here the frozen model is the base, and the features are the hidden states of every block, which the action expert reads.
     """
 
     def __init__(self, finetuner: Finetuner, kept: Retention | None, seed: int) -> None:
-        """Hold ``finetuner`` on batches, and half on what the base has ``kept``, where it has."""
+        """Align ``finetuner`` on its batches and, if the base has a retention set (``kept``), half on that."""
         self._finetuner, self._kept = finetuner, kept
         self._generator = torch.Generator().manual_seed(seed)
 
     def drift(self, batch: Mapping[str, Tensor], noise: Tensor) -> Tensor:
-        """Return 1 - cosine, from 0 to 2, averaged over blocks, tokens and samples.
+        """Return 1 - cosine similarity (0 to 2), averaged over blocks, tokens and samples.
 
         Args:
             batch: now and goal (B, V, C, h, w).
-            noise: (B, F, V, C, h, w), as in the action loss: its frames are pure noise, as when acting.
+            noise: (B, F, V, C, h, w) of the imagined frames, which are pure noise as in the action loss.
         """
         now, goal = batch["now"], batch["goal"]
         if self._kept is not None:
@@ -121,11 +121,16 @@ class FeatureAlignment:
 
 
 def forgetting_in_words(losses: object) -> str | None:
-    """Return what adapting cost at home, in words, from an adaptation's or a lineage's losses; None where they do not say."""
-    told = losses if isinstance(losses, dict) else {}
-    before, after = told.get("retention_before"), told.get("retention_after")
-    if not isinstance(before, float) or not isinstance(after, float):
+    """Return in words how the action error in the training domain changed, from the ``losses`` of a finetuning or a lineage.
+
+    None if they do not contain it.
+    """
+    values = losses if isinstance(losses, dict) else {}
+    before, after = values.get("retention_before"), values.get("retention_after")
+    if not isinstance(before, float) or not isinstance(after, float) or before <= 0:
         return None
-    return (
-        f"at home its actions err by {after:.2f}, its parent's by {before:.2f} (in deviations of the demonstrations')"
-    )
+    percent = round(100 * (after / before - 1))
+    if not percent:
+        return "In the training domain its actions are as accurate as before."
+    change = "less" if percent > 0 else "more"
+    return f"In the training domain its actions are {abs(percent)} % {change} accurate than before."

@@ -1,7 +1,7 @@
-"""What a base keeps of its demonstrations, so that an adapted policy can be held against it without any of them at hand.
+"""The retention set: some segments of the base's demonstrations, to measure a finetuned policy in the training domain.
 
-``retention.safetensors`` beside a base's weights; ``training/retention.py`` makes and uses it. A base without it acts and
-adapts; what adapting costs at home is then not measured. It is no part of the base's hash.
+It is the file ``retention.safetensors`` beside the base's weights; ``training/retention.py`` makes and uses it. It is
+optional, and not part of the base's hash. Without it, the error in the training domain is not measured.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ RETENTION, ROBOTS = "retention.safetensors", "a2g_robots"
 
 @dataclass(frozen=True)
 class Retention:
-    """N segments of demonstrations as latents, without pictures and without the frames between."""
+    """N segments of demonstrations: first and goal frame as latents, and the actions between them."""
 
     now: Tensor
     """(N, V, C, h, w), half precision."""
@@ -30,35 +30,35 @@ class Retention:
     proprioception: Tensor
     """(N, P), robot's units."""
     actions: Tensor
-    """(N, n, A), robot's units: what the demonstrator did, dense and distal."""
+    """(N, n, A), robot's units: the demonstrator's actions, dense and distal."""
     mask: Tensor
-    """(N, n) bool: which of them lie before the goal."""
+    """(N, n) bool: which of the actions lie before the goal."""
     steps_to_go: Tensor
     """(N,) int32: from now to the goal [steps]."""
     robot: Tensor
-    """(N,) int32: whose each is, a place in ``robots``."""
+    """(N,) int32: the robot of each segment, an index into ``robots``."""
     robots: tuple[str, ...]
-    """Who they were, e.g. ``("sim:place", "sim:plug")``."""
+    """Names of the robots, e.g. ``("sim:place", "sim:plug")``."""
 
     def __len__(self) -> int:
         return self.now.shape[0]
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all arrays by name."""
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "robots"}
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "robots"}
 
     def take(self, rows: Tensor) -> "Retention":
-        """Return the segments ``rows``, as numbers or as a mask (N,)."""
+        """Return the segments ``rows``, given as indices or as a mask (N,)."""
         return Retention(**{name: value[rows] for name, value in self.tensors().items()}, robots=self.robots)
 
     def of(self, robot: str) -> "Retention":
-        """Return the segments of ``robot``; all of them where none is its own, as with a base from other robots' data."""
+        """Return the segments of ``robot``; all segments if none is of that robot."""
         if robot not in self.robots:
             return self
         return self.take(self.robot == self.robots.index(robot))
 
     def save(self, folder: Path) -> None:
-        """Write it beside a checkpoint. Raises A2GError."""
+        """Write the set into the folder of a checkpoint. Raises A2GError."""
         save_part(folder / RETENTION, self.tensors(), ROBOTS, self.robots)
 
 
@@ -66,15 +66,15 @@ def join(parts: Sequence[Retention]) -> Retention:
     """Return all segments of ``parts``, in order."""
     robots = tuple(dict.fromkeys(name for part in parts for name in part.robots))
     tensors = {name: torch.cat([part.tensors()[name] for part in parts]) for name in parts[0].tensors()}
-    whose = [torch.tensor([robots.index(name) for name in part.robots])[part.robot.long()] for part in parts]
-    return Retention(**tensors | {"robot": torch.cat(whose).int()}, robots=robots)
+    robot = [torch.tensor([robots.index(name) for name in part.robots])[part.robot.long()] for part in parts]
+    return Retention(**tensors | {"robot": torch.cat(robot).int()}, robots=robots)
 
 
 def load_retention_set(folder: Path) -> Retention | None:
-    """Return what the base in ``folder`` keeps of its demonstrations; None where it keeps nothing.
+    """Return the retention set of the base in ``folder``; None if it has none.
 
     Raises:
-        CheckpointError: the base is missing, or what it keeps is damaged or not for its shape.
+        CheckpointError: the base is missing, or the set is damaged or does not fit the base.
     """
     config, _ = checkpoint.read_config(folder)
     path = folder / RETENTION
@@ -99,7 +99,7 @@ def load_retention_set(folder: Path) -> Retention | None:
     }
     check_part(path, tensors, expected)
     if not count or not ((found.robot >= 0) & (found.robot < len(robots))).all():
-        raise CheckpointError(f"{path} is damaged: it holds no segments, or does not say whose they are.")
+        raise CheckpointError(f"{path} is damaged: it has no segments, or does not name their robots.")
     if not found.mask.any(1).all() or not (found.steps_to_go > 0).all():
-        raise CheckpointError(f"{path} is damaged: a segment of it holds no action.")
+        raise CheckpointError(f"{path} is damaged: a segment has no action.")
     return found

@@ -1,7 +1,7 @@
-"""The two trainings of a base: what a batch of each is, and what is minimised on it.
+"""The two stages of a pretraining: the batches and the losses of autoencoder and policy.
 
-A batch is drawn whole, with all its chance, from torch's global source; the losses are a function of it alone. So it may be
-cut into slices whose parts of the losses add up to the whole's.
+A batch is drawn whole, with all its random numbers, from torch's global generator, and the losses depend on nothing else. So
+a batch can be cut into slices whose parts of the losses add up to the losses of the whole.
 """
 
 from collections.abc import Mapping
@@ -23,27 +23,27 @@ from a2g_cli.training.state import Average
 
 
 class Stage(Protocol):
-    """What the training loop has to know of what it trains."""
+    """One stage, as the training loop uses it."""
 
     name: str
     total: int
-    """Iterations."""
+    """Number of iterations."""
     trained: nn.Module
     optimiser: Optimiser
 
     @property
     def average(self) -> Average | None:
-        """What is evaluated and shipped, where it is not the weights themselves."""
+        """The averaged weights that are evaluated and saved; None: the weights themselves."""
 
     def draw(self, iteration: int) -> Batch:
         """Return the whole batch of an iteration, on the CPU."""
 
     def losses(self, part: Batch, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the part of each loss of ``whole`` that its slice ``part`` makes up; ``"total"`` is what is minimised."""
+        """Return the part of each loss of ``whole`` that comes from its slice ``part``; ``"total"`` is minimised."""
 
 
 class AutoencoderStage:
-    """Reconstruct frames, half of them with other colours, light and framing."""
+    """Trains the autoencoder: reconstruct frames, half of them augmented (colours, light, framing)."""
 
     name = "autoencoder"
     average: Average | None = None
@@ -55,8 +55,8 @@ class AutoencoderStage:
         self.trained: nn.Module = self.coder
         self.optimiser = adamw(self.coder.parameters(), lr=2e-3)
 
-    def draw(self, iteration: int) -> Batch:  # noqa: ARG002 - every iteration is like another
-        """Return images, where they differ from their background, and noise on their latents."""
+    def draw(self, iteration: int) -> Batch:  # noqa: ARG002 - all iterations are alike
+        """Return images, the weights of their pixels, and noise for their latents."""
         images = to_tensor(self.frames[torch.randint(self.frames.shape[0], (self.batch,))])
         half = self.batch // 2
         images = torch.cat([augment(images[:half], torch.default_generator), images[half:]])
@@ -69,12 +69,12 @@ class AutoencoderStage:
 
 
 class PolicyStage:
-    """World model, action expert and steps-to-go head: first jointly on video and actions, then on actions end to end.
+    """Trains world model, action expert and steps-to-go head: first jointly on video and actions, then on actions end to end.
 
     joint    w_action * L_action + w_video * L_video
-    action   L_action, whose gradients reach the world model            (Act2Goal, offline training)
+    action   L_action, whose gradients also train the world model       (Act2Goal, offline training)
 
-    The steps-to-go head learns beside them with weights of its own.
+    The steps-to-go head has weights and a loss of its own.
     """
 
     name = "policy"
@@ -90,24 +90,26 @@ class PolicyStage:
         self.average = Average(model.state_dict())
 
     def draw(self, iteration: int) -> Batch:
-        """Return segments with their noises and flow times; ``shown`` says which carry the video loss."""
+        """Return segments with their noises and flow times; ``shown`` marks those that have the video loss."""
         settings = self.settings
         batch = self.segments.batch(settings.batch, self.mixture, self.model.config.hashing, torch.default_generator)
         joint = iteration < settings.joint_iterations
-        chance = self.model.sample_noise(settings.batch, settings.video_share if joint else 0.0, settings.draws)
-        return {**batch, **chance, "joint": torch.full((settings.batch,), joint)}
+        noise = self.model.sample_noise(settings.batch, settings.video_share if joint else 0.0, settings.draws)
+        return {**batch, **noise, "joint": torch.full((settings.batch,), joint)}
 
     def losses(self, part: Batch, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the losses of the stage that the batch was drawn for."""
+        """Return the losses of the joint or the action phase, whichever the batch was drawn for."""
         settings, joint = self.settings, bool(whole["joint"][0])
         share = len(part["now"]) / len(whole["now"])
-        found = self.model.losses(part, part)
-        action = share * found["action"]
-        with torch.autocast(part["now"].device.type, enabled=False):  # the yardstick is made exactly
+        losses = self.model.losses(part, part)
+        action = share * losses["action"]
+        with torch.autocast(
+            part["now"].device.type, enabled=False
+        ):  # the steps-to-go head is trained in full precision
             steps = share * self.model.steps_to_go.loss(part["now"], part["goal"], part["steps_to_go"])
         if not joint:
             return {"total": action + steps, "action": action, "steps": steps}
-        # The mean is over the samples that are shown, and slices may hold unequal numbers of them.
-        video = found["video"] * (part["shown"].sum() / whole["shown"].sum().clamp(min=1).item())
+        # The mean is over the samples with the video loss, and slices may have different numbers of them.
+        video = losses["video"] * (part["shown"].sum() / whole["shown"].sum().clamp(min=1).item())
         total = settings.action_weight * action + settings.video_weight * video + steps
         return {"total": total, "action": action, "steps": steps, "video": video}

@@ -1,4 +1,4 @@
-"""A training run on disk: everything needed to go on exactly where it stopped. Tensors and JSON, nothing pickled."""
+"""The state of a training on disk, from which it goes on exactly. Tensors and JSON; nothing is pickled."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from a2g_cli.data.recording.storage import reason
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Where a run stands."""
+    """The state of a training."""
 
     stage: str
     iteration: int
@@ -29,19 +29,19 @@ class TrainingState:
     tensors: Mapping[str, Tensor]
     """``model.*``, ``ema.*``, ``optimiser.*`` and ``rng``."""
     losses: Mapping[str, float] = field(default_factory=dict)
-    """Running means."""
+    """Running means of the losses."""
     evaluations: Sequence[Mapping[str, Any]] = ()
-    """What was found on the way."""
+    """Results of evaluations so far."""
 
     def part(self, prefix: str) -> dict[str, Tensor]:
-        """Return the tensors under ``prefix.``, without it."""
+        """Return the tensors whose names begin with ``prefix.``, without that prefix."""
         return {name[len(prefix) + 1 :]: value for name, value in self.tensors.items() if name.startswith(prefix + ".")}
 
     def write(self, path: Path) -> None:
-        """Write to ``path`` (one file, by rename: a kill leaves the last state or this one).
+        """Write one file, atomically: after a kill there is the previous state or this one.
 
         Raises:
-            A2GError: the disk refuses, being full or read-only; the last state stays.
+            A2GError: the disk is full or read-only; the previous state stays.
         """
         facts = {field: value for field, value in vars(self).items() if field != "tensors"}
         tensors = {name: value.detach().contiguous().clone() for name, value in self.tensors.items()}
@@ -51,16 +51,16 @@ class TrainingState:
                 save_file(tensors, temporary, metadata={"a2g_training": json.dumps(facts)})
         except (SafetensorError, OSError) as error:
             raise A2GError(
-                f"{path} cannot be written: {reason(error)}. The state from before is kept: make room, or let it be "
-                "written there, and the same command goes on from it."
+                f"{path} cannot be written: {reason(error)}. The previous state is kept. Free space or make the folder "
+                "writable, then start the same command again to go on."
             ) from error
 
     @classmethod
     def read(cls, path: Path) -> "TrainingState | None":
-        """Return the state at ``path``, None when there is none.
+        """Return the state at ``path``; None if there is none.
 
         Raises:
-            CheckpointError: the file is damaged or something else.
+            CheckpointError: the file is damaged, or not a training state.
         """
         if not path.exists():
             return None
@@ -82,10 +82,10 @@ class TrainingState:
 
 
 def settings_of(path: Path) -> Mapping[str, Any] | None:
-    """Return the settings of the state at ``path`` without reading its tensors, None where there is no state.
+    """Return the settings of the state at ``path``, without reading its tensors; None if there is none.
 
     Raises:
-        CheckpointError: the file is damaged or something else.
+        CheckpointError: the file is damaged, or not a training state.
     """
     if not path.exists():
         return None
@@ -97,7 +97,7 @@ def settings_of(path: Path) -> Mapping[str, Any] | None:
 
 
 def weights_hash(module: nn.Module) -> str:
-    """Return what tells a module's weights and buffers from any others."""
+    """Return a hash of a module's weights and buffers."""
     digest = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
@@ -106,7 +106,7 @@ def weights_hash(module: nn.Module) -> str:
 
 
 class Average:
-    """Exponential moving average of weights: what is evaluated and shipped."""
+    """Exponential moving average of weights; the average is evaluated and saved."""
 
     def __init__(self, named: Mapping[str, Tensor], decay: float = 0.999) -> None:
         self.decay = decay
@@ -114,14 +114,14 @@ class Average:
         self.weights = {name: value.detach().clone() for name, value in named.items()}
 
     def load(self, weights: Mapping[str, Tensor], steps: int) -> None:
-        """Go on from an average that was saved after ``steps`` updates."""
+        """Continue an average that was saved after ``steps`` updates."""
         for name, value in self.weights.items():
             value.copy_(weights[name])
         self.steps = steps
 
     @torch.no_grad()
     def update(self, named: Mapping[str, Tensor]) -> None:
-        """Move towards the present weights; quickly at first, when the average is still of little worth."""
+        """Move towards the current weights; faster during the first updates."""
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         names = list(self.weights)

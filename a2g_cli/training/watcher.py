@@ -1,35 +1,35 @@
-"""Whoever looks on while something learns."""
+"""The interface through which a training shows its progress."""
 
 from typing import Protocol
 
 
 class TrainingWatcher(Protocol):
-    """Whoever shows the progress of a training."""
+    """Shows the progress of a training."""
 
     def started(self, title: str, total: int) -> None:
-        """A stage of ``total`` iterations begins."""
+        """Show that a stage of ``total`` iterations starts."""
 
     def advanced(self, step: int, losses: dict[str, float], rate: float | None = None) -> None:
-        """``step`` iterations are done."""
+        """Show that ``step`` iterations are done; ``rate``: iterations per second."""
 
     def note(self, text: str) -> None:
-        """Something worth a line."""
+        """Show a message."""
 
     def finished(self) -> None:
-        """The stage is over."""
+        """Show that the stage has ended."""
 
 
 class Unwatched:
-    """A watcher that shows nothing: of several processes that train together, one shows."""
+    """Shows nothing; for all but the first of several processes that train together."""
 
     def started(self, title: str, total: int) -> None:
-        """Show nothing."""
+        """Do nothing."""
 
     def advanced(self, step: int, losses: dict[str, float], rate: float | None = None) -> None:
-        """Show nothing."""
+        """Do nothing."""
 
     def note(self, text: str) -> None:
-        """Show nothing."""
+        """Do nothing."""
 
     def finished(self) -> None:
-        """Show nothing."""
+        """Do nothing."""
