@@ -10,17 +10,9 @@ from bench_robot import GOAL, BenchRobot
 from a2g_cli.core.errors import UsageError
 from a2g_cli.core.types import Goal, State
 from a2g_cli.data.recording.sessions import Session
+from a2g_cli.improvement.reset_free import STUCK, CycleObserver, ResetFreeSampler
 from a2g_cli.improvement.state import PROGRESS, RunState, load
-from a2g_cli.improvement.trials import (
-    STUCK,
-    Attempt,
-    CycleObserver,
-    ResetFreeSampler,
-    ResetSampler,
-    Stage,
-    check_cycle,
-    episode_index,
-)
+from a2g_cli.improvement.trials import Attempt, ResetSampler, Stage, check_cycle, episode_index
 from a2g_cli.robots.base import Trial
 from a2g_cli.robots.sim import SimRobot
 
@@ -82,14 +74,14 @@ class Bench:
     driven: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        eyes = CycleObserver(lambda _: self.reached, lambda _, goal: goal.name in self.satisfied)
+        observer = CycleObserver(lambda _: self.reached, lambda _, goal: goal.name in self.satisfied)
         self.cycle = ResetFreeSampler(
             self.robot,
             self.way,
             7,
             20,
             self.goals,
-            eyes,
+            observer,
             lambda index: not self.driven.append(index),
             self.notes.append,
         )
@@ -129,7 +121,7 @@ def test_goals_that_fail_while_nothing_moves_are_a_cycle_that_is_stuck() -> None
     ]
     assert [attempt.lost for attempt in made if attempt.start == "stuck"] == [STUCK, STUCK]
     assert len(bench.notes) == 2
-    assert f"episodes lost: {STUCK}" in bench.notes[0]
+    assert f"Episodes lost: {STUCK}" in bench.notes[0]
     assert len(bench.robot.begun) == 3
 
 
@@ -150,7 +142,7 @@ def test_a_thing_that_is_gone_is_told_once_and_a_table_without_goals_is_set_up_a
     bench.cycle.ended(HERE)
     bench.cycle.ended(HERE)
     assert next(attempts).start == "stuck"
-    assert [("out of reach" in note, "fresh start" in note) for note in bench.notes] == [(True, False), (False, True)]
+    assert [("Out of reach" in note, "set up again" in note) for note in bench.notes] == [(True, False), (False, True)]
 
 
 def test_a_thing_out_of_reach_that_named_goals_show_is_a_cycle_that_is_stuck() -> None:
@@ -163,7 +155,7 @@ def test_a_thing_out_of_reach_that_named_goals_show_is_a_cycle_that_is_stuck() -
     bench.robot.gone = False
     bench.cycle.ended(HERE)
     assert next(attempts).start == "left"
-    assert ["shown by the goals: thing" in note for note in bench.notes] == [True]
+    assert ["the goals show what is out of reach now: thing" in note for note in bench.notes] == [True]
 
 
 def test_named_goals_follow_one_another_and_one_that_holds_is_skipped() -> None:

@@ -129,7 +129,7 @@ def test_a_base_that_remembers_nothing_is_refused_before_anything_moves(tmp_path
     bare = Path(shutil.copytree(checkpoint.SHIPPED, tmp_path / "base"))
     (bare / TRAJECTORIES).unlink()
     told = refused(tmp_path, "improve", *RUN, "--replay-demos", 2, "--base", bare)
-    assert "remembers no movement of sim:write: leave --replay-demos out" in told
+    assert "this base has no trajectories of sim:write: leave --replay-demos out" in told
     assert not list((tmp_path / "recordings").rglob("*.hdf5"))
     (bare / TRAJECTORIES).write_bytes(b"half")
     assert "is damaged" in refused(tmp_path, "improve", *RUN, "--replay-demos", 2, "--base", bare)

@@ -150,7 +150,7 @@ def test_a_candidate_that_a_guard_stops_is_refused_and_practice_goes_on(
     assert len(document["rounds"]) == 2
     for done in document["rounds"]:
         assert not done["promoted"]
-        assert "a guard stopped it" in done["reason"]
+        assert "A safety guard stopped it" in done["reason"]
         assert (done["episodes"], done["gate_episodes"]) == (2, 0)
     assert told(ask(tmp_path, "improve", "--resume", "long")) == told(document)
 

@@ -1,1 +1,1 @@
-"""Run and adapt, round after round: the loop, its state, its trials, its gate."""
+"""Improvement: rounds of practice and finetuning, with a gate for each new adapter."""

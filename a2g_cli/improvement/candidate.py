@@ -1,4 +1,4 @@
-"""A round's candidate: what practice measured and, where that is not enough, tried; then what is learned, as an adapter."""
+"""Makes a round's candidate: estimate the domain transform, search the base pose or replay demonstrations, finetune."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -24,122 +24,128 @@ from a2g_cli.training.watcher import TrainingWatcher
 
 @dataclass(frozen=True)
 class CandidateBuilder:
-    """Makes candidates."""
+    """Makes the candidate adapter of each round."""
 
     factory: PolicyFactory
     progress: RunState
     scorer: EpisodeScorer
-    explorer: PoseSearch
-    rehearser: DemoReplay
+    pose_search: PoseSearch
+    demo_replay: DemoReplay
     settings: FinetuneSettings
     seed: int
-    shown: Sequence[Path]
-    """Demonstrations to mix in."""
+    demonstrations: Sequence[Path]
+    """Recordings that are mixed into every batch (``settings.mix``)."""
     watcher: TrainingWatcher
     interrupted: Callable[[], bool]
 
     def candidate(
-        self, number: int, working: RoundState, buffer: Sequence[EncodedEpisode], room: int
+        self, number: int, state: RoundState, buffer: Sequence[EncodedEpisode], spare: int
     ) -> tuple[dict[str, float], float]:
-        """Make the round's candidate, unless it is made already; ``working`` names it then.
+        """Make the round's candidate, unless the registry has it already, and put its name into ``state``.
 
         Args:
-            number: of the round.
-            working: its files; ``candidate`` stays None where there is nothing to learn.
-            buffer: what was practised.
-            room: episodes that may be tried beside it.
+            number: of the round, from 0.
+            state: of the round; its ``candidate`` stays None if there is nothing to learn.
+            buffer: the episodes to learn from.
+            spare: number of episodes that pose search and demo replay may use.
 
         Returns:
-            Its losses, none where nothing was trained; and how long episodes were tried and rehearsed [s].
+            The losses (empty if nothing was trained), and the time that pose search and demo replay took [s].
         """
         registry = self.factory.registry
-        if working.candidate in registry.names():
-            return losses_of(registry.get(working.candidate)), 0.0
-        parent = registry.get(working.acting) if working.acting != "none" else None
+        if state.candidate in registry.names():
+            return losses_of(registry.get(state.candidate)), 0.0
+        parent = registry.get(state.acting) if state.acting != "none" else None
         refused = self._refused(number)
-        measured, seconds = self._measured(number, working, parent, buffer, refused, room)
+        transform, seconds = self._estimate(number, state, parent, buffer, refused, spare)
         if self.interrupted():
             return {}, seconds
-        model, folder, settings = self.scorer.model, self.factory.folder, self.settings
-        known = nominal.load_nominal(folder)
-        told = (refused, measured, self.scorer.relabel)
-        finetune_plan = plan_finetuning(model, known, parent, buffer, settings, self.scorer.bound, *told)
-        if finetune_plan.train:
-            finetune_plan, settings, took = self._rehearsed(
-                number, working, finetune_plan, room - len(working.explored)
-            )
+        scorer, folder, settings = self.scorer, self.factory.folder, self.settings
+        plan = plan_finetuning(
+            scorer.model,
+            nominal.load_nominal(folder),
+            parent,
+            buffer,
+            settings,
+            scorer.bound,
+            refused,
+            transform,
+            scorer.relabel,
+        )
+        if plan.train:
+            plan, settings, took = self._replay_demos(number, state, plan, spare - len(state.explored))
             seconds += took
             if self.interrupted():
                 return {}, seconds
-        if not finetune_plan.kept:
+        if not plan.kept:
             return {}, seconds
-        with registry.creating() as made:
-            working.candidate = made.name
+        with registry.creating() as adapter_folder:
+            state.candidate = adapter_folder.name
             self.progress.save()
             finetune(
                 checkpoint.load(folder),
                 self.factory.base_hash(),
                 parent,
-                finetune_plan.kept,
-                made,
+                plan.kept,
+                adapter_folder,
                 replace(settings, seed=self.seed * 1000 + number),
                 self.watcher,
                 self.interrupted,
-                finetune_plan.calibration,
-                finetune_plan.train,
+                plan.calibration,
+                plan.train,
                 retention_set.load_retention_set(folder),
-                [self.scorer.read(path) for path in self.shown],
+                [self.scorer.read(path) for path in self.demonstrations],
             )
-        return losses_of(registry.get(working.candidate)), seconds
+        return losses_of(registry.get(state.candidate)), seconds
 
-    def _measured(
+    def _estimate(
         self,
         number: int,
-        working: RoundState,
+        state: RoundState,
         parent: Adapter | None,
         buffer: Sequence[EncodedEpisode],
         refused: DomainTransform,
-        room: int,
+        spare: int,
     ) -> tuple[DomainTransform, float]:
-        """Return what practice says of this deployment, and how long episodes were tried for it [s]."""
-        known = IDENTITY if parent is None else parent.calibration
+        """Return the domain transform that practice shows, and the time that pose search took for it [s]."""
+        current = IDENTITY if parent is None else parent.calibration
         if self.settings.calibrate == "off":
-            return known, 0.0
-        model, at_home = self.scorer.model, nominal.load_nominal(self.factory.folder)
-        found = estimate_transform(model, at_home, buffer, known)
-        suspected = suspected_base_pose(model, at_home, buffer, found)
+            return current, 0.0
+        model, nominal_domain = self.scorer.model, nominal.load_nominal(self.factory.folder)
+        transform = estimate_transform(model, nominal_domain, buffer, current)
+        suspected = suspected_base_pose(model, nominal_domain, buffer, transform)
         if suspected is None or refused.base_pose is not None:
-            return found, 0.0
-        begun = time.monotonic()
-        return self.explorer.found(number, working, found, suspected, room), time.monotonic() - begun
+            return transform, 0.0
+        started = time.monotonic()
+        return self.pose_search.search(number, state, transform, suspected, spare), time.monotonic() - started
 
-    def _rehearsed(
-        self, number: int, working: RoundState, finetune_plan: FinetunePlan, room: int
+    def _replay_demos(
+        self, number: int, state: RoundState, plan: FinetunePlan, spare: int
     ) -> tuple[FinetunePlan, FinetuneSettings, float]:
-        """Return a study of what was rehearsed as well, how it is learned, and how long rehearsing took [s].
+        """Return the plan with the replayed episodes added, the settings for it, and the time that replaying took [s].
 
-        Each recording is learned from as often as one of practice would be: more of them take more iterations.
+        The iterations grow with the number of episodes, so that each is drawn as often as in a round without replay.
         """
-        begun = time.monotonic()
-        made = self.rehearser.rehearse(number, working, finetune_plan.calibration, room)
-        took = time.monotonic() - begun
-        seen = [self.scorer.through(path, finetune_plan.calibration) for path in made]
-        finetune_plan = replace(finetune_plan, kept=[*finetune_plan.kept, *seen])
-        times = max(1.0, len(finetune_plan.kept) / self.rehearser.practice.count) if self.rehearser.most else 1.0
-        return finetune_plan, replace(self.settings, iterations=round(times * self.settings.iterations)), took
+        started = time.monotonic()
+        paths = self.demo_replay.replay(number, state, plan.calibration, spare)
+        seconds = time.monotonic() - started
+        replayed = [self.scorer.through(path, plan.calibration) for path in paths]
+        plan = replace(plan, kept=[*plan.kept, *replayed])
+        factor = max(1.0, len(plan.kept) / self.demo_replay.practice.count) if self.demo_replay.most else 1.0
+        return plan, replace(self.settings, iterations=round(factor * self.settings.iterations)), seconds
 
     def _refused(self, number: int) -> DomainTransform:
-        """Return the calibration of the round before, where the gate refused its adapter.
+        """Return the transform of the previous round's candidate if the gate refused it, else the identity.
 
-        What practice measures it measures again, and the same would be refused again: in between, practice is imitated.
+        Practice would measure the same transform again, and the gate would refuse it again.
         """
-        before = self.progress.rounds[number - 1] if number else None
-        if before is None or before.done is None or before.done.promoted:
+        previous = self.progress.rounds[number - 1] if number else None
+        if previous is None or previous.done is None or previous.done.promoted:
             return IDENTITY
-        registry, name = self.factory.registry, before.candidate
+        registry, name = self.factory.registry, previous.candidate
         return registry.get(name).calibration if name is not None and name in registry.names() else IDENTITY
 
 
 def losses_of(adapter: Adapter) -> dict[str, float]:
-    """Return an adaptation's losses from its lineage: the same whether it ended just now or before the run was killed."""
+    """Return a finetuning's losses from the adapter's lineage, where a run that goes on after a kill finds them as well."""
     return {str(name): float(value) for name, value in dict(adapter.lineage["losses"]).items()}

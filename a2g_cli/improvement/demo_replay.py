@@ -1,8 +1,8 @@
-"""Rehearsing: movements that the base remembers, made here with closed eyes, so that practice sees what they achieve here.
+"""Demo replay: replay expert trajectories open loop in the deployment, and learn from what they achieve.
 
-Where what is seen differs from home in ways that no calibration undoes (an arm that leans in a picture that was bent
-straight), a policy's own attempts are too bad to learn from. Its demonstrators' movements are not, and whatever they achieve
-here is, in hindsight, what was wanted: pictures, goals and actions that belong together, without a demonstration.
+The base keeps some of its demonstrations as trajectories. Where a shift cannot be undone by a domain transform, the policy's
+own episodes are poor examples. A replayed trajectory achieves something in any domain; relabelled in hindsight, its images,
+goal and actions fit together, and nobody has to demonstrate again.
 """
 
 from collections.abc import Callable
@@ -22,43 +22,49 @@ from a2g_cli.runtime.policy_factory import PolicyFactory
 
 
 def available_trajectories(factory: PolicyFactory) -> list[Trajectory]:
-    """Return the movements of the robot that ``factory`` play. Raises CheckpointError, UsageError where there are none."""
+    """Return the base's trajectories of the robot that ``factory`` is for.
+
+    Raises:
+        CheckpointError: they are damaged.
+        UsageError: the base has none of this robot.
+    """
     found = trajectory.trajectories_of_robot(factory.folder, factory.spec.name)
     if not found:
-        raise UsageError(f"this base remembers no movement of {factory.spec.name}: leave --replay-demos out.")
+        raise UsageError(f"this base has no trajectories of {factory.spec.name}: leave --replay-demos out.")
     return found
 
 
 @dataclass(frozen=True)
 class DemoReplay:
-    """Rolls out what is remembered."""
+    """Replays the base's trajectories on the robot."""
 
     practice: Practice
     most: int
-    """Episodes of one improvement run that may rehearse."""
+    """Episodes of one run that may replay a trajectory."""
     interrupted: Callable[[], bool]
 
-    def rehearse(self, number: int, working: RoundState, calibration: DomainTransform, room: int) -> list[Path]:
-        """Roll out what the run has not rehearsed yet; return the recordings of this round.
+    def replay(self, number: int, state: RoundState, calibration: DomainTransform, spare: int) -> list[Path]:
+        """Replay the trajectories that this run has not replayed yet; return this round's recordings.
 
         Args:
-            number: of the round.
-            working: its files.
-            calibration: what is known of this deployment: its motors.
-            room: how many episodes the run's own limit leaves for this round.
+            number: of the round, from 0.
+            state: of the round.
+            calibration: the domain transform so far; its actuator model drives the arm.
+            spare: number of episodes that the run's own limit leaves for this.
         """
         progress, factory = self.practice.progress, self.practice.factory
-        before = sum(len(one.rehearsed) for one in progress.rounds if one is not working)
-        count = max(len(working.rehearsed), min(self.most - before, room))
+        before = sum(len(earlier.rehearsed) for earlier in progress.rounds if earlier is not state)
+        count = max(len(state.rehearsed), min(self.most - before, spare))
         if count <= 0:
             return []
-        known = available_trajectories(factory)
-        at_home = nominal.load_nominal(factory.folder)
-        law = calibration.actuators or (at_home.actuators if at_home is not None else None)
-        # Spread over what is remembered, and no movement twice before each was made once.
-        which = {slot: (before + slot) * max(1, len(known) // self.most) % len(known) for slot in range(count)}
-        acting = TrajectoryReplayPolicy(known, law, factory.spec, which)
-        what = f"round {number + 1}: rehearsing"
+        trajectories = available_trajectories(factory)
+        nominal_domain = nominal.load_nominal(factory.folder)
+        actuators = calibration.actuators or (nominal_domain.actuators if nominal_domain is not None else None)
+        # Spread over all trajectories; none is replayed twice before each was replayed once.
+        spacing = max(1, len(trajectories) // self.most)
+        which = {slot: (before + slot) * spacing % len(trajectories) for slot in range(count)}
+        policy = TrajectoryReplayPolicy(trajectories, actuators, factory.spec, which)
+        title = f"round {number + 1}: replaying demonstrations"
         practice = replace(self.practice, count=count)
-        practice.roll("none", number, Stage.DEMO_REPLAY, working.rehearsed, what, count, acting)
-        return [progress.session.folder / name for name in working.rehearsed]
+        practice.roll("none", number, Stage.DEMO_REPLAY, state.rehearsed, title, count, policy)
+        return [progress.session.folder / name for name in state.rehearsed]

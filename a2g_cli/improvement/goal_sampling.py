@@ -1,8 +1,8 @@
-"""Which goal practice tries: the scene's own draw, what was achieved before, or what the world model imagines; and how hard.
+"""Chooses the goals of practice: drawn by the scene, achieved before, or imagined by the world model; and a curriculum.
 
-Achieved goals are hindsight's, tried on purpose; imagined ones are RIG's idea (arXiv 1807.04742) with a plan's last frame
-in the place of an autoencoder's sample. No truth goes into a choice: the base's own steps-to-go head, which adapting never
-changes, says what holds already and how far away a goal is.
+Imagined goals follow RIG (arXiv 1807.04742), with the last frame of a plan in place of an autoencoder's sample. No ground
+truth is used: the base's steps-to-go head, which finetuning never changes, says what is reached already and how far a goal
+is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,116 +32,117 @@ from a2g_cli.robots.base import InstrumentedRobot, Robot
 SOURCES = ("scene", "recordings", "imagined")
 CURRICULA = ("none", "progress")
 CANDIDATES = 4
-"""Goals that a curriculum draws for each episode, of which one is tried."""
+"""Number of goals that a curriculum draws for each episode; one of them is tried."""
 APART = 1_000_000
-"""Between the indices of one episode's candidates: their chance is their own."""
+"""Distance between the indices of one episode's candidates, so that each draws its own random numbers."""
 NEIGHBOURS = 5
-"""Earlier episodes that say how likely a goal is to be reached."""
+"""Number of earlier episodes from which the success rate of a goal is estimated."""
 IMAGINE_STEPS = 4
 """Euler steps over an imagined goal's frames."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A goal that may be tried, and where from."""
+    """A goal that may be tried, and its start."""
 
     goal: Goal
     start: State | None
-    """None: from where things are."""
+    """None: the current state."""
     seen: Callable[[], Mapping[str, Image]]
-    """Returns what the robot's cameras see at the start: camera -> picture."""
+    """Returns the images at the start, camera -> image."""
 
 
 class GoalSource(Protocol):
-    """Puts another goal in the place of one that the scene drew."""
+    """Replaces a goal that the scene drew by another one."""
 
     def __call__(self, drawn: Candidate, number: int, seed: Sequence[int]) -> Candidate:
-        """Return what to try in round ``number`` instead of ``drawn``; ``drawn`` itself where the source has nothing."""
+        """Return the candidate for round ``number``: a new one, or ``drawn``. ``seed``: (seed, index)."""
 
 
 def from_scene(drawn: Candidate, number: int, seed: Sequence[int]) -> Candidate:  # noqa: ARG001
-    """Leave the goal as the scene drew it."""
+    """Return the goal that the scene drew."""
     return drawn
 
 
 @dataclass(frozen=True)
 class FromRecordings:
-    """What the robot saw at the end of an earlier episode, whatever it had tried. No truth says whether it is reached."""
+    """The last frame of an earlier episode becomes the goal. Such a goal has no ground truth."""
 
     robot: Robot
     pool: Callable[[int], Sequence[Path]]
-    """Round -> recordings."""
+    """Round -> recordings to choose from."""
     satisfied: Callable[[Mapping[str, Image], Goal], bool]
 
     def __call__(self, drawn: Candidate, number: int, seed: Sequence[int]) -> Candidate:
-        """Return an achieved frame, from a start on the table that it was achieved on; one that holds already is none."""
+        """Return an achieved frame that the start does not satisfy already, with a start in the scene it was achieved in."""
         paths = self.pool(number)
-        for at in np.random.default_rng(list(seed)).permutation(len(paths)):
-            goal = goal_from_recording(paths[at], name=f"achieved-{paths[at].stem}")
-            found = (
-                replace(drawn, goal=goal) if drawn.start is None else self._on_its_table(drawn, goal, paths[at], seed)
-            )
-            if found is not None and not self.satisfied(found.seen(), goal):
-                return found
+        for i in np.random.default_rng(list(seed)).permutation(len(paths)):
+            goal = goal_from_recording(paths[i], name=f"achieved-{paths[i].stem}")
+            if drawn.start is None:
+                candidate: Candidate | None = replace(drawn, goal=goal)
+            else:
+                candidate = self._with_start(drawn, goal, paths[i], seed)
+            if candidate is not None and not self.satisfied(candidate.seen(), goal):
+                return candidate
         return drawn
 
-    def _on_its_table(self, drawn: Candidate, goal: Goal, path: Path, seed: Sequence[int]) -> Candidate | None:
-        """Return ``goal`` with a start on the table that it was achieved on; None where nobody knows which that was."""
+    def _with_start(self, drawn: Candidate, goal: Goal, path: Path, seed: Sequence[int]) -> Candidate | None:
+        """Return ``goal`` with a start in the scene that it was achieved in; None if that scene is not known."""
         robot = self.robot
         if not isinstance(robot, InstrumentedRobot):
             return replace(drawn, goal=goal)
         with Recording(path) as recording:
-            asked = recording.goal
-        if asked.truth is None:
+            original = recording.goal
+        if original.truth is None:
             return None
-        start = robot.start_for(asked, *seed[-2:])
+        start = robot.start_for(original, *seed[-2:])
         return Candidate(goal, start, lambda: robot.photograph(start))
 
 
 @dataclass(frozen=True)
 class Imagined:
-    """The last frame of the plan from the start to the drawn goal: what the world model takes to be within its reach."""
+    """The last frame that the world model imagines between the start and the drawn goal becomes the goal."""
 
     model: Act2Goal
     satisfied: Callable[[Mapping[str, Image], Goal], bool]
 
     def __call__(self, drawn: Candidate, number: int, seed: Sequence[int]) -> Candidate:  # noqa: ARG002
-        """Return the imagined goal, or the drawn one where that holds already."""
-        seen, config = drawn.seen(), self.model.config
-        nowhere = np.zeros(len(config.proprioception_names), np.float32)
-        request = PlanRequest(Observation(seen, nowhere, {}, 0.0), drawn.goal, seed[-2], seed[-1])
-        plain = Act2GoalPolicy(self.model, ActingSettings(imagine_steps=IMAGINE_STEPS))
-        policy = ResizingPolicy(plain, config.size)
-        frames = policy.plan([request])[0].imagined
+        """Return the imagined goal, or the drawn one if the start satisfies the imagined one already."""
+        images, config = drawn.seen(), self.model.config
+        no_proprioception = np.zeros(len(config.proprioception_names), np.float32)
+        request = PlanRequest(Observation(images, no_proprioception, {}, 0.0), drawn.goal, seed[-2], seed[-1])
+        base_policy = Act2GoalPolicy(self.model, ActingSettings(imagine_steps=IMAGINE_STEPS))
+        frames = ResizingPolicy(base_policy, config.size).plan([request])[0].imagined
         goal = Goal(f"imagined-{drawn.goal.name}", {camera: film[-1] for camera, film in frames.items()}, "imagined")
-        return drawn if self.satisfied(seen, goal) else replace(drawn, goal=goal)
+        return drawn if self.satisfied(images, goal) else replace(drawn, goal=goal)
 
 
 @dataclass(frozen=True)
 class Experience:
-    """How an episode ended, in latents."""
+    """Start, goal and result of an earlier episode, as latents."""
 
     start: Tensor
     """(V, C, h, w)."""
     goal: Tensor
     """(V, C, h, w)."""
-    arrived: bool
+    reached: bool
+    """Policy's estimate."""
 
 
 @dataclass(frozen=True)
 class Curriculum:
-    """Goals by learning progress: those that are now reached, now not, and neither near nor far, teach most."""
+    """Prefers goals of medium difficulty: reached about every second time, and neither near nor far."""
 
     model: Act2Goal
     experiences: Callable[[int], Sequence[Experience]]
-    """Round -> how the episodes of earlier rounds ended."""
+    """Round -> the episodes of earlier rounds."""
 
     @torch.no_grad()
     def weigh(self, candidates: Sequence[Candidate], number: int) -> np.ndarray:
-        """Return how likely each candidate is to be tried (n,), summing to 1.
+        """Return the probability of each candidate (n,).
 
-        p (1 - p), with p the share of the nearest earlier episodes that arrived, smoothed; times how near to the middle of
-        the candidates' distances its own is, in steps-to-go.
+        It is proportional to p (1 - p), with p the smoothed success rate of the nearest earlier episodes, times how near
+        the candidate's rank in steps-to-go is to the middle rank.
         """
         starts = self._encode([candidate.seen() for candidate in candidates])
         goals = self._encode([candidate.goal.images for candidate in candidates])
@@ -152,60 +153,60 @@ class Curriculum:
         weights = (rate * (1 - rate) * (1 - (rank - middle).abs() / (middle + 1))).numpy()
         return np.asarray(weights / weights.sum())
 
-    def _encode(self, pictures: Sequence[Mapping[str, Image]]) -> Tensor:
+    def _encode(self, images: Sequence[Mapping[str, Image]]) -> Tensor:
         config = self.model.config
-        views = np.stack(
-            [np.stack([resized(one[camera], config.size) for camera in config.cameras]) for one in pictures]
+        stacked = np.stack(
+            [np.stack([resized(views[camera], config.size) for camera in config.cameras]) for views in images]
         )
-        return self.model.encode(to_tensor(torch.from_numpy(views))).float()
+        return self.model.encode(to_tensor(torch.from_numpy(stacked))).float()
 
 
 def success_rate_nearby(starts: Tensor, goals: Tensor, experiences: Sequence[Experience]) -> Tensor:
-    """Return for each start and goal (n, V, C, h, w) how often it was reached from about there (n,); untried, one half."""
+    """Return the smoothed success rate (n,) of similar earlier episodes for starts and goals (n, V, C, h, w); 0.5 if none."""
     if not experiences:
         return torch.full((len(starts),), 0.5, dtype=torch.double)
-    known = torch.stack([torch.stack([one.start, one.goal]) for one in experiences]).flatten(1).double()
-    arrived = torch.tensor([one.arrived for one in experiences], dtype=torch.double)
-    asked = torch.stack([starts, goals], dim=1).flatten(1).double()
-    nearest = torch.cdist(asked, known).topk(min(NEIGHBOURS, len(known)), largest=False).indices
-    return (arrived[nearest].sum(1) + 1) / (nearest.shape[1] + 2)
+    earlier = torch.stack([torch.stack([each.start, each.goal]) for each in experiences]).flatten(1).double()
+    reached = torch.tensor([each.reached for each in experiences], dtype=torch.double)
+    queries = torch.stack([starts, goals], dim=1).flatten(1).double()
+    nearest = torch.cdist(queries, earlier).topk(min(NEIGHBOURS, len(earlier)), largest=False).indices
+    return (reached[nearest].sum(1) + 1) / (nearest.shape[1] + 2)
 
 
 @dataclass(frozen=True)
 class GoalSampler:
-    """Chooses each episode's goal. Without source and curriculum it is the scene's own draw."""
+    """Chooses each episode's goal. Without source and curriculum, it is the goal that the scene draws."""
 
     source: GoalSource = from_scene
     curriculum: Curriculum | None = None
     satisfied: Callable[[Mapping[str, Image], Goal], bool] = lambda _, __: False
 
     def __call__(self, draw: Callable[[int], Candidate | None], number: int, seed: int, index: int) -> Candidate | None:
-        """Return what to try in round ``number``; None where ``draw``, index -> a candidate, has nothing to ask for."""
+        """Return the candidate to try in round ``number``; None if ``draw`` (index -> candidate) finds no goal."""
         count = 1 if self.curriculum is None else CANDIDATES
         drawn = [(index + k * APART, draw(index + k * APART)) for k in range(count)]
-        found = [self.source(one, number, (seed, at)) for at, one in drawn if one is not None]
-        if self.curriculum is None or not found:
-            return found[0] if found else None
-        asking = [one for one in found if not self.satisfied(one.seen(), one.goal)] or found[:1]
-        weights = self.curriculum.weigh(asking, number)
-        return asking[int(np.random.default_rng((seed, index)).choice(len(asking), p=weights))]
+        candidates = [self.source(each, number, (seed, i)) for i, each in drawn if each is not None]
+        if self.curriculum is None or not candidates:
+            return candidates[0] if candidates else None
+        open_goals = [each for each in candidates if not self.satisfied(each.seen(), each.goal)] or candidates[:1]
+        weights = self.curriculum.weigh(open_goals, number)
+        return open_goals[int(np.random.default_rng((seed, index)).choice(len(open_goals), p=weights))]
 
 
 def goal_source(
-    told: str,
+    source: str,
     robot: Robot,
     model: Act2Goal,
     satisfied: Callable[[Mapping[str, Image], Goal], bool],
     run: RunState,
 ) -> GoalSource:
-    """Return the source ``told``, see ``check_source``; without a session's name, ``run``'s earlier recordings are meant."""
+    """Return the goal source with the name ``source``; ``recordings`` without a session means ``run``'s earlier rounds."""
 
     def achieved(number: int) -> list[Path]:
-        if name:
-            return Session(run.session.folder.with_name(checked_name("session", name))).recordings()
-        return [run.session.folder / one for working in run.rounds[:number] for one in working.recordings()]
+        if session:
+            return Session(run.session.folder.with_name(checked_name("session", session))).recordings()
+        return [run.session.folder / name for state in run.rounds[:number] for name in state.recordings()]
 
-    kind, _, name = told.partition(":")
+    kind, _, session = source.partition(":")
     match kind:
         case "recordings":
             return FromRecordings(robot, achieved, satisfied)
@@ -215,13 +216,18 @@ def goal_source(
 
 
 def check_source(source: str, curriculum: str, goals: Sequence[object]) -> None:
-    """Raise UnknownNameError where there is no such source or curriculum, UsageError where goals were named as well."""
+    """Check the names of goal source and curriculum.
+
+    Raises:
+        UnknownNameError: no such source or curriculum.
+        UsageError: goals were named as well, or a session was given for a source that has none.
+    """
     kind, colon, name = source.partition(":")
     if kind not in SOURCES:
-        raise UnknownNameError("source of goals", kind, SOURCES)
+        raise UnknownNameError("goal source", kind, SOURCES)
     if colon and (kind != "recordings" or not name):
-        raise UsageError(f"goals from {source!r}: only recordings are of a session, as recordings:SESSION.")
+        raise UsageError(f"--goals-from {source}: only recordings takes a session, as recordings:SESSION.")
     if curriculum not in CURRICULA:
         raise UnknownNameError("curriculum", curriculum, CURRICULA)
     if goals and (kind != "scene" or curriculum != "none"):
-        raise UsageError("goals were named, so there is none to choose: leave out --goals-from and --curriculum.")
+        raise UsageError("goals were named, so none is chosen: leave out --goals-from and --curriculum.")

@@ -1,8 +1,7 @@
-"""Improvement: run and adapt, round after round, each new adapter held against its parent before it may act.
+"""The improvement loop: each round practises, finetunes a candidate and tests it against its parent before it may act.
 
-Here alone, and in what a round is made of (``making.py``, ``exploring.py``, ``scorer.py``), rollout and learning meet, and
-even here they meet on disk: rollouts write recordings, adaptation reads them and writes an adapter, the
-next rollouts load it.
+Rollout and training meet only in this package, and only through files: rollouts write recordings, finetuning reads them
+and writes an adapter, the next rollouts load it.
 """
 
 import time
@@ -22,29 +21,32 @@ from a2g_cli.improvement.goal_sampling import Curriculum, Experience, GoalSample
 from a2g_cli.improvement.pose_search import PoseSearch
 from a2g_cli.improvement.practice import Practice, PracticeWatcher, drives_home, set_ups
 from a2g_cli.improvement.prompted import PromptedSampler
+from a2g_cli.improvement.reset_free import CycleObserver, ResetFreeSampler
 from a2g_cli.improvement.scoring import EpisodeScorer
 from a2g_cli.improvement.settings import ImproveSettings
 from a2g_cli.improvement.state import Round, RoundState, RunState
-from a2g_cli.improvement.trials import CycleObserver, ResetFreeSampler, ResetSampler, Stage, TrialSampler
+from a2g_cli.improvement.trials import ResetSampler, Stage, TrialSampler
 from a2g_cli.robots.base import Robot
 from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.training.watcher import TrainingWatcher
 
+__all__ = ["ImproveSettings", "Improvement"]
+
 OF_POLICY = ("action-not-finite", "action-range", "action-jump")
-"""Guards that stop what a policy asks for: a candidate that they stop is refused by the gate."""
+"""Guards that stop a policy's actions. A candidate that they stop is not promoted."""
 COMPARED = 8
-"""Trials that a candidate is rolled out on before it is asked again whether it is told apart from its parent."""
+"""Trials of a candidate between two checks of whether the comparison with its parent is decided."""
 
 
 class ImproveWatcher(TrainingWatcher, PracticeWatcher, Protocol):
-    """Whoever shows an improvement run."""
+    """Shows the progress of an improvement run."""
 
     def round_over(self, number: int, total: int, line: str) -> None:
-        """A round ended; ``line`` says how."""
+        """Show the result of a round in one line."""
 
 
 class Improvement:
-    """Rounds of practice with one base on one kind of robot."""
+    """A run: rounds of practice with one base on one kind of robot."""
 
     def __init__(
         self,
@@ -59,9 +61,22 @@ class Improvement:
         shown: Sequence[Path] = (),
         ask: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """Begin, or go on from ``progress``.
+        """Start a run, or go on from ``progress``.
 
-        ``active`` practises first, ``shown`` are demonstrations to mix in, ``ask`` asks a person to put the scene back.
+        Args:
+            factory: makes the policies.
+            robots: one for each episode that is rolled out at a time.
+            progress: the run's state.
+            settings: of the run.
+            goals: the goals to practise; without any, goals are drawn.
+            watcher: shows the progress.
+            interrupted: whether the user asked to stop.
+            active: the adapter that practises first.
+            shown: demonstrations that are mixed into every batch.
+            ask: asks a person to reset the scene for the goal of that name; returns whether to go on.
+
+        Raises:
+            UsageError: this robot, scene or these goals cannot be reset as asked.
         """
         self.factory, self.robots, self.progress, self.settings = factory, robots, progress, settings
         self.goals, self.watcher, self.interrupted = goals, watcher, interrupted
@@ -72,21 +87,22 @@ class Improvement:
         self._practice = Practice(
             factory,
             progress,
-            self._attempts(),
+            self._sampler(),
             settings.rollout,
             settings.seed,
             settings.episodes,
             watcher,
             interrupted,
         )
-        explorer = PoseSearch(self._practice, self._scorer, progress, settings.pose_search, settings.seed, interrupted)
-        rehearser = DemoReplay(self._practice, settings.replay_demos, interrupted)
+        most = settings.pose_search
+        pose_search = PoseSearch(self._practice, self._scorer, progress, most, settings.seed, interrupted)
+        demo_replay = DemoReplay(self._practice, settings.replay_demos, interrupted)
         self._builder = CandidateBuilder(
             factory,
             progress,
             self._scorer,
-            explorer,
-            rehearser,
+            pose_search,
+            demo_replay,
             settings.adapt,
             settings.seed,
             shown,
@@ -94,42 +110,42 @@ class Improvement:
             interrupted,
         )
         self._buffer: list[list[EncodedEpisode]] = []
-        for working in progress.rounds:
-            self.active = working.acting
-            if working.done is not None:
-                self.active = working.done.adapter if working.done.promoted else working.acting
-                self._buffer.append([self._read(name) for name in working.recordings()])
+        for state in progress.rounds:
+            self.active = state.acting
+            if state.done is not None:
+                self.active = state.done.adapter if state.done.promoted else state.acting
+                self._buffer.append([self._read(name) for name in state.recordings()])
 
     def run(self) -> Iterator[Round]:
-        """Yield each round as it ends, until ``stopped_by`` says why no other begins, or it is interrupted."""
+        """Yield the result of each round, until a limit ends the run (``stopped_by``) or it is interrupted.
+
+        Raises:
+            SafetyStop: a guard stopped a real robot; a person has to look at it before it moves again.
+        """
         while self.stopped_by() is None:
             rounds = self.progress.rounds
             if not rounds or rounds[-1].done is not None:
                 rounds.append(RoundState(self.active))
-            working = rounds[-1]
-            working.done = self._round(len(rounds) - 1, working)
-            if working.done is None:
+            state = rounds[-1]
+            state.done = self._round(len(rounds) - 1, state)
+            if state.done is None:
                 return
             self.progress.save()
-            done = working.done
-            verdict = "promoted" if done.promoted else "kept the parent"
-            line = (
-                f"{verdict}: {done.reason}; rollouts {done.rollout_seconds:.0f} s, adapting {done.adapt_seconds:.0f} s"
-            )
-            self.watcher.round_over(len(rounds), self.settings.rounds, line)
-            yield done
+            result = state.done
+            self.watcher.round_over(len(rounds), self.settings.rounds, _line(result))
+            yield result
             if self._stopped is not None and goes_on(self.robots[0].clock):
-                raise self._stopped  # a robot that was stopped stays so until a person has looked
+                raise self._stopped
             self._stopped = None
 
     def stopped_by(self) -> str | None:
-        """Return which limit ends the run: ``until``, ``minutes``, ``episodes``, ``rounds``; None while none does."""
+        """Return the limit that ends the run: ``until``, ``minutes``, ``episodes`` or ``rounds``; None if none does yet."""
         settings, done = self.settings, self.progress.done
         if done and settings.until is not None and done[-1].arrived >= settings.until:
             return "until"
         if settings.minutes is not None and self.progress.seconds >= 60 * settings.minutes:
             return "minutes"
-        # A round costs twice its episodes, the gate's among them.
+        # The gate may roll out as many episodes as practice.
         if settings.most_episodes is not None and (
             self.progress.episodes + 2 * settings.episodes > settings.most_episodes
         ):
@@ -142,8 +158,8 @@ class Improvement:
     def _read(self, name: str) -> EncodedEpisode:
         return self._scorer.read(self._path(name))
 
-    def _attempts(self) -> TrialSampler:
-        """Return what practice tries. Raises UsageError for a reset that this robot, scene or these goals cannot do."""
+    def _sampler(self) -> TrialSampler:
+        """Return the sampler of trials. Raises UsageError if robot, scene or goals do not allow the chosen reset."""
         settings, robot, model = self.settings, self.robots[0], self._scorer.model
         satisfied = self._scorer.satisfied(lambda: self.active)
         source = goal_source(settings.goals_from, robot, model, satisfied, self.progress)
@@ -154,96 +170,110 @@ class Improvement:
             return ResetSampler(self.robots, seed, count, self.goals, choose, streams=streams)
         if settings.reset == "prompt":
             return PromptedSampler(robot, count, self.goals, self._ask, streams=streams)
-        eyes = CycleObserver(lambda path: self._scorer.arrived(path, self.active), satisfied)
-        home = drives_home(robot, self.progress, settings.rollout, self.interrupted)
+        observer = CycleObserver(lambda path: self._scorer.arrived(path, self.active), satisfied)
+        drive_home = drives_home(robot, self.progress, settings.rollout, self.interrupted)
         return ResetFreeSampler(
-            robot, settings.reset, seed, count, self.goals, eyes, home, self.watcher.note, choose, streams=streams
+            robot,
+            settings.reset,
+            seed,
+            count,
+            self.goals,
+            observer,
+            drive_home,
+            self.watcher.note,
+            choose,
+            streams=streams,
         )
 
     def _experiences(self, number: int) -> list[Experience]:
         return [
-            Experience(one.segments.latents[0].float(), one.goal, self._scorer.arrived(one.path, self.active))
-            for encoded in self._buffer[:number]
-            for one in encoded
+            Experience(
+                episode.segments.latents[0].float(), episode.goal, self._scorer.arrived(episode.path, self.active)
+            )
+            for episodes in self._buffer[:number]
+            for episode in episodes
         ]
 
-    def _round(self, number: int, working: RoundState) -> Round | None:
-        begun = time.monotonic()
-        what = f"round {number + 1}: practice"
-        successes = self._practice.roll(working.acting, number, Stage.PRACTICE, working.practice, what)
-        rolled = time.monotonic() - begun
+    def _round(self, number: int, state: RoundState) -> Round | None:
+        """Play one round, or what is left of it; return its result, None if it was interrupted."""
+        started = time.monotonic()
+        title = f"round {number + 1}: practice"
+        successes = self._practice.roll(state.acting, number, Stage.PRACTICE, state.practice, title)
+        rollout_seconds = time.monotonic() - started
         if self.interrupted():
             return None
-        before = [self._read(name) for name in working.practice]
+        before = [self._read(name) for name in state.practice]
         self._buffer[number:] = [before]
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
-            buffer = [one for encoded in self._buffer[-self.settings.keep_rounds :] for one in encoded]
-            losses, tried = self._builder.candidate(number, working, buffer, self._room())
+            buffer = [episode for episodes in self._buffer[-self.settings.keep_rounds :] for episode in episodes]
+            losses, search_seconds = self._builder.candidate(number, state, buffer, self._spare_episodes())
         except KeyboardInterrupt:
             if self.interrupted():
                 return None
             raise
-        rolled, adapting = rolled + tried, time.monotonic() - begun - tried
+        rollout_seconds += search_seconds
+        adapt_seconds = time.monotonic() - started - search_seconds
         if self.interrupted():
             return None
-        if working.candidate is None:
-            reason = "no episode arrived, so there is nothing to imitate"
+        if state.candidate is None:
+            reason = "No episode reached its goal (policy's estimate), so there is nothing to learn from"
             decision, after = Decision(promoted=False, reason=reason, measured={}), []
         else:
-            begun = time.monotonic()
+            started = time.monotonic()
             refused = refused_unseen(losses)
             try:
-                after = [] if refused else self._compare(number, working, working.candidate, before)
+                after = [] if refused else self._compare(number, state, state.candidate, before)
             except SafetyStop as stop:
                 if stop.cause not in OF_POLICY:
                     raise
-                refused, after, self._stopped = Decision(False, f"a guard stopped it: {stop}", losses), [], stop
-                del working.compared[:]  # what it did until then stays on the disk, and is no practice
-            rolled += time.monotonic() - begun
+                reason = f"A safety guard stopped it: {str(stop).rstrip('.')}"
+                refused, after, self._stopped = Decision(False, reason, losses), [], stop
+                del state.compared[:]  # its recordings stay on the disk, but nothing learns from them
+            rollout_seconds += time.monotonic() - started
             if self.interrupted():
                 return None
-            decision = refused or self._decide(working.candidate, working.acting, before[: len(after)], after, losses)
-            decision = self._settle(working.candidate, working.acting, decision)
-            # The candidate's episodes are practice as well: the next round learns from them too.
-            self._buffer[number] = [self._read(name) for name in working.recordings()]
+            decision = refused or self._decide(state.candidate, state.acting, before[: len(after)], after, losses)
+            decision = self._settle(state.candidate, state.acting, decision)
+            # The next round learns from the candidate's episodes as well.
+            self._buffer[number] = [self._read(name) for name in state.recordings()]
         ends = after if decision.promoted else before
-        anew, lost = set_ups([self._path(name) for name in working.recordings()])
+        set_up, lost = set_ups([self._path(name) for name in state.recordings()])
         return Round(
             len(before),
             len(after),
-            rolled,
-            adapting,
+            rollout_seconds,
+            adapt_seconds,
             decision.promoted,
-            working.candidate or working.acting,
+            state.candidate or state.acting,
             decision.reason,
             successes,
-            sum(self._scorer.arrived(one.path, self.active) for one in ends) / len(ends),
-            anew,
+            sum(self._scorer.arrived(episode.path, self.active) for episode in ends) / len(ends),
+            set_up,
             lost,
-            len(working.explored),
-            len(working.rehearsed),
+            len(state.explored),
+            len(state.rehearsed),
         )
 
     def _compare(
-        self, number: int, working: RoundState, candidate: str, before: Sequence[EncodedEpisode]
+        self, number: int, state: RoundState, candidate: str, before: Sequence[EncodedEpisode]
     ) -> list[EncodedEpisode]:
-        """Roll the candidate out as often as its parent, a few times at once, until the two are told apart."""
-        same = "on the same trials" if self._practice.attempts.paired else "in its turn"
-        what = f"round {number + 1}: {candidate} {same}"
+        """Roll the candidate out, a few trials at a time, until the comparison with its parent is decided."""
+        trials = "the same trials" if self._practice.attempts.paired else "its own trials"
+        title = f"round {number + 1}: testing {candidate} on {trials}"
         after: list[EncodedEpisode] = []
         while len(after) < len(before):
-            reached = min(len(after) + COMPARED, len(before))
-            self._practice.roll(candidate, number, Stage.GATE, working.compared, what, reached)
+            count = min(len(after) + COMPARED, len(before))
+            self._practice.roll(candidate, number, Stage.GATE, state.compared, title, count)
             if self.interrupted():
                 break
-            after += [self._read(name) for name in working.compared[len(after) : reached]]
-            if sprt_stop(*self._scorer.sides(candidate, before[:reached], after), self._scorer.bound):
+            after += [self._read(name) for name in state.compared[len(after) : count]]
+            if sprt_stop(*self._scorer.sides(candidate, before[:count], after), self._scorer.bound):
                 break
         return after
 
-    def _room(self) -> int:
-        """Return how many episodes may be tried beside practice and the gate's."""
+    def _spare_episodes(self) -> int:
+        """Return how many episodes pose search and demo replay may use."""
         settings = self.settings
         if settings.most_episodes is None:
             return settings.pose_search + settings.replay_demos
@@ -257,7 +287,7 @@ class Improvement:
         after: list[EncodedEpisode],
         losses: dict[str, float],
     ) -> Decision:
-        """Hold both sides against each other through the candidate's view, and as they are where that view is new."""
+        """Compare both through the candidate's camera warp, and if that warp is new, on the uncorrected images as well."""
         scorer, paired = self._scorer, self._practice.attempts.paired
         decision = decide(*scorer.sides(name, before, after), losses, scorer.bound, paired)
         if scorer.same_views(name, acting):
@@ -265,7 +295,7 @@ class Improvement:
         return veto_if_worse(decision, *scorer.sides("none", before, after), scorer.bound)
 
     def _settle(self, name: str, acting: str, decision: Decision) -> Decision:
-        """Write the decision into the adapter's lineage and make it active where it was promoted; return what to say."""
+        """Write the decision into the lineage, and make a promoted adapter active; return the decision to report."""
         adapter = self.factory.registry.get(name)
         if adapter.calibration:
             decision = replace(decision, reason=f"{decision.reason}; {adapter.calibration}")
@@ -273,8 +303,14 @@ class Improvement:
         if decision.promoted:
             self.active = name
             active = self.factory.registry.promote(name, instead_of=acting)
-            if active != name:  # whoever promoted it meant it: practice goes on with its own, beside it
-                decision = replace(
-                    decision, reason=f"{decision.reason}; another program made {active} active, which stays"
-                )
+            if active != name:  # another program's choice is kept; this run practises with its own adapter
+                reason = f"{decision.reason}; another program made {active} active, and it stays active"
+                decision = replace(decision, reason=reason)
         return decision
+
+
+def _line(result: Round) -> str:
+    """Return a round's result in one line."""
+    verdict = "Promoted" if result.promoted else "Not promoted"
+    times = f"Rollouts {result.rollout_seconds:.0f} s, finetuning {result.adapt_seconds:.0f} s"
+    return f"{verdict}. {result.reason}. {times}."

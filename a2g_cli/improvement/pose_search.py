@@ -1,7 +1,8 @@
-"""Finding out where the arm stands by trying: where its camera was moved as well, each episode acts on a guess of its own.
+"""Pose search: find the arm's base pose by trying, where the camera was moved as well.
 
-A picture that was bent straight tells how the arm is turned, and where it stands only to some 2 cm: what is tall leans in it.
-Who arrived tells the rest (``calibration/posterior.py``). What was tried in earlier rounds counts as well.
+Through a camera warp, an image gives the arm's yaw, but its position only to about 2 cm, because tall objects lean. So each
+episode acts on a base pose drawn from the posterior (Thompson sampling), and whether it reached its goal updates the
+posterior (``calibration/posterior.py``). Episodes of earlier rounds count as well.
 """
 
 from collections.abc import Callable
@@ -23,104 +24,106 @@ from a2g_cli.improvement.state import RoundState, RunState, whole
 from a2g_cli.improvement.trials import Stage, episode_index
 
 BATCH = 8
-"""Episodes after which beliefs are weighed again."""
+"""Episodes between two updates of the posterior."""
 SURE = 0.004
-"""Spread of a belief at which no more is tried [m]."""
+"""Spread of the posterior at which the search stops [m]."""
 FEWEST = 2
-"""Arrivals below which nothing is believed: one may be luck."""
+"""Episodes that must reach their goal before the posterior is trusted: a single one may be luck."""
 
 
 @dataclass(frozen=True)
 class PoseSearch:
-    """Tries where the arm stands."""
+    """Searches the arm's base pose."""
 
     practice: Practice
     scorer: EpisodeScorer
     progress: RunState
     most: int
-    """Episodes of one improvement run that may try where the arm stands."""
+    """Episodes of one run that the search may use."""
     seed: int
     interrupted: Callable[[], bool]
 
-    def found(
-        self, number: int, working: RoundState, calibration: DomainTransform, suspected: BasePose, room: int
+    def search(
+        self, number: int, state: RoundState, calibration: DomainTransform, suspected: BasePose, spare: int
     ) -> DomainTransform:
-        """Return ``calibration`` with the mount that trying found; as it is where too few guesses arrived.
+        """Return ``calibration`` with the base pose that was found; unchanged if too few episodes reached their goal.
 
         Args:
-            number: of the round.
-            working: its files.
-            calibration: what was measured, but for the mount.
-            suspected: the mount as it was read.
-            room: how many episodes the run's own limit leaves for this round.
+            number: of the round, from 0.
+            state: of the round.
+            calibration: the domain transform, apart from the base pose.
+            suspected: the base pose as images show it.
+            spare: number of episodes that the run's own limit leaves for this.
         """
-        tried, arrived = self._evidence(calibration, suspected)
+        tried, reached = self._evidence(calibration, suspected)
         while not self.interrupted():
-            belief = pose_posterior(tried, arrived)
-            reached = len(working.explored)
-            if all(whole(self._path(name)) for name in working.explored):
-                more = min(BATCH, self.most - len(tried), room - reached)
-                if belief.spread <= SURE or more <= 0:
+            posterior = pose_posterior(tried, reached)
+            count = len(state.explored)
+            if all(whole(self._path(name)) for name in state.explored):
+                more = min(BATCH, self.most - len(tried), spare - count)
+                if posterior.spread <= SURE or more <= 0:
                     break
-                reached += more
-            self._try(number, working, calibration, suspected, belief, reached)
-            tried, arrived = self._evidence(calibration, suspected)
-        if int(arrived.sum()) < FEWEST:
+                count += more
+            self._try(number, state, calibration, suspected, posterior, count)
+            tried, reached = self._evidence(calibration, suspected)
+        if int(reached.sum()) < FEWEST:
             return calibration
-        return replace(calibration, base_pose=_moved(suspected, pose_posterior(tried, arrived).mean))
+        return replace(calibration, base_pose=_moved(suspected, pose_posterior(tried, reached).mean))
 
     def _try(
         self,
         number: int,
-        working: RoundState,
+        state: RoundState,
         calibration: DomainTransform,
         suspected: BasePose,
-        belief: PosePosterior,
-        reached: int,
+        posterior: PosePosterior,
+        count: int,
     ) -> None:
-        """Roll out the first ``reached`` attempts, but for those that are recorded, each on a guess of its own."""
-        chance = torch.Generator().manual_seed(self._seed_of_draw(number, reached))
-        sampled_poses = {slot: _moved(suspected, offset) for slot, offset in enumerate(belief.draw(reached, chance))}
-        acting = self.practice.factory.guessing(working.acting, calibration, sampled_poses)
-        what = f"round {number + 1}: trying where the arm stands"
+        """Roll out those of the round's first ``count`` episodes that are not recorded, each on its own base pose."""
+        chance = torch.Generator().manual_seed(self._seed_of_draw(number, count))
+        sampled_poses = {slot: _moved(suspected, offset) for slot, offset in enumerate(posterior.draw(count, chance))}
+        acting = self.practice.factory.guessing(state.acting, calibration, sampled_poses)
+        title = f"round {number + 1}: pose search"
         practice = replace(self.practice, count=self.most)
-        practice.roll(working.acting, number, Stage.POSE_SEARCH, working.explored, what, reached, acting)
+        practice.roll(state.acting, number, Stage.POSE_SEARCH, state.explored, title, count, acting)
 
-    def _seed_of_draw(self, number: int, reached: int) -> int:
+    def _seed_of_draw(self, number: int, count: int) -> int:
         if not self.progress.seed_streams:
-            return 1000 * self.seed + 100 * number + reached
-        return self.seed * 100_003 + episode_index(
-            Stage.POSE_SEARCH, number, reached, self.most, repeat=False, streams=True
-        )
+            return 1000 * self.seed + 100 * number + count
+        index = episode_index(Stage.POSE_SEARCH, number, count, self.most, repeat=False, streams=True)
+        return self.seed * 100_003 + index
 
     def _evidence(self, calibration: DomainTransform, suspected: BasePose) -> tuple[Tensor, Tensor]:
-        """Return how far off each guess of the run was from where the arm is read (N, 2) [m], and whether it arrived (N,)."""
-        tried, arrived = [], []
+        """Return each tried pose's offset from the suspected one (N, 2) [m], and whether its episode succeeded (N,).
+
+        Success is the policy's estimate.
+        """
+        tried, reached = [], []
         middle = torch.tensor(suspected.middle)
-        for name in (name for working in self.progress.rounds for name in working.explored):
+        for name in (name for state in self.progress.rounds for name in state.explored):
             if not whole(path := self._path(name)):
                 continue
-            sampled_pose = _guess(path)
+            sampled_pose = _recorded_pose(path)
             tried.append((sampled_pose.to_nominal(middle) - suspected.to_nominal(middle))[:2])
-            arrived.append(self.scorer.left_through(path, calibration) < self.scorer.bound)
-        return torch.stack(tried) if tried else torch.zeros(0, 2), torch.tensor(arrived, dtype=torch.bool)
+            reached.append(self.scorer.left_through(path, calibration) < self.scorer.bound)
+        return torch.stack(tried) if tried else torch.zeros(0, 2), torch.tensor(reached, dtype=torch.bool)
 
     def _path(self, name: str) -> Path:
         return self.progress.session.folder / name
 
 
-def _guess(path: Path) -> BasePose:
-    """Return what an episode acted on. Raises RecordingError."""
+def _recorded_pose(path: Path) -> BasePose:
+    """Return the base pose that an episode acted on. Raises RecordingError."""
     with Recording(path) as recording:
-        told: Any = recording.provenance.settings.get("guess")
+        pose: Any = recording.provenance.settings.get("guess")
     try:
-        x, y, z = (float(value) for value in told["shift"])
-        return BasePose(float(told["yaw"]), (x, y, z))
+        x, y, z = (float(value) for value in pose["shift"])
+        return BasePose(float(pose["yaw"]), (x, y, z))
     except (KeyError, TypeError, ValueError) as error:
-        raise RecordingError(f"{path} was to say where the arm was guessed to stand: {error}.") from error
+        raise RecordingError(f"{path} does not contain the base pose that it tried: {error}.") from error
 
 
 def _moved(base_pose: BasePose, offset: Tensor) -> BasePose:
-    """Return a mount that puts places by ``offset`` (2,) elsewhere [m]."""
+    """Return the base pose moved by ``offset`` (2,) in x and y [m]."""
     x, y, z = base_pose.shift
     return replace(base_pose, shift=(x + float(offset[0]), y + float(offset[1]), z))

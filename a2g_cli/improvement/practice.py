@@ -1,4 +1,4 @@
-"""Practice: attempts rolled out with whoever acts, each recorded in the run's session, and gone on with after a kill."""
+"""Practice: rolls out the episodes of a stage and records them in the run's session; goes on after a kill."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,18 +19,18 @@ from a2g_cli.runtime.termination import RolloutSettings
 
 
 class PracticeWatcher(Protocol):
-    """Whoever looks on."""
+    """Shows the progress of practice."""
 
     def rolled(self, what: str, done: int, total: int, successes: int) -> None:
-        """``done`` of ``total`` episodes are over; successes as the truth sees them, for people only.
+        """Show that ``done`` of ``total`` episodes have ended, before the first and after each.
 
-        Told before the first is begun, and after each.
+        ``successes`` are the simulator's, for people only; nothing learns from them.
         """
 
 
 @dataclass(frozen=True)
 class Practice:
-    """Rolls out the stages of rounds."""
+    """Rolls out the stages of a round."""
 
     factory: PolicyFactory
     progress: RunState
@@ -38,7 +38,7 @@ class Practice:
     rollout: RolloutSettings
     seed: int
     count: int
-    """Episodes a stage."""
+    """Episodes in a stage."""
     watcher: PracticeWatcher
     interrupted: Callable[[], bool]
 
@@ -52,16 +52,16 @@ class Practice:
         first: int | None = None,
         assigned: Policy | None = None,
     ) -> int:
-        """Roll ``name`` out on those attempts that have no recording among ``names`` yet; return all successes.
+        """Roll out the attempts that have no complete recording yet; return the successes of all attempts.
 
         Args:
-            name: who acts.
-            number: of the round.
-            stage: of the round, see ``TrialSampler``.
-            names: of the recordings, in the attempts' order; those of new ones are put there.
-            what: in words, for people.
-            first: only so many of the stage's attempts, where it may end with them.
-            assigned: acts instead, on behalf of ``name``.
+            name: the adapter that acts.
+            number: of the round, from 0.
+            stage: of the round.
+            names: names of the stage's recordings, in the order of the attempts; new ones are added.
+            what: title of the progress display.
+            first: roll out only the first so many attempts.
+            assigned: the policy that acts instead, on behalf of adapter ``name``.
         """
         policy = self.factory.get(name) if assigned is None else assigned
         acting = Provenance(
@@ -75,24 +75,24 @@ class Practice:
         places = self.progress.place(names, self.count if first is None else first)
         missing = [slot for slot, (_, complete) in enumerate(places) if not complete]
         outcomes = [_outcome(path) for path, complete in places if complete]
-        begun: list[Path] = []
+        started: list[Path] = []
 
-        def told() -> None:
-            self.watcher.rolled(what, len(outcomes), self.count, sum(bool(one.success) for one in outcomes))
+        def show() -> None:
+            self.watcher.rolled(what, len(outcomes), self.count, sum(bool(outcome.success) for outcome in outcomes))
 
         def jobs() -> Iterator[Job]:
             for attempt in self.attempts.of(number, stage, missing):
-                begun.append(places[attempt.slot][0])
-                yield self._job(attempt, acting, begun[-1])
+                started.append(places[attempt.slot][0])
+                yield self._job(attempt, acting, started[-1])
 
         if missing:
-            told()  # the time of what is shown begins with the first episode, not with the first that has ended
+            show()  # the displayed time starts with the first episode, not when it has ended
         for index, outcome in roll_out(self.attempts.robots, jobs(), policy, self.rollout, None, self.interrupted):
             outcomes.append(outcome)
             if outcome.stopped_by != "interrupted":
-                self.attempts.ended(begun[index])
-            told()
-        return sum(bool(one.success) for one in outcomes)
+                self.attempts.ended(started[index])
+            show()
+        return sum(bool(outcome.success) for outcome in outcomes)
 
     def _job(self, attempt: Attempt, acting: Provenance, path: Path) -> Job:
         seed = self.seed * 100_003 + attempt.index
@@ -108,7 +108,10 @@ class Practice:
 def drives_home(
     robot: Robot, progress: RunState, rollout: RolloutSettings, interrupted: Callable[[], bool]
 ) -> Callable[[int], bool]:
-    """Return how ``robot`` drives home before an episode: under the guards, recorded in the session's ``resets``."""
+    """Return a function that drives ``robot`` to its rest pose before episode ``index``, and says whether to go on.
+
+    The drive is guarded, and recorded in the session's ``resets``.
+    """
 
     def job(goal: Goal, index: int) -> Job:
         path = progress.session.resets.next_path()
@@ -125,13 +128,13 @@ def drives_home(
 
 
 def set_ups(paths: Sequence[Path]) -> tuple[int, int]:
-    """Return how often the scene was set up anew for these recordings, and how many were lost to a cycle that was stuck."""
-    anew = lost = 0
+    """Return how often the scene was set up for these recordings, and how many episodes were lost in stuck cycles."""
+    count = lost = 0
     for path in paths:
         with Recording(path) as recording:
-            told = recording.provenance.settings
-        anew, lost = anew + (told.get("start") != "left"), lost + int(told.get("lost", 0))
-    return anew, lost
+            settings = recording.provenance.settings
+        count, lost = count + (settings.get("start") != "left"), lost + int(settings.get("lost", 0))
+    return count, lost
 
 
 def _outcome(path: Path) -> Outcome:

@@ -1,4 +1,4 @@
-"""Practice with a person beside it, who puts the scene back before each episode and says so."""
+"""Practice trials for which a person resets the scene."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -9,19 +9,27 @@ from a2g_cli.robots.base import Robot
 
 
 class PromptedSampler:
-    """Goals that were named, in turn, each from where the person left things."""
+    """The named goals in turn, each from the start that a person sets up."""
 
     paired = False
 
     def __init__(
         self, robot: Robot, count: int, goals: Sequence[Goal], ask: Callable[[str], bool], *, streams: bool = True
     ) -> None:
-        """``ask`` asks for a goal's start, and returns whether to go on. It raises A2GError when nobody answers in time."""
+        """Prepare it.
+
+        Args:
+            robot: the one that practises.
+            count: practice episodes a round.
+            goals: the named goals.
+            ask: asks for the start of the goal of that name, and returns whether to go on. Raises A2GError if nobody answers.
+            streams: see ``episode_index``.
+        """
         self.robots: Sequence[Robot] = [robot]
         self._count, self._goals, self._ask, self._streams = count, goals, ask, streams
 
     def of(self, number: int, stage: Stage, slots: Sequence[int]) -> Iterator[Attempt]:
-        """Yield the attempts in ``slots``, each after the person's word; none when that is an interruption."""
+        """Yield the attempts in ``slots``, each after the person has answered; stops when the person interrupts."""
         for slot in slots:
             goal = self._goals[slot % len(self._goals)]
             self.robots[0].rest()
@@ -31,4 +39,4 @@ class PromptedSampler:
             yield Attempt(slot, index, goal, "fresh", stay)
 
     def ended(self, path: Path) -> None:
-        """Nothing depends on it."""
+        """Do nothing: no trial depends on the one before."""

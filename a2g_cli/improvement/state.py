@@ -1,8 +1,8 @@
-"""How far an improvement run has come, on disk: killed at any moment, the same run goes on from there.
+"""The state of an improvement run on disk (``improve.json``): a run that was killed goes on from it.
 
-The file is written before every step that takes time, and again after it; what a step makes (recordings, an adapter) is
-complete or absent, each by its own means. So whatever moment the program dies at, the file and the disk together say
-which trials were rolled out, whether the adapter is made, and what the gate decided.
+The file is written before and after every step that takes time. What a step makes (recordings, an adapter) is either
+complete or absent. So file and disk together always say which trials were rolled out, whether the adapter is made, and what
+the gate decided.
 """
 
 import itertools
@@ -20,66 +20,66 @@ from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import Session
 
 PROGRESS = "improve.json"
-"""Lies in the session's folder."""
+"""Name of the file, in the session's folder."""
 FORMAT = 1
 
 
 @dataclass
 class Round:
-    """What happened in one round."""
+    """The result of one round. Its fields are keys of ``improve.json`` and of ``--json``."""
 
     episodes: int
     """Practice episodes."""
     gate_episodes: int
-    """The candidate's, on the same starts and goals; learned from in later rounds like any other."""
+    """Episodes of the candidate in the gate; later rounds learn from them as well."""
     rollout_seconds: float
     adapt_seconds: float
     promoted: bool
     adapter: str
-    """The adapter that was made; whether it acts from now on, ``promoted`` says."""
+    """The candidate, promoted or not; the acting adapter if none was made."""
     reason: str
     practice_successes: int
-    """As the truth sees them, for people only."""
+    """Practice episodes that succeeded according to the simulator; for people only."""
     arrived: float
-    """Share of the round's trials on which whoever acts from now on arrived, as the steps-to-go head sees it."""
+    """Share of the round's trials on which the adapter that acts from now on reached the goal (policy's estimate)."""
     set_ups: int = 0
-    """How often the scene was set up anew: before every episode, or in a cycle at its beginning and where it was stuck."""
+    """How often the scene was set up: before every episode; in a reset-free cycle, at its start and when stuck."""
     lost: int = 0
-    """Episodes that were lost to a cycle that was stuck."""
+    """Episodes that were lost in stuck cycles."""
     explored: int = 0
-    """Episodes that acted on guesses of where the arm stands."""
+    """Episodes of the pose search."""
     rehearsed: int = 0
-    """Episodes that repeated what is remembered."""
+    """Episodes that replayed demonstrations."""
 
     @property
     def rolled_out(self) -> int:
-        """Return the number of all its episodes."""
+        """Return the number of all episodes of the round."""
         return self.episodes + self.explored + self.rehearsed + self.gate_episodes
 
     def to_json(self) -> dict[str, Any]:
-        """Return the documented round object."""
+        """Return the round as ``--json`` documents it."""
         seconds = {key: round(getattr(self, key), 2) for key in ("rollout_seconds", "adapt_seconds")}
         return {**asdict(self), **seconds, "arrived": round(self.arrived, 4)}
 
 
 @dataclass
 class RoundState:
-    """One round's files, by name, as far as it has come."""
+    """The files of one round, by name."""
 
     acting: str
-    """The adapter that practises, ``none`` for the base alone."""
+    """The adapter that practises; ``none``: the base."""
     practice: list[str] = field(default_factory=list)
-    """Recordings, one a trial, in the trials' order: complete, being made, or never begun."""
+    """Recordings, one for each trial, in their order: complete, interrupted, or not started."""
     candidate: str | None = None
-    """The adapter made of them."""
+    """The adapter made from them."""
     compared: list[str] = field(default_factory=list)
-    """The candidate's recordings on the same trials."""
+    """The candidate's recordings in the gate."""
     done: Round | None = None
-    """None while the round lasts."""
+    """The result; None until the round has ended."""
     explored: list[str] = field(default_factory=list)
-    """Recordings of episodes that acted on guesses of where the arm stands."""
+    """Recordings of the pose search."""
     rehearsed: list[str] = field(default_factory=list)
-    """Recordings of episodes that repeated what is remembered."""
+    """Recordings of replayed demonstrations."""
 
     def recordings(self) -> Iterable[str]:
         """Yield the names of all recordings of the round."""
@@ -91,54 +91,53 @@ class RoundState:
 
 @dataclass
 class RunState:
-    """All of an improvement run that is not in its recordings and adapters."""
+    """The state of a run, apart from its recordings and adapters."""
 
     session: Session
     asked: dict[str, Any]
-    """What the run was asked to do, JSON-able: whoever starts it knows what that means."""
+    """The request that started the run, as JSON; the command that starts it reads and writes it."""
     measured: dict[str, Any] = field(default_factory=dict)
-    """Results of evaluations by name, so that none is made twice."""
+    """Results of evaluations by name, so that none is repeated."""
     rounds: list[RoundState] = field(default_factory=list)
     seed_streams: bool = True
     """Whether pose search and demo replay draw from streams of their own; not in a run that version 0.1 began."""
 
     @property
     def done(self) -> list[Round]:
-        """Return the rounds that ended, in order."""
-        return [working.done for working in self.rounds if working.done is not None]
+        """Return the results of the rounds that have ended, in order."""
+        return [state.done for state in self.rounds if state.done is not None]
 
     @property
     def seconds(self) -> float:
-        """Return how long rounds that ended took: rollouts and adaptation [s]."""
-        return sum(one.rollout_seconds + one.adapt_seconds for one in self.done)
+        """Return the time of rollouts and finetuning in the rounds that have ended [s]."""
+        return sum(result.rollout_seconds + result.adapt_seconds for result in self.done)
 
     @property
     def episodes(self) -> int:
-        """Return how many episodes were rolled out in rounds that ended, for whatever end."""
-        return sum(one.rolled_out for one in self.done)
+        """Return the number of episodes of all kinds in the rounds that have ended."""
+        return sum(result.rolled_out for result in self.done)
 
     def save(self) -> None:
-        """Write it, in one piece or not at all. Raises RecordingError."""
+        """Write the file atomically. Raises RecordingError."""
         path = self.session.folder / PROGRESS
         document = {
             "a2g_improve": FORMAT,
             "asked": self.asked,
             "measured": self.measured,
-            "rounds": [asdict(working) for working in self.rounds],
+            "rounds": [asdict(state) for state in self.rounds],
             "seed_streams": self.seed_streams,
         }
         with storage.writing(path):
             replace_file(path, (json.dumps(document, indent=2) + "\n").encode())
 
     def place(self, names: list[str], count: int) -> list[tuple[Path, bool]]:
-        """Return ``count`` paths of recordings and whether each is complete, the first of ``names``; save them.
+        """Return (path, complete) of the first ``count`` recordings of ``names``, adding names as needed; save the file.
 
-        A name whose recording was cut off is given up, so that what is left of that episode can be salvaged; its trial
-        gets the next free number.
+        A trial whose recording was cut off gets a new name, so that the cut-off recording can still be repaired.
         """
         complete = {name for name in names if whole(self.session.folder / name)}
         taken = {path.name.removesuffix(schema.PARTIAL_SUFFIX) for path in self.session.folder.iterdir()}
-        taken |= {name for working in self.rounds for name in working.recordings()}
+        taken |= {name for state in self.rounds for name in state.recordings()}
         numbered = (f"episode-{number:04d}{schema.SUFFIX}" for number in itertools.count())
         free = (name for name in numbered if name not in taken)
         for i in range(count):
@@ -155,7 +154,7 @@ def _untouched(path: Path) -> bool:
 
 
 def whole(path: Path) -> bool:
-    """Whether a recording is there and its episode was not interrupted. Raises RecordingError for a damaged one."""
+    """Whether a recording exists and its episode was not interrupted. Raises RecordingError if it is damaged."""
     if not path.exists():
         return False
     with Recording(path) as recording:
@@ -163,32 +162,30 @@ def whole(path: Path) -> bool:
 
 
 def load(session: Session) -> RunState:
-    """Return the progress of a session that `a2g improve` began.
+    """Return the state of the run that `a2g improve` keeps in ``session``.
 
     Raises:
-        UsageError: the session was not begun by `a2g improve`.
-        RecordingError: its progress is damaged.
+        UsageError: `a2g improve` did not create the session.
+        RecordingError: the file is damaged.
     """
     path = session.folder / PROGRESS
     if not path.is_file():
-        raise UsageError(
-            f"the session {session.name!r} was not begun by `a2g improve`: there is nothing to go on with."
-        )
+        raise UsageError(f"`a2g improve` did not create the session {session.name!r}: there is no run to resume.")
     try:
         document: Any = json.loads(read_text(path))
         if document["a2g_improve"] != FORMAT:
-            raise ValueError(f"its format is {document['a2g_improve']!r}, this version reads {FORMAT}")
-        rounds = [_working(entry) for entry in document["rounds"]]
+            raise ValueError(f"its format is {document['a2g_improve']!r}; this version reads format {FORMAT}")
+        rounds = [_round_state(entry) for entry in document["rounds"]]
         if not isinstance(document["asked"], dict) or not isinstance(document["measured"], dict):
-            raise TypeError("what was asked and measured are not tables")
+            raise TypeError("`asked` and `measured` must be objects")
         streams = bool(document.get("seed_streams", False))
         return RunState(session, document["asked"], document["measured"], rounds, streams)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, UsageError) as error:
         raise RecordingError(f"{path} is damaged: {error}.") from error
 
 
-def _working(entry: dict[str, Any]) -> RoundState:
-    """Return one round as it was written. Names become paths, so each is checked."""
+def _round_state(entry: dict[str, Any]) -> RoundState:
+    """Return one round as it was written. Names become paths, so each one is checked."""
     done = None if entry["done"] is None else Round(**entry["done"])
     stages = ("practice", "compared", "explored", "rehearsed")
     names = [[checked_name("recording", str(name)) for name in entry.get(key, [])] for key in stages]
