@@ -64,7 +64,7 @@ def test_without_room_nothing_is_made(place: Path) -> None:
         (("--reset", "cycle"), "two goals"),
         (("--reset", "rest-pos"), "did you mean rest-pose"),
         (("--reset", "home"), "--reset rest-pose"),
-        (("--deadman-key", "k"), "no terminal"),
+        (("--deadman-key", "k"), "not a terminal"),
         (("--fault", "frezze"), "did you mean freeze"),
         (("--judge", "person", "--safety", "frame_age=1", "--deadman-key", "k"), "choose one"),
     ],

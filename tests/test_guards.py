@@ -108,7 +108,7 @@ def test_without_a_fault_nothing_stops_anybody() -> None:
 
 
 def test_a_fault_of_a_policy_is_not_for_a_real_robot() -> None:
-    with pytest.raises(UsageError, match="for a simulator"):
+    with pytest.raises(UsageError, match="use it with a simulator"):
         put_into_robot(BenchRobot(), parse_fault("jerk-action"))
 
 

@@ -63,14 +63,14 @@ def test_the_terminal_is_as_before(terminal: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("key", ["", "ab", "\x03", "F1"])
 def test_what_is_no_key_is_refused(terminal: tuple[int, int], key: str) -> None:
-    with pytest.raises(UsageError, match="no key to hold"):
+    with pytest.raises(UsageError, match="is not a key"):
         HoldKey(key, terminal[1])
 
 
 def test_without_a_terminal_nobody_can_hold_a_key() -> None:
     read, write = os.pipe()
     try:
-        with pytest.raises(UsageError, match="no terminal"):
+        with pytest.raises(UsageError, match="not a terminal"):
             HoldKey("k", read)
     finally:
         os.close(read)

@@ -136,10 +136,10 @@ def test_it_says_what_its_policy_saw(arm: Path, base: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        ((), "name those"),
+        ((), "name the goals to practise"),
         (("here", "--reset", "cycle"), "two goals"),
         (("here", "--reset", "rest-pose"), "rest pose"),
-        (("--reset", "prompt"), "name those to be"),
+        (("--reset", "prompt"), "name the goals to practise"),
     ],
 )
 def test_what_it_cannot_do_is_one_line(arm: Path, base: Path, words: tuple[str, ...], part: str) -> None:

@@ -111,8 +111,8 @@ def decide(
     old, new = (sum(left < arrived_below for left in values) for values in (parent, candidate))
     won, lost = _wins(parent, candidate, arrived_below)
     measured |= {"parent_arrived": old, "arrived": new, "episodes": len(parent), "won": won, "lost": lost}
-    trials = "on the same trials" if paired else "each on its own trials"
-    reason = f"{_score(new, old, len(parent))} {trials} (policy's estimate)"
+    trials = " on the same trials" if paired else ", each on its own trials"
+    reason = f"{_score(new, old, len(parent))}{trials} (policy's estimate)"
     if won >= lost and (learned := _learned_from_replay(losses)):
         return Decision(promoted=True, reason=f"{reason}; {learned}", measured=measured)
     if losses and won > lost and not _is_clear(won - lost, DOUBTED):

@@ -1,1 +1,1 @@
-"""Episodes on a robot: rollout, control loop, safety, evaluation."""
+"""Rolling episodes out on a robot: control loop, resets, success judges, evaluation, safety."""

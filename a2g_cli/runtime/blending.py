@@ -1,4 +1,4 @@
-"""What follows a chunk whose successor is late: the plan's further actions, and then a crossing over, never a jump."""
+"""Continues after a chunk while the next plan is late: the plan's further actions, then a smooth change to the new plan."""
 
 from dataclasses import replace
 
@@ -10,19 +10,19 @@ from a2g_cli.policies.base import Plan
 Actions = NDArray[np.float32]
 
 CROSSING = 3
-"""Most actions over which a late plan takes over [steps]."""
+"""Longest blend from the old plan to a late new one [steps]."""
 
 
 def further(plan: Plan) -> Actions:
-    """Return the (m, A) actions that ``plan`` would go on with after its chunk."""
+    """Return the actions (m, A) with which ``plan`` continues after its chunk."""
     return plan.chunk[:0] if plan.tail is None else plan.tail
 
 
 def blended(old: Actions, plan: Plan, late: int) -> Plan:
-    """Return ``plan`` as it is to be executed ``late`` control periods after its beginning.
+    """Return ``plan`` as it is executed when it comes ``late`` control periods after its start.
 
-    Its first ``late`` actions are left out, as their time has passed. The next ones cross over from those of ``old`` (m, A),
-    which would go out now: action k of n gets the share (k + 1) / (n + 1) of the new plan.
+    Its first ``late`` actions are left out, because their time has passed. The next ones are blended with ``old`` (m, A), the
+    actions that the robot would execute now: action k of n has the share (k + 1) / (n + 1) of the new plan.
     """
     whole = np.concatenate([plan.chunk, further(plan)])[late:]
     count = min(len(plan.chunk), len(whole))

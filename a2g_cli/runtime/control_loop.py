@@ -1,4 +1,4 @@
-"""An episode under way: act, wait for the end of the control period, observe, record; and how it is closed, come what may."""
+"""The control loop of one episode: act, wait for the end of the control period, observe, record; and close it in any case."""
 
 import math
 from collections.abc import Generator, Iterator
@@ -17,11 +17,11 @@ from a2g_cli.runtime.termination import RolloutSettings, Termination
 from a2g_cli.runtime.timing import Schedule
 
 LOST = "hardware"
-"""Why an episode ended whose robot or camera did not answer any more."""
+"""``stopped_by`` of an episode whose robot or camera no longer answered."""
 
 
 class Steps:
-    """The bookkeeping around act and observe, every step of it under the guards."""
+    """The steps of one episode, each checked by the guards."""
 
     def __init__(self, robot: Robot, goal: Goal, seed: int, settings: RolloutSettings, sink: Sink) -> None:
         self.robot, self.goal, self.seed, self.sink = robot, goal, seed, sink
@@ -31,7 +31,7 @@ class Steps:
         self.guards = Guards(robot, settings.safety, settings.held)
         self.real = goes_on(robot.clock)
         self.step = self._asked = 0
-        self._planning = math.nan  # of a plan whose first action has not gone out yet [s]
+        self._planning = math.nan  # time of the plan whose first action is not sent yet [s]
         self._ended = False
 
     def begin(self) -> None:
@@ -45,12 +45,12 @@ class Steps:
     def take(
         self, action: Vector, ahead: float, early: float
     ) -> Generator[PlanRequest, PendingPlan, PendingPlan | None]:
-        """Take one step on the robot's clock, and return the promise of the next plan if it was asked for meanwhile.
+        """Take one step on the robot's clock; return the pending next plan if it was requested during the step.
 
         Args:
             action: (A,), in the robot's units.
-            ahead: when that plan begins: so long after it is asked for [control periods].
-            early: when it is asked for: so long before the step's end, at most 1 [control periods]; not at all at 0 or less.
+            ahead: time between the request of that plan and its start [control periods].
+            early: time between the request and the end of the step, at most 1 [control periods]; 0 or less: no request.
         """
         pending = None
         if early == 1:
@@ -63,12 +63,12 @@ class Steps:
             sent = self.robot.act(allowed)
             self._planning = math.nan
         if 0 < early < 1:
-            # For the plan alone. A clock that does not go on by itself is there already: then it is what the step ends with.
+            # An extra observation for the plan only.
             with self._watched():
                 self.robot.clock.sleep_until(deadline - early / self.robot.spec.rate)
-                glimpse = self.robot.observe()
-                self.guards.readable(glimpse)
-            pending = yield self.request(glimpse, ahead)
+                early_observation = self.robot.observe()
+                self.guards.readable(early_observation)
+            pending = yield self.request(early_observation, ahead)
         with self._watched():
             self.robot.clock.sleep_until(deadline)
             self.schedule.due = deadline
@@ -84,37 +84,37 @@ class Steps:
         return pending
 
     def request(self, observation: Observation, ahead: float) -> PlanRequest:
-        """Return the question for the next plan, which begins ``ahead`` control periods after ``observation``."""
+        """Return the request for the next plan, which starts ``ahead`` control periods after ``observation``."""
         self._asked += 1
         if not ahead:
             self.schedule.reset()
         return PlanRequest(observation, self.goal, self.seed, self._asked - 1, ahead)
 
     def planned(self, seconds: float) -> None:
-        """A plan was made in ``seconds`` [s]; its first action goes out next."""
+        """Take note that a plan took ``seconds`` [s]; its first action is sent next."""
         self._planning = seconds
 
     def is_late(self, pending: PendingPlan) -> bool:
-        """Whether the next action would be late if the robot waited for ``pending``; in stepped time nothing is."""
+        """Whether the next action would be late if the robot waited for ``pending``; never on a simulated clock."""
         return self.real and not pending.ready(self.schedule.grace())
 
     def pause(self, pending: PendingPlan) -> None:
-        """Hold still until ``pending`` is kept, or a guard says that this takes too long."""
+        """Hold the robot still until ``pending`` is ready, or a guard stops the episode."""
         with self._watched():
             self.robot.rest()
             while not pending.ready(1 / self.robot.spec.rate):
                 self.guards.alive()
 
     def rest(self) -> None:
-        """Bring the robot to rest; one that cannot is lost."""
+        """Bring the robot to rest."""
         with self._watched():
             self.robot.rest()
 
     def end(self, reason: str) -> Outcome:
-        """Close the episode and say how it ended; one without any step is not kept."""
+        """Close the episode and return its outcome. An episode without any step is not kept."""
         outcome = self.termination.outcome(reason)
         if self.step and self._verdict is not None and reason in FINISHED:
-            self.rest()  # a person may take their time
+            self.rest()  # a person may need time to judge
             try:
                 outcome = self._verdict(outcome, self.goal, self._first, self.observation)
             except PluginError:  # the judge failed, not the episode: it is kept, and not judged
@@ -132,7 +132,7 @@ class Steps:
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        """Where a guard stops, or the robot is lost: the episode ends there, and is kept with the cause."""
+        """If a guard stops or the hardware fails, end the episode and record the cause."""
         try:
             yield
         except (SafetyStop, HardwareError) as error:
@@ -140,9 +140,9 @@ class Steps:
             raise
 
     def break_off(self, error: BaseException, reason: str | None = None) -> None:
-        """Stop the robot and keep what there is; with a ``reason``, as an episode that ended.
+        """Stop the robot and keep what was recorded; with a ``reason``, as a complete episode.
 
-        What goes wrong on the way is a note on ``error``: it must not hide why the episode broke off.
+        Further errors are added to ``error`` as notes, so that they do not hide it.
         """
         if self._ended:
             return
@@ -154,11 +154,11 @@ class Steps:
         finally:
             if not self._ended:
                 self._ended = True
-                with noted(error, "What was recorded could not be closed"):
+                with noted(error, "The recording could not be closed"):
                     self.sink.abandon()
 
 
 def bring_to_rest(robot: Robot, error: BaseException) -> None:
-    """Bring a robot to rest by its driver's own soft way, because of ``error``."""
+    """Bring a robot to rest with its driver's ``rest``, after ``error``."""
     with noted(error, "The robot could not be brought to rest"):
         robot.rest()

@@ -1,7 +1,7 @@
-"""The dead-man's switch: nothing moves unless a person holds a key down at the terminal.
+"""The deadman key: the robot moves only while a person holds a key down in the terminal.
 
-A terminal tells of keys, not of their release: a held key repeats, and one that has not come for a second was let go. That
-is a help, not an emergency stop: keep the hardware one within reach.
+A terminal reports key presses, not releases. A held key repeats; if it has not come for a second, it counts as released.
+This does not replace an emergency stop: keep the hardware one within reach.
 """
 
 import os
@@ -18,31 +18,32 @@ from typing import Any, Self
 from a2g_cli.core.errors import UsageError
 
 PATIENCE = 1.0
-"""A key that did not come for so long was let go [s]: keyboards wait up to 0.7 s before they repeat."""
+"""A key that did not come for so long counts as released [s]. Keyboards wait up to 0.7 s before they repeat a key."""
 
 _NAMED = {"space": " ", "enter": "\n", "tab": "\t"}
 
 
 class HoldKey:
-    """While open, reads the terminal key by key. Ctrl-C still asks for a good ending.
+    """Reads the terminal key by key while open. Ctrl-C works as usual.
 
     Args:
         key: one printable character, or ``space``, ``enter``, ``tab``.
-        descriptor: of the terminal; standard input's, if not given.
+        descriptor: file descriptor of the terminal; None: standard input.
 
     Raises:
-        UsageError: no such key, or there is no terminal at which it could be held.
+        UsageError: no such key, or no terminal.
     """
 
     def __init__(self, key: str, descriptor: int | None = None) -> None:
         character = _NAMED.get(key, key)
         if len(character) != 1 or not (character.isprintable() or key in _NAMED):
-            raise UsageError(f"{key!r} is no key to hold: expected one character, or {', '.join(_NAMED)}.")
+            raise UsageError(f"{key!r} is not a key: expected one character, or {', '.join(_NAMED)}.")
         self._key, self._name = character.encode(), key
         self._terminal = sys.stdin.fileno() if descriptor is None else descriptor
         if not os.isatty(self._terminal):
             raise UsageError(
-                f"nobody can hold {key!r}: standard input is no terminal. Leave --deadman-key out, or run it in one."
+                f"the key {key!r} cannot be held: standard input is not a terminal. Use a terminal, or leave "
+                "--deadman-key out."
             )
         self._pressed = -float("inf")
         self._over = threading.Event()
@@ -53,7 +54,7 @@ class HoldKey:
         return time.monotonic() - self._pressed < PATIENCE
 
     def wait(self, interrupted: Callable[[], bool] = lambda: False) -> bool:
-        """Return when the key is held: True, or False when an ending was asked for meanwhile."""
+        """Wait until the key is held: True; or until ``interrupted``: False."""
         while not self():
             if interrupted():
                 return False
@@ -66,10 +67,10 @@ class HoldKey:
                 continue
             try:
                 typed = os.read(self._terminal, 1024)
-            except OSError:  # the terminal hung up
+            except OSError:  # the terminal was closed
                 typed = b""
             if not typed:
-                return  # nobody can hold a key any more: it counts as let go
+                return  # the key counts as released
             if self._key in typed:
                 self._pressed = time.monotonic()
 
@@ -83,5 +84,5 @@ class HoldKey:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
-        with suppress(termios.error):  # a terminal that hung up has nothing to be put back
+        with suppress(termios.error):  # a closed terminal needs no reset
             termios.tcsetattr(self._terminal, termios.TCSADRAIN, self._before)

@@ -1,4 +1,4 @@
-"""Policies side by side on the same held-out starts and goals, with intervals."""
+"""Evaluates policies on the same held-out starts and goals, with confidence intervals."""
 
 import math
 import time
@@ -27,7 +27,7 @@ def wilson(successes: int, n: int, z: float = 1.959964) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Result:
-    """What one policy reached."""
+    """The result of one policy."""
 
     adapter: str
     n: int
@@ -36,7 +36,7 @@ class Result:
 
     @property
     def rate(self) -> float:
-        """Share of successes."""
+        """Success rate."""
         return self.successes / self.n if self.n else 0.0
 
     def to_json(self) -> dict[str, Any]:
@@ -53,20 +53,20 @@ class Result:
 
 
 def instrumented(robot: Robot) -> InstrumentedRobot:
-    """Return the robot as one that knows the truth. Raises UsageError."""
+    """Return ``robot`` as one with ground truth. Raises UsageError if it has none."""
     if not isinstance(robot, InstrumentedRobot):
-        raise UsageError(f"{robot.spec.name} cannot tell whether a goal is reached or be put into a chosen start.")
+        raise UsageError(f"{robot.spec.name} has no ground truth for starts and goals: use a simulator.")
     return robot
 
 
 def draw_trials(robot: Robot, purpose: Purpose, seed: int, count: int, first: int = 0) -> list[Trial]:
-    """Return trials ``first`` .. ``first + count - 1`` of a seed's stream for a purpose."""
+    """Return the trials ``first`` to ``first + count - 1`` of a seed, for a purpose."""
     source = instrumented(robot)
     return [source.trial(purpose, seed, first + i) for i in range(count)]
 
 
 def jobs_for(trials: Sequence[Trial], sink: Callable[[Trial, Robot], Sink], where: Path | None = None) -> list[Job]:
-    """Return one job a trial; ``where`` says on which disk it is recorded, if it is."""
+    """Return one job for each trial; ``where``: a path on the disk where it is recorded, None without recording."""
 
     def job(trial: Trial) -> Job:
         return Job(
@@ -89,21 +89,21 @@ def evaluate(
     advanced: Callable[[int, int], None] | None = None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Result:
-    """Roll a policy out on held-out trials; nothing is recorded, so nothing can be learned from them.
+    """Roll a policy out on held-out trials. Nothing is recorded, so nothing can learn from them.
 
     Args:
-        name: what the result is called.
-        policy: who acts.
-        robots: lanes.
+        name: the adapter's name, for the result.
+        policy: the policy that acts.
+        robots: as many act at the same time.
         trials: the same for every policy that is compared.
         settings: when an episode ends.
         advanced: called with (episodes done, successes so far).
         interrupted: asked after every step.
 
     Raises:
-        KeyboardInterrupt: interrupted; half an evaluation is none.
+        KeyboardInterrupt: interrupted; there is no partial result.
     """
-    begun = time.monotonic()
+    started = time.monotonic()
     done = successes = 0
     jobs = jobs_for(trials, lambda _trial, _robot: NullSink())
     for _, outcome in roll_out(robots, jobs, policy, settings, None, interrupted):
@@ -112,4 +112,4 @@ def evaluate(
             advanced(done, successes)
     if interrupted():
         raise KeyboardInterrupt
-    return Result(name, done, successes, time.monotonic() - begun)
+    return Result(name, done, successes, time.monotonic() - started)

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a terminal that closes: the first asks for a good ending, the second insists."""
+"""Ctrl-C, SIGTERM and a closed terminal: the first signal asks for a clean end, a second one forces it."""
 
 import signal
 import threading
@@ -8,10 +8,10 @@ from typing import Any, Self
 
 
 def insists(heard: Sequence[int], number: int) -> bool:
-    """Whether signal ``number`` insists on an ending that ``heard`` asked for already.
+    """Whether signal ``number`` forces the end that earlier signals (``heard``) have asked for.
 
-    A terminal that closes never insists: its system and its shell each send a SIGHUP, and what tears a login session down
-    sends a SIGTERM after it.
+    A closed terminal never forces it: the system and the shell each send a SIGHUP, and ending the login session sends a
+    SIGTERM after it.
     """
     if not heard or number == signal.SIGHUP:
         return False
@@ -19,15 +19,15 @@ def insists(heard: Sequence[int], number: int) -> bool:
 
 
 class Ending:
-    """While open, SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt wherever the program stands: what is open is closed.
+    """While open, SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt, so that everything open is closed.
 
-    While that goes on only a signal that ``insists`` raises another one. A signal that somebody handles already, or that is
-    ignored as under ``nohup``, stays so.
+    After the first one, only a signal that ``insists`` raises another. A signal that is handled already, or ignored as
+    under ``nohup``, is left alone.
     """
 
     def __init__(self) -> None:
         self.heard: list[int] = []
-        """The signals of this command, those of an ``Interrupt`` inside it included."""
+        """The signals that came during this command, including those of an ``Interrupt`` inside it."""
         self._before: dict[signal.Signals, Any] = {}
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
@@ -46,7 +46,7 @@ class Ending:
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
-            # A second SIGHUP that comes while the program says goodbye must not end it in another way either.
+            # A second SIGHUP while the program ends must not change how it ends.
             done = bool(self.heard) and not insists(self.heard, number)
             signal.signal(number, signal.SIG_IGN if done else handler)
 
@@ -54,10 +54,10 @@ class Ending:
 class Interrupt:
     """While open, the first SIGINT, SIGTERM or SIGHUP only sets ``requested``; one that ``insists`` raises KeyboardInterrupt.
 
-    A SIGHUP that is ignored, as under ``nohup``, stays so.
+    A SIGHUP that is ignored, as under ``nohup``, stays ignored.
 
-    ``told`` is called once, by whoever asks first whether an ending was requested, never by the handler: that one may run in
-    the middle of a print, and a second print inside it raises "reentrant call".
+    ``told`` is called once, by the first call that finds the request, not by the signal handler: that may run in the middle
+    of a print, where a second print raises "reentrant call".
     """
 
     def __init__(self, told: Callable[[], None] | None = None) -> None:
@@ -67,7 +67,7 @@ class Interrupt:
         self._before: dict[signal.Signals, Any] = {}
 
     def __call__(self) -> bool:
-        """Return whether an ending was asked for; the first to learn it tells the person."""
+        """Return whether the end was requested; the first call that finds it so calls ``told``."""
         if self.requested and self._told is not None:
             told, self._told = self._told, None
             told()

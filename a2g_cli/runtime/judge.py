@@ -1,4 +1,4 @@
-"""The types of a judge: what decides, once an episode has ended by itself, whether it reached its goal."""
+"""The types of a judge, which is asked once whether an episode that ended by itself was a success."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,11 +7,10 @@ from typing import Protocol
 from a2g_cli.core.types import Goal, GoalDistance, Observation, Outcome
 
 Judgement = Callable[[Outcome, Goal, Observation, Observation], Outcome]
-"""Takes an episode's outcome so far, its goal, its first and its last observation; returns the outcome with ``success``
-and ``judge`` set."""
+"""(outcome, goal, first observation, last observation) -> outcome with ``success`` and ``judge``."""
 
 Ask = Callable[[str], bool | None]
-"""Asks a person whether the goal of that name is reached; None: they cannot tell."""
+"""Asks a person whether the goal of that name is reached; None: unknown."""
 
 
 class FrameScorer(Protocol):
@@ -24,10 +23,10 @@ class FrameScorer(Protocol):
 
 @dataclass(frozen=True)
 class JudgeContext:
-    """What a judge can decide by."""
+    """What a judge can use."""
 
     scorer: FrameScorer | None
-    """Scores how near a frame is to a goal, by the base's networks; None for a policy without a base."""
+    """Of the policy whose episodes are judged, by the base's networks; None for a policy without a base."""
     reached_below: float
     """Steps-to-go below which the policy ends an episode as reached [steps]."""
     ask: Ask | None
@@ -38,4 +37,4 @@ JudgeFactory = Callable[[JudgeContext], Judgement]
 """A judge as a plugin (entry-point group ``a2g.judges``). Raises UsageError if it cannot judge in this context."""
 
 FINISHED = ("success", "arrived", "steps")
-"""How an episode ends by itself. One that was broken off is not judged."""
+"""``stopped_by`` of episodes that end by themselves; only these are judged."""

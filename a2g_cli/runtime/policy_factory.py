@@ -1,4 +1,4 @@
-"""Who acts: the base, the base with an adapter, or one of the floors, by name."""
+"""Makes policies by name: the base, the base with an adapter, or a baseline."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,7 +25,7 @@ BASELINES: dict[str, Callable[[RobotSpec], Policy]] = {"random": RandomPolicy, "
 
 
 class PolicyFactory:
-    """Policies for one robot, from one base and one workspace's adapters."""
+    """Makes policies for one robot, from one base and a workspace's adapters."""
 
     def __init__(
         self, base: Path, registry: AdapterRegistry, spec: RobotSpec, settings: ActingSettings | None = None
@@ -38,15 +38,15 @@ class PolicyFactory:
         return checkpoint.fingerprint(self.folder)
 
     def arrived_below(self, name: str) -> float:
-        """Return the steps-to-go below which ``name`` counts as arrived [steps]; 0, never, for the floors."""
+        """Return the steps-to-go below which ``name`` considers a goal reached [steps]; 0 (never) for baselines."""
         return 0.0 if name in BASELINES else checkpoint.arrived_below(self.folder)
 
     def calibration(self, name: str) -> DomainTransform:
-        """Return the calibration that ``name`` acts through. Raises UnknownNameError or CheckpointError."""
+        """Return the domain transform of ``name``. Raises UnknownNameError or CheckpointError."""
         return IDENTITY if name == "none" or name in BASELINES else self.registry.get(name).calibration
 
     def goal_scorer(self, name: str) -> GoalScorer | None:
-        """Return who judges the episodes of ``name``: the base's heads, through its views; None for the floors.
+        """Return the scorer for episodes of ``name``: the base's heads, through its camera warp; None for baselines.
 
         Raises:
             UnknownNameError: no such adapter.
@@ -57,14 +57,14 @@ class PolicyFactory:
         model, calibration = checkpoint.load(self.folder), self.calibration(name)
         return GoalScorer(model, calibration, self._detector(model, calibration))
 
-    def _detector(self, plain: Act2Goal, calibration: DomainTransform) -> DomainDetector | None:
-        """Return who tells here from home, by what the base ``plain`` sees; None where nobody can, or need."""
-        at_home = nominal.load_nominal(self.folder) if calibration else None
-        detector = None if at_home is None else DomainDetector(plain, at_home, calibration)
+    def _detector(self, base: Act2Goal, calibration: DomainTransform) -> DomainDetector | None:
+        """Return what distinguishes deployment and training domain in images; None if that is not needed or not visible."""
+        domain = nominal.load_nominal(self.folder) if calibration else None
+        detector = None if domain is None else DomainDetector(base, domain, calibration)
         return detector if detector is not None and detector.visible else None
 
     def guessing(self, name: str, calibration: DomainTransform, sampled_poses: Mapping[int, BasePose]) -> Policy:
-        """Return ``name``'s weights behind another calibration, whose mount is each attempt's own guess.
+        """Return ``name``'s weights behind another domain transform, with a base pose of its own for each episode.
 
         Raises:
             UnknownNameError, CheckpointError: as ``get`` does.
@@ -74,17 +74,17 @@ class PolicyFactory:
         return ResizingPolicy(policy, model.config.size) if self._resizes(model) else policy
 
     def note_resizing(self, note: Callable[[str], None], *names: str) -> None:
-        """Say by ``note`` what is done to the robot's images before any of ``names`` sees them. Raises CheckpointError."""
+        """Call ``note`` if the robot's images are cropped or resized for any of ``names``. Raises CheckpointError."""
         if set(names) - set(BASELINES):
             config, _ = checkpoint.read_config(self.folder)
-            if told := in_words(self.spec.cameras, config.size):
-                note(f"{told}, the size that the base was trained at")
+            if resizing := in_words(self.spec.cameras, config.size):
+                note(f"{resizing}, the size that the base was trained at")
 
     def _resizes(self, model: Act2Goal) -> bool:
         return any(size != model.config.size for size in self.spec.cameras.values())
 
     def _model(self, name: str) -> Act2Goal:
-        """Return the base with the weights of adapter ``name``, or alone for ``none``."""
+        """Return the base with the weights of adapter ``name``; ``none``: the base alone."""
         model = checkpoint.load(self.folder)
         checkpoint.check_fits(model.config, resized_spec(self.spec, model.config.size))
         if name != "none":
@@ -92,9 +92,9 @@ class PolicyFactory:
         return model
 
     def get(self, name: str) -> Policy:
-        """Return the policy called ``name``: ``none``, ``random``, ``still``, or an adapter.
+        """Return the policy ``name``: ``none`` (the base), ``random``, ``still``, or an adapter.
 
-        Images of another size than the base was trained at are cropped and resized to it.
+        Images of another size than the base's are cropped and resized.
 
         Raises:
             UnknownNameError: no such adapter.
@@ -108,12 +108,12 @@ class PolicyFactory:
         return ResizingPolicy(policy, model.config.size) if self._resizes(model) else policy
 
     def _calibrated(self, model: Act2Goal, name: str) -> Policy:
-        """Return ``model`` acting through the calibration of ``name``, where it has one."""
+        """Return ``model`` as a policy, behind the domain transform of ``name`` if it has one."""
         policy, calibration = Act2GoalPolicy(model, self.settings), self.calibration(name)
         if not calibration:
             return policy
-        here = TransformedPolicy(policy, calibration, self.spec)
-        plain = checkpoint.load(self.folder)
-        if (detector := self._detector(plain, calibration)) is None:
-            return here
-        return DomainSwitchPolicy(here, Act2GoalPolicy(plain, self.settings), detector)
+        transformed = TransformedPolicy(policy, calibration, self.spec)
+        base = checkpoint.load(self.folder)
+        if (detector := self._detector(base, calibration)) is None:
+            return transformed
+        return DomainSwitchPolicy(transformed, Act2GoalPolicy(base, self.settings), detector)

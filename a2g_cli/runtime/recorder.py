@@ -1,4 +1,4 @@
-"""The sink that records: every episode becomes a recording while it happens."""
+"""The sink that writes an episode into a recording, step by step."""
 
 from pathlib import Path
 
@@ -16,10 +16,10 @@ class Recorder:
         self._spec, self._goal, self._provenance = spec, goal, provenance
         self._writer: RecordingWriter | None = None
         self.pressure = Pressure()
-        """How often, and how long, the robot had to wait for the disk."""
+        """How often and how long the robot had to wait for the disk."""
 
     def begin(self, first: Observation) -> None:
-        """Open the recording. Raises RecordingError when the disk has no room."""
+        """Open the recording. Raises RecordingError if the disk is full."""
         check_disk(self.path)
         self._writer = RecordingWriter(self.path, self._spec, self._goal, self._provenance, first)
         self.pressure = self._writer.pressure
@@ -30,13 +30,13 @@ class Recorder:
             self._writer.append(requested, sent, observation, timing)
 
     def finish(self, outcome: Outcome) -> None:
-        """Complete the recording: from now on it is visible."""
+        """Complete the recording; it becomes visible."""
         if self._writer is not None:
             self._writer.finish(outcome)
             self._writer = None
 
     def abandon(self) -> None:
-        """Leave a salvageable ``.partial``; one without any step is removed."""
+        """Leave a ``.partial`` file that can be repaired; one without any step is removed."""
         if self._writer is not None:
             if len(self._writer):
                 self._writer.abandon()

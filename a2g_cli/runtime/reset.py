@@ -1,4 +1,4 @@
-"""What happens between episodes: the driver's own reset, the way home, the next goal of a cycle, or a person."""
+"""Resets between episodes: by the driver, to the rest pose, reset-free in a cycle of goals, or by a person."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +16,15 @@ from a2g_cli.runtime.termination import RolloutSettings
 WAYS = ("own", "rest-pose", "cycle", "prompt")
 
 HOME_SECONDS = 30.0
-"""Longest that a robot may take to its rest pose [s]."""
+"""Longest drive to the rest pose [s]."""
 
 
 def fresh_start(robot: Robot, goal: Goal, seed: int, index: int) -> None:
-    """Bring robot and scene to a start for ``goal``; a start that satisfies it would say nothing.
+    """Bring robot and scene to a start for ``goal`` that does not satisfy it.
 
     Raises:
-        GoalError: the goal is another scene's. UsageError: there is no room for a start.
+        GoalError: the goal belongs to another scene.
+        UsageError: no start was found.
     """
     if isinstance(robot, InstrumentedRobot) and goal.truth is not None:
         robot.begin(robot.start_for(goal, seed, index))
@@ -32,46 +33,46 @@ def fresh_start(robot: Robot, goal: Goal, seed: int, index: int) -> None:
 
 
 def without_state(robot: Robot, goal: Goal) -> bool:
-    """Whether ``goal`` lacks the state that it shows, on a robot whose starts are drawn for such states, as a simulator's.
+    """Whether ``goal`` has no ground-truth state, but the robot (a simulator) draws starts for such states.
 
-    A photo, and a frame of a recording, has none. What stands fast (a plate, a socket) then stands elsewhere than in the
-    picture, so that no action leads there.
+    Photos and frames of recordings have no state. Fixed objects (a plate, a socket) would then stand elsewhere than in the
+    image, so that no action reaches the goal.
     """
     return isinstance(robot, InstrumentedRobot) and goal.truth is None
 
 
 def in_cycles(goals: Sequence[Goal], rounds: int, way: str) -> list[Goal]:
-    """Return every goal ``rounds`` times: one after the other, or, for a cycle, each after the one that prepares it.
+    """Return every goal ``rounds`` times, in the order of the episodes: goal by goal, or, for a cycle, round by round.
 
-    Raises UsageError for a cycle of one goal: to reach it again something must undo it.
+    Raises UsageError for a cycle with one goal: nothing would undo it.
     """
     if way != "cycle":
         return [goal for goal in goals for _ in range(rounds)]
     if len(goals) < 2:
         raise UsageError(
-            "a cycle needs two goals or more, each of which is a start for the next: name them in that order."
+            "a cycle needs at least two goals, each of which is a start for the next: name them in that order."
         )
     return [*goals] * rounds
 
 
 class Reset(Protocol):
-    """Brings the robot to where the next episode starts."""
+    """Prepares the start of the next episode."""
 
     def between(self, robot: Robot, goal: Goal, index: int) -> bool:
-        """Do what has to be done before episode ``index`` (from 0) of a run; return whether to go on."""
+        """Do the reset before episode ``index`` (from 0) of a run; return whether to go on."""
 
     def begin(self, robot: Robot, goal: Goal, index: int) -> None:
-        """Put the scene into its start, where that is not what ``between`` or the episode before has done."""
+        """Bring robot and scene to the start, if ``between`` or the previous episode has not done so."""
 
 
 @dataclass(frozen=True)
 class RobotReset:
-    """The driver's own reset before every episode: the simulator draws a start."""
+    """The driver's own reset before every episode; a simulator draws a start."""
 
     seed: int
 
     def between(self, robot: Robot, goal: Goal, index: int) -> bool:  # noqa: ARG002
-        """Nothing is to be done."""
+        """Do nothing."""
         return True
 
     def begin(self, robot: Robot, goal: Goal, index: int) -> None:
@@ -80,35 +81,35 @@ class RobotReset:
 
 
 @dataclass(frozen=True)
-class _Once:
-    """The driver's own reset before the first episode of a run alone."""
+class _FirstReset:
+    """The driver's own reset, only before the first episode of a run."""
 
     seed: int
 
     def begin(self, robot: Robot, goal: Goal, index: int) -> None:
-        """Draw a start for the first goal; afterwards things stay where they are."""
+        """Draw a start for the first goal; later, leave everything as it is."""
         if index == 0:
             fresh_start(robot, goal, self.seed, 0)
 
 
 @dataclass(frozen=True)
-class ResetFree(_Once):
-    """No reset: where one goal was reached, the next one starts."""
+class ResetFree(_FirstReset):
+    """No reset: each episode starts where the last one ended."""
 
     def between(self, robot: Robot, goal: Goal, index: int) -> bool:  # noqa: ARG002
-        """Nothing is to be done."""
+        """Do nothing."""
         return True
 
 
 @dataclass(frozen=True)
-class PromptedReset(_Once):
-    """A person puts the scene back and says so."""
+class PromptedReset(_FirstReset):
+    """A person resets the scene and confirms it."""
 
     ask: Callable[[str], bool]
-    """Asks, and returns whether to go on. Raises A2GError when nobody answers in time."""
+    """Asks a person, and returns whether to go on. Raises A2GError if nobody answers in time."""
 
     def between(self, robot: Robot, goal: Goal, index: int) -> bool:
-        """Bring the robot to rest and ask; a simulator's first scene nobody has to put up."""
+        """Bring the robot to rest and ask; not before the first episode of a simulator."""
         if index == 0 and isinstance(robot, InstrumentedRobot):
             return True
         robot.rest()
@@ -116,19 +117,19 @@ class PromptedReset(_Once):
 
 
 @dataclass(frozen=True)
-class RestPoseReset(_Once):
-    """The robot drives to its rest pose, under the guards, and that is recorded as a reset."""
+class RestPoseReset(_FirstReset):
+    """The robot drives to its rest pose; the drive is guarded, and recorded as a reset."""
 
     settings: RolloutSettings
     job: Callable[[Robot, Goal, int], Job]
-    """How the drive towards a goal, before an episode, is recorded."""
+    """(robot, goal, index) -> the job that records the drive before episode ``index``."""
     interrupted: Callable[[], bool]
 
     def between(self, robot: Robot, goal: Goal, index: int) -> bool:  # noqa: ARG002
-        """Drive home, unless a simulator has just been put there.
+        """Drive to the rest pose, except before the first episode of a simulator.
 
         Raises:
-            UsageError: the robot cannot be driven home. HardwareError: it did not arrive. SafetyStop: a guard stopped it.
+            UsageError, HardwareError, SafetyStop: see ``drive_to_rest``.
         """
         if index == 0 and isinstance(robot, InstrumentedRobot):
             return True
@@ -137,7 +138,7 @@ class RestPoseReset(_Once):
 
 
 class RestPosePolicy(Policy):
-    """The policy that leads to the rest pose, an action at a time."""
+    """The policy that drives a robot to its rest pose, one action at a time."""
 
     name = "reset"
 
@@ -159,34 +160,36 @@ def drive_to_rest(
     job_for: Callable[[Goal], Job],
     interrupted: Callable[[], bool],
 ) -> None:
-    """Drive ``robot`` to its rest pose as an episode of its own; its goal is what was seen when it set out.
+    """Drive ``robot`` to its rest pose, as an episode whose goal is the first observation.
 
     Raises:
-        UsageError: the robot cannot be driven home. HardwareError: it did not arrive. SafetyStop: a guard stopped it.
+        UsageError: the driver has no rest pose.
+        HardwareError: the robot did not get there in time.
+        SafetyStop: a guard stopped it.
     """
-    homing = rest_pose_robot(robot)
+    rest_pose = rest_pose_robot(robot)
     at = Goal("home", robot.observe().images, "reset:home")
     limit = round(HOME_SECONDS * robot.spec.rate)
     driving = replace(settings, limit=limit, arrived_below=0.5, stop_on_truth=False)
-    for _, outcome in roll_out([robot], [job_for(at)], RestPosePolicy(homing), driving, None, interrupted):
+    for _, outcome in roll_out([robot], [job_for(at)], RestPosePolicy(rest_pose), driving, None, interrupted):
         if outcome.stopped_by == "steps":
             raise HardwareError(
-                f"{robot.spec.name} did not come home within {HOME_SECONDS:g} s: is something in its way?"
+                f"{robot.spec.name} did not reach its rest pose within {HOME_SECONDS:g} s. Check whether something blocks it."
             )
 
 
 def rest_pose_robot(robot: Robot) -> RestPoseRobot:
-    """Return ``robot`` as one that can be driven home. Raises UsageError."""
+    """Return ``robot`` as one with a rest pose. Raises UsageError if its driver has none."""
     if not isinstance(robot, RestPoseRobot):
         raise UsageError(
-            f"{robot.spec.name} has no rest pose that it can be driven to under the guards: use --reset prompt or cycle, or "
+            f"{robot.spec.name} has no rest pose to drive to: use --reset prompt or cycle, or "
             "give it one (a driver's `homeward`; `home` of a lerobot arm)."
         )
     return robot
 
 
 def check_way(way: str) -> str:
-    """Return ``way`` if there is such a reset. Raises UnknownNameError."""
+    """Return ``way`` if it is the name of a reset. Raises UnknownNameError."""
     if way not in WAYS:
         raise UnknownNameError("reset", way, WAYS)
     return way

@@ -1,10 +1,10 @@
-"""Episodes on a robot: plan, act, observe, record. The same code for one robot and for many in lockstep.
+"""Rolls episodes out: plan, act, observe, record; on one robot, or on many in lockstep.
 
-An episode is a generator that asks for plans and receives promises of them: whoever drives it decides whether they are made
-one by one or in one batch for all lanes. A plan may be asked for before the present chunk has ended, and is made while the
-robot goes on; then it begins where the chunk ends, as in real-time chunking (arXiv 2506.07339). Where time goes on by itself
-and the plan is late, the robot goes on with what the plan before foresaw, and crosses over to the new one when it is there.
-Time is the robot's own clock, so nothing here knows what is simulated.
+An episode is a generator that yields plan requests and receives pending plans. The caller decides whether it plans for each
+robot alone or for all in one batch. A plan may be requested before the current chunk has ended; the robot moves on meanwhile,
+and the plan starts where the chunk ends, as in real-time chunking (arXiv 2506.07339). If the plan is late on a real robot,
+the robot continues with the old plan's further actions and blends into the new plan when it is ready. Time is the robot's
+own clock, so the code is the same for simulation and hardware.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -25,15 +25,15 @@ from a2g_cli.runtime.termination import RolloutSettings
 
 
 class RolloutWatcher(Protocol):
-    """Whoever looks on."""
+    """Shows episodes while they run."""
 
     def planned(
         self, observation: Observation, imagined: Mapping[str, Sequence[Image]], steps_to_go: float, seconds: float
     ) -> None:
-        """A plan was made, in ``seconds`` [s], and begins now."""
+        """Show a plan that starts now and took ``seconds`` [s]."""
 
     def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
-        """``step`` actions were taken."""
+        """Show the observation after ``step`` actions."""
 
 
 def _never() -> bool:
@@ -41,7 +41,7 @@ def _never() -> bool:
 
 
 class _Unwatched:
-    """Nobody looks on."""
+    """Shows nothing."""
 
     def _ignore(self, *_: object) -> None: ...
 
@@ -57,18 +57,18 @@ def episode(
     watcher: RolloutWatcher | None = None,
     interrupted: Callable[[], bool] = _never,
 ) -> Generator[PlanRequest, PendingPlan, Outcome]:
-    """Roll one episode out from the robot's present state; yields requests, receives promises, returns how it ended.
+    """Roll one episode out from the robot's current state; yield requests, receive pending plans, return the outcome.
 
-    ``interrupted`` is asked after every step: the step is finished, the episode saved, the robot brought to rest.
-    However it breaks off, by whatever error or by being closed, the robot is brought to rest too.
+    ``interrupted`` is asked after every step; if it is true, the episode is saved and the robot brought to rest. Any error,
+    and closing the generator, brings the robot to rest as well.
 
     Raises:
-        SafetyStop: from a guard, ours or the robot's own; the episode is saved first, with the cause.
-        HardwareError: from the robot; the episode is saved first. From the policy: what was recorded stays salvageable.
+        SafetyStop: from a guard or the robot; the episode is saved first, with the cause.
+        HardwareError: from the robot; the episode is saved first. From the policy: the partial recording can be repaired.
     """
     try:
         steps = Steps(robot, goal, seed, settings, sink)
-    except BaseException as error:  # what led to the start may still move
+    except BaseException as error:  # the robot may still move from the reset
         bring_to_rest(robot, error)
         raise
     try:
@@ -83,7 +83,7 @@ def episode(
 
 
 class _Course:
-    """An episode's plans, one after another, until there is a reason to stop."""
+    """Executes an episode's plans, one after another, until there is a reason to stop."""
 
     def __init__(self, steps: Steps, watcher: RolloutWatcher, interrupted: Callable[[], bool]) -> None:
         self._steps, self._watcher, self._interrupted = steps, watcher, interrupted
@@ -110,7 +110,7 @@ class _Course:
                 return self._reason
 
     def _next(self, before: Plan | None) -> Generator[PlanRequest, PendingPlan, Plan]:
-        """Return the plan to be executed now. One that is late is not waited for while there is something to go on with."""
+        """Return the plan to execute now. While it is late, execute the previous plan's further actions."""
         steps, pending = self._steps, self._promise
         self._promise = None
         if pending is None:
@@ -127,7 +127,7 @@ class _Course:
         plan = pending()
         if late and spare is not None:
             plan = blended(spare[late:], plan, late)
-            if not len(plan.chunk):  # every moment that it was for has passed
+            if not len(plan.chunk):  # its time has passed
                 pending = yield steps.request(steps.observation, ahead=0)
                 plan = pending()
         steps.planned(plan.seconds)
@@ -145,7 +145,7 @@ class _Course:
 
 @dataclass(frozen=True)
 class Job:
-    """One episode to be rolled out in whichever lane is free."""
+    """One episode to roll out on the next free robot."""
 
     goal: Goal
     seed: int
@@ -153,7 +153,7 @@ class Job:
     """Brings robot and scene to the episode's start."""
     sink: Callable[[Robot], Sink]
     where: Path | None = None
-    """What is going to be written, so that there is room for it before anything moves; None: nothing is."""
+    """Path of the recording, to check the free space before anything moves; None: no recording."""
     slot: int = 0
     """Number of the episode among those of its stage, for the policy's ``start_episode``."""
     note: Callable[[dict[str, Any]], None] | None = None
@@ -173,7 +173,7 @@ class _Lane:
             check_room(settings.safety, job.where)
         try:
             job.prepare(self.robot)
-        except BaseException as error:  # a robot on its way to the start moves too
+        except BaseException as error:  # the robot may be moving to the start
             bring_to_rest(self.robot, error)
             raise
         self.seed, metadata = job.seed, policy.start_episode(job.seed, job.slot)
@@ -182,7 +182,7 @@ class _Lane:
 
     def break_off(self, error: BaseException) -> None:
         if self.rolling is not None:
-            with suppress(BaseException):  # thrown in, not closed: what goes wrong on the way is noted on `error`
+            with suppress(BaseException):  # thrown in, so that further errors are noted on `error`
                 self.rolling.throw(error)
 
 
@@ -194,12 +194,12 @@ def roll_out(
     watcher: RolloutWatcher | None = None,
     interrupted: Callable[[], bool] = _never,
 ) -> Iterator[tuple[int, Outcome]]:
-    """Roll all jobs out, as many at once as there are robots, planning for all lanes in one pass.
+    """Roll all jobs out, as many at a time as there are robots, planning for all robots in one batch.
 
-    A job is asked for when a lane is free, so that it may hang on how the one before it ended.
+    A job is taken from ``jobs`` when a robot is free, so it may depend on how the one before ended.
 
     Yields:
-        (index of the job, how it ended), in the order of ending. After an interruption no further job is begun.
+        (index of the job, outcome), in the order of ending. After an interruption no further job starts.
     """
     lanes = [_Lane(robot) for robot in robots]
     waiting = iter(enumerate(jobs))

@@ -1,4 +1,4 @@
-"""Where an episode goes while it happens: a recording, a table of times, or nowhere."""
+"""Sinks receive an episode step by step: a recording, timing statistics, or nothing."""
 
 from typing import Protocol
 
@@ -7,23 +7,23 @@ from a2g_cli.runtime.timing import TimingStats
 
 
 class Sink(Protocol):
-    """Whoever keeps an episode."""
+    """Receives an episode step by step."""
 
     def begin(self, first: Observation) -> None:
-        """The first observation is there."""
+        """Take the first observation."""
 
     def append(self, requested: Vector, sent: Vector, observation: Observation, timing: StepTiming) -> None:
-        """One step was taken."""
+        """Take one step."""
 
     def finish(self, outcome: Outcome) -> None:
-        """The episode is complete."""
+        """Take the outcome of a complete episode."""
 
     def abandon(self) -> None:
-        """The episode broke off: keep what there is."""
+        """The episode was cut off: keep what there is."""
 
 
 class NullSink:
-    """A sink that keeps nothing: held-out episodes are never learned from."""
+    """Keeps nothing; for held-out episodes, from which nothing may learn."""
 
     def _ignore(self, *_: object, **__: object) -> None: ...
 
@@ -31,7 +31,7 @@ class NullSink:
 
 
 class Timed:
-    """Passes an episode on to another sink, and takes note of its times."""
+    """Passes an episode on to another sink, and collects its timing."""
 
     def __init__(self, sink: Sink, timing_stats: TimingStats) -> None:
         self._sink, self._timing_stats = sink, timing_stats
@@ -40,17 +40,17 @@ class Timed:
         self.outcome: Outcome | None = None
 
     def begin(self, first: Observation) -> None:
-        """A new schedule begins."""
+        """Start a new schedule, and pass on."""
         self._timing_stats.begin()
         self._sink.begin(first)
 
     def append(self, requested: Vector, sent: Vector, observation: Observation, timing: StepTiming) -> None:
-        """Take note, and pass on."""
+        """Collect the timing, and pass on."""
         self._timing_stats.add(timing, observation)
         self._sink.append(requested, sent, observation, timing)
         self.steps += 1
 
     def finish(self, outcome: Outcome) -> None:
-        """Pass it on; ``outcome`` is known when it is kept."""
+        """Pass the outcome on, and keep it if that succeeded."""
         self._sink.finish(outcome)
         self.outcome = outcome

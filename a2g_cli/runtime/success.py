@@ -1,4 +1,4 @@
-"""The judges that come with a2g: they decide whether an episode reached its goal, where there is no reward.
+"""The judges that come with a2g: they decide about success by ground truth, the policy's estimate, a distance or a person.
 
 Judges are plugins: each is a ``JudgeFactory`` in the entry-point group ``a2g.judges``.
 """
@@ -11,10 +11,10 @@ from a2g_cli.core.types import Goal, Observation, Outcome, is_judge_name
 from a2g_cli.runtime.judge import Ask, FrameScorer, JudgeContext, JudgeFactory, Judgement
 
 SLACK = 2.0
-"""``policy`` judges a goal as reached if fewer steps are left than this many times the base's ``arrived_below``."""
+"""The policy's estimate is success below this many times the base's ``arrived_below``."""
 NEAR = 0.9
-"""``distance`` judges a goal as reached below this share of the distance at the start. The best bound is 0.35 to 0.53 in the
-training domain and about 1.1 under shifts; docs/judges.md says how often this one is right."""
+"""The judge ``distance`` says success below this share of the distance at the start. The best bound differs: 0.35 to 0.53 in
+the training domain, about 1.1 under shifts. docs/judges.md says how often this one is right."""
 
 
 def check_judge(name: str) -> str:
@@ -24,20 +24,20 @@ def check_judge(name: str) -> str:
 
 
 def make_judge(judge: str, scorer: FrameScorer | None, arrived_below: float, ask: Ask | None = None) -> Judgement:
-    """Return the judgement of the judge called ``judge``.
+    """Return the judge with the name ``judge``.
 
-    The base's steps-to-go and distance are recorded with every episode of a policy that has a base, whoever judges.
+    If there is a scorer, its steps-to-go and distance are recorded with every episode, whichever judge decides.
 
     Args:
         judge: a plugin's name.
-        scorer: scores frames for the policy that acts; None for a baseline, which sees no goals.
-        arrived_below: steps-to-go below which the policy ends an episode as reached [steps].
-        ask: for ``person``.
+        scorer: of the policy whose episodes are judged; None: a baseline, which has none.
+        arrived_below: steps-to-go below which the base considers a goal reached [steps].
+        ask: for the judge ``person``.
 
     Raises:
         UnknownNameError: no such judge.
         PluginError: it cannot be imported, or fails.
-        UsageError: it needs a policy that sees goals, or a person to ask.
+        UsageError: the judge needs a scorer or a person, and there is none.
     """
     factory: JudgeFactory = plugins.load("judge", judge)
     what, built_in = f"judge {judge!r}", plugins.is_built_in(factory)
@@ -46,8 +46,8 @@ def make_judge(judge: str, scorer: FrameScorer | None, arrived_below: float, ask
 
     def judgement(outcome: Outcome, goal: Goal, first: Observation, last: Observation) -> Outcome:
         if scorer is not None:
-            score = scorer.score(first, last, goal)
-            outcome = replace(outcome, steps_to_go=score.steps_to_go, distance=score.distance)
+            estimate = scorer.score(first, last, goal)
+            outcome = replace(outcome, steps_to_go=estimate.steps_to_go, distance=estimate.distance)
         with plugins.calling(what, "its judgement", built_in, PluginError):
             judged = decide(outcome, goal, first, last)
             if judged.success not in (True, False, None) or not is_judge_name(judged.judge):

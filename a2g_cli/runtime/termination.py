@@ -1,4 +1,4 @@
-"""When an episode ends by itself: its goal is reached, the policy says that it has arrived, or its steps are used up."""
+"""Ends an episode: on success (ground truth), when the policy considers the goal reached, or at the step limit."""
 
 from dataclasses import dataclass, field
 
@@ -14,60 +14,60 @@ from a2g_cli.runtime.safety.guards import Held, always_held
 
 @dataclass(frozen=True)
 class RolloutSettings:
-    """When an episode ends, and what stops it."""
+    """When an episode ends."""
 
     limit: int | None = None
-    """Most actions in an episode [steps]; None for the robot's own limit."""
+    """Largest number of actions in an episode [steps]; None: the robot's own limit."""
     hold: int = 5
-    """Steps that the truth must hold without a break before an episode counts as a success [steps]."""
+    """Steps in a row for which the ground truth must hold before an episode counts as a success [steps]."""
     stop_on_truth: bool = False
-    """End at the success that an instrumented robot reports: for evaluation only, practice must not see the truth."""
+    """End at success by ground truth; for evaluation only, because practice must not see the ground truth."""
     arrived_below: float = 0.0
-    """End when the policy's own steps-to-go falls below this in two plans running [steps]; 0 never."""
+    """End when the policy's steps-to-go is below this in two plans in a row [steps]; 0: never."""
     safety: SafetyLimits = field(default_factory=SafetyLimits)
-    """What the guards hold, for every robot, over what that declares itself."""
+    """Limits of the guards; they override those that the robot declares."""
     held: Held = always_held
-    """The dead-man's switch."""
+    """The deadman key."""
     verdict: Judgement | None = None
-    """Says of an episode that came to its end by itself whether it reached its goal; None leaves it to the truth."""
+    """The judge of episodes that ended by themselves; None: the ground truth."""
 
 
 def limit_for(robot: Robot, settings: RolloutSettings) -> int:
-    """Return the most actions in an episode on ``robot`` [steps]."""
+    """Return the largest number of actions in an episode on ``robot`` [steps]."""
     return limit_of(robot) if settings.limit is None else settings.limit
 
 
 class Termination:
-    """Watches one episode for its end. The truth is asked only where an instrumented robot knows it."""
+    """Decides when one episode ends. Ground truth is used only if the robot has it."""
 
     def __init__(self, robot: Robot, goal: Goal, settings: RolloutSettings) -> None:
         self._robot = robot if isinstance(robot, InstrumentedRobot) and goal.truth is not None else None
         self._goal, self._settings = goal, settings
         self.limit = limit_for(robot, settings)
         self.left = float("nan")
-        """The policy's last estimate [steps]."""
-        self._held = self._arrived = 0
-        self._ever: bool | None = None if self._robot is None else False
+        """The policy's last steps-to-go [steps]."""
+        self._success_steps = self._reached_plans = 0
+        self._succeeded: bool | None = None if self._robot is None else False
 
     def planned(self, plan: Plan) -> str | None:
-        """Take note of a plan; return why to stop, if the policy itself says that it has arrived."""
+        """Take note of a plan; return the reason to stop if the policy considers the goal reached, else None."""
         self.left = plan.steps_to_go
-        self._arrived = self._arrived + 1 if self.left < self._settings.arrived_below else 0
-        return "arrived" if self._arrived >= 2 else None
+        self._reached_plans = self._reached_plans + 1 if self.left < self._settings.arrived_below else 0
+        return "arrived" if self._reached_plans >= 2 else None
 
     def look(self) -> None:
-        """A step was taken: see whether the truth holds."""
+        """Check the ground truth after a step."""
         if self._robot is not None:
-            self._held = self._held + 1 if self._robot.succeeded(self._goal) else 0
-            self._ever = self._ever or self._held >= self._settings.hold
+            self._success_steps = self._success_steps + 1 if self._robot.succeeded(self._goal) else 0
+            self._succeeded = self._succeeded or self._success_steps >= self._settings.hold
 
     def over(self, step: int) -> str | None:
-        """Return why to stop after ``step`` steps, None to go on."""
-        if self._ever and self._settings.stop_on_truth:
+        """Return the reason to stop after ``step`` steps; None: go on."""
+        if self._succeeded and self._settings.stop_on_truth:
             return "success"
         return "steps" if step >= self.limit else None
 
     def outcome(self, reason: str) -> Outcome:
-        """Return how the episode ended."""
+        """Return the outcome of the episode."""
         left = None if np.isnan(self.left) else float(self.left)
-        return Outcome(self._ever, "none" if self._ever is None else "truth", reason, left)
+        return Outcome(self._succeeded, "none" if self._succeeded is None else "truth", reason, left)

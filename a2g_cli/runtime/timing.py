@@ -1,4 +1,4 @@
-"""Control that keeps time: the fixed schedule of an episode's steps, and what became of it."""
+"""The schedule of control steps, and statistics of how well it was kept."""
 
 import math
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ from a2g_cli.core.clock import Clock, goes_on
 from a2g_cli.core.types import Observation, StepTiming
 
 LATE = 0.5
-"""A deadline is missed when an action follows the one before it by so much more than a control period [periods]."""
+"""A deadline is missed if an action comes this much more than a control period after the one before [periods]."""
 
 
 PHASE = 0.1
-"""Where time goes on by itself an action goes out so long after its step is due [periods].
+"""On a real clock, an action is sent this long after the start of its step [periods].
 
-By then the robot has looked and a plan that is nearly in time is there: what either takes is no jitter.
+That leaves time for the observation and for a plan that is slightly late, so that neither causes jitter.
 """
 
 
 def missed(before: StepTiming | None, now: StepTiming, rate: float) -> bool:
     """Whether the action of ``now`` missed its deadline at ``rate`` [Hz].
 
-    A robot that stands still until its plan is made is not late for as long as that took, but for whatever else did.
+    The time for which a robot stands still until its plan is ready does not count.
     """
     if before is None:
         return False
@@ -33,57 +33,57 @@ def missed(before: StepTiming | None, now: StepTiming, rate: float) -> bool:
 
 
 class Schedule:
-    """When steps are due, on a robot's clock: a fixed grid, so that what a step takes does not add to every period."""
+    """The start times of steps on the robot's clock: a fixed grid, so that delays do not add up."""
 
     def __init__(self, clock: Clock, rate: float) -> None:
         self._clock, self._period = clock, 1.0 / rate
         self._phase = PHASE * self._period if goes_on(clock) else 0.0
         self.due: float | None = None
-        """When the next step ought to begin [s]; None: whenever it does."""
+        """Start time of the next step [s]; None: whenever it starts."""
 
     def reset(self) -> None:
-        """Begin a new schedule with the next step: the robot waits, and planning takes what it takes."""
+        """Start a new schedule with the next step, because the robot waits for a plan."""
         self.due = None
 
     def deadline(self) -> float:
-        """Return the end of the control period that begins now [s]; one that is over already is not made up for."""
+        """Return the end of the current control period [s]; a period that has passed already is skipped."""
         now = self._clock.now()
-        begun = now - self._phase
-        deadline = (begun if self.due is None else self.due) + self._period
-        return deadline if deadline > now else begun + self._period
+        started = now - self._phase
+        deadline = (started if self.due is None else self.due) + self._period
+        return deadline if deadline > now else started + self._period
 
     def wait(self) -> None:
-        """Return when the next action is to go out."""
+        """Wait until the next action is to be sent."""
         if self.due is not None and self._phase:
             self._clock.sleep_until(self.due + self._phase)
 
     def grace(self) -> float:
-        """Return how long the next action may still wait for its plan [s]."""
+        """Return how long the next action can still wait for its plan [s]."""
         return 0.0 if self.due is None else self.due + self._phase - self._clock.now()
 
 
 @dataclass
 class TimingStats:
-    """Collects the timing of steps, of any number of episodes on one robot."""
+    """Collects the timing of steps of any number of episodes on one robot."""
 
     rate: float
-    """Control rate that was asked for [Hz]."""
+    """Requested control rate [Hz]."""
     steps: int = 0
     missed: int = 0
     intervals: list[float] = field(default_factory=list)
-    """Between actions of one schedule [s]."""
+    """Times between actions of one schedule [s]."""
     planning: list[float] = field(default_factory=list)
-    """[s]"""
+    """Times of plans [s]."""
     ages: list[float] = field(default_factory=list)
-    """Of the oldest frame of each observation [s]."""
+    """Ages of the oldest frame of each observation [s]."""
     _before: StepTiming | None = None
 
     def begin(self) -> None:
-        """A new episode: its first action follows none."""
+        """Start a new episode."""
         self._before = None
 
     def add(self, timing: StepTiming, observation: Observation) -> None:
-        """Take note of one step and the observation that it led to."""
+        """Add one step and the observation after it."""
         if self._before is not None and not math.isnan(timing.due_at):
             self.intervals.append(timing.acted_at - self._before.acted_at)
         self.missed += missed(self._before, timing, self.rate)
@@ -95,7 +95,7 @@ class TimingStats:
             self.ages.append(observation.time - min(observation.captured_at.values()))
 
     def to_json(self) -> dict[str, Any]:
-        """Return the documented timing object; null for what nothing was measured of."""
+        """Return the timing object of ``--json``; null for values without measurements."""
         jitter = [abs(interval - 1 / self.rate) for interval in self.intervals]
         mean = float(np.mean(self.intervals)) if self.intervals else 0.0
         return {
@@ -117,10 +117,10 @@ def _spread(seconds: Sequence[float]) -> dict[str, float] | None:
 
 
 def in_words(timing: dict[str, Any]) -> str:
-    """Return what was measured of a timing object (``TimingStats.to_json``) on one line."""
+    """Return a timing object (``TimingStats.to_json``) as one line of text."""
     rate = "" if timing["achieved_hz"] is None else f"{timing['achieved_hz']:.2f} of "
     parts = [f"{rate}{timing['rate_hz']:g} Hz"]
     for word, name in {"jitter": "jitter_ms", "frame age": "frame_age_ms", "plan": "planning_ms"}.items():
-        if (found := timing[name]) is not None:
-            parts.append(f"{word} {found['median']:.1f} ms (99 %: {found['p99']:.1f})")
+        if (spread := timing[name]) is not None:
+            parts.append(f"{word} {spread['median']:.1f} ms (99 %: {spread['p99']:.1f})")
     return ", ".join([*parts, f"missed {timing['missed']} of {timing['steps']} deadlines"])

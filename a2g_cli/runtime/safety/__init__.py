@@ -1,4 +1,4 @@
-"""What stops a robot: every guard, for every robot, on unless it is said otherwise. ``docs/safety.md`` lists them."""
+"""The guards that stop a robot; on by default for every robot. ``docs/safety.md`` lists them."""
 
 CAUSES = (
     "action-not-finite",
@@ -15,4 +15,4 @@ CAUSES = (
     "disk-floor",
     "hold-released",
 )
-"""The guards' names, as a recording's ``stopped_by`` keeps them."""
+"""Names of the guards, as in ``stopped_by`` of a recording."""

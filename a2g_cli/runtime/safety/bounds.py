@@ -1,4 +1,4 @@
-"""What ``SafetyLimits`` mean for one robot: its own bounds, the user's over them, and what its spec alone says."""
+"""The bounds of one robot: from the user's safety limits, the robot's own, and its spec, in this order."""
 
 import math
 from collections.abc import Mapping
@@ -15,35 +15,35 @@ from a2g_cli.robots.base import Robot, RobotSpec, safety_of
 Row = NDArray[np.float64]
 
 TARGET_STEP = 0.2
-"""Farthest that a target may jump, unless its limits say otherwise: a share of its range."""
+"""Default for the largest change of a target from one action to the next: a share of its range."""
 TARGET_SPEED = 2.0
-"""Fastest that what has a target may be measured to move, unless its limits say otherwise [ranges a second]."""
+"""Default for the largest measured speed of a value with a target [ranges per second]."""
 SLACK = 0.02
-"""How far beyond a bound a measured value may lie: a share of the range, as servos overshoot."""
+"""How far a measured value may lie beyond a bound, because servos overshoot: a share of the range."""
 MOTION = 0.01
-"""Least change that counts as motion: a share of the range, or this much where there is no range."""
+"""Smallest change that counts as motion: a share of the range, or this value if there is no range."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """One robot's bounds, in the order of its spec. An action that has the name of a measured value is a *target* for it."""
+    """One robot's bounds, in the order of its spec. An action with the name of a measured value is its *target*."""
 
     action_low: Row
-    """(A,): what is asked for beyond it is brought back to it."""
+    """(A,): requested actions are clipped to it."""
     action_high: Row
     """(A,)."""
     action_step: Row
-    """(A,) greatest change from one action to the next."""
+    """(A,) largest change from one action to the next."""
     measured_low: Row
-    """(P,), the slack taken off."""
+    """(P,), with the slack subtracted."""
     measured_high: Row
     """(P,)."""
     measured_step: Row
-    """(P,) greatest measured change from one observation to the next."""
+    """(P,) largest measured change from one observation to the next."""
     measured_speed: Row
-    """(P,) greatest measured speed, in the value's unit a second."""
+    """(P,) largest measured speed [the value's unit per second]."""
     motion: Row
-    """(P,) least change that counts as motion."""
+    """(P,) smallest change that counts as motion."""
     targets: tuple[tuple[int, int], ...]
     """(action, measured value) of the same name."""
 
@@ -53,19 +53,19 @@ _SCALARS = [field.name for field in fields(SafetyLimits) if field.name not in _M
 
 
 def limits_of(robot: Robot, given: SafetyLimits) -> SafetyLimits:
-    """Return ``given`` over the robot's own, name by name; what the user left at its default is the robot's to say."""
+    """Return the user's limits (``given``), with the robot's own in place of those that the user left at the default."""
     own, default = safety_of(robot), SafetyLimits()
     merged: dict[str, Any] = {name: {**getattr(own, name), **getattr(given, name)} for name in _MAPPINGS}
-    unsaid = [name for name in _SCALARS if getattr(given, name) == getattr(default, name)]
-    return replace(given, **merged, **{name: getattr(own, name) for name in unsaid})
+    defaults = [name for name in _SCALARS if getattr(given, name) == getattr(default, name)]
+    return replace(given, **merged, **{name: getattr(own, name) for name in defaults})
 
 
 def bounds_of(spec: RobotSpec, limits: SafetyLimits) -> Bounds:
-    """Return the bounds that ``limits`` mean for a robot.
+    """Return the bounds that ``limits`` give for a robot.
 
     Raises:
-        UnknownNameError: a limit for something that the robot neither measures nor is told.
-        UsageError: a lower limit that is not below the upper one, or a step or a speed that is not positive.
+        UnknownNameError: a limit for a value that is neither an action nor measured.
+        UsageError: a lower limit that is not below the upper one, or a step or speed that is not positive.
     """
     _check(spec, limits)
     actions, measured = spec.action_names, spec.proprioception_names
@@ -78,7 +78,8 @@ def bounds_of(spec: RobotSpec, limits: SafetyLimits) -> Bounds:
     low, high = _over(measured, limits.workspace_low, spec_low), _over(measured, limits.workspace_high, spec_high)
     if not ((low < high).all() and (action_low < action_high).all()):
         names = [*np.array(measured)[~(low < high)], *np.array(actions)[~(action_low < action_high)]]
-        raise UsageError(f"safety: the limits of {', '.join(map(str, dict.fromkeys(names)))} leave no room to move in.")
+        listed = ", ".join(map(str, dict.fromkeys(names)))
+        raise UsageError(f"safety: the limits of {listed} leave no range: a lower limit must be below the upper one.")
     span = high - low
     ranged = np.isfinite(span)
     step = np.full(len(actions), math.inf)

@@ -1,4 +1,4 @@
-"""Frames that show a world that has moved on: too old, or the same again and again while the robot moves."""
+"""The guard for camera frames: stops on frames that are too old, or the same again and again while the robot moves."""
 
 import numpy as np
 
@@ -7,16 +7,16 @@ from a2g_cli.core.types import Image, Observation, Vector
 from a2g_cli.runtime.safety.bounds import Row
 
 CLOCKS = 0.05
-"""What the clocks of a camera and of its robot may disagree by [s]."""
+"""Largest difference between the clocks of camera and robot [s]."""
 
 
 class FrameGuard:
-    """Looks at every observation of one episode. Holds for any driver: capture times and bytes are all it needs.
+    """Checks every observation of one episode. Needs only capture times and pixels, so it works with any driver.
 
     Args:
-        age: oldest frame that may be acted on [s].
-        frozen: observations in a row with the same bytes, while the robot moves, that make a frozen camera; 0 never.
-        motion: (P,) least measured change that counts as motion. Without proprioception commands that change do.
+        age: largest age of a frame [s].
+        frozen: observations in a row with the same pixels, while the robot moves, that mean a frozen camera; 0: never.
+        motion: (P,) smallest measured change that counts as motion. Without proprioception, a changed action counts.
     """
 
     def __init__(self, age: float, frozen: int, motion: Row) -> None:
@@ -25,20 +25,22 @@ class FrameGuard:
         self._sent: list[Vector] = []
 
     def sent(self, action: Vector) -> None:
-        """Take note of an action (A,) that the robot was sent."""
+        """Take note of an action (A,) that was sent to the robot."""
         if not self._motion.size:
             self._sent.append(action)
 
     def check(self, observation: Observation) -> None:
-        """Raise SafetyStop for a frame that must not be acted on."""
+        """Raise SafetyStop if a frame is too old, from the future, or frozen."""
         for camera, image in observation.images.items():
             age = observation.time - observation.captured_at[camera]
             if not -CLOCKS <= age <= self._age:
-                said = (
-                    f"{age:.2f} s old, {self._age:g} s is the most" if age > 0 else f"taken {-age:.2f} s in the future"
+                problem = (
+                    f"{age:.2f} s old, at most {self._age:g} s are allowed"
+                    if age > 0
+                    else f"{-age:.2f} s in the future"
                 )
                 raise SafetyStop(
-                    f"camera {camera!r}: its newest frame is {said}: the robot was stopped.", "stale-frame"
+                    f"camera {camera!r}: its newest frame is {problem}: the robot was stopped.", "stale-frame"
                 )
             if self._frozen:
                 self._compare(camera, image, observation.proprioception)
@@ -51,7 +53,7 @@ class FrameGuard:
         seen.count += 1
         if seen.count >= self._frozen and self._moved(seen, at):
             raise SafetyStop(
-                f"camera {camera!r} is frozen: the same picture {seen.count} times running while the robot moved: "
+                f"camera {camera!r} is frozen: the same image {seen.count} times in a row while the robot moved: "
                 "the robot was stopped.",
                 "frozen-frame",
             )
@@ -64,7 +66,7 @@ class FrameGuard:
 
 
 class _Seen:
-    """A picture, and where the robot was when it was first seen."""
+    """An image, and the robot's position when it first appeared."""
 
     def __init__(self, image: Image, at: Vector, since: int) -> None:
         self.image, self.at, self.since, self.count = image, at, since, 1

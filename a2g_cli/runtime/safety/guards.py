@@ -1,4 +1,4 @@
-"""Every guard of one episode on one robot. Each stop names its cause; whoever runs the episode brings the robot to rest."""
+"""All guards of one episode on one robot. Each stop names its cause; the control loop then brings the robot to rest."""
 
 import math
 import shutil
@@ -19,13 +19,13 @@ GIGA = 1e9
 """[bytes]"""
 
 Held = Callable[[], bool]
-"""Whether a person holds the key without which nothing may move."""
+"""Whether a person holds the deadman key down."""
 
 
 def check_room(limits: SafetyLimits, where: Path) -> None:
-    """Raise SafetyStop when the disk that ``where`` will be on has less room than an episode may begin with.
+    """Raise SafetyStop if the disk of ``where`` has less free space than an episode needs to start.
 
-    A full disk must stop a robot before it moves, not on its way.
+    A full disk must stop a robot before it moves, not during the episode.
     """
     folder = where.absolute()
     while not folder.exists() and folder != folder.parent:
@@ -33,27 +33,27 @@ def check_room(limits: SafetyLimits, where: Path) -> None:
     free = shutil.disk_usage(folder).free / GIGA
     if free < limits.disk_floor_gb:
         raise SafetyStop(
-            f"only {free:.3g} GB are free for {where}, {limits.disk_floor_gb:g} GB are the least: no episode was begun. "
-            "Free some, choose another --workspace, or say less with --safety disk_floor_gb=N.",
+            f"only {free:.3g} GB are free for {where}, at least {limits.disk_floor_gb:g} GB are required: no episode was "
+            "started. Free some space, choose another --workspace, or lower the limit with --safety disk_floor_gb=N.",
             "disk-floor",
         )
 
 
 def always_held() -> bool:
-    """Nobody has to hold anything."""
+    """Return True: no key is required."""
     return True
 
 
 class Guards:
     """Watches one robot during one episode.
 
-    Every method raises SafetyStop, whose ``cause`` is the guard's name and whose message says what was so, what is allowed
-    and, through the name, what to change.
+    Every method may raise SafetyStop. Its ``cause`` is the guard's name; its message says what was measured and what is
+    allowed.
 
     Args:
-        robot: whose own declared bounds hold where ``limits`` says nothing.
-        limits: what the user says.
-        held: the dead-man's switch.
+        robot: its declared limits apply where ``limits`` has defaults.
+        limits: the user's.
+        held: the deadman key.
 
     Raises:
         UsageError: the limits do not fit the robot.
@@ -71,7 +71,7 @@ class Guards:
         self._missed = 0
 
     def alive(self) -> None:
-        """Check what can change while nothing else happens: the key, and the time that the episode has taken."""
+        """Check the deadman key, and the duration of the episode."""
         if not self._held():
             raise SafetyStop(
                 f"the key {self.limits.hold_key!r} is not held down: the robot was stopped.", "hold-released"
@@ -80,13 +80,13 @@ class Guards:
         if lasted > self.limits.episode_seconds:
             most = self.limits.episode_seconds
             raise SafetyStop(
-                f"the episode took {lasted:.1f} s, {most:g} s is the most: it was stopped.", "episode-time"
+                f"the episode took {lasted:.1f} s, at most {most:g} s are allowed: it was stopped.", "episode-time"
             )
 
     def allow(self, action: Vector) -> Vector:
-        """Return ``action`` (A,) as it may be sent: brought to the limits that the user set.
+        """Return ``action`` (A,), clipped to the limits.
 
-        What is beyond the limits by more than their whole range is no overshoot: it stops the robot, as do NaN and a jump.
+        An action beyond the limits by more than their whole range stops the robot, as do NaN and a jump.
         """
         self.alive()
         bounds, names = self._bounds, self._spec.action_names
@@ -109,7 +109,7 @@ class Guards:
         change = np.abs(allowed - before)
         self._hold(
             change > bounds.action_step,
-            lambda i: f"the policy asked for a jump of {change[i]:.4g}, {bounds.action_step[i]:.4g} is the most",
+            lambda i: f"the policy asked for a jump of {change[i]:.4g}, at most {bounds.action_step[i]:.4g} is allowed",
             names,
             self._spec.action_units,
             "action-jump",
@@ -119,7 +119,7 @@ class Guards:
         return action if inside.all() else allowed.astype(np.float32)
 
     def _from_measured(self, allowed: Row) -> Row:
-        """Return what the first action of an episode must not jump from: where its targets are measured to be."""
+        """Return the measured position of the targets, from which the first action of an episode must not jump."""
         before = allowed.copy()
         if self._before is not None:
             for action, value in self._bounds.targets:
@@ -127,29 +127,31 @@ class Guards:
         return before
 
     def sent(self, timing: StepTiming, action: Vector) -> None:
-        """Take note of what went out and when. Too many missed deadlines in a row are a loop that has lost its time."""
+        """Take note of a sent action; stop after too many missed deadlines in a row."""
         self._frames.sent(action)
         late = missed(self._timing, timing, self._spec.rate)
         self._timing, self._missed = timing, self._missed + 1 if late else 0
         if self._missed > self.limits.missed_deadlines:
             raise SafetyStop(
-                f"{self._missed} control deadlines in a row were missed, {self.limits.missed_deadlines} is the most at "
-                f"{self._spec.rate:g} Hz: the robot was stopped.",
+                f"{self._missed} control deadlines in a row were missed at {self._spec.rate:g} Hz, at most "
+                f"{self.limits.missed_deadlines} are allowed: the robot was stopped.",
                 "missed-deadline",
             )
 
     def readable(self, observation: Observation) -> None:
-        """Check that an observation shows the world as it is now; one that does not is neither acted on nor kept."""
+        """Check that an observation is valid and up to date; if not, it is neither used nor recorded."""
         measured = observation.proprioception
         if not np.isfinite(measured).all():
             bad = [
                 name for name, ok in zip(self._spec.proprioception_names, np.isfinite(measured), strict=True) if not ok
             ]
-            raise SafetyStop(f"{', '.join(bad)}: measured as no number: the robot was stopped.", "reading-not-finite")
+            raise SafetyStop(
+                f"{', '.join(bad)}: the measured value is not a number: the robot was stopped.", "reading-not-finite"
+            )
         self._frames.check(observation)
 
     def measured(self, observation: Observation) -> None:
-        """Check where the robot is and how fast it came there."""
+        """Check the measured position and speed."""
         bounds, names, units = self._bounds, self._spec.proprioception_names, self._spec.proprioception_units
         now = observation.proprioception.astype(np.float64)
         low, high = bounds.measured_low, bounds.measured_high
@@ -166,17 +168,17 @@ class Guards:
         change = np.abs(now - before.proprioception)
         self._hold(
             change > bounds.measured_step,
-            lambda i: f"moved by {change[i]:.4g} within a step, {bounds.measured_step[i]:.4g} is the most",
+            lambda i: f"moved by {change[i]:.4g} within a step, at most {bounds.measured_step[i]:.4g} is allowed",
             names,
             units,
             "jump",
         )
-        # Time between readings, never less than half a period: two readings at once have no speed.
+        # At least half a period: two readings at the same time give no speed.
         seconds = max(observation.time - before.time, 0.5 / self._spec.rate)
         speed = change / seconds
         self._hold(
             speed > bounds.measured_speed,
-            lambda i: f"measured to move at {speed[i]:.4g} a second, {bounds.measured_speed[i]:.4g} is the most",
+            lambda i: f"moves at {speed[i]:.4g} per second, at most {bounds.measured_speed[i]:.4g} is allowed",
             names,
             units,
             "speed",
@@ -185,14 +187,14 @@ class Guards:
     def _hold(
         self,
         broken: np.ndarray[tuple[int], np.dtype[np.bool_]],
-        said: Callable[[int], str],
+        describe: Callable[[int], str],
         names: tuple[str, ...],
         units: tuple[str, ...],
         cause: str,
     ) -> None:
         if broken.any():
             worst = int(np.flatnonzero(broken)[0])
-            raise SafetyStop(f"{names[worst]} [{units[worst]}]: {said(worst)}: the robot was stopped.", cause)
+            raise SafetyStop(f"{names[worst]} [{units[worst]}]: {describe(worst)}: the robot was stopped.", cause)
 
 
 def _range(low: float, high: float) -> str:
