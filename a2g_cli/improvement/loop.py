@@ -58,7 +58,7 @@ class Improvement:
         watcher: ImproveWatcher,
         interrupted: Callable[[], bool],
         active: str = "none",
-        shown: Sequence[Path] = (),
+        demonstrations: Sequence[Path] = (),
         ask: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """Start a run, or go on from ``progress``.
@@ -72,7 +72,7 @@ class Improvement:
             watcher: shows the progress.
             interrupted: whether the user asked to stop.
             active: the adapter that practises first.
-            shown: demonstrations that are mixed into every batch.
+            demonstrations: recordings that are mixed into every batch.
             ask: asks a person to reset the scene for the goal of that name; returns whether to go on.
 
         Raises:
@@ -105,7 +105,7 @@ class Improvement:
             demo_replay,
             settings.adapt,
             settings.seed,
-            shown,
+            demonstrations,
             watcher,
             interrupted,
         )

@@ -30,8 +30,8 @@ class Kind:
 
 
 OF_ROBOT: Mapping[str, Kind] = {
-    "freeze": Kind("the cameras give the same picture again and again, with new capture times", "frozen-frame"),
-    "drop": Kind("no new frame comes: the newest one grows old", "stale-frame"),
+    "freeze": Kind("the cameras give the same image again and again, with new capture times", "frozen-frame"),
+    "drop": Kind("no new frame comes; the newest one gets old", "stale-frame"),
     "delay": Kind("every observation takes AMOUNT seconds longer", "missed-deadline", 0.5),
     "stall": Kind("one observation takes AMOUNT seconds", "episode-time", 1e4),
     "corrupt": Kind("the first measured value is not a number", "reading-not-finite"),

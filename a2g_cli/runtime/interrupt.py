@@ -56,21 +56,21 @@ class Interrupt:
 
     A SIGHUP that is ignored, as under ``nohup``, stays ignored.
 
-    ``told`` is called once, by the first call that finds the request, not by the signal handler: that may run in the middle
+    ``notify`` is called once, by the first call that finds the request, not by the signal handler: that may run in the middle
     of a print, where a second print raises "reentrant call".
     """
 
-    def __init__(self, told: Callable[[], None] | None = None) -> None:
+    def __init__(self, notify: Callable[[], None] | None = None) -> None:
         self.requested = False
-        self._told = told
+        self._notify = notify
         self._heard: list[int] = []
         self._before: dict[signal.Signals, Any] = {}
 
     def __call__(self) -> bool:
-        """Return whether the end was requested; the first call that finds it so calls ``told``."""
-        if self.requested and self._told is not None:
-            told, self._told = self._told, None
-            told()
+        """Return whether the end was requested; the first call that finds it so calls ``notify``."""
+        if self.requested and self._notify is not None:
+            notify, self._notify = self._notify, None
+            notify()
         return self.requested
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
@@ -88,7 +88,7 @@ class Interrupt:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for outer in {one for one in map(_ending_of, self._before.values()) if one is not None}:
+        for outer in {ending for ending in map(_ending_of, self._before.values()) if ending is not None}:
             outer.heard += self._heard
         for number, handler in self._before.items():
             signal.signal(number, handler)

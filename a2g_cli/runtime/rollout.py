@@ -87,7 +87,7 @@ class _Course:
 
     def __init__(self, steps: Steps, watcher: RolloutWatcher, interrupted: Callable[[], bool]) -> None:
         self._steps, self._watcher, self._interrupted = steps, watcher, interrupted
-        self._promise: PendingPlan | None = None
+        self._pending: PendingPlan | None = None
         self._reason: str | None = None
 
     def run(self) -> Generator[PlanRequest, PendingPlan, str]:
@@ -103,7 +103,7 @@ class _Course:
             ahead = min(plan.ahead, float(len(chunk))) if end < steps.termination.limit else 0.0
             for action in chunk:
                 pending = yield from self._step(action, ahead, ahead - (end - steps.step - 1))
-                self._promise = pending or self._promise
+                self._pending = pending or self._pending
                 if self._reason is not None:
                     break
             if self._reason is not None:
@@ -111,8 +111,8 @@ class _Course:
 
     def _next(self, before: Plan | None) -> Generator[PlanRequest, PendingPlan, Plan]:
         """Return the plan to execute now. While it is late, execute the previous plan's further actions."""
-        steps, pending = self._steps, self._promise
-        self._promise = None
+        steps, pending = self._steps, self._pending
+        self._pending = None
         if pending is None:
             pending = yield steps.request(steps.observation, ahead=0)
         spare, late = (further(before) if before is not None else None), 0
@@ -216,8 +216,8 @@ def roll_out(
                 busy = [(lane, lane.request, lane.rolling) for lane in lanes if lane.request and lane.rolling]
                 if not busy:
                     return
-                promises = planner.ask([request for _, request, _ in busy])
-                for (lane, _, rolling), pending in zip(busy, promises, strict=True):
+                pending_plans = planner.ask([request for _, request, _ in busy])
+                for (lane, _, rolling), pending in zip(busy, pending_plans, strict=True):
                     try:
                         lane.request = rolling.send(pending)
                     except StopIteration as stop:

@@ -104,9 +104,9 @@ class TrainingDevice:
         sums: dict[str, Tensor] = {}
         for part in self.slices(whole):
             with self._autocast():
-                found = losses(part, whole)
-            found["total"].backward()
-            for name, value in found.items():
+                part_losses = losses(part, whole)
+            part_losses["total"].backward()
+            for name, value in part_losses.items():
                 sums[name] = value.detach() if name not in sums else sums[name] + value.detach()
         values = torch.stack([value.float() for value in sums.values()])
         if self.processes > 1:

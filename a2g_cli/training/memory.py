@@ -126,7 +126,7 @@ def _autoencoder_loss(model: Act2Goal, batch: int) -> Tensor:
 def _policy_loss(model: Act2Goal, batch: int, draws: int) -> Tensor:
     config, latent = model.config, torch.zeros(batch, *model.frame_shape)
     actions = config.hashing.actions
-    found = model.losses(
+    losses = model.losses(
         {
             "now": latent,
             "goal": latent,
@@ -137,7 +137,7 @@ def _policy_loss(model: Act2Goal, batch: int, draws: int) -> Tensor:
         },
         model.sample_noise(batch, 1.0, draws),
     )
-    return found["action"] + found["video"]
+    return losses["action"] + losses["video"]
 
 
 def _kept(loss: Callable[[], Tensor]) -> int:

@@ -84,8 +84,8 @@ class PlanScores:
 
     def psnr(self, method: str, frame: int) -> Interval:
         """Return the peak signal-to-noise ratio of images [dB], from their mean squared error."""
-        found = resampled(lambda mean: mean[..., 0], self.picture[method][:, frame, None], self.episode)
-        return Interval(_decibel(found.value), _decibel(found.high), _decibel(found.low))
+        error = resampled(lambda mean: mean[..., 0], self.picture[method][:, frame, None], self.episode)
+        return Interval(_decibel(error.value), _decibel(error.high), _decibel(error.low))
 
     def ratio(self, baseline: str, frame: int) -> Interval | None:
         """Return ``limit`` relative to a baseline on the same samples; below 1 is better. None if the baseline is exact."""
@@ -127,8 +127,8 @@ def _decibel(error: float) -> float:
     return 10 * math.log10(PEAK / max(error, 1e-10))
 
 
-def _rounded(found: Interval | None) -> list[float] | None:
-    return None if found is None else [round(value, 4) for value in (found.value, found.low, found.high)]
+def _rounded(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [round(value, 4) for value in (interval.value, interval.low, interval.high)]
 
 
 def resampled(
@@ -139,8 +139,8 @@ def resampled(
     count = torch.bincount(group).double()
     total = torch.zeros(len(names), values.shape[1], dtype=torch.float64).index_add_(0, group, values.double())
     drawn = torch.randint(len(names), (draws, len(names)), generator=torch.Generator().manual_seed(seed))
-    found = statistic(total[drawn].sum(1) / count[drawn].sum(1, keepdim=True))
-    low, high = found.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    samples = statistic(total[drawn].sum(1) / count[drawn].sum(1, keepdim=True))
+    low, high = samples.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return Interval(float(statistic(total.sum(0) / count.sum())), low, high)
 
 

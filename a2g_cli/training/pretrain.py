@@ -136,9 +136,9 @@ class Pretraining:
 
     def _identity(self) -> str:
         self.watcher.started("reading recordings", len(self.recordings))
-        found = recordings_hash(self.recordings, lambda i: self.watcher.advanced(i, {}))
+        data = recordings_hash(self.recordings, lambda i: self.watcher.advanced(i, {}))
         self.watcher.finished()
-        return found
+        return data
 
     def _autoencoder(self, model: Act2Goal, state: TrainingState | None, facts: dict[str, Any]) -> None:
         """Train the autoencoder and standardise its latents."""

@@ -74,18 +74,25 @@ def choose_retention_set(
 
 
 @torch.no_grad()
-def nominal_error(model: Act2Goal, kept: Retention) -> float:
+def nominal_error(model: Act2Goal, segments: Retention) -> float:
     """Return the root mean square error of the most likely chunk, in standard deviations of the demonstrations' actions.
 
     Every call uses the same noise and does not touch torch's random state, so two calls differ only by the policy.
     """
     config = model.config
     dense = config.hashing.proximal
-    noise = torch.randn(len(kept), config.frames, *model.frame_shape, generator=torch.Generator().manual_seed(0))
-    action_noise = torch.zeros(len(kept), config.hashing.actions, len(config.action_names))
-    chunk = model.act(kept.now.float(), kept.goal.float(), kept.proprioception, noise, action_noise, DENOISING)
-    error = (chunk - kept.actions[:, :dense]) / model.action_std
-    return float(error[kept.mask[:, :dense]].square().mean().sqrt())
+    noise = torch.randn(len(segments), config.frames, *model.frame_shape, generator=torch.Generator().manual_seed(0))
+    action_noise = torch.zeros(len(segments), config.hashing.actions, len(config.action_names))
+    chunk = model.act(
+        segments.now.float(),
+        segments.goal.float(),
+        segments.proprioception,
+        noise,
+        action_noise,
+        DENOISING,
+    )
+    error = (chunk - segments.actions[:, :dense]) / model.action_std
+    return float(error[segments.mask[:, :dense]].square().mean().sqrt())
 
 
 class FeatureAlignment:
@@ -95,9 +102,9 @@ class FeatureAlignment:
     Here the frozen model is the base, and the features are the hidden states of every block, which the action expert reads.
     """
 
-    def __init__(self, finetuner: Finetuner, kept: Retention | None, seed: int) -> None:
-        """Align ``finetuner`` on its batches and, if the base has a retention set (``kept``), half on that."""
-        self._finetuner, self._kept = finetuner, kept
+    def __init__(self, finetuner: Finetuner, retention_set: Retention | None, seed: int) -> None:
+        """Align ``finetuner`` on its batches and, if the base has a retention set, half on that."""
+        self._finetuner, self._retention_set = finetuner, retention_set
         self._generator = torch.Generator().manual_seed(seed)
 
     def drift(self, batch: Mapping[str, Tensor], noise: Tensor) -> Tensor:
@@ -108,11 +115,11 @@ class FeatureAlignment:
             noise: (B, F, V, C, h, w) of the imagined frames, which are pure noise as in the action loss.
         """
         now, goal = batch["now"], batch["goal"]
-        if self._kept is not None:
+        if self._retention_set is not None:
             half = len(now) // 2
-            some = torch.randint(len(self._kept), (half,), generator=self._generator)
-            now = torch.cat([self._kept.now[some].float(), now[half:]])
-            goal = torch.cat([self._kept.goal[some].float(), goal[half:]])
+            some = torch.randint(len(self._retention_set), (half,), generator=self._generator)
+            now = torch.cat([self._retention_set.now[some].float(), now[half:]])
+            goal = torch.cat([self._retention_set.goal[some].float(), goal[half:]])
         time = torch.zeros(len(now))
         base = self._finetuner.base_features(now, goal, noise, time)
         _, adapted = self._finetuner.model.world_model(now, goal, noise, time)

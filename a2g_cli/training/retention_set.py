@@ -83,11 +83,11 @@ def load_retention_set(folder: Path) -> Retention | None:
         return None
     tensors, robots = part
     with parsing(path):
-        found = Retention(**tensors, robots=robots)
+        retention = Retention(**tensors, robots=robots)
     size = Autoencoder.downsampling
     latents = (len(config.cameras), config.latent_channels, config.height // size, config.width // size)
     slots = config.hashing.actions
-    count = found.now.shape[0] if found.now.ndim else 0
+    count = retention.now.shape[0] if retention.now.ndim else 0
     expected = {
         "now": ((count, *latents), torch.float16),
         "goal": ((count, *latents), torch.float16),
@@ -98,8 +98,8 @@ def load_retention_set(folder: Path) -> Retention | None:
         "robot": ((count,), torch.int32),
     }
     check_part(path, tensors, expected)
-    if not count or not ((found.robot >= 0) & (found.robot < len(robots))).all():
+    if not count or not ((retention.robot >= 0) & (retention.robot < len(robots))).all():
         raise CheckpointError(f"{path} is damaged: it has no segments, or does not name their robots.")
-    if not found.mask.any(1).all() or not (found.steps_to_go > 0).all():
+    if not retention.mask.any(1).all() or not (retention.steps_to_go > 0).all():
         raise CheckpointError(f"{path} is damaged: a segment has no action.")
-    return found
+    return retention
