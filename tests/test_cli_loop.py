@@ -101,7 +101,7 @@ def test_adapt_mixes_demonstrations_in_and_holds_to_the_base(workspace: Path, ba
     elsewhere = Session(workspace / "recordings/sessions/elsewhere")
     record_demonstrations(elsewhere, "plug", 5, 1, processes=1)
     other = ("--cotrain", 0.5, "--demonstrations", "elsewhere")
-    assert "with the robot sim:plug, and practice with sim:place" in refused(workspace, "adapt", *words, *other, code=1)
+    assert "with the robot sim:plug, but practice with sim:place" in refused(workspace, "adapt", *words, *other, code=1)
     assert list((workspace / "adapters").iterdir()) == known, "what is refused leaves nothing"
     robot = SimRobot(size=32)
     robot.connect()
