@@ -1,6 +1,6 @@
 """What to relabel, keep and mix, where LoRA sits, how it is trained: one practice set, many adapters, the same trials.
 
-    python benchmarks/ablation.py [--scene place] [--shift remounted:0.5] [--seeds 3] [--episodes 40] [--evaluation 100]
+    python benchmarks/ablation.py [--scene place] [--shift base-pose:0.5] [--seeds 3] [--episodes 40] [--evaluation 100]
         [--only NAME ...] [--work DIR]
 
 For each seed the base practises under the shift (`a2g improve` with one iteration, so that its gate's episodes are the base's
@@ -115,7 +115,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scene", default="place")
-    parser.add_argument("--shift", default="remounted:0.5")
+    parser.add_argument("--shift", default="base-pose:0.5")
     parser.add_argument("--seeds", type=int, default=3, help=f"number of seeds, {FIRST_SEED} upwards")
     parser.add_argument("--episodes", type=int, default=40, help="the gate records as many again")
     parser.add_argument("--evaluation", type=int, default=100)

@@ -48,7 +48,7 @@ from a2g_cli.training.finetune import finetune, settings_from
 from a2g_cli.training.finetune_plan import plan_finetuning
 from a2g_cli.training.watcher import Unwatched
 
-CASES = ("place/remounted:0.8/apply", "plug/camera-bump:0.5/apply", "place/remounted:0.5/off")
+CASES = ("place/base-pose:0.8/apply", "plug/camera-bump:0.5/apply", "place/base-pose:0.5/off")
 """A shift that practice measures first, so that the parent is good, and one where the base itself is the parent."""
 FIRST_SEED = 7
 LANES = 8

@@ -26,16 +26,16 @@ from a2g_cli.runtime.evaluation import wilson
 from a2g_cli.training.demonstrations import record_demonstrations
 
 CASES = (
-    "place/remounted:0.8",
+    "place/base-pose:0.8",
     "place/camera-bump:1.7",
-    "place/weak-motors",
-    "plug/remounted:0.5",
+    "place/actuator-gain",
+    "plug/base-pose:0.5",
     "plug/camera-bump:1",
-    "plug/weak-motors",
-    "write/remounted:0.25",
+    "plug/actuator-gain",
+    "write/base-pose:0.25",
     "write/camera-bump:1",
-    "place/other-bench:1.5",
-    "plug/other-bench:1",
+    "place/combined:1.5",
+    "plug/combined:1",
 )
 FIRST_SEED = 7
 CONTROL = "control"

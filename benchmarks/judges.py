@@ -1,8 +1,8 @@
 """How far the two automatic judges can be trusted: their verdicts beside the simulator's truth, scene by scene.
 
 python benchmarks/judges.py                                  # every scene that the base was trained on, n = 100 each
-python benchmarks/judges.py --scene place --shift remounted:0.8 --episodes 40                    # the base alone, elsewhere
-python benchmarks/judges.py --scene place --shift remounted:0.8 --workspace W --adapter adapter-002   # who practised there
+python benchmarks/judges.py --scene place --shift base-pose:0.8 --episodes 40                    # the base alone, elsewhere
+python benchmarks/judges.py --scene place --shift base-pose:0.8 --workspace W --adapter adapter-002   # who practised there
 
 Episodes end as those of `a2g run` do: when the policy says that it has arrived, or at the limit. The distance's bound is
 fitted on other trials (the practice stream) and printed; the verdicts are on the evaluation stream.

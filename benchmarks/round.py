@@ -1,6 +1,6 @@
 """A round's time: 20 practice episodes and 100 LoRA iterations, beside the same work as a plain PEFT training loop.
 
-    python benchmarks/round.py [--shift remounted:0.8] [--episodes 20] [--iterations 100] [--threads N]
+    python benchmarks/round.py [--shift base-pose:0.8] [--episodes 20] [--iterations 100] [--threads N]
 
 The plain loop is what a user of PEFT would write: one robot, episode after episode; a data set that reads the frames of a
 sample from its recording, the autoencoder in the loop, torch's AdamW, batches of the same size. Both learn from the same
@@ -192,7 +192,7 @@ def of_matrix_rate(work: Finetuning, paths: Sequence[Path]) -> tuple[float, floa
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shift", default="remounted:0.8")
+    parser.add_argument("--shift", default="base-pose:0.8")
     parser.add_argument("--episodes", type=int, default=20)
     parser.add_argument("--iterations", type=int, default=100)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())

@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 
-SHIFTS = ("none", "camera-bump", "remounted", "new-object", "relit", "weak-motors", "other-bench", "unseen")
+SHIFTS = ("none", "camera-bump", "base-pose", "new-object", "lighting", "actuator-gain", "combined", "unseen")
 
 
 def evaluate(shift: str, given: argparse.Namespace) -> list[dict[str, object]]:

@@ -21,7 +21,7 @@ from a2g_cli.robots.base import RobotSpec
 from a2g_cli.robots.sim import SimRobot
 
 STEPS = 5
-PROVENANCE = Provenance("sim:place", "act2goal", "relit:1", "b" * 16, "a" * 16, "adapter-001", 7)
+PROVENANCE = Provenance("sim:place", "act2goal", "lighting:1", "b" * 16, "a" * 16, "adapter-001", 7)
 
 
 def a2g(workspace: Path, *words: object, answer: str | None = None) -> Result:

@@ -23,6 +23,7 @@ from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.training.finetune import FinetuneSettings, settings_from
 from a2g_cli.training.finetune_plan import FinetunePlan, plan_finetuning
+from a2g_cli.training.finetune_settings import finetune_settings_from_json
 
 EPISODES = 6
 """Of the fixture ``practice``."""
@@ -86,9 +87,9 @@ def test_at_home_nothing_is_found(practice: Practice, scene: str) -> None:
     ("shift", "part"),
     [
         ("camera-bump:0.5", "camera_warps"),
-        ("relit", "camera_warps"),
-        ("remounted:0.8", "base_pose"),
-        ("weak-motors", "actuators"),
+        ("lighting", "camera_warps"),
+        ("base-pose:0.8", "base_pose"),
+        ("actuator-gain", "actuators"),
     ],
 )
 @pytest.mark.parametrize("scene", ["place", "write"])
@@ -116,14 +117,14 @@ def test_a_camera_that_rides_along_is_not_registered(practice: Practice) -> None
 
 def test_too_little_practice_says_nothing(practice: Practice) -> None:
     model, known = base()
-    few = practice("place", "weak-motors")[: MIN_EPISODES - 1]
+    few = practice("place", "actuator-gain")[: MIN_EPISODES - 1]
     assert not estimate_transform(model, known, few)
-    assert not estimate_transform(model, None, practice("place", "weak-motors"))
+    assert not estimate_transform(model, None, practice("place", "actuator-gain"))
 
 
 def test_what_cannot_be_measured_stays_as_it_is_known(practice: Practice) -> None:
     """One episode adapted to, or measuring switched off, does not make the robot forget where it is."""
-    encoded = practice("place", "weak-motors")
+    encoded = practice("place", "actuator-gain")
     known = estimate_transform(*base(), encoded)
     for finetune_plan in (studied(encoded[:1], known), studied(encoded, known, calibrate="off")):
         assert finetune_plan.train
@@ -143,7 +144,7 @@ def studied(encoded: list[EncodedEpisode], known: DomainTransform = IDENTITY, **
 
 
 def test_what_is_wrong_is_put_right_before_anything_is_imitated(practice: Practice) -> None:
-    encoded = practice("place", "weak-motors")
+    encoded = practice("place", "actuator-gain")
     first = studied(encoded)
     assert not first.train
     assert first.calibration.actuators is not None
@@ -161,7 +162,7 @@ def test_what_is_wrong_is_put_right_before_anything_is_imitated(practice: Practi
 
 
 def test_what_was_refused_a_moment_ago_is_left_aside(practice: Practice) -> None:
-    encoded = practice("place", "weak-motors")
+    encoded = practice("place", "actuator-gain")
     model, at_home = base()
     first = studied(encoded)
     settings, bound = settings_from(), 2 * checkpoint.arrived_below(checkpoint.SHIPPED)
@@ -176,19 +177,17 @@ def test_what_was_refused_a_moment_ago_is_left_aside(practice: Practice) -> None
 
 
 def test_it_can_be_left(practice: Practice) -> None:
-    left = studied(practice("place", "weak-motors"), calibrate="off")
+    left = studied(practice("place", "actuator-gain"), calibrate="off")
     assert not left.calibration
     assert left.train
     assert FinetuneSettings().calibrate == "apply"
 
 
 def test_what_version_0_1_stored_of_removed_choices_is_understood_or_refused_in_one_line() -> None:
-    assert FinetuneSettings(keep="arrived").keep == "reached"  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="--keep reached"):
-        settings_from(keep="arrived")
-    for make in (FinetuneSettings, settings_from):
-        with pytest.raises(UsageError, match=r"--calibrate teach was removed: .* use apply or off"):
-            make(calibrate="teach")  # type: ignore[arg-type]
+    assert finetune_settings_from_json({"keep": "arrived", "patience": 2.0}) == FinetuneSettings(slowness_tau=2.0)
+    for make in (finetune_settings_from_json, lambda given: settings_from(**given)):
+        with pytest.raises(UsageError, match=r"--calibrate teach was removed.*: use apply or off"):
+            make({"calibrate": "teach"})
 
 
 def test_a_home_survives_its_file_and_a_damaged_one_is_refused(tmp_path: Path) -> None:

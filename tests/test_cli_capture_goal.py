@@ -42,9 +42,9 @@ def test_a_fresh_goal_is_drawn_and_can_be_drawn_again(tmp_path: Path) -> None:
 
 
 def test_it_says_where_the_goal_is_and_what_to_type_next(tmp_path: Path) -> None:
-    said = a2g(tmp_path, "capture-goal", "cup", "--state", "block=0.05,-0.08", "--shift", "relit:0.5")
+    said = a2g(tmp_path, "capture-goal", "cup", "--state", "block=0.05,-0.08", "--shift", "lighting:0.5")
     assert "block at x 0.050 m, y -0.080 m" in said.stdout
-    assert "next: a2g run cup --shift=relit:0.5" in said.stdout
+    assert "next: a2g run cup --shift=lighting:0.5" in said.stdout
     plain = ask(tmp_path, "capture-goal", "plain", "--state", "block=0.05,-0.08")
     shifted = ask(tmp_path, "goals", "show", "cup")
     assert plain["truth"] == shifted["truth"]

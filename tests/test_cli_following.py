@@ -89,7 +89,7 @@ def test_a_goal_says_how_to_run_for_it_wherever_the_workspace_stood(
     here: Path, tmp_path: Path, place: Callable[[list[object], Path], Result], name: str
 ) -> None:
     workspace = tmp_path / name
-    said = place(["capture-goal", "cup", "--seed", "3", "--scene", "write", "--shift", "relit:0.5"], workspace)
+    said = place(["capture-goal", "cup", "--seed", "3", "--scene", "write", "--shift", "lighting:0.5"], workspace)
     command = printed(said)["next"]
     ran = follow(f"{command} --adapter random", code=5)
     assert [session.parent for session in workspace.glob("recordings/sessions/*")] == [
@@ -142,7 +142,7 @@ class TestTheLoop:
 
     def test_with_another_base_and_scene(self, here: Path, tmp_path: Path, base: Path) -> None:
         workspace = tmp_path / "lab"
-        options = ("--scene", "write", "--shift", "relit:0.5", "--workspace", workspace)
+        options = ("--scene", "write", "--shift", "lighting:0.5", "--workspace", workspace)
         goal = typed("capture-goal", "cup", "--seed", 3, *options)
         ran = follow(
             f"{printed(goal)['next']} --base {shlex.quote(str(base))} --episodes 2 --session first", code={0, 5}
@@ -152,7 +152,7 @@ class TestTheLoop:
         assert "learning from 2 recordings in session first." in adapted.stderr
         shown = printed(adapted)
         command = shlex.split(shown["next"])
-        assert {"--scene=write", "--shift=relit:0.5", f"--base={base}", "--workspace"} <= set(command)
+        assert {"--scene=write", "--shift=lighting:0.5", f"--base={base}", "--workspace"} <= set(command)
         compared = follow(shown["next"])
         assert "adapter-001" in compared.stdout
         assert ("undo" in shown) == (AdapterRegistry(Workspace(workspace)).active() != "none")
@@ -203,7 +203,7 @@ class TestTheLoop:
 
     def test_improvement_offers_an_undo_only_where_it_promoted(self, here: Path, base: Path) -> None:
         words = ("--rounds", 1, "--episodes", 1, "--steps", 3, "--evaluation", 1, "--iterations", 1, "--base", base)
-        said = typed("improve", "--shift", "relit", *words)
+        said = typed("improve", "--shift", "lighting", *words)
         shown = printed(said)
         assert ("undo" in shown) == (AdapterRegistry(Workspace(here)).active() != "none")
         follow(shown["watch"])
@@ -297,7 +297,7 @@ def test_demonstrations_are_no_practice(here: Path) -> None:
 def test_what_the_demo_ends_with_can_be_typed_again_and_again(here: Path) -> None:
     workspace = Workspace.find(Path("a demo"))
     for mine in ("mine", "mine-2"):
-        for line in demo._next(workspace, "relit:0.5", "none"):
+        for line in demo._next(workspace, "lighting:0.5", "none"):
             assert line.startswith("  a2g ")
             follow(line, code={0, 5})
         assert f"{mine} " in typed("goals", "list", "--workspace", "a demo").stdout

@@ -150,7 +150,7 @@ def test_evaluate_keeps_its_contract(workspace: Path, base: Path) -> None:
 
 
 def test_improve_keeps_its_contract(workspace: Path, base: Path) -> None:
-    words = ("--scene", "place", "--shift", "remounted", "--rounds", 2, "--episodes", 2, "--seed", 7, "--steps", 4)
+    words = ("--scene", "place", "--shift", "base-pose", "--rounds", 2, "--episodes", 2, "--seed", 7, "--steps", 4)
     document = ask(workspace, "improve", *words, "--evaluation", 2, "--iterations", 2, "--base", base)
     for result in (document["before"], document["after"], *document["in_distribution"].values()):
         assert {"adapter", "n", "successes", "rate", "interval", "seconds"} <= result.keys()
@@ -164,7 +164,7 @@ def test_improve_keeps_its_contract(workspace: Path, base: Path) -> None:
     for path in encoded:
         with Recording(path) as recording:
             purposes.add(recording.provenance.settings["purpose"])
-            assert recording.provenance.shift == "remounted:1"
+            assert recording.provenance.shift == "base-pose:1"
     assert purposes == {"practice"}, "what is judged is never recorded, so it can never be learned from"
 
 

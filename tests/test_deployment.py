@@ -85,7 +85,7 @@ def test_the_table_s_settings_are_those_of_the_driver_that_it_names(tmp_path: Pa
     workspace = configured(tmp_path, '[robot]\ndriver = "arm"\nport = "/dev/x"')
     assert Deployment.choose(workspace, None) == Deployment("arm", {"port": "/dev/x"})
     assert Deployment.choose(workspace, "arm") == Deployment("arm", {"port": "/dev/x"})
-    assert Deployment.choose(workspace, "sim", shift="remounted") == Deployment("sim", {"shift": "remounted"})
+    assert Deployment.choose(workspace, "sim", shift="base-pose") == Deployment("sim", {"shift": "base-pose"})
 
 
 def test_a_table_without_a_driver_is_the_simulator_s(tmp_path: Path) -> None:

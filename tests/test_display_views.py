@@ -290,7 +290,7 @@ class TestTables:
     def test_the_live_line_keeps_its_numbers_on_a_narrow_terminal(self, width: int) -> None:
         console, now = terminal(width=width), [0.0]
         view = LiveTrainingView(console, lambda: now[0])
-        view.started("evaluating adapter-001 under remounted:0.8", 100)
+        view.started("evaluating adapter-001 under base-pose:0.8", 100)
         view.advanced(0, {})
         now[0] = 20.0
         view.advanced(33, {"successes": 12})

@@ -97,7 +97,7 @@ def test_the_same_seed_gives_the_same_starts_and_goals_under_every_shift() -> No
     with lanes(1) as (robot,):
         plain = draw_trials(robot, "evaluation", 7, 6)
         assert states(draw_trials(robot, "evaluation", 7, 6)) == states(plain)
-    for shift in ("camera-bump", "remounted", "new-object", "relit", "weak-motors"):
+    for shift in ("camera-bump", "base-pose", "new-object", "lighting", "actuator-gain"):
         with lanes(1, shift) as (robot,):
             assert states(draw_trials(robot, "evaluation", 7, 6)) == states(plain)
 

@@ -122,10 +122,10 @@ def suspected(encoded: list[EncodedEpisode]) -> BasePose | None:
 
 
 def test_an_arm_that_was_turned_is_suspected_where_its_camera_was_moved_as_well(practice: Practice) -> None:
-    base_pose = suspected(practice("plug", "other-bench:1"))
+    base_pose = suspected(practice("plug", "combined:1"))
     assert base_pose is not None
     assert math.degrees(base_pose.yaw) == pytest.approx(12.5, abs=4)
     assert base_pose.shift[2] == 0.0, "the table is no higher"
     # Where one alone was moved there is nothing to suspect: it is measured, or it stands.
     assert suspected(practice("plug", "camera-bump:1")) is None
-    assert suspected(practice("place", "remounted:0.8")) is None
+    assert suspected(practice("place", "base-pose:0.8")) is None

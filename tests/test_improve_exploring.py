@@ -14,7 +14,7 @@ from a2g_cli.data.recording.sessions import Session
 from a2g_cli.improvement import pose_search
 from a2g_cli.improvement.state import RunState, load
 
-WORDS = ("--scene", "plug", "--shift", "other-bench:1", "--rounds", 1, "--episodes", 6, "--seed", 7)
+WORDS = ("--scene", "plug", "--shift", "combined:1", "--rounds", 1, "--episodes", 6, "--seed", 7)
 RUN = (*WORDS, "--pose-search", 6, "--evaluation", 1, "--iterations", 1, "--session", "long")
 
 

@@ -12,7 +12,7 @@ from a2g_cli.improvement.gate import Decision
 from a2g_cli.improvement.scoring import EpisodeScorer
 from a2g_cli.training import finetune_plan
 
-WORDS = ("--scene", "place", "--shift", "weak-motors", "--episodes", 6, "--steps", 30, "--seed", 7)
+WORDS = ("--scene", "place", "--shift", "actuator-gain", "--episodes", 6, "--steps", 30, "--seed", 7)
 
 
 def carried(workspace: Path, names: list[str]) -> list[bool]:

@@ -118,7 +118,7 @@ def test_a_run_rehearses_no_more_than_it_may_and_learns_from_it_in_later_rounds(
 
 
 def test_what_is_measured_comes_first(tmp_path: Path) -> None:
-    words = ("--scene", "place", "--shift", "weak-motors", "--episodes", 4, "--seed", 7, "--evaluation", 1)
+    words = ("--scene", "place", "--shift", "actuator-gain", "--episodes", 4, "--seed", 7, "--evaluation", 1)
     run = ask(tmp_path, "improve", *words, "--rounds", 1, "--iterations", 1, "--replay-demos", 2)
     (done,) = run["rounds"]
     assert "actuators" in done["reason"]

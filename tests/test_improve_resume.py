@@ -25,7 +25,7 @@ from a2g_cli.runtime.policy_factory import PolicyFactory
 
 PATIENCE = 120.0
 """[s]; a slow machine starts a process in several."""
-SETTINGS = ("--scene", "place", "--shift", "remounted", "--rounds", 1, "--episodes", 2, "--seed", 7, "--steps", 4)
+SETTINGS = ("--scene", "place", "--shift", "base-pose", "--rounds", 1, "--episodes", 2, "--seed", 7, "--steps", 4)
 WORDS = (*SETTINGS, "--evaluation", 1, "--iterations", 1, "--session", "long")
 MOMENTS = {"evaluated": 3, "practice": 4, "candidate": 5, "gate": 6, "decided": 7, "ended": 9}
 """Which save of the run's progress it is that comes before the practice, the adaptation, ...; 1 begins the run."""

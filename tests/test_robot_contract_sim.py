@@ -19,7 +19,7 @@ class TestSimRobot(InstrumentedRobotContract):
 
 class TestSimRobotWithEverything(InstrumentedRobotContract):
     def make_robot(self) -> SimRobot:
-        return SimRobot("place", "remounted:0.5", 7, cameras=("front", "side", "wrist"), size=40, disturbance=1.0)
+        return SimRobot("place", "base-pose:0.5", 7, cameras=("front", "side", "wrist"), size=40, disturbance=1.0)
 
 
 class TestSimCamera(CameraContract):

@@ -77,7 +77,7 @@ def test_a_block_in_hand_stays_there_and_makes_the_arm_sink_by_a_tenth_of_a_mill
 
 
 def test_frames_of_reference_are_inverse_of_each_other() -> None:
-    robot = SimRobot(shift="remounted", cameras=())
+    robot = SimRobot(shift="base-pose", cameras=())
     robot.connect()
     table: Tabletop = robot.tabletop
     point = np.array([0.1, -0.05, 0.2])

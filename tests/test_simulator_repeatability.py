@@ -101,7 +101,7 @@ def test_the_trials_of_different_purposes_never_meet() -> None:
 
 
 def test_strength_zero_is_no_shift_bit_for_bit() -> None:
-    plain, shifted = make(), make(shift="remounted:0")
+    plain, shifted = make(), make(shift="base-pose:0")
     assert_same(play(plain, 0), play(shifted, 0))
     plain.close()
     shifted.close()

@@ -38,7 +38,7 @@ def chooser(practice: Practice, scene: str, shift: str) -> DomainSwitchPolicy:
 
 
 @pytest.mark.parametrize(
-    ("scene", "shift"), [("place", "camera-bump:0.5"), ("place", "remounted:0.8"), ("plug", "relit:2")]
+    ("scene", "shift"), [("place", "camera-bump:0.5"), ("place", "base-pose:0.8"), ("plug", "lighting:2")]
 )
 def test_what_is_seen_says_who_acts(practice: Practice, scene: str, shift: str) -> None:
     policy = chooser(practice, scene, shift)
@@ -76,7 +76,7 @@ def test_episodes_in_one_batch_are_told_apart_and_each_remembers_only_itself(pra
 def test_motors_alone_cannot_be_seen(practice: Practice) -> None:
     known, model = nominal.load_nominal(checkpoint.SHIPPED), checkpoint.load(checkpoint.SHIPPED)
     assert known is not None
-    found = estimate_transform(model, known, practice("place", "weak-motors"))
+    found = estimate_transform(model, known, practice("place", "actuator-gain"))
     assert found.actuators is not None
     assert not DomainDetector(model, known, found).visible
     assert not DomainDetector(model, known, DomainTransform()).visible

@@ -27,7 +27,9 @@ HERE = "@WORKSPACE@"
 
 KEYS: dict[str, str] = {}
 """Keys of ``--json`` documents: version 0.1's -> today's, for those that have another name today."""
+SHIFTS = {"remounted": "base-pose", "relit": "lighting", "weak-motors": "actuator-gain", "other-bench": "combined"}
 VALUES: dict[tuple[str, str], str] = {
+    **{(where, old): new for where in ("--shift", "shift") for old, new in SHIFTS.items()},
     ("--reset", "home"): "rest-pose",
     ("--keep", "arrived"): "reached",
     ("keep", "arrived"): "reached",

@@ -76,7 +76,7 @@ app.command("pretrain")(pretrain)
 def demo(
     shift: Annotated[
         str, typer.Option("--shift", metavar="NAME[:STRENGTH]", help="What goes wrong.")
-    ] = "remounted:0.8",
+    ] = "base-pose:0.8",
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of practice.")] = 2,
     evaluation: Annotated[
         int, typer.Option("--evaluation", min=1, max=options.MANY, help="Held-out starts and goals.")

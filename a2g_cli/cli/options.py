@@ -39,8 +39,8 @@ Shift = Annotated[
     typer.Option(
         "--shift",
         metavar="NAME[:STRENGTH]",
-        help="Change the simulated scene so that it differs from training: camera-bump, remounted, new-object, relit, "
-        "weak-motors, or other-bench (all of these but new-object).",
+        help="Change the simulated scene so that it differs from training: camera-bump, base-pose, new-object, lighting, "
+        "actuator-gain, or combined (all of these but new-object).",
     ),
 ]
 Base = Annotated[

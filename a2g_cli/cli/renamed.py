@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from a2g_cli.simulator.shifts import OLD_NAMES as OLD_SHIFTS
+
 OLD_OPTIONS: dict[str, str] = {
     "--action-steps": "--denoising-steps",
     "--ahead": "--replan-lead",
@@ -18,6 +20,7 @@ OLD_OPTIONS: dict[str, str] = {
 
 OLD_VALUES: dict[str, dict[str, str]] = {
     "--reset": {"home": "rest-pose"},
+    "--shift": OLD_SHIFTS,
 }
 """Values, by the option that they follow: version 0.1's -> today's. What follows a colon is kept: ``relit:0.3``."""
 

@@ -77,7 +77,7 @@ class Robot(Protocol):
 
 
 def shift_of(robot: Robot) -> str:
-    """Return the shift of a robot's deployment, with its strength (``"remounted:1"``); ``"none"`` if it has none."""
+    """Return the shift of a robot's deployment, with its strength (``"base-pose:1"``); ``"none"`` if it has none."""
     return str(getattr(robot, "shift", "none"))
 
 

@@ -54,7 +54,7 @@ def camera_bump(strength: float) -> Shift:
     return Shift(camera_slide=0.12 * strength, camera_roll=math.radians(3.6) * strength)
 
 
-def remounted(strength: float) -> Shift:
+def base_pose(strength: float) -> Shift:
     """The arm stands at another angle."""
     return Shift(mount_yaw=math.radians(25) * strength)
 
@@ -69,7 +69,7 @@ def unseen(strength: float) -> Shift:
     return Shift(unseen=True, novelty=0.5 * strength, mat_colour=blend_colours(MAT, (0.62, 0.72, 0.66), strength))
 
 
-def relit(strength: float) -> Shift:
+def lighting(strength: float) -> Shift:
     """The light comes from elsewhere, dimmer and warmer."""
     return Shift(
         light_swing=math.radians(52) * strength,
@@ -78,33 +78,48 @@ def relit(strength: float) -> Shift:
     )
 
 
-def weak_motors(strength: float) -> Shift:
+def actuator_gain(strength: float) -> Shift:
     """The motors move the arm less far than commanded, and pull it to one side."""
     # 0.585 at strength 1; the power keeps a gain above zero at every strength.
     return Shift(motor_gain=0.585**strength, motor_pull=(0.0016 * strength, 0.0039 * strength, 0.0))
 
 
-def other_bench(strength: float) -> Shift:
+def combined(strength: float) -> Shift:
     """The same robot set up anew: cameras, base pose, light and motors all differ a little."""
-    parts = (camera_bump(0.5 * strength), remounted(0.5 * strength), relit(strength), weak_motors(0.35 * strength))
+    parts = (camera_bump(0.5 * strength), base_pose(0.5 * strength), lighting(strength), actuator_gain(0.35 * strength))
     unchanged = vars(Shift())
     changed = (vars(part).items() for part in parts)
     return Shift(**dict(item for items in changed for item in items if item[1] != unchanged[item[0]]))
 
 
+OLD_NAMES = {
+    "other-bench": "combined",
+    "relit": "lighting",
+    "remounted": "base-pose",
+    "weak-motors": "actuator-gain",
+}
+"""Version 0.1's names, as recordings, sessions and ``a2g.toml`` have them -> today's."""
 MAX_STRENGTH = 2.0
 """Largest strength: beyond it, objects leave the picture, the arm's reach or the gripper."""
 
 
+def current_name(text: str) -> str:
+    """Return ``"name:strength"`` with today's name in the place of version 0.1's."""
+    name, colon, number = text.partition(":")
+    return OLD_NAMES.get(name, name) + colon + number
+
+
 def parse_shift(text: str) -> Shift:
     """Return the shift ``"name"`` or ``"name:strength"``; the strength is 1 if it is left out, and 0 is no shift.
+
+    Names of version 0.1 are understood, because files have them; the command line refuses them (``cli/renamed.py``).
 
     Raises:
         UnknownNameError: there is no shift of that name.
         PluginError: the shift cannot be imported, or fails.
         UsageError: the strength is not a number from 0 to 2.
     """
-    name, colon, number = text.partition(":")
+    name, colon, number = current_name(text).partition(":")
     effect = None if name == "none" else _find(name)
     try:
         strength = float(number) if colon else 1.0

@@ -24,6 +24,7 @@ from a2g_cli.display.lines import printable, say
 from a2g_cli.display.pictures import filmstrip
 from a2g_cli.robots.base import InstrumentedRobot, RobotSpec
 from a2g_cli.runtime.reset import without_state
+from a2g_cli.simulator.shifts import current_name
 
 _COLUMNS = 32
 
@@ -195,7 +196,7 @@ def _photographed(
     wanted: Description,
     seed: int | None,
 ) -> tuple[Goal, list[str]]:
-    shift = str(deployment.settings.get("shift", "none"))
+    shift = current_name(str(deployment.settings.get("shift", "none")))
     notes = [] if shift == "none" else [f"taken under the shift {shift}"]
     if wanted:
         truth: State = robot.state_from(wanted)

@@ -13,6 +13,7 @@ from a2g_cli.core.workspace import Workspace
 from a2g_cli.data import goals as goal_store
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import Session
+from a2g_cli.simulator.shifts import current_name
 
 Words = list[str]
 
@@ -41,7 +42,7 @@ def on_robot(workspace: Workspace, robot: str, shift: str | None = None) -> Word
     return [
         *([] if usual_driver == "sim" else ["--robot=sim"]),
         *([] if what in {None, scene} else [f"--scene={what}"]),
-        *([] if shift in {None, str(settings.get("shift", "none"))} else [f"--shift={shift}"]),
+        *([] if shift in {None, current_name(str(settings.get("shift", "none")))} else [f"--shift={shift}"]),
     ]
 
 

@@ -100,7 +100,14 @@ def _read(folder: Path) -> dict[str, Any]:
         return {}
     if not isinstance(entries, dict):
         return {}
-    return {name: entry for name, entry in entries.items() if _sound(entry)}
+    return {name: _of_today(entry) for name, entry in entries.items() if _sound(entry)}
+
+
+def _of_today(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return a sound entry with today's names in the place of those that version 0.1 wrote."""
+    facts = entry["facts"]
+    provenance = json.loads(schema.provenance_to_json(schema.provenance_from(facts["provenance"])))
+    return {**entry, "facts": {**facts, "provenance": provenance}}
 
 
 _KINDS = {

@@ -9,6 +9,7 @@ from typing import Any
 from a2g_cli.core.errors import RecordingError
 from a2g_cli.core.types import Goal, Image, Outcome, Provenance, State, is_judge_name
 from a2g_cli.robots.base import RobotSpec
+from a2g_cli.simulator.shifts import current_name
 
 FORMAT = 1
 """The version that this code writes, and the newest that it reads."""
@@ -182,7 +183,7 @@ def provenance_from(value: Mapping[str, Any]) -> Provenance:
     return Provenance(
         robot=_text(value["robot"]),
         policy=_text(value["policy"]),
-        shift=_text(value["shift"]),
+        shift=current_name(_text(value["shift"])),
         base=None if value["base"] is None else _text(value["base"]),
         adapter=None if value["adapter"] is None else _text(value["adapter"]),
         adapter_name=None if value["adapter_name"] is None else _text(value["adapter_name"]),
