@@ -82,7 +82,7 @@ class Bench:
         path = self._kept(name)
         if not path.exists():
             adapter = path.stem
-            words = [PRACTICE, "--name", adapter, "--parent", "none", "--calibrate", "off", "--no-promote"]
+            words = [PRACTICE, "--name", adapter, "--parent", "base", "--calibrate", "off", "--no-promote"]
             made = a2g("adapt", *words, "--seed", self.seed, *ROWS[name], *self.where)
             judged = ["--adapter", adapter, "--scene", self.given.scene, "--seed", self.seed, *self.where]
             judged += ["--episodes", self.given.evaluation]

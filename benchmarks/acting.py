@@ -86,7 +86,7 @@ def successes(sweep: Sequence[ActingSettings], given: argparse.Namespace) -> Row
             trials = draw_trials(robots[0], "evaluation", given.seed, given.episodes)
             for settings in sweep:
                 policy = Act2GoalPolicy(checkpoint.load(given.base), settings)
-                result = evaluate("none", policy, robots, trials, RolloutSettings(stop_on_truth=True)).to_json()
+                result = evaluate("base", policy, robots, trials, RolloutSettings(stop_on_truth=True)).to_json()
                 rows.append(
                     {
                         "scene": scene,
@@ -179,7 +179,7 @@ def cold_start(given: argparse.Namespace) -> Rows:
         place = ["--scene", given.scene[0], "--workspace", folder]
         a2g = [sys.executable, "-m", "a2g_cli"]
         subprocess.run([*a2g, "capture-goal", "g", "--seed", "1", *place], check=True, capture_output=True)
-        words = ["run", "g", "--adapter", "none", "--steps", "1", "--base", str(given.base), *place]
+        words = ["run", "g", "--adapter", "base", "--steps", "1", "--base", str(given.base), *place]
         for _ in range(5):
             begun = time.time()
             done = subprocess.run(

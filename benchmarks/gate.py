@@ -97,12 +97,12 @@ class Bench:
         self.scorer = EpisodeScorer(self.factory)
         # As in `a2g improve`: what has not arrived by then arrives by detours.
         limit = limit_for(self.robots[0], RolloutSettings()) * 3 // 4
-        self.rollout = RolloutSettings(limit=limit, arrived_below=self.factory.arrived_below("none"))
+        self.rollout = RolloutSettings(limit=limit, arrived_below=self.factory.arrived_below("base"))
 
     def parent(self) -> str:
         """Return who is to be improved: what one round of calibration made, or the base."""
         if self.calibrate == "off":
-            return "none"
+            return "base"
         words = ["--scene", self.scene, "--shift", self.shift, "--rounds", 1, "--evaluation", 1, "--seed", self.seed]
         command = [
             sys.executable,
@@ -185,7 +185,7 @@ class Bench:
         settings = settings_from(
             seed=self.seed, calibrate=self.calibrate, iterations=self.given.iterations, **way.settings
         )
-        onward = None if parent == "none" else self.registry.get(parent)
+        onward = None if parent == "base" else self.registry.get(parent)
         scorer, known = self.scorer, nominal.load_nominal(checkpoint.SHIPPED)
         finetune_plan = plan_finetuning(scorer.model, known, onward, before, settings, scorer.bound)
         seen = [scorer.through(path, finetune_plan.calibration) for path in rehearsed]
@@ -241,7 +241,7 @@ class Bench:
         before = before[: len(after)]
         decision = decide(*scorer.sides(adapter, before, after), losses, scorer.bound)
         if not scorer.same_views(adapter, parent):
-            decision = veto_if_worse(decision, *scorer.sides("none", before, after), scorer.bound)
+            decision = veto_if_worse(decision, *scorer.sides("base", before, after), scorer.bound)
         return decision, len(after)
 
 

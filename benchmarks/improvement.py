@@ -5,7 +5,7 @@
         [--work training/improvement]
 
 Success on held-out starts and goals that no practice sees, before, after each round, and at the end; success in distribution
-with the adapter (motors that are weak cannot be seen: act with `--adapter none` at home); random and still as floors. The
+with the adapter (motors that are weak cannot be seen: act with `--adapter base` at home); random and still as floors. The
 control gets as many demonstrations as practice may have episodes, as many iterations, and no calibration.
 What was measured is kept in --work by case, seed and settings: the same command goes on where it was stopped.
 """
@@ -56,7 +56,7 @@ def control(scene: str, shift: str, seed: int, given: argparse.Namespace, place:
     session = Session(place / "recordings" / "sessions" / "expert")
     count = 2 * given.rounds * given.episodes
     record_demonstrations(session, scene, 1000 + seed, count, disturbance=0.0, shift=shift, processes=1)
-    words = ["--name", "control", "--parent", "none", "--keep", "all", "--no-promote", "--calibrate", "off"]
+    words = ["--name", "control", "--parent", "base", "--keep", "all", "--no-promote", "--calibrate", "off"]
     a2g("adapt", "expert", *words, "--iterations", given.rounds * given.iterations, "--workspace", place)
     words = ["--adapter", "control", "--adapter", "random", "--adapter", "still", "--scene", scene, "--shift", shift]
     return a2g("evaluate", *words, "--episodes", given.evaluation, "--seed", seed, "--workspace", place)

@@ -121,7 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scene", action="append")
     parser.add_argument("--shift", default="none")
-    parser.add_argument("--adapter", default="none")
+    parser.add_argument("--adapter", default="base")
     parser.add_argument("--workspace", type=Path, default=Path(), help="where the adapter is")
     parser.add_argument("--episodes", type=int, default=100)
     parser.add_argument("--seed", type=int, default=7)

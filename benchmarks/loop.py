@@ -70,7 +70,7 @@ def main() -> None:
         help_seconds = statistics.median(timed("--help")[0] for _ in range(5))
         timed("capture-goal", "g", "--seed", "1", *place)
         run_seconds, run_mb, _ = timed(
-            "run", "g", "--episodes", "20", "--adapter", "none", "--no-imagine", *place, *base
+            "run", "g", "--episodes", "20", "--adapter", "base", "--no-imagine", *place, *base
         )
         adapt_seconds, adapt_mb, text = timed("adapt", "--iterations", "100", "--json", *place, *base)
     figures = {

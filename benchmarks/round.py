@@ -71,8 +71,8 @@ def practise(robots: Sequence[Robot], trials: Sequence[Trial], folder: Path) -> 
     def sink(trial: Trial, robot: Robot) -> Recorder:
         return Recorder(paths[trial.index], robot.spec, trial.goal, Provenance(robot=robot.spec.name, policy="none"))
 
-    limit = RolloutSettings(limit=60, arrived_below=factory.arrived_below("none"))
-    for _ in roll_out(robots, jobs_for(trials, sink, folder), factory.get("none"), limit):
+    limit = RolloutSettings(limit=60, arrived_below=factory.arrived_below("base"))
+    for _ in roll_out(robots, jobs_for(trials, sink, folder), factory.get("base"), limit):
         pass
     return list(paths.values())
 

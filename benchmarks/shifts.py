@@ -27,7 +27,7 @@ def evaluate(shift: str, given: argparse.Namespace) -> list[dict[str, object]]:
         str(given.seed),
         "--json",
     ]
-    for name in ("none", "random", "still"):
+    for name in ("base", "random", "still"):
         words += ["--adapter", name]
     if given.base:
         words += ["--base", given.base]

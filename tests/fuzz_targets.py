@@ -103,7 +103,7 @@ def _goal(folder: Path) -> Path:
 
 def _progress(folder: Path) -> None:
     made = Round(4, 4, 1.5, 2.5, True, "adapter-001", "it arrived more often", 2, 0.5)
-    rounds = [RoundState("none", ["episode-0000"], "adapter-001", ["episode-0001"], made), RoundState("adapter-001")]
+    rounds = [RoundState("base", ["episode-0000"], "adapter-001", ["episode-0001"], made), RoundState("adapter-001")]
     RunState(Session(folder), {"seed": 0}, {"before": {}}, rounds).save()
 
 
@@ -172,7 +172,7 @@ def _adapter(folder: Path) -> None:
     made = shelve(folder, "adapter-001")
     weights = {f"base_model.model.x.lora_{part}.weight": torch.zeros(2, 4) for part in "AB"}
     save_file(weights, made / "adapter_model.safetensors")
-    (folder / "adapters" / "active.json").write_text(json.dumps({"history": ["adapter-001", "none", "adapter-001"]}))
+    (folder / "adapters" / "active.json").write_text(json.dumps({"history": ["adapter-001", "base", "adapter-001"]}))
 
 
 def _load_adapter(folder: Path) -> None:

@@ -349,7 +349,7 @@ class TestAdapters:
             message = refused(tmp_path, "adapters", "promote", "a1")
             assert reason in message
             assert "--force" in message
-            assert ask(tmp_path, "adapters", "list")["active"] == "none"
+            assert ask(tmp_path, "adapters", "list")["active"] == "base"
             ask(tmp_path, "adapters", "promote", "a1", "--force")
             (entry,) = ask(tmp_path, "adapters", "list")["adapters"]
             assert (entry["active"], entry["gate"]) == (True, "refused")
@@ -359,9 +359,9 @@ class TestAdapters:
     def test_promote_and_roll_back(self, tmp_path: Path) -> None:
         shelve(tmp_path, "a1")
         assert "nothing to roll back" in refused(tmp_path, "adapters", "rollback")
-        assert ask(tmp_path, "adapters", "promote", "a1") == {"active": "a1", "before": "none"}
-        assert ask(tmp_path, "adapters", "promote", "none") == {"active": "none", "before": "a1"}
-        assert ask(tmp_path, "adapters", "rollback") == {"active": "a1", "before": "none"}
+        assert ask(tmp_path, "adapters", "promote", "a1") == {"active": "a1", "before": "base"}
+        assert ask(tmp_path, "adapters", "promote", "base") == {"active": "base", "before": "a1"}
+        assert ask(tmp_path, "adapters", "rollback") == {"active": "a1", "before": "base"}
         assert "did you mean a1?" in refused(tmp_path, "adapters", "promote", "a2")
         assert "comparisons" in refused(tmp_path, "adapters", "promote", "random")
 
@@ -378,7 +378,7 @@ class TestAdapters:
         ask(tmp_path, "adapters", "promote", "a3")
         ask(tmp_path, "adapters", "rm", "a1", "--yes")
         # A rollback must not lead to what is gone.
-        assert ask(tmp_path, "adapters", "rollback") == {"active": "none", "before": "a3"}
+        assert ask(tmp_path, "adapters", "rollback") == {"active": "base", "before": "a3"}
 
     def test_a_disk_that_refuses_is_one_line(self, tmp_path: Path) -> None:
         shelve(tmp_path, "a1")

@@ -155,7 +155,7 @@ class TestTheLoop:
         assert {"--scene=write", "--shift=lighting:0.5", f"--base={base}", "--workspace"} <= set(command)
         compared = follow(shown["next"])
         assert "adapter-001" in compared.stdout
-        assert ("undo" in shown) == (AdapterRegistry(Workspace(workspace)).active() != "none")
+        assert ("undo" in shown) == (AdapterRegistry(Workspace(workspace)).active() != "base")
 
     def test_a_refused_adapter_has_nothing_to_undo_and_is_promoted_by_force_alone(
         self, here: Path, base: Path, monkeypatch: pytest.MonkeyPatch
@@ -170,12 +170,12 @@ class TestTheLoop:
         assert refused.splitlines() == [
             "error: the gate refused adapter 'adapter-001': it was [worse]. Add --force to make it active all the same."
         ]
-        assert AdapterRegistry(Workspace(here)).active() == "none"
+        assert AdapterRegistry(Workspace(here)).active() == "base"
         typed("adapters", "promote", "adapter-001", "--force")
         assert AdapterRegistry(Workspace(here)).active() == "adapter-001"
         assert "refused" in typed("adapters", "list").stdout
         typed("adapters", "rollback")
-        assert AdapterRegistry(Workspace(here)).active() == "none"
+        assert AdapterRegistry(Workspace(here)).active() == "base"
 
     def test_an_undo_undoes_and_a_promotion_promotes(
         self, here: Path, base: Path, monkeypatch: pytest.MonkeyPatch
@@ -188,7 +188,7 @@ class TestTheLoop:
         assert promoted.keys() == {"next", "undo"}
         assert AdapterRegistry(Workspace(here)).active() == "adapter-001"
         follow(promoted["undo"])
-        assert AdapterRegistry(Workspace(here)).active() == "none"
+        assert AdapterRegistry(Workspace(here)).active() == "base"
         left = printed(typed(*words, "--no-promote"))
         assert left.keys() == {"next", "promote"}
         follow(left["promote"])
@@ -198,14 +198,14 @@ class TestTheLoop:
         shelve(here, "other")
         typed("adapters", "promote", "other")
         typed("capture-goal", "cup", "--seed", 3)
-        ran = typed("run", "cup", "--base", base, "--adapter", "none", "--steps", 3, code={0, 5})
+        ran = typed("run", "cup", "--base", base, "--adapter", "base", "--steps", 3, code={0, 5})
         follow(printed(ran)["next"])
 
     def test_improvement_offers_an_undo_only_where_it_promoted(self, here: Path, base: Path) -> None:
         words = ("--rounds", 1, "--episodes", 1, "--steps", 3, "--evaluation", 1, "--iterations", 1, "--base", base)
         said = typed("improve", "--shift", "lighting", *words)
         shown = printed(said)
-        assert ("undo" in shown) == (AdapterRegistry(Workspace(here)).active() != "none")
+        assert ("undo" in shown) == (AdapterRegistry(Workspace(here)).active() != "base")
         follow(shown["watch"])
 
 
@@ -297,7 +297,7 @@ def test_demonstrations_are_no_practice(here: Path) -> None:
 def test_what_the_demo_ends_with_can_be_typed_again_and_again(here: Path) -> None:
     workspace = Workspace.find(Path("a demo"))
     for mine in ("mine", "mine-2"):
-        for line in demo._next(workspace, "lighting:0.5", "none"):
+        for line in demo._next(workspace, "lighting:0.5", "base"):
             assert line.startswith("  a2g ")
             follow(line, code={0, 5})
         assert f"{mine} " in typed("goals", "list", "--workspace", "a demo").stdout

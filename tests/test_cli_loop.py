@@ -49,7 +49,7 @@ def test_run_records_what_it_says(workspace: Path, base: Path) -> None:
     with Recording(paths[0]) as recording:
         assert 1 <= recording.length <= 9
         assert len(recording.frames("front")) == recording.length + 1
-        assert recording.provenance.adapter_name == "none"
+        assert recording.provenance.adapter_name == "base"
         assert recording.provenance.base is not None
         assert recording.outcome.judge == "truth"
         assert recording.goal.name == "cup"
@@ -67,7 +67,7 @@ def test_adapt_makes_an_adapter_that_runs(workspace: Path, base: Path) -> None:
     words = ("--iterations", 2, "--base", base, "--keep", "all", "--rank", 4)
     assert ask(workspace, "adapt", "first", *words, "--dry-run")["dry_run"] is True
     made = ask(workspace, "adapt", "first", *words, "--name", "mine")
-    assert made["parent"] == "none"
+    assert made["parent"] == "base"
     assert {"first", "last", "retention_before", "retention_after"} <= made["losses"].keys()
     assert "In the training domain its actions are" in a2g(workspace, "adapters", "show", "mine").stdout
     assert (workspace / "adapters/mine/adapter_model.safetensors").is_file()
@@ -80,7 +80,7 @@ def test_adapt_makes_an_adapter_that_runs(workspace: Path, base: Path) -> None:
 def test_adapt_mixes_demonstrations_in_and_holds_to_the_base(workspace: Path, base: Path) -> None:
     home = Session(workspace / "recordings/sessions/home")
     record_demonstrations(home, "place", 5, 2, processes=1)
-    words = ("first", "--iterations", 2, "--base", base, "--keep", "all", "--parent", "none")
+    words = ("first", "--iterations", 2, "--base", base, "--keep", "all", "--parent", "base")
     mixed = ("--cotrain", 0.5, "--demonstrations", "home", "--feature-alignment", 2, "--method", "dora", "--rank", 4)
     assert ask(workspace, "adapt", *words, *mixed, "--dry-run")["demonstrations"] == 2
     made = ask(workspace, "adapt", *words, *mixed, "--name", "mixed", "--no-promote")
@@ -119,7 +119,7 @@ def test_a_base_that_keeps_no_retention_set_adapts_and_says_so_where_it_is_asked
 ) -> None:
     bare = Path(shutil.copytree(base, tmp_path / "bare"))
     (bare / RETENTION).unlink()
-    words = ("--iterations", 1, "--base", bare, "--keep", "all", "--parent", "none", "--no-promote")
+    words = ("--iterations", 1, "--base", bare, "--keep", "all", "--parent", "base", "--no-promote")
     assert "retention_after" not in ask(workspace, "adapt", "first", *words)["losses"]
     said = a2g(workspace, "adapt", "first", *words, "--feature-alignment", 1)
     assert said.exit_code == 0
@@ -141,8 +141,8 @@ def test_adapt_says_when_there_is_nothing_to_imitate(workspace: Path, base: Path
 
 def test_evaluate_keeps_its_contract(workspace: Path, base: Path) -> None:
     words = ("--scene", "place", "--shift", "camera-bump", "--episodes", 2, "--seed", 7, "--steps", 4, "--base", base)
-    document = ask(workspace, "evaluate", *words, "--adapter", "none", "--adapter", "random")
-    for row, name in zip(document["results"], ("none", "random"), strict=True):
+    document = ask(workspace, "evaluate", *words, "--adapter", "base", "--adapter", "random")
+    for row, name in zip(document["results"], ("base", "random"), strict=True):
         assert row["adapter"] == name
         assert row["n"] == 2
         assert 0 <= row["interval"][0] <= row["rate"] <= row["interval"][1] <= 1
@@ -232,13 +232,13 @@ def batches(told: list[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
         (("run", "cup", "--robot", "smi"), "did you mean sim"),
         (("run", "cup", "--shift", "camera-bum"), "camera-bump"),
         (("run", "cup", "--base", "nowhere"), "holds no checkpoint"),
-        (("run", "cup", "--scene", "write", "--adapter", "none"), "choose its scene"),
+        (("run", "cup", "--scene", "write", "--adapter", "base"), "choose its scene"),
         (("adapt", "fist"), "first"),
         (("adapt", "first", "--relabel", "fianl"), "did you mean final"),
         (("adapt", "first", "--placement", "exprt"), "did you mean expert"),
-        (("run", "cup", "--adapter", "none", "--n-action-steps", "9"), "plan that holds 8"),
+        (("run", "cup", "--adapter", "base", "--n-action-steps", "9"), "plan that holds 8"),
         (("evaluate", "--adapter", "../up"), "cannot name"),
-        (("evaluate", "--adapter", "none", "--n-action-steps", "9"), "plan that holds 8"),
+        (("evaluate", "--adapter", "base", "--n-action-steps", "9"), "plan that holds 8"),
         (("improve", "--scene", "plaec"), "did you mean place"),
         (("pretrain",), "nothing to learn from"),
         (("pretrain", "first", "--preset", "tyni"), "did you mean tiny"),

@@ -273,7 +273,7 @@ class TestTables:
 
     @pytest.mark.parametrize("width", [200, 80, 60, 40, 20])
     def test_names_and_rates_stay_whole_however_narrow_the_terminal_is(self, width: int) -> None:
-        names = ["none", "adapter-001", "a-carefully-named-adapter-of-2026-[x]"]
+        names = ["base", "adapter-001", "a-carefully-named-adapter-of-2026-[x]"]
         console = Console(file=io.StringIO(), width=width, soft_wrap=True, markup=False, emoji=False, highlight=False)
         console.print(results_table([{**self.rows[0], "adapter": name} for name in names]))
         console.print(curve([0.2, 0.9], ["before", names[2]], [(0.1, 0.4), (0.7, 0.97)]))

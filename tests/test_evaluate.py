@@ -75,15 +75,15 @@ def test_more_trials_tell_more() -> None:
 
 
 def test_a_result_is_the_documented_object() -> None:
-    assert Result("none", 10, 10, 1.23456).to_json() == {
-        "adapter": "none",
+    assert Result("base", 10, 10, 1.23456).to_json() == {
+        "adapter": "base",
         "n": 10,
         "successes": 10,
         "rate": 1.0,
         "interval": [0.7225, 1.0],
         "seconds": 1.23,
     }
-    assert Result("none", 0, 0, 0.0).to_json()["interval"] == [0.0, 1.0]
+    assert Result("base", 0, 0, 0.0).to_json()["interval"] == [0.0, 1.0]
 
 
 # -- trials ---------------------------------------------------------------------------------------------------------------

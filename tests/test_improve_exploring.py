@@ -84,7 +84,7 @@ def test_who_may_not_try_is_told_what_is_in_doubt(tmp_path: Path) -> None:
     (done,) = run["rounds"]
     assert done["explored"] == 0
     assert "camera front moved" in done["reason"]
-    words = ("adapt", run["session"], "--parent", "none", "--iterations", 1)
+    words = ("adapt", run["session"], "--parent", "base", "--iterations", 1)
     adapted = ask(tmp_path, *words)
     assert adapted["calibration"]["mount"] is None
     assert 8 < math.degrees(adapted["suspected_yaw"]) < 17

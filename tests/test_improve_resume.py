@@ -137,7 +137,7 @@ class Wild(PolicyFactory):
         policy = super().get(name)
         return (
             policy
-            if name in {"none", "still"}
+            if name in {"base", "still"}
             else FaultyPolicy(policy, SimRobot("place"), parse_fault("wild-action@0"))
         )
 
@@ -342,7 +342,7 @@ def test_another_base_and_names_that_leave_the_session_are_refused(tmp_path: Pat
     ask(tmp_path, "improve", *WORDS, "--max-episodes", 1, "--base", mine)
     path = tmp_path / "recordings/sessions/long" / PROGRESS
     document = json.loads(path.read_text())
-    empty = {"acting": "none", "practice": ["../../../etc/passwd"], "candidate": None, "compared": [], "done": None}
+    empty = {"acting": "base", "practice": ["../../../etc/passwd"], "candidate": None, "compared": [], "done": None}
     path.write_text(json.dumps({**document, "rounds": [empty]}))
     assert "cannot name a recording" in refused(tmp_path, "improve", "--resume", "long", code=1)
     path.write_text(json.dumps({**document, "asked": {**document["asked"], "base_hash": "0" * 16}}))

@@ -155,7 +155,7 @@ def _after(calls: int):  # type: ignore[no-untyped-def]
 
 def test_the_command_line_records_who_judged(tmp_path: Path) -> None:
     ask(tmp_path, "capture-goal", "cup", "--seed", 3)
-    run = ("run", "cup", "--steps", 4, "--adapter", "none")
+    run = ("run", "cup", "--steps", 4, "--adapter", "base")
     done = ask(tmp_path, *run, "--judge", "distance", "--session", "one", code=5)
     assert done["recordings"][0]["judge"] == "distance"
     shown = ask(tmp_path, "recordings", "show", "one/episode-0000")

@@ -35,24 +35,24 @@ def chunk(policy: Policy) -> np.ndarray:
 
 
 def test_names_stand_for_floors_the_base_and_adapters(factory: PolicyFactory) -> None:
-    assert [factory.get(name).name for name in ("random", "still", "none", "one")] == [
+    assert [factory.get(name).name for name in ("random", "still", "base", "one")] == [
         "random",
         "still",
         "act2goal",
         "act2goal",
     ]
-    assert not np.allclose(chunk(factory.get("none")), chunk(factory.get("one")))
+    assert not np.allclose(chunk(factory.get("base")), chunk(factory.get("one")))
 
 
 def test_every_player_is_made_afresh(factory: PolicyFactory) -> None:
-    before = chunk(factory.get("none"))
+    before = chunk(factory.get("base"))
     factory.get("one")  # applied to its own copy of the base
-    assert np.array_equal(chunk(factory.get("none")), before)
+    assert np.array_equal(chunk(factory.get("base")), before)
 
 
 def test_settings_reach_the_policy(factory: PolicyFactory) -> None:
     short = PolicyFactory(factory.folder, factory.registry, ROBOT, ActingSettings(n_action_steps=2))
-    assert len(chunk(short.get("none"))) == 2
+    assert len(chunk(short.get("base"))) == 2
 
 
 def test_an_unknown_adapter_is_refused_with_the_nearest(factory: PolicyFactory) -> None:
@@ -64,12 +64,12 @@ def test_floors_need_no_base(tmp_path: Path) -> None:
     floors = PolicyFactory(tmp_path / "nowhere", AdapterRegistry(Workspace(tmp_path)), ROBOT)
     assert floors.get("still").name == "still"
     with pytest.raises(CheckpointError, match="holds no checkpoint"):
-        floors.get("none")
+        floors.get("base")
 
 
 def test_a_base_that_does_not_fit_the_robot_is_refused(factory: PolicyFactory) -> None:
     with pytest.raises(CheckpointError, match="actions"):
-        PolicyFactory(factory.folder, factory.registry, replace(ROBOT, action_names=("x",))).get("none")
+        PolicyFactory(factory.folder, factory.registry, replace(ROBOT, action_names=("x",))).get("base")
 
 
 def test_an_adapter_of_another_base_is_refused(factory: PolicyFactory, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_the_command_line_puts_them_together(pictures: Path, tmp_path: Path) -> 
         f'[robot]\ndriver = "sim"\ncameras = []\n[cameras.front]\ndriver = "images"\npath = "{pictures}"\nsize = "64x64"\n'
     )
     assert ask(tmp_path, "capture-goal", "cup", "--force")["cameras"] == {"front": [64, 64]}
-    run = a2g(tmp_path, "run", "cup", "--adapter", "none", "--steps", 3, "--json")
+    run = a2g(tmp_path, "run", "cup", "--adapter", "base", "--steps", 3, "--json")
     # What the policy says of plain pictures, and which of them the last one is, is nobody's promise.
     assert run.exit_code in {0, 5}
     assert json.loads(run.stdout)["recordings"][0]["judge"] == "policy"

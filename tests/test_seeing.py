@@ -57,10 +57,10 @@ def test_through_the_measured_view_practice_is_seen_to_arrive(
 ) -> None:
     paths = [one.path for one in encoded]  # the expert's, who arrives each time
     assert sum(scorer.arrived(path, "moved") for path in paths) >= 5
-    through, as_is = ([scorer.left(path, name) for path in paths] for name in ("moved", "none"))
+    through, as_is = ([scorer.left(path, name) for path in paths] for name in ("moved", "base"))
     assert np.mean(through) < np.mean(as_is)
     assert scorer.same_views("moved", "moved")
-    assert not scorer.same_views("moved", "none")
+    assert not scorer.same_views("moved", "base")
     before, after = scorer.sides("moved", encoded[:2], encoded[2:])
     assert before + after == through
 
@@ -98,8 +98,8 @@ def test_a_run_is_judged_through_the_view_of_whoever_acts(
 ) -> None:
     words = ("--scene", SCENE, "--shift", SHIFT)
     ask(tmp_path, "capture-goal", "peg", *words)
-    monkeypatch.setattr(PolicyFactory, "calibration", lambda _, name: measured if name == "none" else IDENTITY)
-    ask(tmp_path, "run", "peg", *words, "--adapter", "none", "--steps", 3, "--judge", "policy", code=5)
+    monkeypatch.setattr(PolicyFactory, "calibration", lambda _, name: measured if name == "base" else IDENTITY)
+    ask(tmp_path, "run", "peg", *words, "--adapter", "base", "--steps", 3, "--judge", "policy", code=5)
     (path,) = (tmp_path / "recordings").rglob("episode-*.hdf5")
     model = checkpoint.load()
     with Recording(path) as recording:
@@ -112,7 +112,7 @@ def test_a_run_is_judged_through_the_view_of_whoever_acts(
 
 def test_whether_a_goal_holds_already_is_seen_by_whoever_acts_then(scorer: EpisodeScorer) -> None:
     goal, first, _ = looked_at(SHIFT)
-    acting = ["none"]
+    acting = ["base"]
     satisfied = scorer.satisfied(lambda: acting[-1])
     assert not satisfied(goal.images, goal), "through a camera that was moved its head knows no goal from itself"
     assert not satisfied(first.images, goal)
@@ -124,7 +124,7 @@ def test_whether_a_goal_holds_already_is_seen_by_whoever_acts_then(scorer: Episo
 def test_the_base_is_looked_at_as_it_is_and_the_floors_by_nobody(tmp_path: Path) -> None:
     factory = PolicyFactory(checkpoint.SHIPPED, AdapterRegistry(Workspace(tmp_path)), SimRobot().spec)
     assert factory.goal_scorer("still") is None
-    scorer = factory.goal_scorer("none")
+    scorer = factory.goal_scorer("base")
     assert scorer is not None
     assert not scorer.transform
     assert scorer.detector is None

@@ -25,7 +25,7 @@ def put(registry: AdapterRegistry, name: str, age: int = 0) -> None:
 
 def test_an_empty_workspace_has_no_adapter_and_nothing_is_made_by_looking(registry: AdapterRegistry) -> None:
     assert registry.names() == []
-    assert registry.active() == "none"
+    assert registry.active() == "base"
     assert registry.fresh_name() == "adapter-001"
     with pytest.raises(UnknownNameError):
         registry.get("adapter-001")
@@ -52,10 +52,10 @@ def test_get_reads_it(registry: AdapterRegistry) -> None:
     assert registry.get("mine").rank == 4
 
 
-@pytest.mark.parametrize("name", ["adapter-01", "none-such", "randm"])
+@pytest.mark.parametrize("name", ["adapter-01", "base-such", "randm"])
 def test_an_unknown_name_is_refused_with_the_nearest(registry: AdapterRegistry, name: str) -> None:
     put(registry, "adapter-001")
-    near = {"adapter-01": "adapter-001", "none-such": "none", "randm": "random"}[name]
+    near = {"adapter-01": "adapter-001", "base-such": "base", "randm": "random"}[name]
     with pytest.raises(UnknownNameError, match=near):
         registry.get(name)
 
@@ -92,32 +92,32 @@ def test_a_taken_name_is_refused(registry: AdapterRegistry) -> None:
 def test_promotions_can_be_undone_one_by_one(registry: AdapterRegistry) -> None:
     for name in ("one", "two"):
         put(registry, name)
-    for name in ("one", "two", "none", "two"):
+    for name in ("one", "two", "base", "two"):
         registry.promote(name)
         assert registry.active() == name
     assert [registry.roll_back() for _ in range(4)] == [
-        ("two", "none"),
-        ("none", "two"),
+        ("two", "base"),
+        ("base", "two"),
         ("two", "one"),
-        ("one", "none"),
+        ("one", "base"),
     ]
     with pytest.raises(UsageError, match="nothing to roll back"):
         registry.roll_back()
-    assert registry.active() == "none"
+    assert registry.active() == "base"
 
 
 def test_promoting_twice_is_promoting_once(registry: AdapterRegistry) -> None:
     put(registry, "one")
     registry.promote("one")
     registry.promote("one")
-    assert registry.roll_back() == ("one", "none")
+    assert registry.roll_back() == ("one", "base")
 
 
 def test_what_does_not_exist_cannot_be_promoted(registry: AdapterRegistry) -> None:
     put(registry, "one")
     with pytest.raises(UnknownNameError):
         registry.promote("two")
-    assert registry.active() == "none"
+    assert registry.active() == "base"
 
 
 def test_promotions_survive_the_process_and_leave_no_litter(registry: AdapterRegistry, tmp_path: Path) -> None:
@@ -139,3 +139,19 @@ def test_a_damaged_history_is_an_error_that_says_what_to_do(registry: AdapterReg
         with pytest.raises(CheckpointError, match="remove it"):
             ask()
     assert issubclass(CheckpointError, A2GError)
+
+
+def test_version_0_1_called_the_base_none(registry: AdapterRegistry) -> None:
+    put(registry, "one")
+    (registry.folder / "active.json").write_text(json.dumps({"history": ["one", "none"]}))
+    assert registry.active() == "base"
+    assert registry.promote("one", instead_of="base") == "one"
+    with pytest.raises(UsageError, match="always stands for the base policy"):
+        registry.new_folder("none")
+
+
+def test_an_adapter_that_version_0_1_called_base_is_not_taken_for_the_base(registry: AdapterRegistry) -> None:
+    put(registry, "base")
+    (registry.folder / "active.json").write_text(json.dumps({"history": ["base"]}))
+    with pytest.raises(CheckpointError, match="rename the folder"):
+        registry.active()

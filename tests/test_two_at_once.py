@@ -75,7 +75,7 @@ def test_a_killed_promotion_leaves_the_old_or_the_new_and_no_lock(tmp_path: Path
     for _ in range(5):
         assert promoters(tmp_path, "killed") == [-signal.SIGKILL] * 4
         registry = AdapterRegistry(Workspace(tmp_path))
-        assert registry.active() in {*names, "none"}
+        assert registry.active() in {*names, "base"}
         assert holder(registry.folder / ".active.lock") is None
         assert ask(tmp_path, "adapters", "promote", "0-0")["active"] == "0-0"
 
@@ -84,8 +84,8 @@ def test_a_promotion_in_place_of_what_is_no_longer_active_is_left_undone(tmp_pat
     for name in ("a1", "a2"):
         shelve(tmp_path, name)
     registry = AdapterRegistry(Workspace(tmp_path))
-    assert registry.promote("a1", instead_of="none") == "a1"
-    assert registry.promote("a2", instead_of="none") == "a1"
+    assert registry.promote("a1", instead_of="base") == "a1"
+    assert registry.promote("a2", instead_of="base") == "a1"
     assert registry.active() == "a1"
     assert registry.promote("a2", instead_of="a1") == "a2"
 
@@ -125,8 +125,8 @@ def begin(workspace: Path, *words: object) -> subprocess.Popen[str]:
 
 def test_run_and_two_adapts_and_a_promotion_side_by_side(workspace: Path, base: Path) -> None:
     shelve(workspace, "mine")
-    adapting = ("adapt", "first", "--keep", "all", "--iterations", 3, "--rank", 2, "--parent", "none", "--base", base)
-    running = ("run", "cup", "--episodes", 6, "--steps", 6, "--base", base, "--adapter", "none", "--session", "second")
+    adapting = ("adapt", "first", "--keep", "all", "--iterations", 3, "--rank", 2, "--parent", "base", "--base", base)
+    running = ("run", "cup", "--episodes", 6, "--steps", 6, "--base", base, "--adapter", "base", "--session", "second")
     processes = [begin(workspace, *words) for words in (adapting, adapting, running)]
     ask(workspace, "adapters", "promote", "mine")  # while all of them start
     said = [process.communicate(timeout=900) for process in processes]
@@ -135,14 +135,14 @@ def test_run_and_two_adapts_and_a_promotion_side_by_side(workspace: Path, base: 
     assert {one["adapter"], other["adapter"]} == {"adapter-001", "adapter-002"}
     registry = AdapterRegistry(Workspace(workspace))
     for made in (one, other):
-        assert (registry.get(made["adapter"]).lineage["parent"] or "none") == made["parent"]
+        assert (registry.get(made["adapter"]).lineage["parent"] or "base") == made["parent"]
     assert sum(made["promoted"] for made in (one, other)) <= 1, "the second was not held against the first"
     promoted = [made["adapter"] for made in (one, other) if made["promoted"]]
     assert registry.active() in {"mine", *promoted}
     assert run["episodes"] == 6
     for done in run["recordings"]:
         with Recording(Path(done["path"])) as recording:
-            assert recording.provenance.adapter_name == "none"
+            assert recording.provenance.adapter_name == "base"
     assert ask(workspace, "recordings", "verify", "first", "second")["damaged"] == 0
 
 

@@ -31,6 +31,8 @@ SHIFTS = {"remounted": "base-pose", "relit": "lighting", "weak-motors": "actuato
 VALUES: dict[tuple[str, str], str] = {
     **{(where, old): new for where in ("--shift", "shift") for old, new in SHIFTS.items()},
     ("--reset", "home"): "rest-pose",
+    **{(where, "none"): "base" for where in ("--adapter", "--parent", "adapters promote")},
+    **{(where, "none"): "base" for where in ("active", "adapter", "adapter_name", "before", "parent")},
     ("--keep", "arrived"): "reached",
     ("keep", "arrived"): "reached",
     ("--calibrate", "teach"): "apply",  # removed: the answer says so, and names what is left

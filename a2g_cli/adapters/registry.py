@@ -15,8 +15,18 @@ from a2g_cli.core.files import make_folder, replace_file
 from a2g_cli.core.locks import Owner, holder, locked
 from a2g_cli.core.workspace import Workspace, checked_name, read_text
 
-RESERVED = ("none", "random", "still")
-"""Names of the policies that always exist: the base alone, and the two baselines."""
+BASE = "base"
+"""Stands for the base policy, without an adapter."""
+RESERVED = (BASE, "random", "still")
+"""Names of the policies that always exist: the base policy, and the two baselines."""
+_OLD_BASE = "none"
+"""Version 0.1's word for the base policy."""
+
+
+def current_name(name: str) -> str:
+    """Return an adapter's name as files have it, with today's word for the base policy."""
+    return BASE if name == _OLD_BASE else name
+
 
 _ACTIVE_LOCK = ".active.lock"
 
@@ -87,8 +97,8 @@ class AdapterRegistry:
     def new_folder(self, name: str) -> Path:
         """Return the folder for a new adapter ``name``. Raises UsageError if the name is taken or reserved."""
         checked_name("adapter", name)
-        if name in RESERVED:
-            meaning = "the base policy" if name == "none" else "a baseline"
+        if name in (*RESERVED, _OLD_BASE):
+            meaning = "the base policy" if name in (BASE, _OLD_BASE) else "a baseline"
             raise UsageError(f"{name!r} cannot be the name of an adapter: it always means {meaning}.")
         if (self.folder / name).exists():
             raise UsageError(f"adapter {name!r} exists already: choose another name, or remove it first.")
@@ -104,7 +114,12 @@ class AdapterRegistry:
                 raise TypeError("history is not a list of names")
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise CheckpointError(f"{path} is damaged ({error}): remove it, then the base policy acts.") from error
-        return history
+        if BASE in history and (self.folder / BASE / adapters.CONFIG).exists():
+            raise CheckpointError(
+                f"{self.folder / BASE} is an adapter of version 0.1, and {BASE} means the base policy today: rename the "
+                f"folder, and its name in {path}."
+            )
+        return [current_name(name) for name in history]
 
     def _make_folder(self) -> None:
         try:
@@ -128,9 +143,9 @@ class AdapterRegistry:
                     raise A2GError(f"{path} cannot be written: {error.strerror or error}.") from error
 
     def active(self) -> str:
-        """Return the name of the active adapter; ``none`` for the base policy."""
+        """Return the name of the active adapter; ``base`` for the base policy."""
         history = self._history()
-        return history[-1] if history else "none"
+        return history[-1] if history else BASE
 
     def promote(self, name: str, instead_of: str | None = None) -> str:
         """Make ``name`` the active adapter; with ``instead_of``, only if that one is still active.
@@ -142,10 +157,10 @@ class AdapterRegistry:
             UnknownNameError: there is no such adapter.
             BusyError: another program is changing the active adapter.
         """
-        if name != "none":
+        if name != BASE:
             self.get(name)
         with self._changing() as history:
-            active = history[-1] if history else "none"
+            active = history[-1] if history else BASE
             if instead_of not in {None, active}:
                 return active
             if not history or active != name:
@@ -183,4 +198,4 @@ class AdapterRegistry:
             if not history:
                 raise UsageError("no adapter was promoted in this workspace: there is nothing to roll back.")
             removed = history.pop()
-            return removed, history[-1] if history else "none"
+            return removed, history[-1] if history else BASE

@@ -28,7 +28,9 @@ def adapt(
     ] = None,
     parent: Annotated[
         str | None,
-        typer.Option("--parent", metavar="NAME", help="Adapter to start from, or none.  [default: the active adapter]"),
+        typer.Option(
+            "--parent", metavar="NAME", help="Adapter to start from; base: none.  [default: the active adapter]"
+        ),
     ] = None,
     learning: Given,
     promote: Annotated[bool, typer.Option(help="Make the adapter active when it passes the gate.")] = True,

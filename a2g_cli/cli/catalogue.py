@@ -194,7 +194,7 @@ def show_adapter(name: Adapter, workspace: options.Workspace = None, as_json: op
 
 @adapters.command("promote")
 def promote_adapter(
-    name: Annotated[str, typer.Argument(metavar="ADAPTER", help="Name of an adapter, or none for the base alone.")],
+    name: Annotated[str, typer.Argument(metavar="ADAPTER", help="Name of an adapter; base: use no adapter.")],
     force: Annotated[bool, typer.Option("--force", help="Promote an adapter that the gate refused, too.")] = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,

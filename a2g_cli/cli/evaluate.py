@@ -21,7 +21,8 @@ def evaluate(
         typer.Option(
             "--adapter",
             metavar="NAME",
-            help="Adapter to evaluate; repeatable. none, random and still are baselines.  [default: the active adapter]",
+            help="Adapter to evaluate; repeatable. base (no adapter), random and still are baselines.  "
+            "[default: the active adapter]",
         ),
     ] = None,
     episodes: Annotated[

@@ -63,7 +63,7 @@ Adapter = Annotated[
     typer.Option(
         "--adapter",
         metavar="NAME",
-        help="Adapter to act with; none, random and still are baselines.  [default: the active adapter]",
+        help="Adapter to act with; base (no adapter), random and still are baselines.  [default: the active adapter]",
     ),
 ]
 Session = Annotated[

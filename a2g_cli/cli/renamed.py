@@ -19,10 +19,16 @@ OLD_OPTIONS: dict[str, str] = {
 """Options: version 0.1's -> today's."""
 
 OLD_VALUES: dict[str, dict[str, str]] = {
+    "--adapter": {"none": "base"},
+    "--parent": {"none": "base"},
     "--reset": {"home": "rest-pose"},
     "--shift": OLD_SHIFTS,
+    "ADAPTER": {"none": "base"},
 }
-"""Values, by the option that they follow: version 0.1's -> today's. What follows a colon is kept: ``relit:0.3``."""
+"""Values: version 0.1's -> today's, by their option, or by the name that the help gives to their argument.
+
+What follows a colon is kept: ``relit:0.3``.
+"""
 
 
 def renamed_option(name: str, known: Sequence[str]) -> str | None:
@@ -42,5 +48,6 @@ def renamed_value(option: str, value: Any) -> str | None:
     for one in value if isinstance(value, list | tuple) else (value,):
         word, colon, rest = str(one).partition(":")
         if word in old:
-            return f"{option} {word} is now called {option} {old[word]}{colon}{rest}."
+            before = f"{option} " if option.startswith("--") else ""
+            return f"{before}{word} is now called {before}{old[word]}{colon}{rest}."
     return None

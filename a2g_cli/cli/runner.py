@@ -91,7 +91,7 @@ class Command(TyperCommand):
         option: Any  # has no public type in Typer
         for option in self.params:
             value = ctx.params.get(option.name)
-            if answer := renamed_value(option.opts[0], value):
+            if answer := renamed_value(option.opts[0] if option.opts[0].startswith("--") else option.metavar, value):
                 _refuse(ctx, answer)
             try:
                 if isinstance(value, Path):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from a2g_cli.adapters.files import Adapter
+from a2g_cli.adapters.registry import BASE
 from a2g_cli.calibration import nominal
 from a2g_cli.calibration.estimate import estimate_transform, suspected_base_pose
 from a2g_cli.calibration.transform import IDENTITY, DomainTransform
@@ -55,7 +56,7 @@ class CandidateBuilder:
         registry = self.factory.registry
         if state.candidate in registry.names():
             return losses_of(registry.get(state.candidate)), 0.0
-        parent = registry.get(state.acting) if state.acting != "none" else None
+        parent = registry.get(state.acting) if state.acting != BASE else None
         refused = self._refused(number)
         transform, seconds = self._estimate(number, state, parent, buffer, refused, spare)
         if self.interrupted():

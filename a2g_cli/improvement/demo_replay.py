@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from a2g_cli.adapters.registry import BASE
 from a2g_cli.calibration import nominal
 from a2g_cli.calibration.transform import DomainTransform
 from a2g_cli.core.errors import UsageError
@@ -66,5 +67,5 @@ class DemoReplay:
         policy = TrajectoryReplayPolicy(trajectories, actuators, factory.spec, which)
         title = f"round {number + 1}: replaying demonstrations"
         practice = replace(self.practice, count=count)
-        practice.roll("none", number, Stage.DEMO_REPLAY, state.rehearsed, title, count, policy)
+        practice.roll(BASE, number, Stage.DEMO_REPLAY, state.rehearsed, title, count, policy)
         return [progress.session.folder / name for name in state.rehearsed]

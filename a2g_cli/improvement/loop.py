@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from a2g_cli.adapters.registry import BASE
 from a2g_cli.core.clock import goes_on
 from a2g_cli.core.errors import SafetyStop
 from a2g_cli.core.types import Goal
@@ -57,7 +58,7 @@ class Improvement:
         goals: Sequence[Goal],
         watcher: ImproveWatcher,
         interrupted: Callable[[], bool],
-        active: str = "none",
+        active: str = BASE,
         demonstrations: Sequence[Path] = (),
         ask: Callable[[str], bool] = lambda _: False,
     ) -> None:
@@ -292,7 +293,7 @@ class Improvement:
         decision = decide(*scorer.sides(name, before, after), losses, scorer.bound, paired)
         if scorer.same_views(name, acting):
             return decision
-        return veto_if_worse(decision, *scorer.sides("none", before, after), scorer.bound)
+        return veto_if_worse(decision, *scorer.sides(BASE, before, after), scorer.bound)
 
     def _settle(self, name: str, acting: str, decision: Decision) -> Decision:
         """Write the decision into the lineage, and make a promoted adapter active; return the decision to report."""

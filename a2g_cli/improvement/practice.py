@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from a2g_cli.adapters.registry import BASE
 from a2g_cli.core.types import Goal, Outcome, Provenance
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.improvement.state import RunState
@@ -68,7 +69,7 @@ class Practice:
             robot=self.attempts.robots[0].spec.name,
             policy=policy.name,
             base=self.factory.base_hash(),
-            adapter=self.factory.registry.get(name).fingerprint if name != "none" else None,
+            adapter=self.factory.registry.get(name).fingerprint if name != BASE else None,
             adapter_name=name,
             seed=self.seed,
         )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from a2g_cli.adapters.registry import BASE
 from a2g_cli.calibration.goal_distance import goal_distance
 from a2g_cli.calibration.transform import IDENTITY, DomainTransform
 from a2g_cli.core.types import Goal, Image
@@ -25,7 +26,7 @@ class EpisodeScorer:
         """Load the base. Raises CheckpointError."""
         self.model = checkpoint.load(factory.folder)
         self._factory = factory
-        self._near = factory.arrived_below("none")
+        self._near = factory.arrived_below(BASE)
         self.bound = SLACK * self._near
         """An episode reached its goal if its nearest frame has fewer steps-to-go than this [steps]."""
         self.relabel = replay_labels(trajectory.trajectories_of_robot(factory.folder, factory.spec.name))
@@ -38,7 +39,7 @@ class EpisodeScorer:
         """Encode a recording, brought to the training domain by ``calibration``. Raises RecordingError."""
         return encode_episode(self.model, path, calibration, self.relabel)
 
-    def left(self, path: Path, name: str = "none") -> float:
+    def left(self, path: Path, name: str = BASE) -> float:
         """Return the steps-to-go at a recording's nearest frame, seen through the camera warp of adapter ``name`` [steps]."""
         return self.left_through(path, self._factory.calibration(name))
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from a2g_cli.adapters.registry import current_name
 from a2g_cli.core.errors import RecordingError, UsageError
 from a2g_cli.core.files import replace_file
 from a2g_cli.core.workspace import checked_name, read_text
@@ -67,7 +68,7 @@ class RoundState:
     """The files of one round, by name."""
 
     acting: str
-    """The adapter that practises; ``none``: the base."""
+    """The adapter that practises; ``base``: the base policy."""
     practice: list[str] = field(default_factory=list)
     """Recordings, one for each trial, in their order: complete, interrupted, or not started."""
     candidate: str | None = None
@@ -179,17 +180,28 @@ def load(session: Session) -> RunState:
         if not isinstance(document["asked"], dict) or not isinstance(document["measured"], dict):
             raise TypeError("`asked` and `measured` must be objects")
         streams = bool(document.get("seed_streams", False))
-        return RunState(session, document["asked"], document["measured"], rounds, streams)
+        measured = {
+            when: {**row, "adapter": current_name(row["adapter"])} for when, row in document["measured"].items()
+        }
+        return RunState(session, document["asked"], measured, rounds, streams)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, UsageError) as error:
         raise RecordingError(f"{path} is damaged: {error}.") from error
 
 
 def _round_state(entry: dict[str, Any]) -> RoundState:
     """Return one round as it was written. Names become paths, so each one is checked."""
-    done = None if entry["done"] is None else Round(**entry["done"])
+    done = None
+    if entry["done"] is not None:
+        done = Round(**{**entry["done"], "adapter": current_name(entry["done"]["adapter"])})
     stages = ("practice", "compared", "explored", "rehearsed")
     names = [[checked_name("recording", str(name)) for name in entry.get(key, [])] for key in stages]
     candidate = None if entry["candidate"] is None else checked_name("adapter", str(entry["candidate"]))
     return RoundState(
-        checked_name("adapter", str(entry["acting"])), names[0], candidate, names[1], done, names[2], names[3]
+        current_name(checked_name("adapter", str(entry["acting"]))),
+        names[0],
+        candidate,
+        names[1],
+        done,
+        names[2],
+        names[3],
     )

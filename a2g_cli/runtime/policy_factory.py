@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from a2g_cli.adapters import files as adapters
-from a2g_cli.adapters.registry import AdapterRegistry
+from a2g_cli.adapters.registry import BASE, AdapterRegistry
 from a2g_cli.calibration import nominal
 from a2g_cli.calibration.base_pose import BasePose
 from a2g_cli.calibration.domain_switch import DomainDetector, DomainSwitchPolicy
@@ -43,7 +43,7 @@ class PolicyFactory:
 
     def calibration(self, name: str) -> DomainTransform:
         """Return the domain transform of ``name``. Raises UnknownNameError or CheckpointError."""
-        return IDENTITY if name == "none" or name in BASELINES else self.registry.get(name).calibration
+        return IDENTITY if name == BASE or name in BASELINES else self.registry.get(name).calibration
 
     def goal_scorer(self, name: str) -> GoalScorer | None:
         """Return the scorer for episodes of ``name``: the base's heads, through its camera warp; None for baselines.
@@ -84,15 +84,15 @@ class PolicyFactory:
         return any(size != model.config.size for size in self.spec.cameras.values())
 
     def _model(self, name: str) -> Act2Goal:
-        """Return the base with the weights of adapter ``name``; ``none``: the base alone."""
+        """Return the base with the weights of adapter ``name``; ``base``: the base alone."""
         model = checkpoint.load(self.folder)
         checkpoint.check_fits(model.config, resized_spec(self.spec, model.config.size))
-        if name != "none":
+        if name != BASE:
             adapters.apply(self.registry.get(name), model, self.base_hash())
         return model
 
     def get(self, name: str) -> Policy:
-        """Return the policy ``name``: ``none`` (the base), ``random``, ``still``, or an adapter.
+        """Return the policy ``name``: ``base``, ``random``, ``still``, or an adapter.
 
         Images of another size than the base's are cropped and resized.
 

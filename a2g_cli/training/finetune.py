@@ -167,13 +167,13 @@ def _as_parent(parent: Adapter, settings: FinetuneSettings) -> FinetuneSettings:
         return settings
     if settings.method not in {parent.method, FinetuneSettings.method}:
         raise UsageError(
-            f"adapter {parent.name!r} is a {parent.method} adapter: keep that --method, or start with --parent none."
+            f"adapter {parent.name!r} is a {parent.method} adapter: keep that --method, or start with --parent base."
         )
     if parent.method == "full" and settings.rank == FinetuneSettings.rank:
         return replace(settings, method="full")
     if settings.rank not in {parent.rank, FinetuneSettings.rank}:
         raise UsageError(
-            f"adapter {parent.name!r} has rank {parent.rank}: keep that --rank, or start with --parent none."
+            f"adapter {parent.name!r} has rank {parent.rank}: keep that --rank, or start with --parent base."
         )
     return replace(settings, rank=parent.rank, alpha_per_rank=parent.alpha / parent.rank, method=parent.method)
 

@@ -77,7 +77,7 @@ class LowRankFinetuner:
             if result.unexpected_keys:
                 raise UsageError(
                     f"adapter {parent.name!r} changes other layers than --placement {settings.placement}: "
-                    "use the parent's placement, or start with --parent none."
+                    "use the parent's placement, or start with --parent base."
                 )
         self.model: Act2Goal = self.peft.get_base_model()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from a2g_cli.adapters import files as adapters
-from a2g_cli.adapters.registry import AdapterRegistry
+from a2g_cli.adapters.registry import BASE, AdapterRegistry
 from a2g_cli.calibration import nominal
 from a2g_cli.calibration.base_pose import BasePose
 from a2g_cli.calibration.estimate import suspected_base_pose
@@ -56,8 +56,8 @@ def adapt_recordings(
     before = registry.active()
     parent = before if parent is None else parent
     if parent in BASELINES:
-        raise UsageError(f"{parent!r} is a floor, it cannot be adapted from: name an adapter, or none.")
-    onward = None if parent == "none" else registry.get(parent)
+        raise UsageError(f"{parent!r} is a floor, it cannot be adapted from: name an adapter, or base.")
+    onward = None if parent == BASE else registry.get(parent)
     place = base or checkpoint.SHIPPED
     hashed = checkpoint.fingerprint(place)
     document: dict[str, Any] = {

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from a2g_cli.adapters.files import Adapter
-from a2g_cli.adapters.registry import RESERVED, AdapterRegistry
+from a2g_cli.adapters.registry import BASE, RESERVED, AdapterRegistry
 from a2g_cli.cli.commands.following import to_adapt, to_record
 from a2g_cli.cli.commands.prompts import confirm_removal
 from a2g_cli.cli.commands.report import Report
@@ -25,7 +25,7 @@ def list_adapters(workspace: Workspace) -> Report:
 
     The document: ``{"active", "adapters": [ADAPTER]}``, ADAPTER being ``{"name", "path", "active", "base",
     "fits_shipped_base", "parent", "rank", "promoted", "gate", "created_at", "bytes", "problem"}``; a damaged one has no more
-    than name, path, active and problem. ``active`` is ``none`` for the base alone; ``gate`` is ``passed``, ``refused``, or
+    than name, path, active and problem. ``active`` is ``base`` for the base policy; ``gate`` is ``passed``, ``refused``, or
     null for an adapter that no gate has judged, such as an imported one.
     """
     registry = AdapterRegistry(workspace)
@@ -34,7 +34,7 @@ def list_adapters(workspace: Workspace) -> Report:
     rows = [_row(entry) for entry in found]
     lines = listing(["", "adapter", "parent", "base", "rank", "gate", "made"], rows) if rows else []
     lines += [printable(f"{entry['name']} is damaged: {entry['problem']}") for entry in found if entry["problem"]]
-    lines.append("the base acts alone: no adapter is active." if active == "none" else printable(f"active: {active}"))
+    lines.append("the base acts alone: no adapter is active." if active == BASE else printable(f"active: {active}"))
     if not rows:
         session = newest_practice(workspace).session
         lines.append(
@@ -77,23 +77,23 @@ def show_adapter(workspace: Workspace, name: str) -> Report:
 
 
 def promote_adapter(workspace: Workspace, name: str, force: bool = False) -> Report:
-    """Make ``name`` the active adapter; ``none`` is the base alone. The document: ``{"active", "before"}``.
+    """Make ``name`` the active adapter; ``base`` is the base policy. The document: ``{"active", "before"}``.
 
     Raises:
         UsageError: the gate refused it, and ``force`` is false; or it is a floor.
         UnknownNameError, CheckpointError: it does not exist, or is damaged.
     """
-    if name in RESERVED and name != "none":
+    if name in RESERVED and name != BASE:
         raise UsageError(f"{name!r} is for comparisons: it cannot be the active adapter.")
     registry = AdapterRegistry(workspace)
     before = registry.active()
-    if name != "none" and not force and _gate(adapter := registry.get(name)) == "refused":
+    if name != BASE and not force and _gate(adapter := registry.get(name)) == "refused":
         raise UsageError(
             f"the gate refused adapter {name!r}: {_reason(adapter)}. Add --force to make it active all the same."
         )
     registry.promote(name)
     lines = [f"active: {name} (before: {before})" if before != name else f"{name} was active already."]
-    if name != "none" and _fits(registry.get(name).base, _shipped()) is False:
+    if name != BASE and _fits(registry.get(name).base, _shipped()) is False:
         lines.append("note: it was trained on another base than the shipped one: give that one with --base.")
     return Report({"active": name, "before": before}, [printable(line) for line in lines])
 
@@ -171,7 +171,7 @@ def _row(entry: dict[str, Any]) -> list[str]:
     return [
         mark,
         entry["name"],
-        str(entry["parent"] or "none"),
+        str(entry["parent"] or BASE),
         base,
         str(entry["rank"]),
         entry["gate"] or "not held",

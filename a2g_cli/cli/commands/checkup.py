@@ -148,7 +148,7 @@ def _base(workspace: Workspace) -> Check:
 def _adapters(workspace: Workspace) -> list[Check]:
     """Hold every adapter against the base that ships, and put the active one on it."""
     from a2g_cli.adapters import files as adapters
-    from a2g_cli.adapters.registry import AdapterRegistry
+    from a2g_cli.adapters.registry import BASE, AdapterRegistry
     from a2g_cli.models import checkpoint
 
     registry = AdapterRegistry(workspace)
@@ -158,7 +158,7 @@ def _adapters(workspace: Workspace) -> list[Check]:
     except CheckpointError as error:
         promote = to_type(workspace, "adapters", "promote", "NAME")
         return [Check("adapters", "fail", str(error), f"then make one active again: {promote}")]
-    alone = f"act with the base alone: {to_type(workspace, 'adapters', 'promote', 'none')}"
+    alone = f"act with the base alone: {to_type(workspace, 'adapters', 'promote', BASE)}"
     for name in registry.names():
         state: State = "fail" if name == active else "note"
         instead = alone if name == active else f"remove it: {to_type(workspace, 'adapters', 'rm', name)}"
@@ -173,7 +173,7 @@ def _adapters(workspace: Workspace) -> list[Check]:
             fitting += 1
         except A2GError as error:
             checks.append(Check(f"adapter {name}", state, str(error), instead))
-    if active not in {"none", *registry.names()}:
+    if active not in {BASE, *registry.names()}:
         back = f"go back to the one before: {to_type(workspace, 'adapters', 'rollback')}"
         checks.append(Check("active adapter", "fail", f"the active one, {active}, is gone", back))
     plural = "adapter fits" if fitting == 1 else "adapters fit"

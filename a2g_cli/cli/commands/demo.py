@@ -6,7 +6,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from a2g_cli.adapters.registry import AdapterRegistry
+from a2g_cli.adapters.registry import BASE, AdapterRegistry
 from a2g_cli.cli.commands.deployment import Deployment
 from a2g_cli.cli.commands.improve import ImproveRequest, improve
 from a2g_cli.cli.commands.prompts import to_type
@@ -33,8 +33,8 @@ def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: in
     console = stderr_console()
     deployment = Deployment("sim", {"shift": shift})
     registry = AdapterRegistry(workspace)
-    if registry.active() != "none":
-        registry.promote("none")  # the demo is about what practice brings to the base
+    if registry.active() != BASE:
+        registry.promote(BASE)  # the demo is about what practice brings to the base
     console.rule(f"1 · a photo of the goal, taken under {shift}")
     with deployment.connected() as (robot,):
         goal = draw_trials(robot, "practice", 0, 1, first=10_000)[0].goal
@@ -43,7 +43,7 @@ def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: in
     for image in goal.images.values():
         console.print(picture(image, 32))
     console.rule("2 · one try with the base alone")
-    first = run(workspace, deployment, [GOAL], 1, "none", None, None, 0, None, imagine=True, acting=ActingSettings())
+    first = run(workspace, deployment, [GOAL], 1, BASE, None, None, 0, None, imagine=True, acting=ActingSettings())
     if first.exit_code == 130:
         return first
     console.rule(f"3 · practice: {rounds} rounds")
@@ -59,7 +59,7 @@ def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: in
 def _next(workspace: Workspace, shift: str, adapter: str) -> list[str]:
     taken = set(goal_store.list_goals(workspace))
     mine = next(name for name in chain(["mine"], (f"mine-{number}" for number in count(2))) if name not in taken)
-    compared = [word for name in dict.fromkeys(("none", adapter, "random")) for word in ("--adapter", name)]
+    compared = [word for name in dict.fromkeys((BASE, adapter, "random")) for word in ("--adapter", name)]
     commands = [
         ("capture-goal", mine, "--shift", shift),
         ("run", mine, "--episodes", "3", "--shift", shift),

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from a2g_cli.adapters.registry import AdapterRegistry
+from a2g_cli.adapters.registry import AdapterRegistry, current_name
 from a2g_cli.cameras.choice import CameraChoice
 from a2g_cli.cli.commands.deployment import Deployment
 from a2g_cli.cli.commands.evaluate import LANES
@@ -176,7 +176,7 @@ def resume(workspace: Workspace, session_name: str, limits: dict[str, Any]) -> R
     progress = load(open_session(workspace, session_name))
     try:
         asked = ImproveRequest.from_json(progress.asked)
-        begin = str(progress.asked["begin"])
+        begin = current_name(str(progress.asked["begin"]))
     except (KeyError, TypeError, ValueError) as error:
         raise RecordingError(f"{progress.session.folder / PROGRESS} is damaged: {error}.") from error
     if checkpoint.fingerprint(asked.base or checkpoint.SHIPPED) != progress.asked["base_hash"]:
@@ -244,7 +244,7 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
         factory.note_resizing(view.note, registry.active())
         progress = begun(registry.active())
         until_the_end.enter_context(recording_into(progress.session, "a2g improve"))
-        begin = str(progress.asked["begin"])
+        begin = current_name(str(progress.asked["begin"]))
 
         wait(interrupt)
 

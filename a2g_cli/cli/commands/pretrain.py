@@ -203,7 +203,7 @@ def _next(workspace: Workspace, base: Path, paths: Sequence[Path]) -> list[str]:
         with Recording(path) as recording:
             robots.setdefault(recording.spec.name)
     return [
-        f"next: {to_type(workspace, 'evaluate', '--adapter', 'none', f'--base={base}', *on_robot(workspace, robot, 'none'))}"
+        f"next: {to_type(workspace, 'evaluate', '--adapter', 'base', f'--base={base}', *on_robot(workspace, robot, 'none'))}"
         for robot in reversed(robots)
         if can_be_evaluated(workspace, robot, base)
     ]

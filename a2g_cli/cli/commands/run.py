@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from a2g_cli.adapters.registry import AdapterRegistry
+from a2g_cli.adapters.registry import BASE, AdapterRegistry
 from a2g_cli.cli.commands.deployment import Deployment
 from a2g_cli.cli.commands.following import with_base
 from a2g_cli.cli.commands.prompts import asks_for_a_key, somebody_is_there, to_type
@@ -120,7 +120,7 @@ def run(
             policy=policy.name,
             shift=shift_of(robot),
             base=None if floor else factory.base_hash(),
-            adapter=None if floor or name == "none" else registry.get(name).fingerprint,
+            adapter=None if floor or name == BASE else registry.get(name).fingerprint,
             adapter_name=name,
             seed=seed,
             settings=_seen_by(robot) | ({} if fault is None else {"fault": str(care.fault)}),
@@ -230,7 +230,7 @@ def _report(
         arrived = any(one.nearest < SLACK * rolled.settings.arrived_below for one in done)
         again = [*([] if arrived else ["--keep", "all"]), *with_base(base)]
         if adapter != AdapterRegistry(workspace).active():
-            again += ["--parent", "none" if adapter in BASELINES else adapter]
+            again += ["--parent", BASE if adapter in BASELINES else adapter]
         lines = [
             f"{len(done)} {'episode' if len(done) == 1 else 'episodes'} in {session.folder}: {told}.",
             f"timing: {in_words(timing)}.",

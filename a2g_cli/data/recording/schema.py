@@ -170,6 +170,10 @@ def provenance_to_json(provenance: Provenance) -> str:
     return to_json("provenance", value)
 
 
+_OLD_ADAPTERS = {"none": "base"}
+"""Version 0.1's word for the base policy, where it acted without an adapter -> today's."""
+
+
 def provenance_from_json(text: str) -> Provenance:
     """Return the provenance in ``text``. Raises KeyError, TypeError or ValueError if it is not one."""
     return provenance_from(from_json(text))
@@ -186,7 +190,9 @@ def provenance_from(value: Mapping[str, Any]) -> Provenance:
         shift=current_name(_text(value["shift"])),
         base=None if value["base"] is None else _text(value["base"]),
         adapter=None if value["adapter"] is None else _text(value["adapter"]),
-        adapter_name=None if value["adapter_name"] is None else _text(value["adapter_name"]),
+        adapter_name=None
+        if value["adapter_name"] is None
+        else _OLD_ADAPTERS.get(name := _text(value["adapter_name"]), name),
         seed=None if value["seed"] is None else int(value["seed"]),
         settings=settings,
     )
