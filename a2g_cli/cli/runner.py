@@ -1,4 +1,4 @@
-"""How every command begins and ends: what was typed is checked; what it says goes to stdout, an error becomes one line."""
+"""The start and end of every command: options are checked, the report goes to stdout, an error becomes one line."""
 
 import io
 import json
@@ -26,41 +26,41 @@ if TYPE_CHECKING:
     from a2g_cli.core.workspace import Workspace
 
 TRACEBACK = "A2G_TRACEBACK"
-"""Environment variable: where it is set, an error's stack trace is printed to stderr before its line."""
+"""Environment variable; if it is set, an error's stack trace is printed to stderr before its line."""
 
 _AS_JSON = "a2g.as_json"
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _TAG = re.compile(r"(\\*)(\[[a-z#/@][^\[]*?\])")
-"""What Rich takes for markup, and the backslashes before it: as ``rich.markup.escape`` knows it, whose import takes time."""
+"""Rich's markup and the backslashes before it, as in ``rich.markup.escape``, which takes time to import."""
 
 
 _BEFORE: ContextVar[Path | None] = ContextVar("the workspace that stood before the command", default=None)
 _PLACE: ContextVar["Workspace | None"] = ContextVar("the workspace of the command", default=None)
 _ADVICE = re.compile(r"`(a2g (?:doctor|[a-z-]+ [^`]+))`")
-"""A command to type in a message; two words alone, as `a2g improve`, are its name."""
+"""A command to type, in a message; two words alone, as in `a2g improve`, are only its name."""
 
 
 class Commands(TyperGroup):
-    """All commands; with ``--json``, words that make no command are answered by a document too."""
+    """All commands. With ``--json``, usage errors are JSON documents too."""
 
     def __init__(self, **settings: Any) -> None:
-        """Make it of ``commands`` and the rest that Typer gives. No help text is markup: brackets in it are shown."""
+        """Create it from what Typer gives. Brackets in help texts are shown, not read as markup."""
         super().__init__(**settings)
         if self.rich_markup_mode == "rich":
             _keep_brackets(self)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Look for ``--json`` before anything is parsed: what is wrong may stand before it."""
+        """Look for ``--json`` before parsing: an error may stand in front of it."""
         ctx.meta[_AS_JSON] = "--json" in args
         parsed: list[str] = super().parse_args(ctx, args)
         return parsed
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except Exception as error:
-            # Usage errors have no public name in Typer, but a message of their own; Typer prints that to stderr.
+            # Usage errors have no public name in Typer; they have format_message. Typer prints them to stderr.
             message = getattr(error, "format_message", None)
             if ctx.meta[_AS_JSON] and message is not None:
                 code = getattr(error, "exit_code", 2)
@@ -69,14 +69,14 @@ class Commands(TyperGroup):
 
 
 MOST = 2**53 - 1
-"""Largest whole number that is taken on the command line, seeds included: as far as JSON keeps every digit."""
+"""Largest number on the command line, seeds included: up to here JSON keeps every digit."""
 
 
 class Command(TyperCommand):
     """One command, whose numbers and paths are looked at before it does anything."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse, refuse numbers that mean nothing (NaN, infinity, too large ones), and replace ``~`` in paths."""
+        """Parse; refuse old names, NaN, infinity and too large numbers; replace ``~`` in paths."""
         from a2g_cli.core.errors import UsageError
         from a2g_cli.core.workspace import expanded
 
@@ -111,17 +111,17 @@ def _refuse(ctx: Any, message: str) -> NoReturn:
 
 
 def _check_number(value: float) -> None:
-    """Raise UsageError for a number that no option can mean."""
+    """Raise UsageError for NaN, infinity, and numbers that are too large."""
     from a2g_cli.core.errors import UsageError
 
     if isinstance(value, float) and not math.isfinite(value):
-        raise UsageError(f"{value} is no number that can be used.")
+        raise UsageError(f"{value} is not a finite number.")
     if abs(value) > MOST:
         raise UsageError(f"{str(value)[:30]} is too large: expected at most {MOST}.")
 
 
 class Program(typer.Typer):
-    """Commands of one kind, each a ``Command``."""
+    """A group of commands, each a ``Command``."""
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[_Function], _Function]:
         """Return the decorator that adds a command."""
@@ -129,7 +129,7 @@ class Program(typer.Typer):
 
 
 def show_what_can_be_shown() -> None:
-    """Let stdout print a question mark for every letter that it has no code for, where it would raise an error."""
+    """Let stdout print a question mark for letters that its encoding does not have, instead of raising an error."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 
@@ -151,7 +151,7 @@ def output_that_fails_in_a_line() -> Iterator[None]:
 
 
 def _keep_brackets(command: Any) -> None:
-    """Let Rich print the help texts of ``command`` and of those below it as they are: ``[robot]`` is no style."""
+    """Let Rich print the help texts of ``command`` and its subcommands as they are: ``[robot]`` is not a style."""
     for holder in (command, *command.params):
         for name in ("help", "short_help", "epilog"):
             text = getattr(holder, name, None)
@@ -162,18 +162,18 @@ def _keep_brackets(command: Any) -> None:
 
 
 def stood_before(workspace: Path | None) -> None:
-    """Remember the ``--workspace`` that stood before the command: one behind it goes before it."""
+    """Store the ``--workspace`` in front of the command; one behind the command wins."""
     _BEFORE.set(workspace)
     _PLACE.set(None)
 
 
 def given(workspace: Path | None) -> Path | None:
-    """Return the ``--workspace`` that was typed, wherever it stood; ``workspace`` stood behind the command."""
+    """Return the ``--workspace`` that was typed; ``workspace`` is the one behind the command."""
     return workspace or _BEFORE.get()
 
 
 def place(workspace: Path | None) -> "Workspace":
-    """Return the workspace that a command works in; ``workspace`` stood behind the command. Raises UsageError."""
+    """Return the workspace of a command; ``workspace`` is the option behind the command. Raises UsageError."""
     from a2g_cli.core.workspace import Workspace
 
     found = Workspace.find(given(workspace))
@@ -182,9 +182,9 @@ def place(workspace: Path | None) -> "Workspace":
 
 
 def finish(as_json: bool, work: Callable[[], "Report"]) -> None:
-    """Do the work, print what it says, and leave with its exit code; errors become one line and their code.
+    """Do the work, print its report, and exit with its code; an error becomes one line and its exit code.
 
-    Standard output holds that alone: what drivers and libraries print meanwhile goes to standard error.
+    Only the report goes to standard output: what drivers and libraries print goes to standard error.
     """
     from a2g_cli.display.streams import streams_that_may_go_away
 
@@ -202,7 +202,7 @@ def _finish(as_json: bool, work: Callable[[], "Report"], data: TextIO) -> None:
     except A2GError as error:
         _fail(as_json, _told(error, str(error)), error.exit_code, error, data)
     except BrokenPipeError:
-        raise  # whoever read the output went away: nothing to explain
+        raise  # the reader of the output has closed it
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         _fail(as_json, _told(error, f"{error.strerror or error}{where}"), A2GError.exit_code, error, data)
@@ -210,8 +210,8 @@ def _finish(as_json: bool, work: Callable[[], "Report"], data: TextIO) -> None:
         if as_json:
             typer.echo(_document({"error": {"message": _told(stop, "interrupted"), "exit_code": 130}}), file=data)
         typer.echo(_told(stop, "interrupted."), err=True)
-        # CPython remembers an exec() that was interrupted, as of a dataclass in an import, until the next one, and would
-        # end by SIGINT instead of the exit code.
+        # CPython remembers an interrupted exec(), such as that of a dataclass in an import, until the next exec(), and
+        # would end by SIGINT instead of with the exit code.
         exec("")  # noqa: S102
         raise typer.Exit(130) from stop
     if as_json:
@@ -247,7 +247,7 @@ def _fail(as_json: bool, message: str, exit_code: int, error: Exception, data: T
 
 
 def _here(advice: re.Match[str]) -> str:
-    """Return advice to type a command as it works from here: whoever gave it may know no workspace."""
+    """Return a suggested command with the ``--workspace`` that it needs here."""
     from a2g_cli.cli.commands.prompts import elsewhere, program
 
     options = "" if (workspace := _PLACE.get()) is None or "--workspace" in advice[1] else elsewhere(workspace)
@@ -255,7 +255,7 @@ def _here(advice: re.Match[str]) -> str:
 
 
 def _told(error: BaseException, message: str) -> str:
-    """Return ``message`` with what else went wrong on the way out, e.g. that a robot could not be brought to rest."""
+    """Return ``message`` with the error's notes, e.g. that a robot could not be brought to rest."""
     return " ".join([message, *getattr(error, "__notes__", [])])
 
 
@@ -264,7 +264,7 @@ def _document(value: dict[str, Any]) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """Return ``value`` with null for every number that JSON has no word for: NaN and the infinities."""
+    """Return ``value`` with null for NaN and infinity, which JSON does not have."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -1,13 +1,13 @@
-"""The console that a person reads, and what it can show. Data goes to stdout; everything else goes here."""
+"""The console on stderr, for people. stdout is for data."""
 
 from rich.console import Console
 
 
 def stderr_console() -> Console:
-    """Return a console on stderr: stdout is for data only. Text is printed as it is: brackets and colons mean nothing."""
+    """Return a console on stderr. Text is printed as it is: brackets and colons have no special meaning."""
     return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def draws_pictures(console: Console) -> bool:
-    """Whether coloured half blocks can be seen: a terminal that has colours, and no NO_COLOR."""
+    """Return whether pictures can be drawn: on a terminal with colours, without NO_COLOR."""
     return console.is_terminal and console.color_system is not None and not console.no_color

@@ -1,4 +1,4 @@
-"""Words and numbers as lines of text that stay on their line."""
+"""Text and numbers, formatted for one line."""
 
 import math
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ def printable(text: str) -> str:
 
 
 def say(console: Console, text: str, style: str = "") -> None:
-    """Print ``text`` as one whole line; markup in it means nothing."""
+    """Print ``text`` as one line, without markup."""
     console.print(Text(printable(text), style=style), soft_wrap=True)
 
 
 def duration(seconds: float) -> str:
-    """Return ``seconds`` as a person says it: ``0.4 s``, ``42 s``, ``3:05``, ``1:02:07``."""
+    """Return ``seconds`` formatted for people: ``0.4 s``, ``42 s``, ``3:05``, ``1:02:07``."""
     if not math.isfinite(seconds):
         return "-"
     if seconds < 10:
@@ -32,7 +32,7 @@ def duration(seconds: float) -> str:
 
 
 def estimate(count: float) -> str:
-    """Return an estimate of steps, ``12.3``, or a dash where there is none."""
+    """Return an estimate of steps, as in ``12.3``, or a dash if there is none."""
     return f"{count:.1f}" if math.isfinite(count) else "-"
 
 

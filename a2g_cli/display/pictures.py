@@ -1,4 +1,4 @@
-"""Pictures in the terminal: two pixels a character cell, by the upper and the lower half block."""
+"""Pictures in the terminal: half blocks show two pixels per character cell."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,36 +14,36 @@ from a2g_cli.display.console import draws_pictures
 from a2g_cli.display.lines import printable
 
 LEAST_COLUMNS = 4
-"""Below this a picture says nothing [columns]."""
+"""Least width at which a picture is drawn [columns]."""
 
 _LABEL = Style(dim=True)
 
 
 def picture(image: Image, columns: int) -> RenderableType:
-    """Return ``image`` drawn ``columns`` wide; a short text where nothing can be drawn."""
+    """Return ``image`` drawn ``columns`` wide, or a short text if the terminal cannot draw."""
     return filmstrip([image], columns)
 
 
 def filmstrip(images: Sequence[Image], columns: int, labels: Sequence[str] = ()) -> RenderableType:
-    """Return ``images`` side by side, each ``columns`` wide, under its label; a short text where nothing is drawn."""
+    """Return ``images`` side by side, each ``columns`` wide under its label, or a short text if the terminal cannot draw."""
     return Filmstrip([Picture(image) for image in images], columns, labels)
 
 
 def fitting_columns(width: int, height: int, across: int, aspect: float, most: int = 32) -> int:
-    """Return how wide each of ``across`` pictures may be.
+    """Return the width of each of ``across`` pictures [columns].
 
     Args:
-        width: Columns for all of them, with a gap of one between.
+        width: Columns for all of them, with one column between two.
         height: Lines for each.
-        across: How many stand side by side.
+        across: Number of pictures in the row.
         aspect: Height over width of a picture [px / px].
-        most: Never wider than this.
+        most: Greatest width of one picture.
     """
     return min(most, (width - across + 1) // max(1, across), int(height * 2 / aspect))
 
 
 class Picture:
-    """An image that is turned into cells when it is first drawn, and not again at the same width."""
+    """An image that keeps its drawing, so that it is drawn only once at the same width."""
 
     def __init__(self, image: Image) -> None:
         self.image = image
@@ -56,7 +56,7 @@ class Picture:
         return float(self.image.shape[0] / self.image.shape[1])
 
     def lines(self, columns: int) -> list[list[Segment]]:
-        """Return the picture's lines, ``columns`` cells each: the aspect is kept to the nearest line."""
+        """Return the picture's lines, ``columns`` cells each."""
         if columns != self._columns:
             self._lines = _half_blocks(self.image, columns)
             self._columns = columns
@@ -117,7 +117,7 @@ def _half_blocks(image: Image, columns: int) -> list[list[Segment]]:
     rows = max(1, round(columns * height / width / 2))
     sampling = PIL.Image.Resampling.BOX if columns < width else PIL.Image.Resampling.NEAREST
     small = np.asarray(PIL.Image.fromarray(image).resize((columns, 2 * rows), sampling))
-    # 32 levels a channel: no eye sees it in cells, and Rich finds most styles in its cache.
+    # 32 levels per channel look the same in cells, and let Rich find most styles in its cache.
     small = (small & 0xF8) | (small >> 5)
     segments: list[Segment] = HalfcellRenderer().render(PIL.Image.fromarray(small), None)
     return [list(Segment.simplify(line)) for line in Segment.split_lines(segments)]

@@ -1,4 +1,4 @@
-"""An episode played back in the terminal, in real time."""
+"""Plays an episode in the terminal, in real time."""
 
 from collections.abc import Mapping, Sequence
 
@@ -24,15 +24,15 @@ def play(
     speed: float = 1.0,
     clock: Clock | None = None,
 ) -> bool:
-    """Play ``frames``, recorded at ``rate`` [Hz], beside ``goal``; frames are dropped rather than shown late.
+    """Play ``frames``, recorded at ``rate`` [Hz], beside ``goal``. Late frames are dropped. Ctrl-C stops.
 
-    Where no picture can be drawn, one line says what would have been seen. Ctrl-C stops.
+    A terminal that cannot draw pictures gets one line instead.
 
     Returns:
-        Whether it came to the end.
+        Whether the end was reached.
 
     Raises:
-        UsageError: a rate or speed that is not above 0.
+        UsageError: ``rate`` or ``speed`` is not above 0.
     """
     if rate <= 0 or speed <= 0:
         raise UsageError(f"playing needs a rate and a speed above 0, not {rate} Hz and {speed}.")
@@ -61,7 +61,7 @@ def play(
 
 
 def _frame(console: Console, frame: Mapping[str, Image], goal: Mapping[str, Picture], words: str) -> RenderableType:
-    """Return one moment: a row for each camera, now beside the goal, and a line of words."""
+    """Return one moment: one row per camera with its image and the goal, then a caption."""
     rows: list[RenderableType] = []
     height = (console.size.height - 2) // max(1, len(frame)) - 1
     for camera, image in frame.items():

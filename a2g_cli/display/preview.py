@@ -1,4 +1,4 @@
-"""What cameras see now, live in the terminal, beside and over the goal that the scene is to be arranged after."""
+"""A live preview of cameras in the terminal, beside and blended with a goal, to arrange the scene like it."""
 
 from collections.abc import Mapping
 from typing import Self
@@ -14,7 +14,7 @@ from a2g_cli.display.pictures import Filmstrip, Picture, fitting_columns
 
 
 def blended(now: Image, over: Image) -> Image:
-    """Return both pictures, half and half; ``over`` is brought to the size of ``now``."""
+    """Return the mean of both pictures; ``over`` is resized to the size of ``now``."""
     if over.shape != now.shape:
         import PIL.Image
 
@@ -23,12 +23,12 @@ def blended(now: Image, over: Image) -> Image:
 
 
 class Preview:
-    """A live view for a terminal that draws pictures; told when there is something new to show.
+    """A live view for a terminal that can draw pictures.
 
     Args:
         console: where it is drawn.
-        over: the goal's pictures, by camera; empty where there is nothing to compare with.
-        words: what the person can do, under the pictures.
+        over: the goal's pictures, by camera; empty if there is no goal to compare with.
+        words: shown under the pictures: what the person can do.
     """
 
     def __init__(self, console: Console, over: Mapping[str, Image], words: str) -> None:
@@ -47,11 +47,11 @@ class Preview:
         self._live.stop()
 
     def show(self, images: Mapping[str, Image], problems: list[str]) -> None:
-        """Draw what the cameras see now, and what is wrong with it."""
+        """Draw the cameras' images, and the problems with them."""
         self._live.update(self.render(images, problems), refresh=True)
 
     def render(self, images: Mapping[str, Image], problems: list[str]) -> RenderableType:
-        """Return one moment: a row for each camera, now beside now over the goal, and lines of words."""
+        """Return one moment: one row per camera with its image, the blend and the goal, then the problems."""
         rows: list[RenderableType] = []
         height = (self._console.size.height - 3 - len(problems)) // max(1, len(images)) - 1
         for camera, image in images.items():

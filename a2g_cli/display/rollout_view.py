@@ -1,4 +1,4 @@
-"""A rollout as a person sees it: now, the imagined plan and the goal side by side, or a line an episode."""
+"""The view of a rollout: current image, imagined plan and goal side by side, or one line per episode."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,11 +21,11 @@ _REFRESH = 8.0
 """Live view [Hz]."""
 
 _IMAGINED_COLUMNS = 16
-"""A further imagined frame is shown while every picture keeps this width [columns]."""
+"""Another imagined frame is shown only if every picture keeps at least this width [columns]."""
 
 
 class RolloutView(Protocol):
-    """Told by a session what happens; shows it, and costs the loop next to nothing."""
+    """Shows what happens in a session, at almost no cost to the control loop."""
 
     def __enter__(self) -> Self:
         """Begin to show."""
@@ -34,7 +34,7 @@ class RolloutView(Protocol):
         """Give the terminal back."""
 
     def episode_started(self, index: int, total: int, goal: Goal, limit: int) -> None:
-        """Episode ``index`` (from 0) of ``total`` begins; it may take ``limit`` steps."""
+        """Episode ``index`` (from 0) of ``total`` starts; it may take ``limit`` steps."""
 
     def planned(
         self,
@@ -52,7 +52,7 @@ class RolloutView(Protocol):
         """Episode ``index`` ended after ``steps``; ``path`` is its recording, None when it was not kept."""
 
     def note(self, text: str) -> None:
-        """Say something between the pictures."""
+        """Print a line between the pictures."""
 
 
 def rollout_view(console: Console) -> RolloutView:
@@ -61,12 +61,13 @@ def rollout_view(console: Console) -> RolloutView:
 
 
 class PlainRolloutView:
-    """A line an episode, for logs and pipes."""
+    """One line per episode, for logs and pipes."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self._goal = ""
         self._total = 0
+        self._limit = 0
         self._judged = 0
         self._reached = 0
         self._planning: list[float] = []
@@ -78,8 +79,8 @@ class PlainRolloutView:
         pass
 
     def episode_started(self, index: int, total: int, goal: Goal, limit: int) -> None:  # noqa: ARG002
-        """Remember what the line will say."""
-        self._goal, self._total, self._planning = goal.name, total, []
+        """Keep what the line needs."""
+        self._goal, self._total, self._limit, self._planning = goal.name, total, limit, []
 
     def planned(
         self,
@@ -88,21 +89,21 @@ class PlainRolloutView:
         steps_to_go: float,  # noqa: ARG002
         seconds: float,
     ) -> None:
-        """Remember how long planning took."""
+        """Keep the planning time."""
         self._planning.append(seconds)
 
     def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def episode_ended(self, index: int, outcome: Outcome, steps: int, path: Path | None) -> None:
         """Print the episode's line."""
         self._judged += outcome.success is not None
         self._reached += outcome.success is True
-        parts = [f"episode {index + 1}/{self._total}", self._goal, _verdict(outcome, steps)]
+        parts = [f"episode {index + 1}/{self._total}", self._goal, _result(outcome, steps, self._limit)]
         if self._planning:
             parts.append(f"plan {1000 * sorted(self._planning)[len(self._planning) // 2]:.0f} ms")
         if self._judged:
-            parts.append(f"so far {self._reached}/{self._judged}")
+            parts.append(f"successes {self._reached}/{self._judged}")
         if path is not None:
             parts.append(str(path))
         style = {True: "green", False: "yellow", None: ""}[outcome.success]
@@ -114,12 +115,11 @@ class PlainRolloutView:
 
 
 class LiveRolloutView(PlainRolloutView):
-    """A panel, redrawn eight times a second from a thread of its own; finished episodes scroll above it."""
+    """A panel that is redrawn eight times per second in its own thread; finished episodes scroll above it."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
         self._index = 0
-        self._limit = 0
         self._step = 0
         self._steps_to_go = math.nan
         self._farthest = 0.0
@@ -146,7 +146,7 @@ class LiveRolloutView(PlainRolloutView):
     def episode_started(self, index: int, total: int, goal: Goal, limit: int) -> None:
         """Show the new goal."""
         super().episode_started(index, total, goal, limit)
-        self._index, self._limit, self._step = index, limit, 0
+        self._index, self._step = index, 0
         self._steps_to_go, self._farthest, self._seconds = math.nan, 0.0, math.nan
         self._now, self._imagined = {}, {}
         self._goal_pictures = {camera: Picture(image) for camera, image in goal.images.items()}
@@ -176,13 +176,13 @@ class LiveRolloutView(PlainRolloutView):
             self._farthest = max(self._farthest, steps_to_go)
 
     def render(self) -> RenderableType:
-        """Return the panel as of now."""
+        """Return the panel."""
         if not self._total:
             return Text("waiting for the first episode", style="dim")
         width = self.console.size.width
         lines: list[RenderableType] = [*self._strips(width - 4), self._status()]
         title = f"episode {self._index + 1}/{self._total} · {printable(self._goal)}"
-        score = f"reached {self._reached}/{self._judged}" if self._judged else None
+        score = f"successes {self._reached}/{self._judged}" if self._judged else None
         return Panel(
             Group(*lines),
             title=Text(title),
@@ -194,7 +194,7 @@ class LiveRolloutView(PlainRolloutView):
         )
 
     def _strips(self, width: int) -> list[RenderableType]:
-        """Return a row for each camera: now, the imagined frames that fit, the goal."""
+        """Return one row per camera: current image, the imagined frames that fit, goal."""
         # The session replaces these dicts while this thread draws: each is read once.
         now, imagined, goal = self._now, self._imagined, self._goal_pictures
         cameras = [camera for camera in goal if camera in now] if now else list(goal)
@@ -220,7 +220,7 @@ class LiveRolloutView(PlainRolloutView):
         planning = f"plan {1000 * self._seconds:.0f} ms" if math.isfinite(self._seconds) else ""
         words = [
             Text(f"step {self._step:>{len(str(self._limit))}}/{self._limit}"),
-            Text(f"to go {estimate(self._steps_to_go):>6}"),
+            Text(f"steps to go {estimate(self._steps_to_go):>6}"),
             Text(planning, style="dim"),
         ]
         # Within the panel's border; numbers are worth more than a bar.
@@ -230,23 +230,27 @@ class LiveRolloutView(PlainRolloutView):
         return grid
 
 
-def _verdict(outcome: Outcome, count: int) -> str:
-    """Return how an episode ended, in words."""
-    number = f"{count} step" if count == 1 else f"{count} steps"
-    if outcome.success:
-        words = f"reached in {number}"
-    elif outcome.success is False:
-        words = f"not reached in {number}"
-    else:
-        words = f"not judged, {number}"
-    details = [] if outcome.success is None else [f"says {outcome.judge}"]
+JUDGES = {"truth": "simulator", "policy": "policy's estimate", "distance": "distance in latents", "person": "person"}
+"""Who judged an episode, as people read it."""
+
+
+def _result(outcome: Outcome, steps: int, limit: int) -> str:
+    """Return how an episode ended: ``success at step 62 of 80 (simulator)``."""
+    number = f"{steps} step" if steps == 1 else f"{steps} steps"
+    words = {
+        True: f"success at step {steps} of {limit}",
+        False: f"no success in {number}",
+        None: f"not judged, {number}",
+    }
+    details = [] if outcome.success is None else [JUDGES.get(outcome.judge, outcome.judge)]
     if outcome.stopped_by not in {"success", "steps"}:
         details.append(f"stopped by {outcome.stopped_by}")
-    return f"{words} ({', '.join(details)})" if details else words
+    ended = words[outcome.success]
+    return f"{ended} ({', '.join(details)})" if details else ended
 
 
 def _spread(pictures: Sequence[Picture], count: int) -> list[Picture]:
-    """Return at most ``count`` of ``pictures``, evenly spread, always with the last."""
+    """Return at most ``count`` of ``pictures``, evenly spaced; the last is always among them."""
     if len(pictures) <= count:
         return list(pictures)
     return [pictures[round((k + 1) * len(pictures) / count) - 1] for k in range(count)]

@@ -1,4 +1,4 @@
-"""Standard output and error that may go away, as a terminal does that is closed: what is only told stops nothing."""
+"""Keeps a command working when standard output or error is closed, for example with the terminal."""
 
 import errno
 import os
@@ -9,27 +9,27 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 
-class Told:
-    """A stream whose reader may go away in the middle of the work.
+class ForgivingStream:
+    """A stream whose reader may disappear while the command works.
 
-    The first write that fails is the last one that is tried: what the stream was connected to is replaced by nothing, so
-    that nobody else who writes there fails either, such as a library, or Python itself when it ends.
+    After the first failed write, the stream's descriptor is replaced by /dev/null, so that libraries and Python itself can
+    still write to it.
 
     Args:
-        stream: where it goes.
-        only: the only error that is forgiven; None forgives all.
+        stream: receives the text.
+        only: the only error number that is ignored; None: all are ignored.
     """
 
     def __init__(self, stream: IO[Any], only: int | None = None) -> None:
         self._stream, self._only = stream, only
 
     def __getattr__(self, name: str) -> Any:
-        """Return whatever else a stream has."""
+        """Return any other attribute of the stream."""
         found = getattr(self._stream, name)
-        return Told(found, self._only) if name == "buffer" and found is not None else found
+        return ForgivingStream(found, self._only) if name == "buffer" and found is not None else found
 
     def write(self, text: Any) -> int:
-        """Write ``text``, or nothing where nobody reads any more; return its length."""
+        """Write ``text``, or nothing if there is no reader any more; return its length."""
         try:
             return int(self._stream.write(text))
         except OSError as error:
@@ -42,7 +42,7 @@ class Told:
             self.write(line)
 
     def flush(self) -> None:
-        """Flush, where there is somebody to read."""
+        """Flush, if there is still a reader."""
         try:
             self._stream.flush()
         except OSError as error:
@@ -51,7 +51,7 @@ class Told:
     def _let_go(self, error: OSError) -> None:
         if self._only not in (None, error.errno):
             raise error
-        with suppress(OSError):  # no file of the system's, as in a test
+        with suppress(OSError):  # not a file of the system, as in a test
             descriptor, nothing = self._stream.fileno(), os.open(os.devnull, os.O_WRONLY)
             os.dup2(nothing, descriptor)
             os.close(nothing)
@@ -59,14 +59,14 @@ class Told:
 
 @contextmanager
 def streams_that_may_go_away() -> Iterator[None]:
-    """Let nothing that is only told stop what must be done, while open: not the terminal that is closed, nor a full disk.
+    """Keep failed writes from stopping the command, while open.
 
-    Standard error only tells, so whatever it fails with is forgiven. Standard output holds data, and fails where that cannot
-    be delivered, except to a terminal that is closed: nobody is left to miss it.
+    Standard error holds messages, so all of its errors are ignored. Standard output holds data: only the error of a closed
+    terminal is ignored, since nobody is left to read the data.
     """
     before = sys.stdout, sys.stderr
-    sys.stdout = cast("Any", Told(_there(sys.stdout), errno.EIO))
-    sys.stderr = cast("Any", Told(_there(sys.stderr)))
+    sys.stdout = cast("Any", ForgivingStream(_there(sys.stdout), errno.EIO))
+    sys.stderr = cast("Any", ForgivingStream(_there(sys.stderr)))
     try:
         yield
     finally:
@@ -74,5 +74,5 @@ def streams_that_may_go_away() -> Iterator[None]:
 
 
 def _there(stream: IO[Any] | None) -> IO[Any]:
-    """Return ``stream``; Python has none where a program was started without."""
+    """Return ``stream``, or /dev/null if the program was started without that stream."""
     return Path(os.devnull).open("w", encoding="utf-8") if stream is None else stream

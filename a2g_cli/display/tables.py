@@ -1,4 +1,4 @@
-"""Results as tables: rates with their intervals, and how they grew from round to round."""
+"""Tables and bar charts of success rates with their confidence intervals."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ Interval = tuple[float, float]
 _BAR = 30
 """[columns]"""
 _WIDEST = 1000
-"""No table of names of 80 letters is wider [columns]."""
+"""No table is wider, even with names of 80 letters [columns]."""
 _ALL = frozenset({"bar", "time"})
-"""What a table of results can do without on a narrow terminal."""
+"""Columns that a narrow terminal leaves out."""
 
 
 def results_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """Return evaluations side by side. On a narrow terminal the bars go first, then the times: names stay whole.
+    """Return a table of evaluations. A narrow terminal leaves out first the bars, then the times; names are never cut.
 
     Args:
-        rows: Each with ``adapter`` (None for the base alone), ``n``, ``successes``, ``rate`` (0 to 1), ``interval``
-            (lower, upper) and ``seconds`` (None where nobody took the time).
+        rows: Each with ``adapter`` (None for the base policy), ``n``, ``successes``, ``rate`` (0 to 1), ``interval``
+            (lower, upper) and ``seconds`` (None: not measured).
     """
     return _Fitting([_results(rows, columns) for columns in (_ALL, _ALL - {"bar"}, _ALL - {"bar", "time"})])
 
@@ -36,7 +36,7 @@ def results_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
 def _results(rows: Sequence[Mapping[str, Any]], columns: Set[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("adapter", no_wrap=True, overflow="ignore")
-    for title in ("reached", "rate", "interval"):
+    for title in ("successes", "rate", "interval"):
         table.add_column(title, justify="right", no_wrap=True)
     if "bar" in columns:
         table.add_column("0 % to 100 %", no_wrap=True, header_style="dim")
@@ -46,7 +46,7 @@ def _results(rows: Sequence[Mapping[str, Any]], columns: Set[str]) -> Table:
     for row in rows:
         rate, seconds = float(row["rate"]), row["seconds"]
         cells: list[RenderableType] = [
-            Text("(base alone)" if row["adapter"] is None else printable(str(row["adapter"]))),
+            Text("base" if row["adapter"] is None else printable(str(row["adapter"]))),
             f"{row['successes']}/{row['n']}",
             f"{100 * rate:.0f} %",
             _interval(row["interval"]),
@@ -62,7 +62,7 @@ def _results(rows: Sequence[Mapping[str, Any]], columns: Set[str]) -> Table:
 def curve(
     values: Sequence[float], labels: Sequence[str], intervals: Sequence[Interval] | None = None
 ) -> RenderableType:
-    """Return ``values`` (0 to 1) as one bar a line, each beside its label, its interval shaded; no bar where none fits."""
+    """Return one line per value (0 to 1): label, bar with shaded interval, percentage; no bar if the terminal is narrow."""
     return _Fitting([_curve(values, labels, intervals, width) for width in (_BAR, _BAR // 3, 0)])
 
 
@@ -88,7 +88,7 @@ def _curve(
 
 @dataclass(frozen=True)
 class _Fitting:
-    """The first of several forms of a table that fits; where none does, the last, as wide as it is: nothing is cut off."""
+    """Shows the first of several forms of a table that fits; if none fits, the last one at its full width."""
 
     forms: Sequence[RenderableType]
 
@@ -105,7 +105,7 @@ class _Fitting:
 
 
 def bar(value: float, interval: Interval | None, width: int) -> Text:
-    """Return ``value`` (0 to 1) as a bar ``width`` wide: lighter within its ``interval``, pale above the value."""
+    """Return ``value`` (0 to 1) as a bar of ``width`` columns: lighter within its ``interval``, palest above the value."""
     low, high = interval if interval is not None else (value, value)
     mark, start, end = (round(max(0.0, min(1.0, x)) * width) for x in (value, low, high))
     text = Text("█" * min(start, mark), style="green")

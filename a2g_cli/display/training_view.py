@@ -1,4 +1,4 @@
-"""Training as a person sees it: a bar with losses, or a line now and then."""
+"""The view of a training: a progress bar with losses, or a line from time to time."""
 
 import math
 import time
@@ -14,21 +14,21 @@ from rich.text import Text
 from a2g_cli.display.lines import duration, losses_line, printable, say
 
 _GAP = 2
-"""Between columns [columns]."""
+"""Space between columns [columns]."""
 _LEAST_BAR = 10
-"""A bar that would be shorter leaves its line to its title [columns]."""
+"""If the bar would be shorter than this, the title gets a line of its own [columns]."""
 _INTERVAL = 10.0
-"""Plain lines are at least this far apart [s]."""
+"""Least time between two plain lines [s]."""
 
 _REFRESH = 4.0
 """Live view [Hz]."""
 
 _LEAST_SPAN = 0.05
-"""A shorter time says nothing about a rate [s]."""
+"""Least time from which a rate is computed [s]."""
 
 
 class TrainingView(Protocol):
-    """Told by a trainer how far it is."""
+    """Shows the progress of a training."""
 
     def __enter__(self) -> Self:
         """Begin to show."""
@@ -37,16 +37,16 @@ class TrainingView(Protocol):
         """Give the terminal back."""
 
     def started(self, title: str, total: int) -> None:
-        """A training of ``total`` steps begins; 0 when nobody knows how many."""
+        """A training of ``total`` steps starts; 0: the number is unknown."""
 
     def advanced(self, step: int, losses: Mapping[str, float], rate: float | None = None) -> None:
-        """``step`` steps are done, at ``rate`` [steps/s]; measured here when it is None."""
+        """``step`` steps are done, at ``rate`` [steps/s]; None: the view measures the rate."""
 
     def note(self, text: str) -> None:
-        """Say something beside the numbers."""
+        """Print a line."""
 
     def finished(self) -> None:
-        """The training that was started is done."""
+        """The training has ended."""
 
 
 def training_view(console: Console) -> TrainingView:
@@ -55,7 +55,7 @@ def training_view(console: Console) -> TrainingView:
 
 
 class PlainTrainingView:
-    """A line at the start, one at most every ten seconds, and one at the end."""
+    """A line at the start, at most one every ten seconds, and one at the end."""
 
     def __init__(self, console: Console, now: Callable[[], float] = time.monotonic) -> None:
         self.console = console
@@ -80,7 +80,7 @@ class PlainTrainingView:
         say(self.console, f"{title}: {total} to do" if total else title)
 
     def advanced(self, step: int, losses: Mapping[str, float], rate: float | None = None) -> None:
-        """Print a line if the last one is long enough ago."""
+        """Print a line if ten seconds have passed since the last one."""
         self._reached(step, losses, rate)
         if self._clock() - self._said >= _INTERVAL:
             self._said = self._clock()
@@ -95,7 +95,7 @@ class PlainTrainingView:
         say(self.console, text, "dim")
 
     def finished(self) -> None:
-        """Print how it ended."""
+        """Print the last numbers."""
         elapsed = duration(self._clock() - self._begun)
         losses = losses_line(self._losses)
         say(self.console, f"{self._title}: {self._count()} in {elapsed}{'  ' + losses if losses else ''}")
@@ -107,14 +107,14 @@ class PlainTrainingView:
 
     def _reached(self, step: int, losses: Mapping[str, float], rate: float | None) -> None:
         self._step, self._losses, self._rate = step, losses, rate
-        if self._first is None:  # a training that goes on does not begin at 0
+        if self._first is None:  # a resumed training does not start at 0
             self._first = (step, self._clock())
 
     def _count(self) -> str:
         return f"{self._step}/{self._total}" if self._total else f"{self._step}"
 
     def _speed(self) -> float:
-        """Return steps a second, 0 before that can be told."""
+        """Return the rate [steps/s]; 0 while it is unknown."""
         if self._rate is not None:
             return self._rate
         step, moment = self._first or (0, self._begun)
@@ -129,7 +129,7 @@ class PlainTrainingView:
 
 
 class LiveTrainingView(PlainTrainingView):
-    """A bar with losses, steps a second and the time left, redrawn four times a second from a thread of its own."""
+    """A bar with losses, rate and remaining time, redrawn four times per second in its own thread."""
 
     def __init__(self, console: Console, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__(console, now)
@@ -160,12 +160,12 @@ class LiveTrainingView(PlainTrainingView):
         self._reached(step, losses, rate)
 
     def finished(self) -> None:
-        """Leave one line where the bar was."""
+        """Replace the bar by one line."""
         self._running = False
         super().finished()
 
     def render(self) -> RenderableType:
-        """Return the bar as of now."""
+        """Return the bar."""
         if not self._running:
             return Text()
         speed = self._speed()

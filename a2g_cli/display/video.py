@@ -1,4 +1,4 @@
-"""Episodes as video files, for people who were not there."""
+"""Writes episodes as video files."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,16 +13,16 @@ from a2g_cli.core.files import replacing
 from a2g_cli.core.types import Image
 
 _GIF_TICK = 0.01
-"""GIF counts time in hundredths [s]; viewers slow down frames that are shorter than two."""
+"""Unit of time in a GIF [s]; viewers slow down frames that are shorter than two units."""
 
 _CAPTION_HEIGHT = 16
 """[px]"""
 
 
 def write_video(path: Path, frames: Iterable[Image], rate: float, scale: int = 4) -> None:
-    """Write ``frames`` to ``path`` at ``rate`` [Hz], each pixel ``scale`` by ``scale``; the suffix says the format.
+    """Write ``frames`` to ``path`` at ``rate`` [Hz], enlarged ``scale`` times, in the format of the suffix.
 
-    The file appears under its name when it is complete, never before.
+    The file appears under its name only when it is complete.
 
     Raises:
         UsageError: a suffix other than .mp4 or .gif, no frames, or frames of different sizes.
@@ -30,10 +30,10 @@ def write_video(path: Path, frames: Iterable[Image], rate: float, scale: int = 4
     """
     if path.suffix.lower() not in _WRITERS:
         raise UsageError(
-            f"{path.name!r} does not say which kind of video to write: its name has to end in {' or '.join(_WRITERS)}."
+            f"{path.name!r} is not the name of a video: expected a name that ends in {' or '.join(_WRITERS)}."
         )
     if rate <= 0 or scale < 1:
-        raise UsageError(f"a video needs a rate above 0 Hz and a scale of at least 1, not {rate} Hz and {scale}.")
+        raise UsageError(f"{rate} Hz and scale {scale}: expected a rate above 0 Hz and a scale of at least 1.")
     try:
         with replacing(path, ".partial") as partial:
             _WRITERS[path.suffix.lower()](partial, _enlarged(frames, scale), rate)
@@ -42,13 +42,13 @@ def write_video(path: Path, frames: Iterable[Image], rate: float, scale: int = 4
 
 
 def side_by_side(images: Sequence[Image], gap: int = 2, scale: int = 1, caption: str | None = None) -> Image:
-    """Return ``images`` left to right as one, all as high as the highest, pixels repeated rather than blended.
+    """Return ``images`` from left to right as one image, all as high as the highest; pixels are repeated, not blended.
 
     Args:
         images: At least one.
-        gap: Dark columns between two of them, before scaling [px].
-        scale: Each pixel becomes ``scale`` by ``scale``.
-        caption: Words for a bar below; None for no bar. They are not scaled.
+        gap: Dark columns between two images, before scaling [px].
+        scale: Each pixel becomes ``scale`` by ``scale`` pixels.
+        caption: Text of a bar below, not scaled; None: no bar.
     """
     height = max(image.shape[0] for image in images)
     bar = np.full((height, gap, 3), 24, np.uint8)
@@ -60,7 +60,7 @@ def side_by_side(images: Sequence[Image], gap: int = 2, scale: int = 1, caption:
 
 
 def _of_height(image: Image, height: int) -> Image:
-    """Return ``image`` at ``height`` [px], the aspect kept, each pixel the nearest one."""
+    """Return ``image`` resized to ``height`` [px] by nearest neighbour; the aspect is kept."""
     if image.shape[0] == height:
         return image
     width = max(1, round(image.shape[1] * height / image.shape[0]))
@@ -76,7 +76,7 @@ def _caption(text: str, width: int) -> Image:
     import PIL.ImageFont
 
     bar = PIL.Image.new("RGB", (width, _CAPTION_HEIGHT), (24, 24, 24))
-    # Without FreeType, Pillow's own font knows Latin-1 only.
+    # Without FreeType, Pillow's font has only Latin-1.
     words = text.encode("latin-1", "replace").decode("latin-1")
     PIL.ImageDraw.Draw(bar).text((3, 2), words, fill=(235, 235, 235), font=PIL.ImageFont.load_default(size=11))
     return np.asarray(bar)
@@ -87,13 +87,14 @@ def _repeat(image: Image, scale: int) -> Image:
 
 
 def _enlarged(frames: Iterable[Image], scale: int) -> Iterator[Image]:
-    """Yield ``frames`` enlarged, with even sides; refuse what no video can hold."""
+    """Yield ``frames`` enlarged, with even sides. Raises UsageError for no frames, or frames of different sizes."""
     shape = None
     for index, frame in enumerate(frames):
         shape = shape or frame.shape
         if frame.shape != shape:
             raise UsageError(
-                f"frame {index} is {_size(frame.shape)}, the first was {_size(shape)}: a video has one size."
+                f"frame {index} is {_size(frame.shape)}, but the first is {_size(shape)}: all frames of a video need "
+                "one size."
             )
         large = _repeat(frame, scale)
         odd_rows, odd_columns = large.shape[0] % 2, large.shape[1] % 2
@@ -101,7 +102,7 @@ def _enlarged(frames: Iterable[Image], scale: int) -> Iterator[Image]:
             np.pad(large, ((0, odd_rows), (0, odd_columns), (0, 0)), mode="edge") if odd_rows or odd_columns else large
         )
     if shape is None:
-        raise UsageError("there is nothing to write: the episode has no frames.")
+        raise UsageError("the episode has no frames, so there is no video to write.")
 
 
 def _size(shape: tuple[int, ...]) -> str:
@@ -132,7 +133,7 @@ def _write_gif(path: Path, frames: Iterator[Image], rate: float) -> None:
 
     stride = math.ceil(2 * _GIF_TICK * rate)
     images = [PIL.Image.fromarray(frame) for index, frame in enumerate(frames) if index % stride == 0]
-    # Rounded moments rather than rounded durations: the length stays true.
+    # Moments are rounded, not durations, so that the total length is right.
     moments = [round(index * stride / rate / _GIF_TICK) * 10 for index in range(len(images) + 1)]
     durations = [end - start for start, end in pairwise(moments)]
     images[0].save(path, format="GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)

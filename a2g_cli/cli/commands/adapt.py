@@ -1,4 +1,4 @@
-"""``a2g adapt``: learn from recordings in hindsight, and hold the result against its parent."""
+"""``a2g adapt``: learn from recordings in hindsight, and compare the result with its parent."""
 
 import math
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def adapt_recordings(
     promote: bool,
     dry_run: bool,
 ) -> Report:
-    """Adapt to the recordings that ``names`` stand for; without names, to the newest session of practice that is complete.
+    """Adapt to the recordings ``names``; without names, to the newest complete session of practice.
 
     Raises:
         UnknownNameError, UsageError, CheckpointError, RecordingError: see their messages.
@@ -56,7 +56,7 @@ def adapt_recordings(
     before = registry.active()
     parent = before if parent is None else parent
     if parent in BASELINES:
-        raise UsageError(f"{parent!r} is a floor, it cannot be adapted from: name an adapter, or base.")
+        raise UsageError(f"{parent!r} is a baseline without weights: name an adapter as --parent, or base.")
     onward = None if parent == BASE else registry.get(parent)
     place = base or checkpoint.SHIPPED
     hashed = checkpoint.fingerprint(place)
@@ -69,19 +69,19 @@ def adapt_recordings(
     }
     if dry_run:
         name = registry.new_folder(name or registry.fresh_name()).name
-        line = f"would adapt {name} from {parent} to {len(paths)} recordings in {settings.iterations} iterations."
+        line = f"would make {name} from {parent}: {len(paths)} recordings, {settings.iterations} iterations."
         return Report({"adapter": name, **document, "dry_run": True}, [*map(printable, told_before), line])
     if onward is not None:
-        adapters.check_base(onward, hashed)  # refuses what does not fit before any work is done
+        adapters.check_base(onward, hashed)  # refused before any work is done
     for line in told_before:
         say(stderr_console(), line)
     kept = retention_set.load_retention_set(place)
     with registry.creating(name) as folder, training_view(stderr_console()) as view:
         name = folder.name
-        not_learnable([*paths, *shown], view, "Name the others alone, or remove it: `a2g recordings rm`.")
+        not_learnable([*paths, *shown], view, "Name only the others, or remove it: `a2g recordings rm`.")
         model = checkpoint.load(place)
         if told := resizing([*paths, *shown], model.config.size):
-            view.note(f"{told}, the size that the base was trained at")
+            view.note(f"{told}, the size of the base's training images")
         with Recording(paths[0]) as first:
             relabel = replay_labels(trajectory.trajectories_of_robot(place, first.spec.name))
         encoded = _encoded(model, [*paths, *shown], relabel, view)
@@ -93,14 +93,16 @@ def adapt_recordings(
         suspected = suspected_base_pose(plain, at_home, practised, finetune_plan.calibration) if measuring else None
         if not finetune_plan.kept:
             raise RecordingError(
-                f"none of the {len(paths)} recordings {settings.keep} as the steps-to-go head sees it: there is nothing to "
-                "imitate. Record more, or add --keep all."
+                f"none of the {len(paths)} recordings is kept by --keep {settings.keep} (policy's estimate): there is "
+                "nothing to learn from. Record more, or add --keep all."
             )
         steps = sum(one.segments.transitions for one in finetune_plan.kept)
-        told = f"{len(finetune_plan.kept)} of {len(paths)} recordings ({finetune_plan.how}), {steps} steps"
+        told = f"{len(finetune_plan.kept)} of {len(paths)} episodes ({finetune_plan.how}), {steps} steps"
         if settings.feature_alignment and kept is None:
-            view.note("this base keeps no retention set: it is held to itself on the batches alone, not at home")
-        view.note(f"adapting {name} from {parent}: {told}")
+            view.note(
+                "this base has no retention set: its features are aligned only on the batches, not on training data"
+            )
+        view.note(f"adapting {name} from {parent}: learning from {told}")
         done = finetune(
             model,
             hashed,
@@ -115,12 +117,10 @@ def adapt_recordings(
             demonstrations=demonstrations,
         )
         decision = decide([], [], done.losses, bound)
-        if (
-            not finetune_plan.train
-        ):  # nothing was learned that could be wrong: what was measured left less error than there was
+        if not finetune_plan.train:  # no weights changed; the measured domain transform is known to lower the error
             decision = Decision(promoted=True, reason=finetune_plan.how, measured={})
         record_decision(adapters.read(folder), decision)
-        # What this adapter was held against is what was active when it began: a newer one was not asked.
+        # It was compared with what was active at the start, and not with an adapter that was promoted meanwhile.
         active = registry.promote(name, instead_of=before) if decision.promoted and promote else registry.active()
     document |= {
         "adapter": name,
@@ -146,10 +146,11 @@ def adapt_recordings(
 
 def _verdict(promoted: bool, decision: Decision, asked: bool, active: str) -> str:
     if promoted:
-        return "active from now on"
+        return "promoted, active from now on"
     if decision.promoted and asked:
-        return f"not promoted: another program made {active} active meanwhile"
-    return f"not promoted, {active} stays active"
+        return f"not promoted, because another program made {active} active meanwhile"
+    stays = "the base policy stays in use" if active == BASE else f"{active} stays active"
+    return f"not promoted, {stays}"
 
 
 def _encoded(
@@ -166,6 +167,6 @@ def _encoded(
 
 def _doubt(suspected: BasePose) -> str:
     return (
-        f"the arm seems to stand turned by {math.degrees(suspected.yaw):.0f} degrees as well, but through a camera that was "
-        "moved a picture does not say where: `a2g improve` finds out by trying."
+        f"the arm's base seems to be turned by {math.degrees(suspected.yaw):.0f} degrees as well, but images of a camera "
+        "that was moved do not show where it stands: `a2g improve` finds out by trying."
     )

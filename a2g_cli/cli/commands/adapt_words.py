@@ -1,4 +1,4 @@
-"""Which recordings ``a2g adapt`` learns from, said before it does, and what can be typed when it has."""
+"""The recordings that ``a2g adapt`` learns from, and the commands that can follow it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +13,10 @@ from a2g_cli.data.recording.sessions import find_recordings
 
 
 def chosen(workspace: Workspace, names: Sequence[str]) -> tuple[list[Path], list[str], list[str]]:
-    """Return what ``names`` stand for: without names, the newest session of practice that no program records into.
+    """Return the recordings of ``names``; without names, of the newest session of practice that is complete.
 
     Returns:
-        The recordings, the names of their sessions, and lines that say what is taken, and what was left out.
+        The recordings, the names of their sessions, and lines that say what is used and what was left out.
 
     Raises:
         UsageError: there is nothing to learn from.
@@ -29,12 +29,12 @@ def chosen(workspace: Workspace, names: Sequence[str]) -> tuple[list[Path], list
         if newest.session is None:
             left_out = "".join(f" {line[0].upper()}{line[1:]}" for line in lines)
             raise UsageError(
-                f"there is no practice to learn from.{left_out} Name a session, or record one: `{to_record(workspace)}`."
+                f"there are no recordings to learn from.{left_out} Name a session, or record one: `{to_record(workspace)}`."
             )
         names = [newest.session.name]
     paths = find_recordings(workspace, names)
     if not paths:
-        raise UsageError(f"{', '.join(names)}: there is no recording to learn from yet.")
+        raise UsageError(f"{', '.join(names)}: no recording to learn from yet.")
     sessions = list(dict.fromkeys(path.parent.name for path in paths))
     counted = f"{len(paths)} {'recording' if len(paths) == 1 else 'recordings'}"
     lines.append(f"learning from {counted} in {'session' if len(sessions) == 1 else 'sessions'} {', '.join(sessions)}.")
@@ -51,16 +51,16 @@ def following(
     passed: bool,
     promoted: bool,
 ) -> list[str]:
-    """Return the lines that say what to type next.
+    """Return the lines with the commands that can follow.
 
     Args:
-        workspace: where everything is.
-        parent: what the adapter ``name`` was adapted from.
-        name: the adapter.
-        paths: what it learned from.
-        base: the base that was typed.
-        passed: whether the gate let it pass.
-        promoted: whether it is active now: only then is there a promotion to undo.
+        workspace: of the adapter.
+        parent: of the adapter.
+        name: of the adapter.
+        paths: the recordings that it learned from.
+        base: of ``--base``.
+        passed: whether the gate accepted it.
+        promoted: whether it is active now, so that the promotion can be undone.
     """
     goals: dict[str, None] = {}
     for path in reversed(paths):

@@ -21,7 +21,7 @@ _KINDS = {"lora": "LoRA", "dora": "DoRA", "full": "full fine-tuning"}
 
 
 def list_adapters(workspace: Workspace) -> Report:
-    """List the adapters, oldest first, the damaged ones too.
+    """List the adapters, oldest first, including damaged ones.
 
     The document: ``{"active", "adapters": [ADAPTER]}``, ADAPTER being ``{"name", "path", "active", "base",
     "fits_shipped_base", "parent", "rank", "promoted", "gate", "created_at", "bytes", "problem"}``; a damaged one has no more
@@ -34,7 +34,9 @@ def list_adapters(workspace: Workspace) -> Report:
     rows = [_row(entry) for entry in found]
     lines = listing(["", "adapter", "parent", "base", "rank", "gate", "made"], rows) if rows else []
     lines += [printable(f"{entry['name']} is damaged: {entry['problem']}") for entry in found if entry["problem"]]
-    lines.append("the base acts alone: no adapter is active." if active == BASE else printable(f"active: {active}"))
+    lines.append(
+        "active: base. The base policy acts without an adapter." if active == BASE else printable(f"active: {active}")
+    )
     if not rows:
         session = newest_practice(workspace).session
         lines.append(
@@ -60,13 +62,13 @@ def show_adapter(workspace: Workspace, name: str) -> Report:
         "path": f"{adapter.folder} ({size(document['bytes'])})",
         "fingerprint": fingerprint,
         "base": adapter.base + _base_words(document["fits_shipped_base"]),
-        "parent": str(document["parent"] or "none: the base"),
+        "parent": str(document["parent"] or BASE),
         _KINDS.get(adapter.method, adapter.method): f"rank {adapter.rank}, alpha {adapter.alpha:g}",
         "calibration": str(adapter.calibration) if adapter.calibration else "",
         "recordings": f"{len(recordings)}: {', '.join(map(str, recordings[:3]))}{', …' if len(recordings) > 3 else ''}"
         if isinstance(recordings, list) and recordings
         else "",
-        "mixed in": _mixed_in(lineage),
+        "cotraining": _cotraining(lineage),
         "gate": _gate_words(adapter),
         "losses": _numbers(lineage.get("losses")),
         "retention": forgetting_in_words(lineage.get("losses")) or "",
@@ -80,21 +82,21 @@ def promote_adapter(workspace: Workspace, name: str, force: bool = False) -> Rep
     """Make ``name`` the active adapter; ``base`` is the base policy. The document: ``{"active", "before"}``.
 
     Raises:
-        UsageError: the gate refused it, and ``force`` is false; or it is a floor.
+        UsageError: the gate refused it, and ``force`` is false; or it is a baseline.
         UnknownNameError, CheckpointError: it does not exist, or is damaged.
     """
     if name in RESERVED and name != BASE:
-        raise UsageError(f"{name!r} is for comparisons: it cannot be the active adapter.")
+        raise UsageError(f"{name!r} is a baseline for comparisons: it cannot be the active adapter.")
     registry = AdapterRegistry(workspace)
     before = registry.active()
     if name != BASE and not force and _gate(adapter := registry.get(name)) == "refused":
         raise UsageError(
-            f"the gate refused adapter {name!r}: {_reason(adapter)}. Add --force to make it active all the same."
+            f"the gate refused adapter {name!r}: {_reason(adapter)}. Add --force to make it active anyway."
         )
     registry.promote(name)
-    lines = [f"active: {name} (before: {before})" if before != name else f"{name} was active already."]
+    lines = [f"active: {name} (before: {before})" if before != name else f"{name} is already active."]
     if name != BASE and _fits(registry.get(name).base, _shipped()) is False:
-        lines.append("note: it was trained on another base than the shipped one: give that one with --base.")
+        lines.append("note: it was trained on another base than the shipped one: give its base with --base.")
     return Report({"active": name, "before": before}, [printable(line) for line in lines])
 
 
@@ -105,7 +107,7 @@ def roll_back_adapter(workspace: Workspace) -> Report:
 
 
 def remove_adapters(workspace: Workspace, names: Sequence[str], yes: bool, force: bool, dry_run: bool) -> Report:
-    """Remove adapters; all of ``names`` may be removed, or none is. The active one only with ``force``.
+    """Remove adapters; if one of ``names`` cannot be removed, none is. The active one only with ``force``.
 
     The document: ``{"removed", "active", "dry_run"}``. Raises UnknownNameError, UsageError, CheckpointError.
     """
@@ -117,7 +119,7 @@ def remove_adapters(workspace: Workspace, names: Sequence[str], yes: bool, force
             raise UnknownNameError("adapter", name, registry.names())
         if name == active and not force:
             raise UsageError(
-                f"adapter {name!r} is the active one: promote another first, or add --force to go back to the one before."
+                f"adapter {name!r} is active: promote another one first, or add --force to go back to the one before."
             )
     if dry_run:
         document = {"removed": names, "active": active, "dry_run": True}
@@ -174,12 +176,12 @@ def _row(entry: dict[str, Any]) -> list[str]:
         str(entry["parent"] or BASE),
         base,
         str(entry["rank"]),
-        entry["gate"] or "not held",
+        entry["gate"] or "not tested",
         str(entry["created_at"] or ""),
     ]
 
 
-def _mixed_in(lineage: dict[str, Any]) -> str:
+def _cotraining(lineage: dict[str, Any]) -> str:
     names, settings = lineage.get("demonstrations"), lineage.get("settings")
     if not isinstance(names, list) or not names or not isinstance(settings, dict):
         return ""
@@ -188,7 +190,7 @@ def _mixed_in(lineage: dict[str, Any]) -> str:
 
 
 def _gate(adapter: Adapter) -> Literal["passed", "refused"] | None:
-    """Return what the gate decided, as the adapter's lineage tells it; None where it never judged the adapter."""
+    """Return the gate's decision from the adapter's lineage; None if the gate has not tested the adapter."""
     promotion = adapter.lineage.get("promotion")
     promoted = promotion.get("promoted") if isinstance(promotion, dict) else None
     if not isinstance(promoted, bool):
@@ -198,12 +200,12 @@ def _gate(adapter: Adapter) -> Literal["passed", "refused"] | None:
 
 def _reason(adapter: Adapter) -> str:
     promotion = adapter.lineage.get("promotion")
-    return printable(str(promotion.get("reason") or "no reason is given")) if isinstance(promotion, dict) else ""
+    return printable(str(promotion.get("reason") or "no reason given")) if isinstance(promotion, dict) else ""
 
 
 def _gate_words(adapter: Adapter) -> str:
     gate = _gate(adapter)
-    return "never held against its parent" if gate is None else f"{gate}: {_reason(adapter)}"
+    return "not tested" if gate is None else f"{gate}: {_reason(adapter)}"
 
 
 def _base_words(fits: bool | None) -> str:

@@ -1,4 +1,4 @@
-"""``a2g capture-goal``: show the robot what should be true."""
+"""``a2g capture-goal``: take or import a picture of the goal."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ _COLUMNS = 32
 
 @dataclass(frozen=True)
 class GoalImageSource:
-    """Where the goal comes from, as typed; nothing given: whatever the robot's cameras show, or a drawn goal."""
+    """The source of a goal, as typed. Without any, the robot's cameras show it, or the simulator draws it."""
 
     state: Sequence[str] = field(default_factory=list)
     """KEY=V,V each."""
@@ -39,22 +39,22 @@ class GoalImageSource:
     """FILE or CAMERA=FILE each."""
     recording: str | None = None
     frame: int | None = None
-    """Of the recording; None for its last."""
+    """Frame of the recording; None: the last."""
     seed: int | None = None
-    """Of a drawn goal; None for a fresh one."""
+    """Seed of a drawn goal; None: a random one."""
     asked: Sequence[str] = field(default_factory=list)
     """NAME=DRIVER:ADDRESS each."""
     cameras: Mapping[str, CameraChoice] = field(default_factory=dict)
-    """What is looked through instead of the robot: those, and those that are configured."""
+    """Cameras that are used instead of the robot's: those of ``asked``, and of ``a2g.toml``."""
     over: str | None = None
-    """Name of the goal that the preview is blended over; None for the one that is replaced."""
+    """Name of the goal that is blended into the preview; None: the goal that is replaced."""
     force: bool = False
-    """Blurred and badly exposed pictures are taken too."""
+    """Accept blurred and badly exposed pictures."""
     quiet: bool = False
-    """Nothing is previewed: pictures are taken at once."""
+    """Take the pictures without a preview."""
 
     def check(self) -> None:
-        """Raise UsageError unless at most one source is named, with no option of another one."""
+        """Raise UsageError for two sources, or an option that belongs to another source."""
         named = {
             "--state": self.state,
             "--from-image": self.images,
@@ -63,17 +63,19 @@ class GoalImageSource:
         }
         given = [option for option, value in named.items() if value]
         if len(given) > 1:
-            raise UsageError(f"a goal has one source: give {' or '.join(given)}, not both.")
+            raise UsageError(f"a goal has only one source: give {' or '.join(given)}.")
         if self.frame is not None and self.recording is None:
             raise UsageError("--frame belongs to --from-recording RECORDING.")
         if self.seed is not None and given:
-            raise UsageError(f"--seed draws a goal from the scene; with {given[0]} there is nothing to draw.")
+            raise UsageError(
+                f"--seed draws a goal from the scene, so it cannot be combined with {given[0]}: leave one of them out."
+            )
         if self.over is not None and given not in ([], ["--camera"]):
-            raise UsageError(f"--over belongs to what cameras see now; with {given[0]} there is nothing to preview.")
+            raise UsageError(f"--over is for the live preview, and {given[0]} has none: leave one of them out.")
 
     @property
     def looks(self) -> bool:
-        """Whether the goal is what cameras of the person's choosing see now."""
+        """Return whether the goal is taken live, from cameras of ``--camera`` or ``a2g.toml``."""
         return bool(self.cameras) and not (self.state or self.images or self.recording or self.seed is not None)
 
 
@@ -83,21 +85,21 @@ def capture_goal(
     """Take the goal ``name`` from ``source``, check it against the robot's cameras, and save it.
 
     Raises:
-        UsageError: sources that exclude each other, a state out of reach, a name that is taken.
-        GoalError: an image that cannot be read, or that does not fit the robot.
+        UsageError: two sources, a state out of reach, or a name that exists.
+        GoalError: an image that cannot be read, or does not fit the robot.
         RecordingError: the recording cannot be read.
         HardwareError: the robot or its cameras do not answer.
     """
     source.check()
     checked_name("goal", name)
     if name in goal_store.list_goals(workspace) and not overwrite:
-        raise UsageError(f"the goal {name!r} exists: choose another name, or add --overwrite.")
+        raise UsageError(f"the goal {name!r} already exists: choose another name, or add --overwrite.")
     if not source.looks:
-        deployment = replace(deployment, cameras={})  # a goal that is drawn, or imported, is the bare robot's
+        deployment = replace(deployment, cameras={})  # drawn and imported goals have only the robot's own cameras
     robot = deployment.make()
     options = list(deployment.typed)
     notes: list[str] = []
-    # What cameras saw is saved before they are closed: one that cannot be closed loses nothing.
+    # The goal is saved before cameras are closed, so that an error while closing loses nothing.
     with reported() as finished, ExitStack() as opened:
         if source.images:
             goal = goal_store.goal_from_images(name, photos(source.images, robot.spec), robot.spec)
@@ -112,8 +114,8 @@ def capture_goal(
         if without_state(robot, goal):
             warnings.append(
                 f"{robot.spec.name} does not know the state that this picture shows, so it cannot draw a start for it: "
-                "`a2g run` starts in another scene, and `a2g improve` refuses it. For the simulator take a goal with a "
-                "state: no option, --state or --seed. Photos and frames are for real robots (--robot)."
+                "`a2g run` starts in another scene, and `a2g improve` refuses the goal. For the simulator, take a goal "
+                "with a state: without options, or with --state or --seed. Photos and frames are for real robots (--robot)."
             )
         folder = goal_store.save_goal(workspace, goal, overwrite, [*notes, *warnings])
         _show(goal, warnings)
@@ -122,20 +124,20 @@ def capture_goal(
 
 
 def photos(given: Sequence[str], spec: RobotSpec) -> dict[str, Path]:
-    """Return camera -> file for ``FILE`` and ``CAMERA=FILE``; one camera may go without its name.
+    """Return camera -> file for ``FILE`` and ``CAMERA=FILE``; one camera may be left without its name.
 
     Raises:
-        UsageError: a camera with two files, or a file that may belong to several cameras.
+        UsageError: a camera with two files, or a file that could be for several cameras.
     """
     paths: dict[str, Path] = {}
     nameless: list[str] = []
     for text in given:
         camera, equals, file = text.partition("=")
-        # A file's own name may hold an equals sign.
+        # The name of a file can contain an equals sign.
         if not equals or (camera not in spec.cameras and expanded(text).exists()):
             nameless.append(text)
         elif camera in paths:
-            raise UsageError(f"camera {camera!r} was given two images: a goal has one for each camera.")
+            raise UsageError(f"camera {camera!r} has two images: give one per camera.")
         else:
             paths[camera] = expanded(file)
     left = [camera for camera in spec.cameras if camera not in paths]
@@ -148,19 +150,21 @@ def photos(given: Sequence[str], spec: RobotSpec) -> dict[str, Path]:
 
 
 def state_words(given: Sequence[str]) -> dict[str, list[float] | str]:
-    """Return KEY -> numbers for ``KEY=V,V...``, KEY -> word for anything else. Raises UsageError."""
+    """Return KEY -> numbers for ``KEY=V,V...``, and KEY -> word for any other value. Raises UsageError."""
     values: dict[str, list[float] | str] = {}
     for text in given:
         key, equals, numbers = text.partition("=")
         if not equals or not key or not numbers:
-            raise UsageError(f"--state {text!r} is not KEY=VALUE, as in --state block=0.05,-0.08 or --state word=HI.")
+            raise UsageError(
+                f"--state {text!r}: expected KEY=VALUE, as in --state block=0.05,-0.08 or --state word=HI."
+            )
         row: list[float] | str
         try:
             row = [float(number) for number in numbers.split(",")]
         except ValueError:
             row = numbers
         if key in values:
-            raise UsageError(f"--state {key}=… was given twice.")
+            raise UsageError(f"--state {key}=… is given twice: leave one out.")
         values[key] = row
     return values
 
@@ -168,9 +172,9 @@ def state_words(given: Sequence[str]) -> dict[str, list[float] | str]:
 def _seen(
     workspace: Workspace, deployment: Deployment, name: str, source: GoalImageSource, opened: ExitStack
 ) -> tuple[Goal, list[str]]:
-    """Return what cameras show, or would show of the state that is asked for, and how it came about.
+    """Return the goal from cameras or from the simulator, and notes on how it was taken.
 
-    What is opened for that stays open as long as ``opened``.
+    Robots and cameras stay open as long as ``opened``.
     """
     if source.looks:
         sight = opened.enter_context(through_cameras(source.cameras, deployment.make().spec))
@@ -182,8 +186,8 @@ def _seen(
     if wanted or source.seed is not None:
         option = "--state" if wanted else "--seed"
         raise UsageError(
-            f"{robot.spec.name} cannot set its world up, so {option} has no meaning: arrange the scene by hand, "
-            "then capture it without."
+            f"{robot.spec.name} cannot set up its scene, so {option} does not work: arrange the scene by hand, then leave "
+            "the option out."
         )
     return _taken(workspace, through_robot(robot), name, robot.spec.name, source)
 
@@ -197,10 +201,10 @@ def _photographed(
     seed: int | None,
 ) -> tuple[Goal, list[str]]:
     shift = current_name(str(deployment.settings.get("shift", "none")))
-    notes = [] if shift == "none" else [f"taken under the shift {shift}"]
+    notes = [] if shift == "none" else [f"taken with the shift {shift}"]
     if wanted:
         truth: State = robot.state_from(wanted)
-        return Goal(name, robot.photograph(truth), robot_name, truth), ["state as asked for", *notes]
+        return Goal(name, robot.photograph(truth), robot_name, truth), ["state as given", *notes]
     seed = secrets.randbelow(2**31) if seed is None else seed
     return replace(robot.trial("practice", seed, 0).goal, name=name), [f"drawn from seed {seed}", *notes]
 
@@ -208,16 +212,16 @@ def _photographed(
 def _taken(
     workspace: Workspace, sight: Sight, name: str, taken_by: str, source: GoalImageSource
 ) -> tuple[Goal, list[str]]:
-    """Return what is seen now, once a person or nobody has said so, with where it was seen from."""
+    """Return the goal from live images, with their cameras' metadata, and notes on how it was taken."""
     over: Mapping[str, Image] = {}
     if source.over is not None:
         over = goal_store.load_goal(workspace, source.over).images
     elif name in goal_store.list_goals(workspace):
-        with suppress(GoalError):  # a damaged goal is replaced like any other, only not shown
+        with suppress(GoalError):  # a damaged goal can be replaced, but not shown
             over = goal_store.load_goal(workspace, name).images
     images = take(stderr_console(), sight, over, source.force, source.quiet)
     views = {camera: view.to_json() for camera, view in sight.views.items() if camera in images}
-    return Goal(name, images, taken_by, views=views), ["as the cameras saw it", *sight.warnings]
+    return Goal(name, images, taken_by, views=views), ["taken from the cameras", *sight.warnings]
 
 
 def _show(goal: Goal, warnings: Sequence[str]) -> None:
@@ -229,11 +233,11 @@ def _show(goal: Goal, warnings: Sequence[str]) -> None:
 
 
 _POSE = 7
-"""Numbers in the place of a thing; what has more is a drawing."""
+"""Most numbers in the pose of an object; longer rows are drawings."""
 
 
 def where(truth: State | None) -> str:
-    """Return where things are in a true state, in words; nothing where nobody knows it."""
+    """Return the positions of objects in a true state, in words; empty if the state is unknown."""
     things = {key: row for key, row in (truth or {}).items() if key != "tool" and len(row) >= 2}
     return ", ".join(
         f"{key} at x {row[0]:.3f} m, y {row[1]:.3f} m" if len(row) <= _POSE else f"{key} of {len(row) // 2} dots"

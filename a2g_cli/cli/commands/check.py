@@ -1,4 +1,4 @@
-"""One line of ``a2g doctor``: what was looked at, what is so, and what to do where it is not well."""
+"""One result of ``a2g doctor``."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -9,14 +9,14 @@ State = Literal["ok", "note", "fail"]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     state: State
     detail: str
-    """What is so."""
+    """What was found."""
     advice: str = ""
-    """What to do about it; empty where nothing is to be done."""
+    """What to do about it; empty if nothing is wrong."""
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able dict."""

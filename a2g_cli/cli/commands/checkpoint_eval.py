@@ -1,4 +1,4 @@
-"""How a base in the making fares: success on starts and goals drawn as its demonstrations were, beyond the last of them."""
+"""Measures success of a base while it is trained, on starts and goals that follow those of its demonstrations."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -15,15 +15,15 @@ from a2g_cli.runtime.termination import RolloutSettings
 from a2g_cli.training.watcher import TrainingWatcher
 
 LANES = 8
-"""Episodes that are rolled out at once, planned in one pass."""
+"""Episodes that are rolled out at a time and planned in one batch."""
 
 
 @dataclass(frozen=True)
 class CheckpointEvaluation:
-    """A few trials of every scene. They are neither what was demonstrated nor what ``a2g evaluate`` judges on."""
+    """A few trials of every scene. They are neither demonstrations nor trials of ``a2g evaluate``."""
 
     scenes: Mapping[str, int]
-    """Scene -> how many trials its expert has seen: those that follow are drawn."""
+    """Scene -> number of its demonstrations: the trials after them are drawn."""
     seed: int
     episodes: int
     """Trials of each scene."""
@@ -33,8 +33,8 @@ class CheckpointEvaluation:
         """Return scene -> number, successes, rate and 95 % interval.
 
         Raises:
-            CheckpointError: the model is for another robot than the simulator's.
-            HardwareError: there is no OpenGL.
+            CheckpointError: the model does not fit the simulator's robot.
+            HardwareError: OpenGL does not work.
         """
         size = model.config.size
         policy, found = ResizingPolicy(Act2GoalPolicy(model), size), {}
@@ -62,7 +62,7 @@ class CheckpointEvaluation:
 
 
 def table(evaluations: list[Mapping[str, Any]]) -> list[str]:
-    """Return evaluations as a Markdown table, one line an evaluation, one column a scene."""
+    """Return evaluations as a Markdown table: one line per evaluation, one column per scene."""
     if not evaluations:
         return []
     scenes = [name for name in evaluations[-1] if name != "iteration"]

@@ -1,4 +1,4 @@
-"""The checks of ``a2g doctor``, and those of them that need no hardware: the installation and the workspace."""
+"""The checks of ``a2g doctor``; this file has those of the installation and the workspace."""
 
 import json
 import os
@@ -29,14 +29,14 @@ _DRAWS = "install libegl1 (or libosmesa6, and set MUJOCO_GL=osmesa), then try ag
 
 
 def every_check(workspace: Workspace, robot: str | None = None, cameras: Sequence[str] = ()) -> Iterator[Check]:
-    """Look at everything, one after another; a check that breaks is a failure like any other.
+    """Yield the result of every check. An exception in a check is a failure.
 
-    What cannot be looked at before something else is well is a note that says so: every failure is told once, by its cause.
+    A check that needs one that failed is skipped with a note, so that every failure is reported once.
 
     Args:
-        workspace: whose configuration, disk and adapters are looked at.
-        robot: a driver that is connected to; None looks at the configured one from outside.
-        cameras: NAME=DRIVER:ADDRESS each, opened beside those that are configured.
+        workspace: its settings, disk and adapters are checked.
+        robot: a driver to connect to; None: the configured one is checked without connecting.
+        cameras: NAME=DRIVER:ADDRESS each, opened beside those of ``a2g.toml``.
     """
 
     def deployment() -> Deployment:
@@ -65,13 +65,13 @@ def every_check(workspace: Workspace, robot: str | None = None, cameras: Sequenc
     for name, needed, check in checks:
         if needed in unwell:
             unwell.add(name)
-            yield Check(name, "note", f"not looked at: it needs {needed}", f"put {needed} right first, see above.")
+            yield Check(name, "note", f"not checked: it needs {needed}", f"repair {needed} first, see above.")
             continue
         try:
             found = check()
         except A2GError as error:
-            found = Check(name, "fail", str(error), "put that right, then try again.")
-        except Exception as error:  # whatever is broken here is what the doctor was called for
+            found = Check(name, "fail", str(error), "correct that, then try again.")
+        except Exception as error:  # any defect is a result of the check
             found = Check(
                 name, "fail", f"{type(error).__name__}: {error}", "reinstall a2g: pip install --force-reinstall a2g"
             )
@@ -114,11 +114,13 @@ def _drawing() -> Check:
     try:
         child = subprocess.run(command, capture_output=True, text=True, timeout=_NO_PATIENCE, check=False)  # noqa: S603 - our own
     except subprocess.TimeoutExpired:
-        return Check("simulator", "fail", f"no picture came within {_NO_PATIENCE:g} s", _DRAWS)
+        return Check("simulator", "fail", f"no picture within {_NO_PATIENCE:g} s", _DRAWS)
     try:
         found = json.loads(child.stdout)
     except ValueError:
-        last = child.stderr.strip().splitlines()[-1:] or [f"the drawing process ended with {child.returncode}"]
+        last = child.stderr.strip().splitlines()[-1:] or [
+            f"the drawing process ended with exit code {child.returncode}"
+        ]
         return Check("simulator", "fail", last[0], _DRAWS)
     if "error" in found:
         problem, _, advice = str(found["error"]).partition("; ")
@@ -133,7 +135,7 @@ def _base(workspace: Workspace) -> Check:
     from a2g_cli.robots.sim import SimRobot
 
     train = to_type(workspace, "pretrain", "--scene", "place")
-    again = f"reinstall a2g; or train one, {train}, and give it with --base training/base/checkpoint"
+    again = f"reinstall a2g; or train a base ({train}) and give it with --base training/base/checkpoint"
     try:
         fingerprint = checkpoint.fingerprint(checkpoint.SHIPPED)
         config, _ = checkpoint.read_config(checkpoint.SHIPPED)
@@ -146,7 +148,7 @@ def _base(workspace: Workspace) -> Check:
 
 
 def _adapters(workspace: Workspace) -> list[Check]:
-    """Hold every adapter against the base that ships, and put the active one on it."""
+    """Check every adapter against the shipped base, and apply the active one to it."""
     from a2g_cli.adapters import files as adapters
     from a2g_cli.adapters.registry import BASE, AdapterRegistry
     from a2g_cli.models import checkpoint
@@ -157,8 +159,8 @@ def _adapters(workspace: Workspace) -> list[Check]:
         active = registry.active()
     except CheckpointError as error:
         promote = to_type(workspace, "adapters", "promote", "NAME")
-        return [Check("adapters", "fail", str(error), f"then make one active again: {promote}")]
-    alone = f"act with the base alone: {to_type(workspace, 'adapters', 'promote', BASE)}"
+        return [Check("adapters", "fail", str(error), f"then promote an adapter again: {promote}")]
+    alone = f"use the base policy: {to_type(workspace, 'adapters', 'promote', BASE)}"
     for name in registry.names():
         state: State = "fail" if name == active else "note"
         instead = alone if name == active else f"remove it: {to_type(workspace, 'adapters', 'rm', name)}"
@@ -175,7 +177,7 @@ def _adapters(workspace: Workspace) -> list[Check]:
             checks.append(Check(f"adapter {name}", state, str(error), instead))
     if active not in {BASE, *registry.names()}:
         back = f"go back to the one before: {to_type(workspace, 'adapters', 'rollback')}"
-        checks.append(Check("active adapter", "fail", f"the active one, {active}, is gone", back))
+        checks.append(Check("active adapter", "fail", f"the active adapter, {active}, does not exist", back))
     plural = "adapter fits" if fitting == 1 else "adapters fit"
     return [Check("adapters", "ok", f"{fitting} {plural} the base, active: {active}"), *checks]
 
@@ -196,16 +198,16 @@ def _disk(workspace: Workspace) -> list[Check]:
     for inside in (workspace.goals.parent, workspace.goals, workspace.sessions, workspace.adapters):
         quoted = shlex.quote(str(inside))
         if inside.exists() and not inside.is_dir():
-            advice = f"move it away: mv {quoted} {shlex.quote(f'{inside}.old')}; or another --workspace."
-            closed.append(Check("workspace", "fail", f"{inside} is a file, and has to be a folder", advice))
+            advice = f"move it: mv {quoted} {shlex.quote(f'{inside}.old')}; or another --workspace."
+            closed.append(Check("workspace", "fail", f"{inside} is a file, but must be a folder", advice))
         elif inside.exists() and not os.access(inside, os.W_OK):
             advice = f"chmod u+w {quoted}; or another --workspace."
             closed.append(Check("workspace", "fail", f"{inside} cannot be written", advice))
     if free < _LEAST_FREE:
-        advice = f"{size(_LEAST_FREE)} are needed: free some, or another --workspace."
+        advice = f"{size(_LEAST_FREE)} are necessary: free some space, or use another --workspace."
         return [Check("workspace", "fail", detail, advice), *closed]
     if free < _COMFORTABLE:
-        return [Check("workspace", "note", detail, "that is enough for some sessions only."), *closed]
+        return [Check("workspace", "note", detail, "this is enough for a few sessions only."), *closed]
     return closed or [Check("workspace", "ok", detail)]
 
 
@@ -214,7 +216,7 @@ def _settings(workspace: Workspace) -> Check:
         settings = workspace.settings()
         configuration.read(workspace)
     except A2GError as error:
-        return Check("a2g.toml", "fail", str(error), "correct it: docs/hardware.md has every key; or remove it.")
+        return Check("a2g.toml", "fail", str(error), "correct it (docs/hardware.md explains every key), or remove it.")
     detail = f"sets {', '.join(settings)}" if settings else "none: the simulator is the robot"
     return Check("a2g.toml", "ok", detail)
 
@@ -222,7 +224,7 @@ def _settings(workspace: Workspace) -> Check:
 def _terminal() -> Check:
     console = stderr_console()
     if not console.is_terminal:
-        return Check("terminal", "note", "none: plain lines instead of live views")
+        return Check("terminal", "note", "none: plain lines are printed instead of live views")
     detail = f"{console.size.width}x{console.size.height}, {console.color_system or 'no'} colours, {console.encoding}"
     if not draws_pictures(console):
         return Check(

@@ -1,4 +1,4 @@
-"""What ``a2g doctor`` tries out: cameras that are configured or asked for, the robot, and the disk that has to keep up."""
+"""The checks of ``a2g doctor`` for cameras, the robot and the speed of the disk."""
 
 import math
 import os
@@ -24,17 +24,17 @@ from a2g_cli.robots.base import RobotSpec
 from a2g_cli.runtime.safety.guards import Guards
 
 WATCH = 2.0
-"""How long cameras are watched [s]."""
+"""How long cameras are measured [s]."""
 _SLOW = 0.9
-"""A camera that reaches less of the rate that it is set to is too slow."""
+"""Least share of its set rate that a camera must reach."""
 _LATE = 0.2
-"""A median latency above this makes a policy act on the past [s]."""
+"""Greatest median latency that is good for control [s]."""
 _TRIAL_BYTES = 32 * 2**20
 _TRIAL_SECONDS = 3.0
 
 
 def driver_list(kind: plugins.Kind) -> list[Check]:
-    """Look which drivers are installed, and which of them load."""
+    """Check which drivers are installed, and which of them can be loaded."""
     name = f"{kind} drivers"
     known = plugins.known(kind)
     if "sim" not in known:
@@ -51,7 +51,7 @@ def driver_list(kind: plugins.Kind) -> list[Check]:
 
 
 def cameras(workspace: Workspace, given: Sequence[str]) -> list[Check]:
-    """Open every camera that is configured or asked for, and watch them all at once."""
+    """Open every camera of ``a2g.toml`` and ``given``, and measure them at the same time."""
     checks: list[Check] = []
     sound: list[str] = []
     for text in given:
@@ -93,8 +93,10 @@ def cameras(workspace: Workspace, given: Sequence[str]) -> list[Check]:
 
 def _advice(choice: CameraChoice) -> str:
     if choice.driver == "realsense":
-        return "see the lines on realsense, libusb and udev; then plug it into a USB 3 port of the machine itself."
-    return "see that it is plugged in, that no other program uses it, and that you may open it (group video)."
+        return (
+            "see the lines realsense, libusb and udev; then plug it into a USB 3 port of the computer, without a hub."
+        )
+    return "check that it is plugged in, that no other program uses it, and that you may open it (group video)."
 
 
 def _judged(choice: CameraChoice, reader: CameraReader, measured: Measured) -> Check:
@@ -106,25 +108,27 @@ def _judged(choice: CameraChoice, reader: CameraReader, measured: Measured) -> C
     if measured.pictures < 2:
         return Check(name, "fail", f"{what}: {measured.pictures} pictures in {WATCH:g} s", _advice(choice))
     late = f"{1000 * measured.latency:.0f} ms, at most {1000 * measured.latency_99:.0f} ms in 99 of 100"
-    detail = f"{what}: {measured.rate:.1f} Hz, pictures are late by {late}"
+    detail = f"{what}: {measured.rate:.1f} Hz, latency {late}"
     if measured.lost:
         detail += f", {measured.lost} of {measured.pictures + measured.lost} lost"
     if locked := _locked(view.settings if view else {}):
         detail += f"; {locked}"
     wanted = float(view.settings.get("rate", 0.0)) if view else 0.0
     if measured.frozen:
-        return Check(name, "fail", f"{detail}; every picture has the same bytes", "a frozen camera: plug it in again.")
+        return Check(
+            name, "fail", f"{detail}; every picture has the same bytes", "the camera is frozen: plug it in again."
+        )
     if measured.rate < _SLOW * wanted:
-        advice = "give it a USB port of its own, shorten its exposure, or ask for a lower rate."
+        advice = "give it its own USB port, shorten its exposure, or set a lower rate."
         return Check(name, "fail", f"{detail}; it is set to {wanted:g} Hz", advice)
-    warnings = [*warnings_of(reader), *(["that is late for control"] if measured.latency > _LATE else [])]
+    warnings = [*warnings_of(reader), *(["this latency is too long for control"] if measured.latency > _LATE else [])]
     if warnings:
         return Check(name, "note", f"{detail}; {'; '.join(warnings)}", "see docs/hardware.md, Cameras.")
     return Check(name, "ok", detail)
 
 
 def _locked(settings: object) -> str:
-    """Return what a person can write down to have the same light again."""
+    """Return the exposure settings to write down, for the same light another time."""
     if not isinstance(settings, dict):
         return ""
     names = [name for name in ("exposure", "gain", "white_balance") if name in settings]
@@ -132,7 +136,7 @@ def _locked(settings: object) -> str:
 
 
 def robot(workspace: Workspace, deployment: Deployment, asked: bool) -> Check:
-    """Look at the robot; one that was asked for by name is connected and observed, which moves nothing."""
+    """Check the robot; one that was given by name is connected and observed. It does not move."""
     try:
         if not asked:
             outside = deployment.make()
@@ -152,7 +156,7 @@ def robot(workspace: Workspace, deployment: Deployment, asked: bool) -> Check:
         advice = "correct --robot." if typed else "correct `[robot]` or `[safety]` in a2g.toml."
         return Check("robot", "fail", f"{deployment.robot}: {error}", advice)
     except A2GError as error:
-        advice = "see that it is plugged in and switched on, and the line on serial ports."
+        advice = "check that it is plugged in and switched on; see the line serial ports."
         return Check("robot", "fail", f"{deployment.robot}: {error}", advice)
 
 
@@ -162,34 +166,34 @@ def _about(spec: RobotSpec) -> str:
 
 
 def disk_speed(workspace: Workspace, deployment: Callable[[], Deployment]) -> Check:
-    """Write for a moment, to the platter, and hold it against what a recording of ``deployment()`` needs at most."""
+    """Measure the disk's write speed, and compare it with what a recording of ``deployment()`` needs at most."""
     folder = workspace.root
     while not folder.exists():
         folder = folder.parent
     speed = _written(folder)
     try:
         needed = _recorded(deployment().make().spec)
-    except A2GError:  # which is told on the line of the robot, or of a2g.toml
-        unknown = "what a recording needs is not known without a robot"
-        return Check("disk speed", "note", f"{size(int(speed))} a second; {unknown}")
-    detail = f"{size(int(speed))} a second, a recording needs {size(int(needed))} at most"
+    except A2GError:  # reported by the check of the robot, or of a2g.toml
+        unknown = "without a robot, it is unknown what a recording needs"
+        return Check("disk speed", "note", f"{size(int(speed))} per second; {unknown}")
+    detail = f"{size(int(speed))} per second; a recording needs at most {size(int(needed))} per second"
     if speed < needed:
         return Check("disk speed", "fail", detail, "choose a faster disk with --workspace, or smaller pictures.")
     if speed < 3 * needed:
-        return Check("disk speed", "note", detail, "other programs may slow it down: a faster disk is safer.")
+        return Check("disk speed", "note", detail, "other programs could slow it down: a faster disk is safer.")
     return Check("disk speed", "ok", detail)
 
 
 def _recorded(spec: RobotSpec) -> float:
-    """Return the bytes a second that a recording has before it is compressed."""
+    """Return the data rate of a recording without compression [bytes/s]."""
     pictures = sum(3 * height * width for height, width in spec.cameras.values())
     numbers = 8 * len(spec.action_names) + 4 * len(spec.proprioception_names)
     return spec.rate * (pictures + numbers)
 
 
 def _written(folder: Path) -> float:
-    """Return the bytes a second that reach the disk in ``folder``."""
-    block = os.urandom(2**20)  # a disk that compresses must not look faster than it is
+    """Return the write speed in ``folder`` [bytes/s]."""
+    block = os.urandom(2**20)  # random, so that a disk that compresses does not look faster than it is
     begun, written = time.monotonic(), 0
     with tempfile.TemporaryFile(dir=folder) as file:
         while written < _TRIAL_BYTES and time.monotonic() - begun < _TRIAL_SECONDS:

@@ -1,4 +1,4 @@
-"""What ``a2g doctor`` looks at where hardware is plugged in: libusb, udev's rules, serial ports."""
+"""The checks of ``a2g doctor`` for libusb, udev rules and serial ports."""
 
 import os
 import shlex
@@ -12,7 +12,7 @@ INTEL = "8086"
 """USB vendor of every RealSense."""
 _RULES = "/etc/udev/rules.d/70-a2g-realsense.rules"
 _RULE_FOLDERS = ("etc/udev/rules.d", "run/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d")
-# `uaccess` gives a device to whoever sits at the machine; 70 stands before the rules that act on it.
+# `uaccess` gives a device to the person at the computer; 70 sorts before the rules that use the tag.
 _ADVICE = (
     f"""echo 'SUBSYSTEM=="usb", ATTR{{idVendor}}=="{INTEL}", TAG+="uaccess"' | sudo tee {_RULES}, """
     "then sudo udevadm control --reload-rules && sudo udevadm trigger, and plug it in again."
@@ -20,12 +20,12 @@ _ADVICE = (
 
 
 def realsense() -> list[Check]:
-    """Look at the SDK and at the libusb that it needs."""
+    """Check the RealSense SDK and the libusb that it needs."""
     found = []
     if realsense_sdk.system_libusb():
         found.append(Check("libusb", "ok", "the system's"))
     elif realsense_sdk.bundled_libusb() is not None:
-        found.append(Check("libusb", "ok", "libusb-package's; the system has none, and needs none"))
+        found.append(Check("libusb", "ok", "from libusb-package; the system does not need one"))
     else:
         found.append(
             Check(
@@ -46,13 +46,13 @@ def realsense() -> list[Check]:
 
 
 def udev(root: Path = Path("/")) -> list[Check]:
-    """Look whether RealSense cameras that are plugged in may be opened, else whether udev would allow it."""
+    """Check whether the user may open RealSense cameras that are plugged in; without any, whether udev has rules."""
     devices = list(_intel_cameras(root))
     if devices:
         return [
-            Check("udev", "ok", f"{name} may be opened")
+            Check("udev", "ok", f"you may open {name}")
             if os.access(node, os.R_OK | os.W_OK)
-            else Check("udev", "fail", f"{name} ({node}) may not be opened by you", _ADVICE)
+            else Check("udev", "fail", f"you may not open {name} ({node})", _ADVICE)
             for name, node in devices
         ]
     rules = [path.name for folder in _RULE_FOLDERS for path in (root / folder).glob("*.rules") if _names_intel(path)]
@@ -64,7 +64,7 @@ def udev(root: Path = Path("/")) -> list[Check]:
 
 
 def serial_ports(root: Path = Path("/")) -> list[Check]:
-    """Look at the ports that arms hang on."""
+    """Check the serial ports that arms are connected to."""
     ports = sorted(path for kind in ("ttyACM*", "ttyUSB*") for path in (root / "dev").glob(kind))
     closed = [port for port in ports if not os.access(port, os.R_OK | os.W_OK)]
     if len(closed) == len(ports) > 0:
@@ -74,12 +74,12 @@ def serial_ports(root: Path = Path("/")) -> list[Check]:
         found = [Check("serial ports", "ok", usable or "none: no arm is plugged in")]
     return [
         *found,
-        *(Check("serial port", "fail", f"{port} may not be opened by you", _joins(port)) for port in closed),
+        *(Check("serial port", "fail", f"you may not open {port}", _joins(port)) for port in closed),
     ]
 
 
 def _joins(port: Path) -> str:
-    """Return how to join the group that ``port`` belongs to: ``dialout`` on most systems, ``uucp`` on others."""
+    """Return how to join the group of ``port``: ``dialout`` on most systems, ``uucp`` on others."""
     try:
         group = port.group()
     except (OSError, KeyError):
@@ -90,7 +90,7 @@ def _joins(port: Path) -> str:
 def _names_intel(path: Path) -> bool:
     try:
         return INTEL in path.read_text(encoding="utf-8", errors="replace")
-    except OSError:  # a rule that may not be read says nothing to us
+    except OSError:  # a rule that cannot be read
         return False
 
 

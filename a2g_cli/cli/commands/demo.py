@@ -1,4 +1,4 @@
-"""``a2g demo``: the whole loop on the embedded simulator, in a folder of its own."""
+"""``a2g demo``: the whole loop in the simulator, in a folder of its own."""
 
 import os
 from dataclasses import replace
@@ -24,25 +24,25 @@ GOAL = "demo-goal"
 
 
 def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: int) -> Report:
-    """Photograph a goal, try it once, practise, measure; in ``folder``, from the base alone each time.
+    """Take a picture of a goal, try it once, practise, and measure success; always starts from the base policy.
 
     Raises:
-        HardwareError: no GL. CheckpointError: no shipped base. UsageError: no such shift.
+        HardwareError: OpenGL does not work. CheckpointError: there is no shipped base. UsageError: unknown shift.
     """
     workspace = Workspace.find(folder or (None if os.environ.get("A2G_WORKSPACE") else Path("demo")))
     console = stderr_console()
     deployment = Deployment("sim", {"shift": shift})
     registry = AdapterRegistry(workspace)
     if registry.active() != BASE:
-        registry.promote(BASE)  # the demo is about what practice brings to the base
-    console.rule(f"1 · a photo of the goal, taken under {shift}")
+        registry.promote(BASE)  # the demo shows what practice improves over the base
+    console.rule(f"1 · a picture of the goal, with the shift {shift}")
     with deployment.connected() as (robot,):
         goal = draw_trials(robot, "practice", 0, 1, first=10_000)[0].goal
     goal = replace(goal, name=GOAL)
     goal_store.save_goal(workspace, goal, overwrite=True)
     for image in goal.images.values():
         console.print(picture(image, 32))
-    console.rule("2 · one try with the base alone")
+    console.rule("2 · one try with the base policy")
     first = run(workspace, deployment, [GOAL], 1, BASE, None, None, 0, None, imagine=True, acting=ActingSettings())
     if first.exit_code == 130:
         return first
@@ -51,8 +51,8 @@ def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: in
     brought = improve(workspace, ImproveRequest(deployment, (), None, settings, evaluation))
     if brought.exit_code:
         return brought
-    console.rule("4 · what it brought")
-    lines: list[Any] = [*brought.lines, "", "Now type:", *_next(workspace, shift, brought.document["active"])]
+    console.rule("4 · success before and after")
+    lines: list[Any] = [*brought.lines, "", "Next, type:", *_next(workspace, shift, brought.document["active"])]
     return Report({"first_try": first.document, **brought.document}, lines)
 
 

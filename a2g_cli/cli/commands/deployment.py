@@ -1,4 +1,4 @@
-"""Which robot, in which world: from the command line and ``a2g.toml`` to connected drivers."""
+"""The robot and its cameras: from the command line and ``a2g.toml`` to connected drivers."""
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from a2g_cli.robots.checked import CheckedRobot
 from a2g_cli.robots.with_cameras import WithCameras
 
 PICTURE = (64, 64)
-"""Height and width of a camera's pictures unless its ``size`` says otherwise [px]: those of the base that ships."""
+"""Height and width of a camera's pictures without ``size`` [px]: those of the shipped base."""
 
 
 @dataclass(frozen=True)
@@ -27,31 +27,31 @@ class Deployment:
     """A robot driver's name and its settings."""
 
     robot: str = "sim"
-    """``DRIVER`` or ``DRIVER:WHAT``, which is the value of the driver's first setting."""
+    """``DRIVER`` or ``DRIVER:WHAT``; WHAT is the value of the driver's first setting."""
     settings: dict[str, Any] = field(default_factory=dict)
     cameras: Mapping[str, CameraChoice] = field(default_factory=dict)
-    """Put beside the robot's own, or in the place of one of the same name."""
+    """Added to the robot's own cameras; one of the same name replaces it."""
     safety: SafetyLimits = field(default_factory=SafetyLimits)
     """The workspace's limits."""
     goals: tuple[str, ...] = ()
-    """The workspace's goals: what a run goes for when none is named."""
+    """The workspace's goals: the default of ``a2g run``."""
     typed: tuple[str, ...] = field(default=(), compare=False)
-    """The options that chose it on the command line, for a command that is to follow there."""
+    """The options that were typed for it; commands that messages suggest repeat them."""
 
     @classmethod
     def choose(cls, workspace: Workspace, robot: str | None, cameras: Sequence[str] = (), **given: Any) -> "Deployment":
         """Merge ``[robot]`` and ``[cameras]`` of ``a2g.toml`` with what the command line gave; the command line wins.
 
-        The tables belong to the robot that the file names; another one, asked for by name, gets neither.
+        The tables belong to the file's robot; another robot on the command line gets neither.
 
         Args:
-            workspace: whose ``a2g.toml`` is read.
-            robot: ``DRIVER`` or ``DRIVER:WHAT``; None for the file's, else the simulator.
-            cameras: each ``NAME=DRIVER:ADDRESS``, put beside the robot.
-            **given: settings of the robot; None is not given.
+            workspace: of the ``a2g.toml``.
+            robot: ``DRIVER`` or ``DRIVER:WHAT``; None: the file's, else the simulator.
+            cameras: each ``NAME=DRIVER:ADDRESS``; added to the robot.
+            **given: settings of the robot; those that are None are left out.
 
         Raises:
-            UsageError: the file, or what was given, cannot be meant.
+            UsageError: the file, or an option, has an unusable value.
         """
         configured = config.read(workspace)
         usual = configured.robot or "sim"
@@ -67,12 +67,12 @@ class Deployment:
         return cls(chosen, settings, beside, configured.safety, configured.goals, tuple(typed))
 
     def make(self, **changed: Any) -> Robot:
-        """Return a driver object; nothing is opened and nothing moves.
+        """Create a driver; nothing is opened, and nothing moves.
 
         Raises:
             UnknownNameError: no such driver.
             UsageError: a setting that the driver does not have, or a value that it cannot use.
-            HardwareError: the driver fails while it is made.
+            HardwareError: the driver cannot be created.
         """
         name, what = plugins.split(self.robot)
         asked = {} if what is None else {plugins.first("robot", name): what}
@@ -91,20 +91,20 @@ class Deployment:
 
     @contextmanager
     def connected(self, lanes: int = 1, seed: int | None = None, **changed: Any) -> Iterator[list[Robot]]:
-        """Connect ``lanes`` robots and close them at the end, whatever happens; one that cannot be closed hides nothing.
+        """Connect ``lanes`` robots, and close them at the end, whatever happens.
 
-        Of hardware there is one: a robot that is not instrumented is the only one, however many lanes are asked for.
+        A robot that is not instrumented is hardware: it is the only one, whatever ``lanes`` is.
 
         Args:
-            lanes: the most robots to connect.
-            seed: of what a robot draws itself, for drivers that draw; a seed in ``a2g.toml`` wins.
-            **changed: other settings than the deployment's.
+            lanes: greatest number of robots.
+            seed: for drivers that draw random numbers; a seed in ``a2g.toml`` wins.
+            **changed: settings that replace the deployment's.
         """
         if seed is not None and "seed" not in self.settings and "seed" in self._parameters():
             changed["seed"] = seed
         with ExitStack() as stack:
             robots: list[Robot] = []
-            # One after the other: a robot that cannot serve is noticed before a second one is made.
+            # One after the other: an error of the first robot is seen before a second one is created.
             while not robots or (len(robots) < lanes and isinstance(robots[0], InstrumentedRobot)):
                 robot = self.make(**changed)
                 stack.enter_context(closed(robot, "The robot could not be closed"))

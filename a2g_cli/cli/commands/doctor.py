@@ -1,4 +1,4 @@
-"""``a2g doctor``: what works here and what does not."""
+"""``a2g doctor``: check the installation and the hardware."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -17,25 +17,25 @@ _MARKS = {"ok": ("ok  ", "green"), "note": ("note", "yellow"), "fail": ("FAIL", 
 
 
 def examine(workspace: Workspace, robot: str | None = None, cameras: Sequence[str] = ()) -> Report:
-    """Look at everything that a2g needs, at cameras that are configured or given, and at ``robot`` if it is given.
+    """Check everything that a2g needs, the cameras of ``a2g.toml`` and ``cameras``, and ``robot`` if it is given.
 
     The document: ``{"ok", "checks": [{"name", "state": "ok" | "note" | "fail", "detail", "advice"}]}``. Exit code 0 when
     nothing failed, else 3; notes are not failures.
     """
     console = stderr_console()
-    with console.status("looking …") if console.is_interactive else nullcontext():
+    with console.status("checking …") if console.is_interactive else nullcontext():
         checks = list(every_check(workspace, robot, cameras))
     failed = [check for check in checks if check.state == "fail"]
     code = HardwareError.exit_code if failed else 0
     width = max(len(check.name) for check in checks)
     lines = [line for check in checks for line in _lines(check, width)]
-    summary = f"{len(failed)} of {len(checks)} checks failed." if failed else "everything that is needed works."
+    summary = f"{len(failed)} of {len(checks)} checks failed." if failed else "Everything that is necessary works."
     document = {"ok": not failed, "checks": [check.to_json() for check in checks]}
     return Report(document, [*lines, Text(summary)], code)
 
 
 def _lines(check: Check, width: int) -> list[Text]:
-    """Return what is so, and under it what to do about it."""
+    """Return what was found and, below, what to do about it."""
     word, style = _MARKS[check.state]
     lines = [Text.assemble((word, style), f"  {check.name:<{width}}  {printable(check.detail)}")]
     if check.advice:

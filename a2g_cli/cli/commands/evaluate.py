@@ -1,9 +1,9 @@
-"""``a2g evaluate``: adapters side by side on the same held-out starts and goals."""
+"""``a2g evaluate``: compare adapters on the same held-out starts and goals."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from a2g_cli.adapters.registry import AdapterRegistry
+from a2g_cli.adapters.registry import BASE, AdapterRegistry
 from a2g_cli.cli.commands.deployment import Deployment
 from a2g_cli.cli.commands.report import Report, reported
 from a2g_cli.core.safety_limits import SafetyLimits
@@ -19,7 +19,7 @@ from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.runtime.termination import RolloutSettings
 
 LANES = 8
-"""Episodes that are rolled out at once, planned in one pass; more gain little on two cores."""
+"""Episodes that are rolled out at a time and planned in one batch; more gain little on two cores."""
 
 
 def evaluate_adapters(
@@ -33,7 +33,7 @@ def evaluate_adapters(
     acting: ActingSettings,
     limits: SafetyLimits | None = None,
 ) -> Report:
-    """Roll each adapter out on the same trials; without names, the active one.
+    """Roll out each adapter on the same trials; without names, the active one.
 
     Raises:
         UsageError, CheckpointError, HardwareError, SafetyStop: see their messages.
@@ -48,11 +48,11 @@ def evaluate_adapters(
         deployment.connected(lanes=min(LANES, episodes)) as robots,
     ):
         factory = PolicyFactory(base or checkpoint.SHIPPED, registry, robots[0].spec, acting)
-        policies = [(name, factory.get(name)) for name in names]  # a name that is wrong is wrong at once
+        policies = [(name, factory.get(name)) for name in names]  # wrong names are refused before anything runs
         factory.note_resizing(view.note, *names)
         trials = draw_trials(robots[0], "evaluation", seed, episodes)
         for name, policy in policies:
-            view.started(f"evaluating {name}", episodes)
+            view.started(f"evaluating {'the base policy' if name == BASE else name}", episodes)
             results.append(
                 evaluate(
                     name, policy, robots, trials, settings, lambda done, good: view.advanced(done, {"successes": good})

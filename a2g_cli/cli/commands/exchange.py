@@ -1,4 +1,4 @@
-"""``a2g recordings export`` and ``import``: to and from other programs' formats."""
+"""``a2g recordings export`` and ``import``: convert to and from other programs' formats."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -23,16 +23,16 @@ from a2g_cli.display.lines import printable
 from a2g_cli.display.listing import size as amount
 
 _NAMED = 20
-"""Skipped episodes that are named one by one."""
+"""Most skipped episodes that are listed."""
 
 
 def export_recordings(workspace: Workspace, names: Sequence[str], form: str, out: Path, lossless: bool) -> Report:
-    """Write ``names`` in another program's format to ``out``, whole or not at all.
+    """Write ``names`` in another program's format to ``out``, completely or not at all.
 
     The document: ``{"format", "path", "recordings", "bytes", "not_carried", "notes": [text]}``.
 
     Raises:
-        UsageError: no such format or recording, ``out`` exists or has another ending.
+        UsageError: unknown format or recording, ``out`` exists or has the wrong suffix.
         A2GError: see their messages.
     """
     chosen = find(form)
@@ -53,7 +53,7 @@ def export_recordings(workspace: Workspace, names: Sequence[str], form: str, out
     }
     lines = [
         f"{len(paths)} recordings in {out}, {amount(total)}: {chosen.holds}.",
-        f"not carried over: {chosen.loses}.",
+        f"not exported: {chosen.loses}.",
         *notes,
     ]
     return Report(document, [printable(line) for line in lines])
@@ -66,19 +66,19 @@ def import_recordings(
     session: str | None,
     options: ImportOptions,
 ) -> Report:
-    """Record the episodes of another program's data in a session of their own.
+    """Make a session from another program's recordings.
 
     The document: ``{"format", "session", "path", "recordings", "steps", "notes": [text],
     "skipped": {episode: reason}}``.
 
     Raises:
-        UsageError: no such format or place, the session's name is taken.
+        UsageError: unknown format, no such file, or the session exists.
         A2GError: see their messages.
     """
     source = expanded(source)
     chosen = detect(source) if form is None else find(form)
     if not source.exists():
-        raise UsageError(f"{source} does not exist: name a file or folder of {chosen.name}'s.")
+        raise UsageError(f"{source} does not exist: name a file or folder of {chosen.name}.")
     name = session or default_name(source)
     with Progress(console=stderr_console(), transient=True, disable=not stderr_console().is_interactive) as progress:
         task = progress.add_task("importing", total=None)
@@ -100,7 +100,7 @@ def import_recordings(
         "skipped": brought.skipped,
     }
     lines = [
-        f"{brought.episodes} recordings, {brought.steps} steps, in the session {name}, from {chosen.name}.",
+        f"{brought.episodes} recordings with {brought.steps} steps in the session {name}, from {chosen.name}.",
         *brought.notes,
         *skipped_lines(brought.skipped),
         f"next: {to_type(workspace, 'pretrain', name, *_own_folder(name))}",
@@ -119,7 +119,7 @@ def import_options(
     *,
     skip_bad: bool,
 ) -> ImportOptions:
-    """Return what was typed, checked. Raises UsageError."""
+    """Return the options, checked. Raises UsageError."""
     orders, flips = get_args(ColourOrder), get_args(Flip)
     if colour_order not in orders:
         raise UnknownNameError("colour order", colour_order, orders)
@@ -142,20 +142,20 @@ def _names(option: str, text: str | None) -> tuple[str, ...]:
 
 
 def skipped_lines(skipped: Mapping[str, str]) -> list[str]:
-    """Return the lines that name the episodes that were left out, and why."""
+    """Return the lines that list the episodes that were left out, and why."""
     lines = [f"skipped {name}: {reason}." for name, reason in islice(skipped.items(), _NAMED)]
     if len(skipped) > _NAMED:
-        lines.append(f"… and {len(skipped) - _NAMED} more: --json names all of them.")
+        lines.append(f"… and {len(skipped) - _NAMED} more: --json lists all of them.")
     return [f"{len(skipped)} episodes were left out:", *lines] if lines else []
 
 
 def _own_folder(session: str) -> list[str]:
-    """Return ``--out`` where the usual folder holds a training already, which is hardly one of this session."""
+    """Return ``--out`` if the default folder already holds a training, which is probably another one."""
     return ["--out", f"training/{session}"] if Path("training/base").exists() else []
 
 
 def default_name(source: Path) -> str:
-    """Return the name of the session that ``source`` becomes unless the user says otherwise."""
+    """Return the default name of the session for ``source``."""
     stem = source.resolve().name.removesuffix(schema.SUFFIX).removesuffix(".rrd")
     return f"imported-{re.sub(r'[^A-Za-z0-9._-]+', '-', stem).strip('-.')[:50] or 'data'}"
 
@@ -165,5 +165,5 @@ def parse_size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,4})(?:x(\d{1,4}))?", text)
     width, height = (0, 0) if match is None else (int(match[1]), int(match[2] or match[1]))
     if not (1 <= width <= schema.MAX_SIDE and 1 <= height <= schema.MAX_SIDE):
-        raise UsageError(f"--resize is WIDTHxHEIGHT, such as 64x64, or one number for both, and not {text!r}.")
+        raise UsageError(f"--resize {text!r}: expected WIDTHxHEIGHT, such as 64x64, or one number for both.")
     return height, width

@@ -1,4 +1,4 @@
-"""What can be typed next: commands with every option that they need to do what is promised, and never be refused."""
+"""The commands that messages suggest next, with all options that they need."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,22 +19,22 @@ Words = list[str]
 
 
 def with_base(base: Path | None) -> Words:
-    """Return the option that gives ``base`` again; nothing for the base that ships."""
+    """Return the option that repeats ``base``; nothing for the shipped base."""
     return [] if base is None else [f"--base={base}"]
 
 
 def on_robot(workspace: Workspace, robot: str, shift: str | None = None) -> Words:
-    """Return the options that give a robot as recordings and goals name it, where it is not the workspace's usual one.
+    """Return the options for a robot, by its name in recordings and goals; none for the workspace's default robot.
 
     Args:
-        workspace: whose ``a2g.toml`` says what is usual.
-        robot: ``DRIVER:WHAT``; of the simulator, WHAT is the scene.
-        shift: of the simulator, ``none`` for none; None where it does not matter.
+        workspace: its ``a2g.toml`` has the default robot.
+        robot: ``DRIVER:WHAT``; for the simulator, WHAT is the scene.
+        shift: of the simulator, ``none`` for no shift; None if it does not matter.
     """
     usual = Deployment.choose(workspace, None)
     (driver, what), (usual_driver, usual_what) = plugins.split(robot), plugins.split(usual.robot)
     if driver not in plugins.known("robot"):
-        return []  # a driver that calls its robot something else: only the workspace's usual one can be meant
+        return []  # the driver gives its robot another name: it must be the workspace's default
     if driver != "sim":
         return [] if driver == usual_driver and usual_what in {None, what} else [f"--robot={robot}"]
     settings = usual.settings if usual_driver == "sim" else {}
@@ -47,9 +47,9 @@ def on_robot(workspace: Workspace, robot: str, shift: str | None = None) -> Word
 
 
 def can_be_evaluated(workspace: Workspace, robot: str, base: Path | None = None) -> bool:
-    """Whether the robot that recordings call so knows what is true, and can act with ``base``, as far as can be told.
+    """Return whether the robot of that name can measure success and act with ``base``. Nothing is connected.
 
-    Nothing is connected. Of drivers that call their robot something else nothing can be told.
+    False for drivers that give their robot another name: nothing is known about them.
     """
     from a2g_cli.models import checkpoint
 
@@ -64,25 +64,25 @@ def can_be_evaluated(workspace: Workspace, robot: str, base: Path | None = None)
 
 
 def running(workspace: Workspace, goal: Goal) -> str:
-    """Return the command that goes for ``goal`` on the robot that it was taken by, as far as the goal says that."""
+    """Return the command that runs for ``goal``, on the robot that the goal was taken with if that is known."""
     taken_by = goal.source if plugins.split(goal.source)[0] in plugins.known("robot") else None
     return to_type(workspace, "run", goal.name, *([] if taken_by is None else on_robot(workspace, taken_by)))
 
 
 def to_record(workspace: Workspace) -> str:
-    """Return the command that leads to a recording: a run for a goal that is there, else the taking of one."""
+    """Return the command that leads to a recording: a run for a goal if there is one, else taking a goal."""
     for name in goal_store.list_goals(workspace):
         try:
             return running(workspace, goal_store.load_goal(workspace, name))
         except UsageError:
-            continue  # damaged: another one
+            continue  # damaged: try the next one
     return to_type(workspace, "capture-goal", "NAME")
 
 
 def to_adapt(workspace: Workspace, session: Session) -> str:
-    """Return the command that learns from ``session``, the one that is taken where none is named, with the shipped base.
+    """Return the command that learns from ``session``, the default session, with the shipped base.
 
-    An adaptation learns from episodes that arrived, as the policy sees it, and is refused where none did.
+    If no episode reached its goal by the policy's estimate, it has ``--keep all``.
     """
     from a2g_cli.encoding.episodes import SLACK  # takes a second to import
     from a2g_cli.models import checkpoint
@@ -99,19 +99,19 @@ def to_adapt(workspace: Workspace, session: Session) -> str:
 def to_compare(
     workspace: Workspace, parent: str, adapter: str, robot: str, shift: str, goals: Sequence[str], base: Path | None
 ) -> str | None:
-    """Return the command that shows what ``adapter`` brought: an evaluation, or a run on a robot that knows no truth.
+    """Return the command that shows the effect of ``adapter``: an evaluation, or a run if success cannot be measured.
 
     Args:
-        workspace: where they are.
-        parent: what it was adapted from.
+        workspace: of the adapter.
+        parent: of the adapter.
         adapter: its name.
-        robot: what practised, as recordings name it.
-        shift: what it practised under, as recordings name it.
-        goals: what it practised for; the first that the workspace still has is run for.
-        base: the base that was typed.
+        robot: that practised, by its name in recordings.
+        shift: of the practice, by its name in recordings.
+        goals: of the practice; a run uses the first that the workspace still has.
+        base: of ``--base``.
 
     Returns:
-        The command; None where nothing can be run, as no goal is left.
+        The command; None if no goal is left for a run.
     """
     where = [*on_robot(workspace, robot, shift), *with_base(base)]
     if can_be_evaluated(workspace, robot, base):

@@ -28,7 +28,7 @@ def list_goals(workspace: Workspace) -> Report:
     for name in goal_store.list_goals(workspace):
         try:
             found.append(_document(workspace, goal_store.load_goal(workspace, name)))
-        except UsageError as error:  # a damaged goal, or a folder that is none of ours
+        except UsageError as error:  # a damaged goal, or another folder
             found.append({"name": name, "path": str(workspace.goals / name), "problem": str(error)})
     if not found:
         return Report({"goals": []}, [f"no goals yet: {to_type(workspace, 'capture-goal', 'NAME')}"])
@@ -42,7 +42,7 @@ def list_goals(workspace: Workspace) -> Report:
 
 
 def show_goal(workspace: Workspace, name: str) -> Report:
-    """Show one goal: its pictures on stderr, its facts as ``list`` has them. Raises UnknownNameError, GoalError."""
+    """Show one goal: its pictures on stderr, the rest as in ``list``. Raises UnknownNameError, GoalError."""
     goal = goal_store.load_goal(workspace, name)
     console = stderr_console()
     if draws_pictures(console):
@@ -55,7 +55,7 @@ def show_goal(workspace: Workspace, name: str) -> Report:
             "source": goal.source,
             "cameras": _sizes(document),
             "where": where(goal.truth),
-            "judged by": "the simulator's truth" if goal.truth else "nobody: no true state is known",
+            "judged by": "the simulator" if goal.truth else "nobody: the true state is unknown",
             "next": running(workspace, goal),
         }
     )
@@ -63,7 +63,7 @@ def show_goal(workspace: Workspace, name: str) -> Report:
 
 
 def remove_goals(workspace: Workspace, names: Sequence[str], yes: bool, dry_run: bool) -> Report:
-    """Remove goals; all of ``names`` exist, or none is removed. Raises UnknownNameError, UsageError, GoalError."""
+    """Remove goals; if one of ``names`` does not exist, none is removed. Raises UnknownNameError, UsageError, GoalError."""
     names = list(dict.fromkeys(names))
     for name in names:
         if not (workspace.goals / checked_name("goal", name)).is_dir():

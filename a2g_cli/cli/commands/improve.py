@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from a2g_cli.adapters.registry import AdapterRegistry, current_name
+from a2g_cli.adapters.registry import BASE, AdapterRegistry, current_name
 from a2g_cli.cameras.choice import CameraChoice
 from a2g_cli.cli.commands.deployment import Deployment
 from a2g_cli.cli.commands.evaluate import LANES
@@ -38,20 +38,20 @@ from a2g_cli.runtime.termination import RolloutSettings, limit_for
 
 @dataclass(frozen=True)
 class ImproveRequest:
-    """What ``a2g improve`` was asked to do; a session remembers it, so that it can go on."""
+    """What ``a2g improve`` was asked to do; the session stores it, so that the run can be resumed."""
 
     deployment: Deployment
     goals: tuple[str, ...]
     base: Path | None
     settings: ImproveSettings
     evaluation: int
-    """Held-out starts and goals that before and after are judged on."""
+    """Number of held-out trials that measure success before and after."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``from_json`` reads."""
         base = None if self.base is None else str(self.base.resolve())
         told = {**asdict(self), "goals": list(self.goals), "base": base}
-        for name in ("held", "verdict"):  # somebody's hand on a key, somebody's judgement: no settings
+        for name in ("held", "verdict"):  # functions, not settings
             del told["settings"]["rollout"][name]
         return told
 
@@ -71,7 +71,7 @@ class ImproveRequest:
 
 
 class _View:
-    """Shows an improvement run through the training view."""
+    """Shows an improvement run in the training view."""
 
     def __init__(self, view: TrainingView) -> None:
         self._view = view
@@ -84,13 +84,13 @@ class _View:
         self._view.started(title, total)
 
     def _over(self) -> None:
-        """Say how a batch of episodes ended of which enough were tried before the last."""
+        """End the line of a batch of episodes that was stopped before its last one."""
         if self._what:
             self._view.finished()
         self._what = ""
 
     def rolled(self, what: str, done: int, total: int, successes: int) -> None:
-        """Show the episodes of one batch, from before the first to the end of the last."""
+        """Show the progress of a batch of episodes."""
         if what != self._what:
             self._over()
             self._what = what
@@ -100,18 +100,18 @@ class _View:
             self._over()
 
     def counting(self, what: str, total: int) -> Callable[[int, int], None]:
-        """Return a callback that shows the episodes of an evaluation as they end."""
+        """Return a callback that shows the progress of an evaluation."""
         return lambda done, successes: self.rolled(what, done, total, successes)
 
     def round_over(self, number: int, total: int, line: str) -> None:
-        """Say how a round ended."""
+        """Print the result of a round."""
         self._over()
         self._view.note(f"round {number}/{total}: {line}")
 
 
 @dataclass(frozen=True)
 class _HeldOut:
-    """Success on starts and goals that nothing learns from, measured once for each moment of a run."""
+    """Measures success on held-out trials, once for each moment of a run."""
 
     factory: PolicyFactory
     progress: RunState
@@ -122,19 +122,20 @@ class _HeldOut:
     interrupted: Callable[[], bool]
 
     def measure(self, moment: str, name: str, robots: Sequence[Robot], homes: Sequence[Robot]) -> None:
-        """Measure ``name`` here and in the training domain; nothing of a robot that cannot tell what is true.
+        """Measure ``name`` on ``robots`` and in the training domain, on ``homes``.
 
-        Without a shift ``homes`` are ``robots``, and one measurement is both.
+        ``homes`` is empty for a robot that does not know its true state: nothing is measured. Without a shift ``homes`` is
+        ``robots``: one measurement counts for both.
         """
         if not homes:
             return
         if homes is robots:
-            self._measure(moment, name, robots, "in distribution")
+            self._measure(moment, name, robots, "nominal scene")
             self.progress.measured[f"home {moment}"] = self.progress.measured[moment]
             self.progress.save()
             return
-        self._measure(moment, name, robots, f"under {shift_of(robots[0])}")
-        self._measure(f"home {moment}", name, homes, "in distribution")
+        self._measure(moment, name, robots, f"shift {shift_of(robots[0])}")
+        self._measure(f"home {moment}", name, homes, "nominal scene")
 
     def _measure(self, moment: str, name: str, robots: Sequence[Robot], where: str) -> None:
         measured = self.progress.measured
@@ -144,16 +145,17 @@ class _HeldOut:
             self.progress.save()
         if moment not in measured:
             trials = draw_trials(robots[0], "evaluation", self.seed, self.count)
-            told = self.view.counting(f"evaluating {name} {where}", self.count)
+            who = "the base policy" if name == BASE else name
+            told = self.view.counting(f"evaluating {who}, {where}", self.count)
             policy = self.factory.get(name)
-            told(0, 0)  # its time begins with the first episode, not with the first that has ended
+            told(0, 0)  # the time counts from the start of the first episode
             result = evaluate(name, policy, robots, trials, self.rollout, told, self.interrupted)
             measured[moment] = result.to_json()
             self.progress.save()
 
 
 def improve(workspace: Workspace, asked: ImproveRequest, session_name: str | None = None) -> Report:
-    """Improve on a deployment and report success before and after, there and in distribution.
+    """Practise in a deployment, and report success before and after, there and in the training domain.
 
     Raises:
         UsageError, GoalError, CheckpointError, HardwareError, SafetyStop: see their messages.
@@ -162,15 +164,15 @@ def improve(workspace: Workspace, asked: ImproveRequest, session_name: str | Non
 
 
 def resume(workspace: Workspace, session_name: str, limits: dict[str, Any]) -> Report:
-    """Go on with the improvement run of a session, which was killed, interrupted, or is to last longer than was asked.
+    """Resume the run of a session that was killed or interrupted, or that is to last longer.
 
     Args:
-        workspace: where the session is.
+        workspace: of the session.
         session_name: its name, or ``latest``.
-        limits: ``rounds``, ``until``, ``minutes``, ``most_episodes``: those not None take the place of what was asked.
+        limits: ``rounds``, ``until``, ``minutes``, ``most_episodes``; those that are not None replace the session's.
 
     Raises:
-        UsageError: the session was not begun by ``a2g improve``, or the base is another one now.
+        UsageError: ``a2g improve`` did not create the session, or the base has changed.
         RecordingError, GoalError, CheckpointError, HardwareError: see their messages.
     """
     progress = load(open_session(workspace, session_name))
@@ -181,13 +183,13 @@ def resume(workspace: Workspace, session_name: str, limits: dict[str, Any]) -> R
         raise RecordingError(f"{progress.session.folder / PROGRESS} is damaged: {error}.") from error
     if checkpoint.fingerprint(asked.base or checkpoint.SHIPPED) != progress.asked["base_hash"]:
         raise UsageError(
-            f"the session {progress.session.name!r} was begun on the base {progress.asked['base_hash']}, which is another "
-            "one now: begin a new session."
+            f"the session {progress.session.name!r} was started with the base {progress.asked['base_hash']}, and this base "
+            "is another one: start a new session."
         )
     given = {name: value for name, value in limits.items() if value is not None}
     asked = replace(asked, settings=replace(asked.settings, **given))
     if given:
-        # Whoever is asked for more practice than before is measured again when it ends.
+        # With more practice than before, the end is measured again.
         progress.measured.pop("after", None)
         progress.measured.pop("home after", None)
         progress.asked = {**asked.to_json(), "begin": begin, "base_hash": progress.asked["base_hash"]}
@@ -213,7 +215,7 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
     with (
         reported() as finished,
         training_view(stderr_console()) as plain,
-        Interrupt(lambda: plain.note("finishing the step, saving …")) as interrupt,
+        Interrupt(lambda: plain.note("stopping: finishing the step, saving …")) as interrupt,
         deadman_key(settings.rollout.safety) as (held, wait),
         deployment.connected(lanes=lanes) as robots,
         _at_home(deployment, robots, lanes) as homes,
@@ -222,7 +224,7 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
         view = _View(plain)
         spec, shift = robots[0].spec, shift_of(robots[0])
         limit = limit_for(robots[0], settings.rollout)
-        # What has not arrived by three quarters of the limit arrives by detours, if at all, and detours are bad to imitate.
+        # Episodes that need more than three quarters of the limit make detours, and detours are bad to imitate.
         rollout = replace(settings.rollout, held=held)
         practice = replace(rollout, limit=max(1, limit * 3 // 4), arrived_below=arrived_below)
         judged = replace(rollout, limit=limit, stop_on_truth=True)
@@ -230,17 +232,18 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
             goal_store.check_goal(goal, spec, views_of(robots[0]))
             if without_state(robots[0], goal):
                 raise UsageError(
-                    f"the goal {goal.name!r} is a picture without a state of {spec.name}: no start can be drawn for it, and "
-                    f"nobody could tell success. Take one with a state ({to_type(workspace, 'capture-goal', 'NAME')}), "
-                    f"or try this one all the same: {to_type(workspace, 'run', goal.name)}, then adapt."
+                    f"the goal {goal.name!r} is a picture without a state of {spec.name}: the simulator can neither draw a "
+                    f"start for it nor measure success. Take a goal with a state "
+                    f"({to_type(workspace, 'capture-goal', 'NAME')}), or use this one with "
+                    f"{to_type(workspace, 'run', goal.name)}, then adapt."
                 )
         factory = PolicyFactory(folder, registry, spec, ActingSettings())
         check_cycle(robots[0], settings.reset, goals)
         if named := settings.goals_from.partition(":")[2]:
-            open_session(workspace, named)  # there has to be one
+            open_session(workspace, named)  # raises an error if there is none
         if settings.replay_demos:
             available_trajectories(factory)
-        factory.get(registry.active())  # what cannot act is refused before anything is measured or made
+        factory.get(registry.active())  # raises its errors before anything is measured or written
         factory.note_resizing(view.note, registry.active())
         progress = begun(registry.active())
         until_the_end.enter_context(recording_into(progress.session, "a2g improve"))
@@ -249,7 +252,7 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
         wait(interrupt)
 
         held_out = _HeldOut(factory, progress, judged, settings.seed, asked.evaluation, view, interrupt)
-        # Whoever holds a key says by it that the robot may move.
+        # Holding the key also answers that the robot may move.
         keyed = settings.rollout.safety.hold_key is not None
         ask = (lambda _: wait(interrupt)) if keyed else ask_for_key(PATIENCE, view.note, interrupt)
         improvement = Improvement(
@@ -270,8 +273,8 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
                 raise
             document |= _document(progress, improvement)
             lines = [
-                f"interrupted after {len(document['rounds'])} rounds; {document['active']} is active, nothing is lost.",
-                f"go on: {to_type(workspace, 'improve', '--resume', progress.session.name)}",
+                f"interrupted after {len(document['rounds'])} rounds. Nothing is lost; {document['active']} is active.",
+                f"resume: {to_type(workspace, 'improve', '--resume', progress.session.name)}",
             ]
             finished.report = Report(document, lines, 130)
             return finished.report
@@ -295,9 +298,9 @@ def _document(progress: RunState, improvement: Improvement) -> dict[str, Any]:
 
 @contextmanager
 def _at_home(deployment: Deployment, robots: list[Robot], lanes: int) -> Iterator[list[Robot]]:
-    """Connect the same robots in a world that is not shifted: ``robots`` themselves, where theirs is not.
+    """Connect the same robots in the training domain; ``robots`` themselves if they are not shifted.
 
-    None, where they are hardware: there is one world, and nobody to tell what is true of it.
+    Yields an empty list for hardware, which does not know its true state.
     """
     if not isinstance(robots[0], InstrumentedRobot):
         yield []

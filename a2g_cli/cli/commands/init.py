@@ -1,4 +1,4 @@
-"""``a2g init``: write the workspace's ``a2g.toml`` by asking which robot, which cameras and which goals."""
+"""``a2g init``: write ``a2g.toml``, and ask for robot, cameras and goals."""
 
 import json
 import tomllib
@@ -17,7 +17,7 @@ from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.workspace import Workspace, checked_name
 
 Ask = Callable[[str, str], str]
-"""Takes a question and what is taken for an empty answer; returns the answer."""
+"""Takes a question and the default answer; returns the answer."""
 
 
 def init(
@@ -30,24 +30,24 @@ def init(
     dry_run: bool,
     ask: Ask | None,
 ) -> Report:
-    """Write ``a2g.toml``, or only say what would be written; what was not given is asked for.
+    """Write ``a2g.toml``, or only show it; asks for what was not given.
 
     Args:
-        workspace: where.
+        workspace: of the file.
         robot: ``DRIVER`` or ``DRIVER:WHAT``.
-        settings: of the robot, each ``KEY=VALUE``; a dot in the key leads into a table.
+        settings: of the robot, each ``KEY=VALUE``; a dot in the key stands for a table.
         cameras: each ``NAME=DRIVER:ADDRESS,KEY=VALUE...``.
-        goals: names of what ``a2g run`` goes for.
-        overwrite: replace a file that is there.
+        goals: default goals of ``a2g run``.
+        overwrite: replace a file that exists.
         dry_run: write nothing.
-        ask: asks a person; None takes the usual answer.
+        ask: asks a person; None: take the default answers.
 
     Raises:
-        UsageError: an answer that cannot be meant, or a file that is there.
+        UsageError: an unusable answer, or a file that exists.
     """
     path = workspace.root / config.FILE
     if path.exists() and not overwrite and not dry_run:
-        raise UsageError(f"{path} is there: edit it, or add --overwrite.")
+        raise UsageError(f"{path} already exists: edit it, or add --overwrite.")
     if ask is not None:
         robot, settings, cameras, goals = _asked(ask, robot, settings, cameras, goals)
     text = _text(robot or "sim", _table(settings), [_camera(camera) for camera in cameras], goals)
@@ -70,10 +70,10 @@ def _asked(
     name, _ = plugins.split(robot)
     takes = [key for key in plugins.parameters("robot", name) if key != plugins.first("robot", name)]
     hint = "config.port=/dev/ttyACM0, config.id=NAME, rate=30" if name == "lerobot" else ", ".join(takes)
-    settings = settings or _several(ask, f"Setting KEY=VALUE of it, as {hint}; empty to go on")
+    settings = settings or _several(ask, f"Setting KEY=VALUE of the robot, as in {hint}; empty: no more")
     known = ", ".join(plugins.known("camera"))
-    cameras = cameras or _several(ask, f"Camera NAME=DRIVER:ADDRESS beside it ({known}); empty to go on")
-    goals = goals or _several(ask, "Goal that `a2g run` goes for; empty to go on")
+    cameras = cameras or _several(ask, f"Camera NAME=DRIVER:ADDRESS ({known}); empty: no more")
+    goals = goals or _several(ask, "Default goal of `a2g run`; empty: no more")
     return robot, settings, cameras, goals
 
 
@@ -85,20 +85,20 @@ def _several(ask: Ask, question: str) -> list[str]:
 
 
 def _table(settings: Sequence[str]) -> dict[str, Any]:
-    """Return nested settings out of ``KEY=VALUE`` words. Raises UsageError."""
+    """Return nested settings from ``KEY=VALUE`` words. Raises UsageError."""
     table: dict[str, Any] = {}
     for word in settings:
         key, equals, value = word.partition("=")
         *above, last = key.strip().split(".", 1)
         if not equals or not last:
-            raise UsageError(f"{word!r} is not KEY=VALUE, as in rate=30 or config.port=/dev/ttyACM0.")
+            raise UsageError(f"{word!r}: expected KEY=VALUE, as in rate=30 or config.port=/dev/ttyACM0.")
         inner = table.setdefault(above[0], {}) if above else table
         inner[last] = _value(value.strip())
     return table
 
 
 def _value(text: str) -> Any:
-    """Return what ``text`` says: a number, true, false, a list or table of such, or else a word."""
+    """Return the value of ``text``: a number, true, false, a list, a table, or else the text itself."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -119,14 +119,18 @@ def _text(
     robot: str, settings: Mapping[str, Any], cameras: Sequence[tuple[str, dict[str, Any]]], goals: Sequence[str]
 ) -> str:
     plain = {key: value for key, value in settings.items() if not isinstance(value, dict)}
-    lines = ["# What `a2g` drives and sees here; docs/hardware.md explains every key.", "", "[robot]"]
+    lines = [
+        "# The robot, cameras, limits and goals of `a2g` in this folder; docs/hardware.md explains every key.",
+        "",
+        "[robot]",
+    ]
     lines += [f"{_key(key)} = {_toml(value)}" for key, value in {"driver": robot, **plain}.items()]
     for name, table in settings.items():
         if isinstance(table, dict):
             lines += ["", f"[robot.{_key(name)}]", *(f"{_key(key)} = {_toml(value)}" for key, value in table.items())]
     for name, table in cameras:
         lines += ["", f"[cameras.{_key(name)}]", *(f"{_key(key)} = {_toml(value)}" for key, value in table.items())]
-    lines += ["", "[safety]", "# These are the defaults; limits by name go over what the robot says of itself."]
+    lines += ["", "[safety]", "# These are the defaults. Limits by name replace those of the robot."]
     default = SafetyLimits()
     for one in fields(SafetyLimits):
         value = getattr(default, one.name)
@@ -145,7 +149,7 @@ def _key(name: str) -> str:
 
 
 def _toml(value: Any) -> str:
-    """Return ``value`` as TOML; a JSON string is a TOML one."""
+    """Return ``value`` as TOML; JSON strings are valid TOML."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{_key(key)} = {_toml(inner)}" for key, inner in value.items()) + " }"
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Which recordings can be learned from: asked of their numbers before any training begins, in milliseconds each."""
+"""Finds recordings that cannot be learned from, before a training starts; takes milliseconds for each."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,16 +12,16 @@ from a2g_cli.training.watcher import TrainingWatcher
 def not_learnable(
     paths: Sequence[Path], watcher: TrainingWatcher, remedy: str, *, skip_bad: bool = False
 ) -> dict[Path, str]:
-    """Return those of ``paths`` that cannot be learned from, and why; a recording with doubtful numbers is only noted.
+    """Return those of ``paths`` that cannot be learned from, and why. Doubtful recordings are only mentioned.
 
     Args:
         paths: recordings.
-        watcher: told how far it is, and of doubts.
-        remedy: what to do about such a recording, in words, for the refusal.
-        skip_bad: return them instead of refusing them.
+        watcher: shows the progress, and the number of doubtful recordings.
+        remedy: sentence of the error that says what to do.
+        skip_bad: return bad recordings instead of raising an error.
 
     Raises:
-        RecordingError: there is one, and ``skip_bad`` is off; or there is no other.
+        RecordingError: there is a bad recording, and ``skip_bad`` is off; or all are bad.
     """
     bad: dict[Path, str] = {}
     doubtful = 0
@@ -43,18 +43,18 @@ def not_learnable(
     if bad and (not skip_bad or len(bad) == len(paths)):
         raise RecordingError(_refusal(bad, len(paths), remedy))
     if doubtful:
-        watcher.note(f"{doubtful} of {len(paths)} recordings have doubtful numbers: `a2g recordings verify` says which")
+        watcher.note(f"{doubtful} of {len(paths)} recordings have doubtful numbers: `a2g recordings verify` lists them")
     return bad
 
 
 def by_name(bad: Mapping[Path, str]) -> dict[str, str]:
-    """Return SESSION/episode-0000 -> why."""
+    """Return SESSION/episode-0000 -> reason."""
     return {f"{path.parent.name}/{path.stem}": reason for path, reason in bad.items()}
 
 
 def _refusal(bad: Mapping[Path, str], count: int, remedy: str) -> str:
     name, reason = next(iter(by_name(bad).items()))
-    others = "" if len(bad) == 1 else f" {len(bad)} of {count} recordings are like that."
+    others = "" if len(bad) == 1 else f" {len(bad)} of {count} recordings have such errors."
     if len(bad) == count:
-        return f"{name} cannot be learned from: {reason}.{others} There is nothing else to learn from."
+        return f"{name} cannot be learned from: {reason}.{others} There are no other recordings."
     return f"{name} cannot be learned from: {reason}.{others} {remedy}"

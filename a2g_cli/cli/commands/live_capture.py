@@ -1,4 +1,4 @@
-"""A goal from what cameras see now: previewed until a person takes it, and refused where nothing could be learned from it."""
+"""Takes a goal from live cameras: a preview until a person presses Enter; blurred or badly exposed pictures are refused."""
 
 import select
 import sys
@@ -23,28 +23,28 @@ from a2g_cli.display.preview import Preview
 from a2g_cli.robots.base import Robot, RobotSpec, views_of
 
 _REFRESH = 0.12
-"""Between two pictures of the preview [s]."""
+"""Time between two pictures of the preview [s]."""
 _PATIENCE = 2.0
-"""For a frame [s]."""
+"""Longest time to wait for a frame [s]."""
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What can be looked through: a robot, or cameras alone."""
+    """A source of current images: a robot, or cameras alone."""
 
     see: Callable[[], Mapping[str, Image]]
-    """Returns what each camera shows now. Raises HardwareError."""
+    """Returns the current image of each camera. Raises HardwareError."""
     views: Mapping[str, CameraMetadata]
     warnings: Sequence[str] = ()
 
 
 def through_robot(robot: Robot) -> Sight:
-    """Return the sight of a connected robot; looking moves nothing."""
+    """Return the source for a connected robot, which does not move."""
     return Sight(lambda: _fresh(robot.observe()), views_of(robot))
 
 
 def _fresh(observation: Observation) -> Mapping[str, Image]:
-    """Return its pictures. Raises HardwareError for one that shows what was: a goal is what is there now."""
+    """Return the images of an observation. Raises HardwareError if one is too old."""
     for camera, captured_at in observation.captured_at.items():
         age = observation.time - captured_at
         if age > MAX_AGE:
@@ -56,7 +56,7 @@ def _fresh(observation: Observation) -> Mapping[str, Image]:
 
 @contextmanager
 def through_cameras(choices: Mapping[str, CameraChoice], spec: RobotSpec) -> Iterator[Sight]:
-    """Open cameras and close them at the end; pictures are as large as ``spec`` says, where it knows the camera."""
+    """Open cameras and close them at the end. Images have the size that ``spec`` gives for the camera, if it has one."""
     with ExitStack() as stack:
         readers = {name: choice.reader(spec.cameras.get(name)) for name, choice in choices.items()}
         for reader in readers.values():
@@ -68,17 +68,17 @@ def through_cameras(choices: Mapping[str, CameraChoice], spec: RobotSpec) -> Ite
 
 
 def take(console: Console, sight: Sight, over: Mapping[str, Image], force: bool, quiet: bool) -> dict[str, Image]:
-    """Return the pictures of the moment that a person chooses, or of now where nobody is there to choose.
+    """Return the images of the moment that a person chooses; without a terminal, the current ones.
 
     Args:
-        console: where the preview is drawn.
-        sight: what is looked through.
-        over: the goal that the preview is blended over, by camera.
-        force: take blurred and badly exposed pictures too.
-        quiet: take them at once, without a preview.
+        console: draws the preview.
+        sight: the source of images.
+        over: images of the goal that is blended into the preview, by camera.
+        force: accept blurred and badly exposed images.
+        quiet: take the current images, without a preview.
 
     Raises:
-        GoalError: they are blurred or badly exposed, and ``force`` is false.
+        GoalError: an image is blurred or badly exposed, and ``force`` is false.
         HardwareError: a camera does not answer.
     """
     for warning in sight.warnings:
@@ -87,9 +87,9 @@ def take(console: Console, sight: Sight, over: Mapping[str, Image], force: bool,
         images = dict(sight.see())
         problems = problems_of(images)
         if problems and not force:
-            raise GoalError(f"{' '.join(problems)} Set it right, or add --force to take it all the same.")
+            raise GoalError(f"{' '.join(problems)} Correct it, or add --force to accept the picture.")
         return images
-    words = "Enter takes it" + ("" if force else ", once nothing is wrong with it") + " · Ctrl-C leaves"
+    words = "Enter: take the picture" + ("" if force else " (when it has no problem)") + " · Ctrl-C: cancel"
     with Preview(console, over, words) as preview:
         while True:
             images = dict(sight.see())
@@ -100,16 +100,16 @@ def take(console: Console, sight: Sight, over: Mapping[str, Image], force: bool,
 
 
 def problems_of(images: Mapping[str, Image]) -> list[str]:
-    """Return in words what is wrong with pictures: blur, too little contrast, too dark, too bright."""
+    """Return the problems of images in words: blur, low contrast, too dark, too bright."""
     return [problem for camera, image in images.items() for problem in look(camera, image)]
 
 
 def _entered(seconds: float) -> bool:
-    """Whether a person presses Enter within ``seconds`` [s]."""
+    """Return whether a person presses Enter within ``seconds`` [s]."""
     there, _, _ = select.select([sys.stdin], [], [], seconds)
     if not there:
         return False
-    if not line_typed():  # whoever typed has gone away
+    if not line_typed():  # the end of the input
         time.sleep(seconds)
         raise KeyboardInterrupt
     return True

@@ -1,4 +1,4 @@
-"""``a2g pretrain``: train a base from demonstrations, recorded, imported, or made by the simulator's scripted expert."""
+"""``a2g pretrain``: train a base policy from demonstrations: recorded, imported, or made by the simulator's expert."""
 
 import platform
 import sys
@@ -44,22 +44,22 @@ from a2g_cli.training.state import settings_of
 from a2g_cli.training.watcher import TrainingWatcher, Unwatched
 
 DEMONSTRATIONS = 4000
-"""A scene's expert gives as many, unless the user says otherwise."""
+"""Default number of demonstrations per scene."""
 
 
 def counts(scenes: Sequence[str], given: Sequence[str]) -> dict[str, int]:
-    """Return scene -> number of demonstrations, for ``given`` as it was typed: ``2000`` for all, ``write=1500`` for one.
+    """Return scene -> number of demonstrations, for ``given`` as typed: ``2000`` for all, ``write=1500`` for one scene.
 
     Raises:
-        UnknownNameError: no such scene, or it is not one of ``scenes``.
-        UsageError: what is given is no number of demonstrations.
+        UnknownNameError: unknown scene, or not one of ``scenes``.
+        UsageError: not a number of demonstrations.
     """
     for scene in scenes:
         find_scene(scene)
     if given and not scenes:
-        raise UsageError("--demonstrations says how often a scene's expert is to demonstrate: add --scene.")
+        raise UsageError("--demonstrations is the number of demonstrations for --scene: add --scene.")
     wanted = dict.fromkeys(scenes, DEMONSTRATIONS)
-    # What holds for all comes first, wherever it was typed.
+    # Numbers for all scenes come first, so that those for one scene win.
     for text in sorted(given, key=lambda text: "=" in text):
         scene, equals, number = text.rpartition("=")
         if scene and scene not in wanted:
@@ -67,13 +67,13 @@ def counts(scenes: Sequence[str], given: Sequence[str]) -> dict[str, int]:
                 "scene", scene, wanted, f"add --scene {scene}." if scene in plugins.known("scene") else ""
             )
         if not number.isdecimal() or not int(number) or (equals and not scene):
-            raise UsageError(f"--demonstrations is a number, or SCENE=NUMBER for one scene, and not {text!r}.")
+            raise UsageError(f"--demonstrations {text!r}: expected a number, or SCENE=NUMBER for one scene.")
         wanted |= {scene: int(number)} if scene else dict.fromkeys(wanted, int(number))
     return wanted
 
 
 def shares(given: Sequence[str]) -> dict[str, float]:
-    """Return scene or session -> its relative share of a batch, for what was typed: ``write=2``. Raises UsageError."""
+    """Return scene or session -> its relative share of a batch, for words like ``write=2``. Raises UsageError."""
     wanted = {}
     for text in given:
         name, _, number = text.rpartition("=")
@@ -82,17 +82,17 @@ def shares(given: Sequence[str]) -> dict[str, float]:
         except ValueError:
             wanted[name] = 0.0
         if not name or not 0 < wanted[name] < 1e6:
-            raise UsageError(f"--share is NAME=NUMBER, such as place=2, with a number above 0, and not {text!r}.")
+            raise UsageError(f"--share {text!r}: expected NAME=NUMBER with a number above 0, such as place=2.")
     return wanted
 
 
 def size_of_run(out: Path) -> tuple[int, int] | None:
-    """Return the size at which to train into ``out``: the one that its run began with, else the presets' (H, W) [px].
+    """Return the image size of the run in ``out``; for a new run, that of the presets: (H, W) [px].
 
-    None: images as they were recorded, which is how a run goes on that found all of one size, and any run of version 0.1.
+    None: images keep their recorded size. So do runs that began with images of one size, and runs of version 0.1.
 
     Raises:
-        CheckpointError: what is there is no training state.
+        CheckpointError: the file there is not a training state.
     """
     begun = settings_of(out / "state.safetensors")
     if begun is None:
@@ -114,35 +114,35 @@ def pretrain(
     *,
     skip_bad: bool = False,
 ) -> Report:
-    """Train a base into ``out``; a run that was stopped goes on where it stopped.
+    """Train a base into ``out``; a run that was stopped is resumed.
 
     Args:
-        workspace: where recordings are found, and demonstrations are recorded.
-        names: sessions, recordings, or other programs' data to learn from; may be empty when ``scenes`` is not.
+        workspace: has the recordings; demonstrations are recorded there.
+        names: sessions, recordings, or other programs' data to learn from; may be empty if ``scenes`` is not.
         out: the run's folder; the checkpoint is ``out/checkpoint``.
-        scenes: scenes of the simulator whose experts demonstrate, and how often: one base for all of them.
-        settings: how.
-        machine: on what. Several processes share the workspace and ``out``, of which the first alone writes them.
-        autoencoder: another base's checkpoint, or its run, whose frozen autoencoder is used; None to train one.
-        evaluate_every: iterations between evaluations in the simulator; 0 for none.
-        evaluation: trials of each scene in such an evaluation.
-        skip_bad: leave out episodes and recordings that cannot be learned from, instead of refusing them all.
+        scenes: scene of the simulator -> number of demonstrations; one base for all of them.
+        settings: of the training.
+        machine: the device. Several processes share the workspace and ``out``; only the first one writes.
+        autoencoder: another base's checkpoint or run, whose frozen autoencoder is used; None: train one.
+        evaluate_every: iterations between evaluations in the simulator; 0: none.
+        evaluation: trials per scene in such an evaluation.
+        skip_bad: leave out episodes that cannot be learned from, instead of raising an error.
 
-    The document names those under ``skipped``: ``{name: reason}``.
+    The document lists those under ``skipped``: ``{name: reason}``.
 
     Raises:
-        UsageError: no data at all.
+        UsageError: there are no data.
         BusyError: another program trains into ``out``, or imports the same data for too long.
         UnknownNameError, RecordingError, CheckpointError: see their messages.
     """
     if not names and not scenes:
         raise UsageError(
-            "nothing to learn from: name sessions, recordings or other programs' data, or add --scene place for the "
-            "simulator's."
+            "there are no data to learn from: name sessions, recordings or other programs' data, or add --scene place for "
+            "demonstrations in the simulator."
         )
     if evaluate_every and not scenes:
-        raise UsageError("--evaluate-every rolls the base out in the simulator: say in which --scene.")
-    machine.check(settings.batch)  # what is wrong is wrong before demonstrations are made
+        raise UsageError("--evaluate-every measures success in the simulator: add --scene.")
+    machine.check(settings.batch)  # raises its errors before demonstrations are made
     if autoencoder is not None:
         checkpoint.read_config(checkpoint.of_run(autoencoder))
     skipped: dict[str, str] = {}
@@ -175,7 +175,7 @@ def pretrain(
 
         rehearsal = CheckpointEvaluation(scenes, settings.seed, evaluation, view) if evaluate_every else None
         run = Pretraining(out, paths, settings, view, keep, groups, machine, autoencoder, rehearsal, evaluate_every)
-        # Two trainings into one folder would take turns at writing its state.
+        # Two trainings must not write their state into one folder.
         with alone(out / ".lock", str(out), 0.0, view) if machine.first else nullcontext():
             model = run.run()
             if machine.first:
@@ -197,9 +197,9 @@ def pretrain(
 
 
 def _next(workspace: Workspace, base: Path, paths: Sequence[Path]) -> list[str]:
-    """Return the lines that say how to try ``base``: one for each robot of its demonstrations that can be tried here."""
+    """Return the commands that evaluate ``base``, one for each robot of its demonstrations that can be evaluated here."""
     robots: dict[str, None] = {}
-    for path in {path.parent: path for path in reversed(paths)}.values():  # a session is of one robot
+    for path in {path.parent: path for path in reversed(paths)}.values():  # a session has one robot
         with Recording(path) as recording:
             robots.setdefault(recording.spec.name)
     return [
@@ -218,17 +218,17 @@ def _finish(
     settings: PretrainSettings,
     view: TrainingWatcher,
 ) -> None:
-    """Write what a base keeps of its demonstrations beside its weights, but for what is there already."""
+    """Write the reference data from the demonstrations beside the weights, if they are not there yet."""
     if not (folder / NOMINAL).exists():
         trains = measures_position(model.config)  # else nothing counts its steps
         if trains:
-            view.started("what home looks like", settings.reader_iterations)
+            view.started("reference data of the training domain", settings.reader_iterations)
         known = measure_nominal(model, paths, groups, law, settings.reader_iterations, settings.seed, view.advanced)
         known.save(folder)
         if trains:
             view.finished()
     if not (folder / RETENTION).exists():
-        view.started("what is kept of home", SEGMENTS)
+        view.started("retention set", SEGMENTS)
         mixture = parse_mixture(settings.relabel)
         kept = choose_retention_set(
             model, paths, groups, mixture, settings.seed, advanced=lambda i: view.advanced(i, {})
@@ -249,18 +249,18 @@ def _command() -> str:
 
 
 def _card(facts: dict[str, Any], config: Act2GoalConfig) -> str:
-    """Return the model card: what it is, what it was made from, how to make it again."""
+    """Return the model card."""
     losses = ", ".join(f"{name} {value:.3f}" for name, value in facts["losses"].items())
     data = ", ".join(f"{count} of `{name}`" for name, count in facts["data"].items())
     scenes = ", ".join(f"`{scene}`" for scene in facts["scenes"])
     copies = facts["settings"]["copies"]
-    data += f"; of each {copies} more in other colours, light and framing" if copies else ""
+    data += f"; {copies} augmented copies of each (colours, light, framing)" if copies else ""
     how = facts["computed"]
     computed = f"{how['processes']} process(es) on {how['device']}, {how['precision']}"
     computed += ", compiled" if how["compiled"] else ""
-    reached = ["", "Reached, on starts and goals drawn as the demonstrations' were but not among them:", ""]
     evaluations = table(facts["evaluations"])
-    found = "\n".join([*reached, *evaluations, ""]) if evaluations else ""
+    title = "Success on starts and goals from the distribution of the demonstrations, but not among them:"
+    measured = "\n".join(["", title, "", *evaluations, ""]) if evaluations else ""
     return f"""# Base policy
 
 Act2Goal networks for one robot: autoencoder, goal-conditioned world model, action expert, steps-to-go head.
@@ -270,9 +270,9 @@ Act2Goal networks for one robot: autoencoder, goal-conditioned world model, acti
 - Training: iteration {facts["iteration"]}, {facts["seconds"] / 60:.0f} min, {facts["machine"]}, {computed}
 - Losses: {losses}
 - Command: `{facts["command"]}`
-{found}
-Weights are half-precision safetensors; `config.json` holds shape and settings, `home.safetensors` what practice is held
-against: median pictures of the demonstrations and a reader of the tool's place; `retention.safetensors` segments of the
-demonstrations as latents, on which adapted policies are held against this one; `movements.safetensors` how some demonstrators
-moved, which `a2g improve --replay-demos` repeats. Nothing here is pickled.
+{measured}
+Weights are half-precision safetensors. `config.json` has shape and settings; `home.safetensors` the reference data of the
+training domain: median images and the keypoint reader of the tool; `retention.safetensors` latent segments of the
+demonstrations, which measure how much an adapted policy has forgotten; `movements.safetensors` trajectories of the expert,
+which `a2g improve --replay-demos` replays. Nothing is pickled.
 """

@@ -1,6 +1,6 @@
-"""Where ``a2g pretrain`` has its data from: other programs' files, imported once, and the simulator's scripted expert.
+"""The data of ``a2g pretrain``: other programs' files, which are imported once, and the simulator's scripted expert.
 
-Two trainings that begin at once on the same data share them: one makes them while the other waits.
+Two trainings that start at the same time on the same data share them: one makes them, the other waits.
 """
 
 import hashlib
@@ -32,17 +32,17 @@ def brought_in(
     *,
     skip_bad: bool,
 ) -> str:
-    """Return ``name``, or, where it is a place with another program's data, the session that it was imported to.
+    """Return ``name``, or, if it is a path with another program's data, the session that they are imported to.
 
-    The session's name tells the very files from any others, so that a run that goes on finds it again, and two that begin at
-    once share it: the second waits for the first. Episodes that were left out go to ``skipped``.
+    The session's name has a hash of the files, so that a resumed run finds it again, and two runs that start at the same time
+    share it: the second waits for the first. Episodes that are left out are added to ``skipped``.
     """
     place = expanded(name)
     known = {session.name for session in list_sessions(workspace)}
     if name.partition("/")[0] in known or (form := foreign(place)) is None:
         return name
     whole, session = (f"{default_name(place)}-{_identity(place, one, skip_bad=skip_bad)}" for one in (None, size))
-    if whole in known:  # frames of any size are resized as they are read
+    if whole in known:  # frames of any size are resized when they are read
         return whole
     if machine.first and session not in known:
         skipped |= _import(workspace, place, form, session, ImportOptions(size=size, skip_bad=skip_bad), view)
@@ -53,11 +53,11 @@ def brought_in(
 def _import(
     workspace: Workspace, place: Path, form: Format, session: str, options: ImportOptions, view: TrainingWatcher
 ) -> dict[str, str]:
-    """Import ``place``, unless another program does or did; return the episodes that were left out, and why."""
+    """Import ``place`` unless another program has done so; return the episodes that were left out, and why."""
     patience = PATIENCE.total_seconds()
     wait_for_another(workspace, session, patience, view.note)
     if Session(workspace.sessions / session).folder.exists():
-        view.note(f"{place.name} was imported by another program meanwhile: its session {session} is used")
+        view.note(f"another program has imported {place.name} meanwhile: using its session {session}")
         return {}
     view.started(f"importing {place.name} ({form.name})", 0)
 
@@ -67,8 +67,8 @@ def _import(
     try:
         brought = bring_in(workspace, place, form, session, options, advanced, patience)
         notes, skipped = brought.notes, brought.skipped
-    except SessionExistsError:  # another one was faster to begin
-        notes, skipped = [f"the session {session} of another program is used"], {}
+    except SessionExistsError:  # another program started first
+        notes, skipped = [f"using the session {session} of another program"], {}
     view.finished()
     for note in notes:
         view.note(note)
@@ -86,7 +86,7 @@ def _identity(place: Path, size: tuple[int, int] | None, *, skip_bad: bool) -> s
 
 @contextmanager
 def alone(lock: Path, what: str, patience: float, view: TrainingWatcher) -> Iterator[None]:
-    """Hold ``lock``, which keeps another training from making the same ``what`` at once, while the block runs.
+    """Hold ``lock`` while the block runs, so that no other training makes the same ``what`` at the same time.
 
     Raises:
         BusyError: another program holds it for longer than ``patience`` [s].
@@ -116,10 +116,10 @@ def demonstrated(
         view.started(f"demonstrations of {scene}", count)
         with alone(workspace.sessions / f".{session.name}.lock", session.name, PATIENCE.total_seconds(), view):
             failed = record_demonstrations(session, scene, seed, count, advanced=lambda done: view.advanced(done, {}))
-        view.advanced(count, {})  # those that were there already too
+        view.advanced(count, {})  # counts those of an earlier run too
         view.finished()
         if failed:
             view.note(f"{failed} of {count} demonstrations failed and were left out")
     machine.wait()
-    wanted = {demonstration(session, index).name for index in range(count)}  # there may be more, of an earlier run
+    wanted = {demonstration(session, index).name for index in range(count)}  # an earlier run may have made more
     return [path for path in session.recordings() if path.name in wanted]

@@ -1,4 +1,4 @@
-"""What commands ask a person: whether things may go, and whether a goal is reached. And what they say to type next."""
+"""Questions to a person, and the command lines that messages suggest."""
 
 import os
 import select
@@ -17,12 +17,12 @@ from a2g_cli.core.workspace import Workspace
 
 
 def somebody_is_there() -> bool:
-    """Whether a person can answer a question."""
+    """Return whether standard input is a terminal, so that a person can answer."""
     return sys.stdin.isatty()
 
 
 def line_typed() -> str:
-    """Return the next line of standard input with its end; empty where nobody types any more, or the terminal hung up."""
+    """Return the next line of standard input with its line end; empty at the end of the input, or if the terminal closed."""
     try:
         return sys.stdin.readline()
     except OSError:
@@ -30,17 +30,17 @@ def line_typed() -> str:
 
 
 def confirm_removal(what: Sequence[str], yes: bool) -> None:
-    """Ask, on a terminal, whether ``what`` may be removed for good.
+    """Ask on a terminal whether ``what`` may be removed for good.
 
     Raises:
-        UsageError: nobody is there to be asked, and ``yes`` is false.
+        UsageError: there is no terminal, and ``yes`` is false.
         A2GError: the answer is no.
     """
     if yes:
         return
     listed = ", ".join(what[:5]) + (f" and {len(what) - 5} more" if len(what) > 5 else "")
     if not somebody_is_there():
-        raise UsageError(f"this removes {listed} for good: add --yes, or look first with --dry-run.")
+        raise UsageError(f"this removes {listed} for good: add --yes, or see what it would remove with --dry-run.")
     # Not input(): it writes to stdout, which is for data.
     typer.echo(f"Remove {listed} for good? [y/N] ", nl=False, err=True)
     if line_typed().strip().lower() not in {"y", "yes"}:
@@ -48,15 +48,15 @@ def confirm_removal(what: Sequence[str], yes: bool) -> None:
 
 
 def answers(yes: bool) -> Callable[[str, str], str] | None:
-    """Return how to ask for a line, given its usual answer; None with ``yes``, where nothing is to be asked.
+    """Return a function that asks for a line, with a default answer; None with ``yes``: nothing is asked.
 
     Raises:
-        UsageError: nobody is there to be asked, and ``yes`` is false.
+        UsageError: there is no terminal, and ``yes`` is false.
     """
     if yes:
         return None
     if not somebody_is_there():
-        raise UsageError("there is no terminal to ask at: give everything by options, and add --yes.")
+        raise UsageError("there is no terminal for questions: give every answer as an option, and add --yes.")
 
     def ask(question: str, usual: str) -> str:
         typer.echo(f"{question}{f' [{usual}]' if usual else ''}: ", nl=False, err=True)
@@ -71,12 +71,12 @@ _ANSWERS = {b"y": True, b"n": False, b" ": None}
 def asks_for_a_key(
     told: Callable[[str], None], interrupted: Callable[[], bool], descriptor: int | None = None
 ) -> Callable[[str], bool | None]:
-    """Return a question whether the goal of a name is reached: answered by one key, yes, no, or None for neither.
+    """Return a function that asks whether a goal is reached: one key answers yes, no, or None for neither.
 
     Args:
-        told: says the question to the person.
-        interrupted: asked meanwhile; an ending that is asked for leaves the question unanswered.
-        descriptor: of the terminal; standard input's, if not given.
+        told: shows the question.
+        interrupted: checked meanwhile; an interruption ends the question without an answer.
+        descriptor: of the terminal; None: standard input.
     """
     terminal = sys.stdin.fileno() if descriptor is None else descriptor
 
@@ -84,7 +84,7 @@ def asks_for_a_key(
         told(f"is {goal} reached? y: yes, n: no, space: cannot tell")
         try:
             return _key(terminal, interrupted)
-        except (OSError, termios.error):  # the terminal hung up: nobody is left to answer
+        except (OSError, termios.error):  # the terminal closed
             return None
 
     return ask
@@ -92,7 +92,7 @@ def asks_for_a_key(
 
 def _key(terminal: int, interrupted: Callable[[], bool]) -> bool | None:
     before = termios.tcgetattr(terminal)
-    tty.setcbreak(terminal)  # Ctrl-C still asks for a good ending
+    tty.setcbreak(terminal)  # Ctrl-C still works
     try:
         while not interrupted():
             if select.select([terminal], [], [], 0.05)[0]:
@@ -105,21 +105,21 @@ def _key(terminal: int, interrupted: Callable[[], bool]) -> bool | None:
 
 
 def to_type(workspace: Workspace, *words: str) -> str:
-    """Return the command line ``a2g words...`` for a shell, with ``--workspace`` where it would not be found without."""
+    """Return the command line ``a2g words...`` for a shell, with ``--workspace`` if it is needed."""
     return f"{program()} {shlex.join(words)}{elsewhere(workspace)}"
 
 
 def elsewhere(workspace: Workspace) -> str:
-    """Return `` --workspace DIR``, or nothing where a command that is typed here works in ``workspace`` without.
+    """Return `` --workspace DIR``, or nothing if a command finds ``workspace`` from the current folder.
 
-    What ``$A2G_WORKSPACE`` says now, the next command may not be told: it may have been set for one command alone.
+    ``$A2G_WORKSPACE`` does not count: it may have been set for one command only.
     """
     here = Path.cwd() == workspace.root and Workspace.find() == workspace
     return "" if here else f" --workspace {shlex.quote(str(workspace.root))}"
 
 
 def program() -> str:
-    """Return what to type for ``a2g``: itself, or, where the shell would not find that, what was typed to start it."""
+    """Return what to type for ``a2g``: that, or the path that was typed if the shell would not find it."""
     typed = Path(sys.argv[0])
     if typed.name != "a2g" or not typed.is_file():
         return "a2g"

@@ -1,4 +1,4 @@
-"""``a2g recordings``: list, show and verify what was recorded. Nothing here changes a file."""
+"""``a2g recordings list``, ``show`` and ``verify``. No file is changed."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ _COLUMNS = 32
 
 
 def waiting(session: Session) -> list[Path]:
-    """Return the unfinished recordings of ``session`` that ``repair`` has not made anything of yet."""
+    """Return the unfinished recordings of ``session`` that ``repair`` has not recovered yet."""
     left = []
     for partial in session.unfinished():
         stem = partial.name.removesuffix(schema.SUFFIX + schema.PARTIAL_SUFFIX)
@@ -59,7 +59,7 @@ def list_recordings(workspace: Workspace, session: str | None) -> Report:
     ]
     lines = listing(["session", "recordings", "unfinished", "size", "changed"], rows)
     if any(found["unfinished"] for found in sessions):
-        lines.append(f"unfinished: {to_type(workspace, 'recordings', 'repair')} makes recordings of them.")
+        lines.append(f"unfinished: {to_type(workspace, 'recordings', 'repair')} recovers them.")
     return Report({"sessions": sessions}, lines)
 
 
@@ -81,14 +81,14 @@ def _list_one(workspace: Workspace, session: Session) -> Report:
     summaries = summarise_session(session)
     unfinished = waiting(session)
     more = to_type(workspace, "recordings", "verify", session.name)
-    lines = table(summaries, more) if summaries else [f"the session {session.name} has no recording."]
+    lines = table(summaries, more) if summaries else [f"the session {session.name} has no recordings."]
     lines += [printable(f"unfinished: {path}") for path in unfinished]
     document = {"session": session.name, "recordings": summaries, "unfinished": list(map(str, unfinished))}
     return Report(document, lines)
 
 
 def show_recording(workspace: Workspace, name: str) -> Report:
-    """Show everything about a recording, or about each of a session's; a damaged one ends with exit code 1.
+    """Show everything about a recording, or about each of a session; exit code 1 if one is damaged.
 
     The document: ``{"recordings": [SUMMARY]}``. Raises UnknownNameError.
     """
@@ -111,12 +111,12 @@ def show_recording(workspace: Workspace, name: str) -> Report:
 
 
 def verify_recordings(workspace: Workspace, names: Sequence[str]) -> Report:
-    """Read ``names``, or everything, to the last byte; anything that is wrong ends with exit code 1.
+    """Check ``names``, or all recordings, byte by byte; exit code 1 if something is wrong.
 
     The document: ``{"recordings": [{"name", "path", "problems": [text], "notes": [text]}], "sound", "damaged",
-    "duplicates": [[name, name]], "sessions": [{"name", "problem"}], "unfinished": [path]}``. Notes are true and worth
-    knowing, and nothing is wrong; duplicates, which are worth a note, hold the same episode: a copy, or a simulator's same
-    seed again; sessions are those whose ``session.hdf5`` does not list what is there.
+    "duplicates": [[name, name]], "sessions": [{"name", "problem"}], "unfinished": [path]}``. Notes are no
+    defects. Duplicates hold the same episode: a copy, or the same seed of a simulator. ``sessions`` has those whose
+    ``session.hdf5`` does not list all recordings.
     """
     sessions = list_sessions(workspace)
     paths = (
@@ -140,19 +140,19 @@ def verify_recordings(workspace: Workspace, names: Sequence[str]) -> Report:
     lines = [f"{entry['name']}: {problem}" for entry in damaged for problem in entry["problems"]]
     lines += [f"note: {entry['name']}: {note}" for entry in found for note in entry["notes"]]
     lines += [
-        f"note: {second} is the same episode as {first}, a copy or the same seed again: learning would count it twice."
+        f"note: {second} is the same episode as {first} (a copy, or the same seed): learning would count it twice."
         for first, second in duplicates
     ]
     repair = to_type(workspace, "recordings", "repair")
-    lines += [f"{name}/{INDEX} does not list what is there: `{repair}` makes it again." for name in stale]
-    lines += [f"unfinished: {path}: `{repair}` makes a recording of it." for path in unfinished]
+    lines += [f"{name}/{INDEX} does not list all recordings: `{repair}` rebuilds it." for name in stale]
+    lines += [f"unfinished: {path}: `{repair}` recovers it." for path in unfinished]
     lines.append(f"{len(found) - len(damaged)} sound, {len(damaged)} damaged.")
     document = {
         "recordings": found,
         "sound": len(found) - len(damaged),
         "damaged": len(damaged),
         "duplicates": duplicates,
-        "sessions": [{"name": name, "problem": f"{INDEX} does not list what is there"} for name in stale],
+        "sessions": [{"name": name, "problem": f"{INDEX} does not list all recordings"} for name in stale],
         "unfinished": unfinished,
     }
     return Report(document, [printable(line) for line in lines], int(bool(damaged or stale)))

@@ -1,4 +1,4 @@
-"""``a2g recordings repair`` and ``rm``: what changes the files of a workspace, and only there."""
+"""``a2g recordings repair`` and ``rm``."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -21,10 +21,9 @@ from a2g_cli.improvement.state import PROGRESS
 
 
 def repair_recordings(workspace: Workspace, names: Sequence[str], dry_run: bool) -> Report:
-    """Make recordings of ``names``, or of everything that is unfinished, and session files that list what there is.
+    """Recover the unfinished recordings ``names``, or all, and rebuild session files.
 
-    No original is touched: what is removed is only what dead programs left of files that they were building. A failure ends
-    with exit code 1.
+    Original files are not changed; only temporary files of programs that died are removed. Exit code 1 if something fails.
 
     The document: ``{"repaired": [{"partial", "recording", "steps"}], "linked": [path], "failed": [{"path", "problem"}],
     "dry_run"}``.
@@ -47,8 +46,8 @@ def repair_recordings(workspace: Workspace, names: Sequence[str], dry_run: bool)
             if session.recordings() and not session.linked():
                 linked.append(str(session.index if dry_run else session.link()))
         except RecordingError as error:
-            failed.append({"path": str(session.index), "problem": f"{session.index} cannot be made: {error}"})
-    made, again = ("would become", "would be made again") if dry_run else ("became", "was made again")
+            failed.append({"path": str(session.index), "problem": f"{session.index} cannot be written: {error}"})
+    made, again = ("would become", "would be rebuilt") if dry_run else ("became", "was rebuilt")
     lines = [
         f"{name_of(workspace, Path(entry['partial']))} {made} {name_of(workspace, Path(entry['recording']))}, "
         f"{entry['steps']} steps."
@@ -62,13 +61,13 @@ def repair_recordings(workspace: Workspace, names: Sequence[str], dry_run: bool)
         remove = f": to remove them, {to_type(workspace, 'recordings', 'rm', *names)}" if own else "."
         lines.append(f"the .partial files are kept{remove}")
     document = {"repaired": repaired, "linked": linked, "failed": failed, "dry_run": dry_run}
-    return Report(document, [printable(line) for line in lines or ["nothing is unfinished."]], int(bool(failed)))
+    return Report(document, [printable(line) for line in lines or ["there is nothing to repair."]], int(bool(failed)))
 
 
 def _wanting(workspace: Workspace, names: Sequence[str]) -> tuple[list[Path], list[Session]]:
-    """Return the unfinished recordings that ``names`` stand for, and the sessions whose files are looked at."""
+    """Return the unfinished recordings of ``names``, and the sessions whose files are checked."""
     if not names:
-        # A session that a program records into is left to it: it links what there is when it ends.
+        # A session that a program is recording is left out: that program writes the session file at its end.
         sessions = [
             session
             for session in list_sessions(workspace)
@@ -94,9 +93,9 @@ def _wanting(workspace: Workspace, names: Sequence[str]) -> tuple[list[Path], li
 
 
 def _being_recorded(session: Session) -> bool:
-    """Whether a program is writing an episode of ``session`` at this moment."""
+    """Return whether a program is writing an episode of ``session`` now."""
     for partial in waiting(session):
-        with suppress(OSError):  # completed at this very moment; or it cannot be read, which its repair will say
+        with suppress(OSError):  # just completed; or it cannot be read, which its repair reports
             if storage.being_written(partial):
                 return True
     return False
@@ -109,25 +108,25 @@ def _repair(partial: Path) -> dict[str, Any]:
 
 
 def _prospect(partial: Path) -> dict[str, Any]:
-    """Return what ``_repair`` would. Raises RecordingError where it would for reasons that can be seen before."""
+    """Return what ``_repair`` would return. Raises RecordingError if it is known that ``_repair`` would."""
     with storage.reading(partial, "unfinished recording"):
         if storage.being_written(partial):
-            raise RecordingError(f"{partial} is being written at this moment: there is nothing to repair.")
+            raise RecordingError(f"a program is writing {partial} now: there is nothing to repair.")
     path, steps, _ = prospect(partial)
     return {"partial": str(partial), "recording": str(path), "steps": steps}
 
 
 def remove_recordings(workspace: Workspace, names: Sequence[str], yes: bool, force: bool, dry_run: bool) -> Report:
-    """Remove recordings, or whole sessions, of the workspace; all of ``names`` exist, or nothing is removed.
+    """Remove recordings or whole sessions; if one of ``names`` does not exist, nothing is removed.
 
-    What an adapter learned from goes only with ``force``: without it nobody can say again where the adapter comes from.
+    Recordings that an adapter learned from are removed only with ``force``, since they document the adapter.
 
-    The document: ``{"removed": [path], "bytes", "dry_run"}``. Files that are no recordings stay where they are.
+    The document: ``{"removed": [path], "bytes", "dry_run"}``. Other files in a session are kept.
 
     Raises:
         UnknownNameError: no such session or recording.
-        UsageError: a name outside the workspace, an adapter learned from it, or nobody confirmed.
-        RecordingError: it is being written at this moment, or the disk refuses.
+        UsageError: a name outside the workspace, an adapter learned from it, or no confirmation.
+        RecordingError: a program is writing it, or the file cannot be removed.
     """
     located = [_located(workspace, name) for name in names]
     files: dict[Path, None] = {}
@@ -136,7 +135,7 @@ def remove_recordings(workspace: Workspace, names: Sequence[str], yes: bool, for
     for path in files:
         with storage.reading(path):
             if path.name.endswith(UNFINISHED) and storage.being_written(path):
-                raise RecordingError(f"{path} is being written at this moment: stop the program that does first.")
+                raise RecordingError(f"a program is writing {path} now: stop that program first.")
     if not force:
         _check_unused(workspace, files)
     listed = [session.name if path is None else name_of(workspace, path) for session, path in located]
@@ -156,7 +155,7 @@ def remove_recordings(workspace: Workspace, names: Sequence[str], yes: bool, for
 
 
 def _check_unused(workspace: Workspace, files: Iterable[Path]) -> None:
-    """Raise UsageError when an adapter learned from one of ``files``, or may be learning from them now."""
+    """Raise UsageError if an adapter learned from one of ``files``, or may be learning from them now."""
     if not workspace.adapters.is_dir():
         return
     from a2g_cli.adapters.registry import AdapterRegistry  # takes a second to import
@@ -169,7 +168,7 @@ def _check_unused(workspace: Workspace, files: Iterable[Path]) -> None:
         try:
             said = registry.get(adapter).lineage.get("recordings")
         except CheckpointError:
-            continue  # damaged: it cannot say
+            continue  # damaged: unknown
         found = [
             name for one in said or [] if (name := str(one).partition(" ")[0].removesuffix(schema.SUFFIX)) in names
         ]
@@ -178,7 +177,7 @@ def _check_unused(workspace: Workspace, files: Iterable[Path]) -> None:
     if taught:
         raise UsageError(
             f"{', '.join(taught[:5])} learned from {len(used)} of these recordings, e.g. {next(iter(used))}: add --force to "
-            "remove what an adapter came from."
+            "remove them anyway."
         )
     if names and (makers := registry.being_created()):
         raise UsageError(f"{makers[0]} may be learning from these recordings: wait until it has ended, or add --force.")
@@ -196,7 +195,7 @@ def _located(workspace: Workspace, name: str) -> tuple[Session, Path | None]:
         name = str(typed.relative_to(workspace.sessions))
     session_name, slash, file = name.rstrip("/").partition("/")
     if "/" in file or session_name in {"", ".", "..", "~"}:
-        raise UsageError(f"{name!r} is no recording in {workspace.sessions}: write SESSION or SESSION/episode-0000.")
+        raise UsageError(f"{name!r} is not a recording in {workspace.sessions}: write SESSION or SESSION/episode-0000.")
     session = open_session(workspace, session_name)
     if session.folder.is_symlink():
         raise UsageError(
@@ -214,7 +213,7 @@ def _located(workspace: Workspace, name: str) -> tuple[Session, Path | None]:
 
 
 def _belongings(session: Session) -> list[Path]:
-    """Return every file of a session that this program wrote."""
+    """Return every file of a session that a2g wrote."""
     beside = (session.index, session.folder / index.NAME, session.folder / PROGRESS)
     made = [path for path in beside if path.is_file()]
     for one in (session, session.resets):
@@ -223,7 +222,7 @@ def _belongings(session: Session) -> list[Path]:
 
 
 def _tidy(workspace: Workspace, session: Session, whole: bool) -> list[str]:
-    """Bring a session's folder in order after something was removed; return what there is to say."""
+    """Update a session's folder after a removal; return lines to print."""
     if not whole:
         _link_again(workspace, session)
         return []
@@ -234,12 +233,12 @@ def _tidy(workspace: Workspace, session: Session, whole: bool) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError:
-        return [f"{session.folder} stays: it holds other files."]
+        return [f"{session.folder} is kept: it has other files."]
     return []
 
 
 def _link_again(workspace: Workspace, session: Session) -> None:
-    """Let ``session.hdf5`` list what there is now; a session with a damaged recording goes without."""
+    """Rebuild ``session.hdf5``; a session with a damaged recording has none."""
     if session.folder.parent != workspace.sessions or not session.index.exists():
         return
     with storage.writing(session.index):

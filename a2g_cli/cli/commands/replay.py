@@ -1,4 +1,4 @@
-"""``a2g replay``: watch recordings in the terminal, or make a video of them."""
+"""``a2g replay``: play recordings in the terminal, or make a video of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,11 +27,11 @@ _VIDEO_HEIGHT = 256
 def replay(
     workspace: Workspace, name: str, video: Path | None = None, speed: float = 1.0, quiet: bool = False
 ) -> Report:
-    """Play the recordings that ``name`` stands for one after another, or write them to ``video``; ``quiet``: neither.
+    """Play the recordings of ``name`` one after another, or write them to ``video``; ``quiet``: neither.
 
     Raises:
         UnknownNameError: no such recording, or the session is empty.
-        UsageError: a video of another kind, or of recordings that do not fit into one.
+        UsageError: an unknown kind of video, or recordings with different rates.
         RecordingError: a recording cannot be read.
         A2GError: the video cannot be written.
     """
@@ -55,7 +55,7 @@ def replay(
 
 
 class Frames(Sequence[Mapping[str, Image]]):
-    """The T + 1 observations' images of a recording, read when they are asked for: an hour does not fit in memory."""
+    """The images of a recording's T + 1 observations, read one at a time to save memory."""
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
@@ -74,7 +74,7 @@ class Frames(Sequence[Mapping[str, Image]]):
 
 
 def captions(name: str, summary: dict[str, Any]) -> list[str]:
-    """Return a line for each of T + 1 observations: where in the episode it is, and at the end how it went."""
+    """Return a caption for each of T + 1 observations: the step, and at the end the outcome."""
     steps = summary["steps"]
     lines = [f"{name}  step {index:>{len(str(steps))}}/{steps}" for index in range(steps + 1)]
     lines[-1] += f"  {outcome_words(summary['outcome'])}"
@@ -91,7 +91,7 @@ def _export(
 ) -> None:
     rates = {summary["rate"] for summary in summaries}
     if len(rates) > 1 or None in rates:
-        raise UsageError(f"recordings at {', '.join(map(str, rates))} Hz do not fit into one video: name one of them.")
+        raise UsageError(f"recordings at {', '.join(map(str, rates))} Hz cannot share one video: name one recording.")
     total = sum(summary["steps"] + 1 for summary in summaries)
     with Progress(console=console, transient=True, disable=not console.is_interactive) as progress:
         task = progress.add_task(escape(printable(video.name)), total=total)
@@ -108,7 +108,7 @@ def _export(
 
 
 def _composed(recording: Recording, words: Sequence[str]) -> Iterator[Image]:
-    """Yield each moment as one image: of every camera now and, beside it, the goal."""
+    """Yield each moment as one image: every camera, each beside its goal."""
     goal = recording.goal.images
     for now, caption in zip(Frames(recording), words, strict=True):
         images = []

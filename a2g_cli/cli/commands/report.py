@@ -1,4 +1,4 @@
-"""What a command has to say: one JSON document for machines, the same for people."""
+"""The result of a command: a JSON document for machines, and lines for people."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """The result of a command; goes to stdout."""
+    """The result of a command; printed to stdout."""
 
     document: dict[str, Any]
     """JSON-able; printed with ``--json``."""
@@ -26,17 +26,17 @@ class Report:
 
 @dataclass
 class Finished:
-    """Holds a command's report as soon as its work is done."""
+    """Holds a command's report once its work is done."""
 
     report: Report | None = None
 
 
 @contextmanager
 def reported() -> Iterator[Finished]:
-    """Keep the report of work that is done: what fails afterwards, e.g. closing a robot, is an error beside it.
+    """Keep the report if something fails after the work is done, e.g. closing a robot.
 
     Raises:
-        A2GError: from the body; it carries the report, if there was one.
+        A2GError: from the body; it carries the report, if there is one.
     """
     finished = Finished()
     try:

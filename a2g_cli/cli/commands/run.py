@@ -1,4 +1,4 @@
-"""``a2g run``: roll the policy out towards goals; every episode is recorded."""
+"""``a2g run``: roll out the policy for goals, and record every episode."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -41,23 +41,23 @@ from a2g_cli.runtime.timing import in_words
 
 @dataclass(frozen=True)
 class SafetyOptions:
-    """How a run takes care of the robot."""
+    """How a run keeps the robot safe, resets it and judges success."""
 
     limits: SafetyLimits = field(default_factory=SafetyLimits)
     reset: str = "own"
-    """What happens between episodes, see runtime/reset.py."""
+    """What happens between episodes: runtime/reset.py."""
     patience: float = PATIENCE
-    """How long a person may take to answer [s]."""
+    """Longest time to wait for a person's answer [s]."""
     fault: str | None = None
-    """What is to go wrong on purpose, see runtime/faults.py."""
+    """A fault that is caused on purpose: runtime/faults.py."""
     judge: str = "auto"
-    """Who says whether an episode reached its goal, see runtime/success.py."""
+    """Who decides about success: runtime/success.py."""
 
     def __post_init__(self) -> None:
-        """Raise UsageError where two would listen to one keyboard, or there is no such judge."""
+        """Raise UsageError for an unknown judge, or if two options need the keyboard."""
         check_judge(self.judge)
         if self.judge == "person" and self.limits.hold_key is not None:
-            raise UsageError("--judge person and --deadman-key both listen to the keyboard: choose one of them.")
+            raise UsageError("--judge person and --deadman-key both use the keyboard: choose one of them.")
 
 
 def run(
@@ -74,7 +74,7 @@ def run(
     acting: ActingSettings,
     care: SafetyOptions | None = None,
 ) -> Report:
-    """Roll ``episodes`` episodes out for each goal, of the workspace's own where none is named.
+    """Roll out ``episodes`` episodes for each goal; without names, for the goals of ``a2g.toml``.
 
     Raises:
         UsageError, GoalError, CheckpointError, HardwareError, SafetyStop: see their messages.
@@ -86,7 +86,7 @@ def run(
     console = stderr_console()
     names = names or deployment.goals
     if not names:
-        raise UsageError("which goal? Name one, or say names = [...] under [goals] in a2g.toml.")
+        raise UsageError("no goal is given: name one, or set names = [...] under [goals] in a2g.toml.")
     goals = [goal_store.load_goal(workspace, name) for name in names]
     wanted = resets.in_cycles(goals, episodes, way)
     registry = AdapterRegistry(workspace)
@@ -105,14 +105,14 @@ def run(
         settings = RolloutSettings(
             limit=steps, arrived_below=factory.arrived_below(name), safety=care.limits, held=held
         )
-        Guards(robot, care.limits)  # limits that do not fit the robot are refused before anything is made
+        Guards(robot, care.limits)  # refuses limits that do not fit the robot before anything is written
         check_room(care.limits, workspace.sessions)
         if way == "rest-pose":
             resets.rest_pose_robot(robot)
         if fault is not None:
             put_into_robot(robot, fault)
             policy = FaultyPolicy(policy, robot, fault)
-        # Whether this judge can judge is settled before anything moves, or a session is made.
+        # A judge that cannot judge is refused before anything moves or is written.
         make_judge(care.judge, judging, settings.arrived_below, (lambda _: None) if somebody_is_there() else None)
         floor = name in BASELINES
         provenance = Provenance(
@@ -129,7 +129,7 @@ def run(
             recording_session(workspace, session_name) as session,
             recording_into(session, "a2g run"),
             rollout_view(console) as view,
-            Interrupt(lambda: view.note("finishing the step, saving …")) as interrupt,
+            Interrupt(lambda: view.note("stopping: finishing the step, saving …")) as interrupt,
         ):
             key = asks_for_a_key(view.note, interrupt) if care.judge == "person" else None
             settings = replace(settings, verdict=make_judge(care.judge, judging, settings.arrived_below, key))
@@ -151,7 +151,7 @@ def run(
 
 
 def _check_goals(workspace: Workspace, robot: Robot, goals: Sequence[Goal], seed: int, console: Console) -> None:
-    """Refuse goals that do not fit before there is a session, and say what else a person should know of them.
+    """Check goals before there is a session, and print warnings about them.
 
     Raises GoalError, UsageError.
     """
@@ -159,9 +159,9 @@ def _check_goals(workspace: Workspace, robot: Robot, goals: Sequence[Goal], seed
         warnings = goal_store.check_goal(goal, robot.spec, views_of(robot))
         if resets.without_state(robot, goal):
             warnings.append(
-                f"the goal {goal.name!r} is a picture without a state of {robot.spec.name}. Each episode starts in a scene "
-                "that is drawn at random and not the one of the picture, so the goal may be impossible to reach. For a goal "
-                f"with a state: {to_type(workspace, 'capture-goal', 'NAME')}."
+                f"the goal {goal.name!r} is a picture without a state of {robot.spec.name}. Each episode starts in a random "
+                "scene, not in that of the picture, so the goal may be impossible to reach. A goal with a state: "
+                f"{to_type(workspace, 'capture-goal', 'NAME')}."
             )
         elif isinstance(robot, InstrumentedRobot):
             robot.start_for(goal, seed, 0)
@@ -182,24 +182,24 @@ def _reset(
         case "cycle":
             return resets.ResetFree(seed)
         case "prompt":
-            # Whoever holds a key says by it that the robot may move.
+            # Holding the key also answers that the robot may move.
             return resets.PromptedReset(seed, ask if wait_for_key is None else lambda _: wait_for_key(rolled.interrupt))
     return resets.RobotReset(seed)
 
 
 def _seen_by(robot: Robot) -> dict[str, Any]:
-    """Return what a recording says of its cameras: which, and how they were set; nothing where that is not known."""
+    """Return what a recording stores about its cameras; nothing if that is not known."""
     views = {name: view.to_json() for name, view in views_of(robot).items()}
     return {"views": views} if views else {}
 
 
 def _tell(stop: A2GError, rolled: RunUnderWay, report: Callable[[], Report]) -> None:
-    """Let an error say what is kept all the same."""
+    """Add to an error what was recorded before it."""
     if rolled.done:
         rolled.session.link()
         stop.document = report().document
         last = rolled.done[-1]
-        stop.add_note(f"What was recorded is kept: {last.path} (stopped by {last.outcome.stopped_by}).")
+        stop.add_note(f"The recording is kept: {last.path} (stopped by {last.outcome.stopped_by}).")
 
 
 def _report(
@@ -219,16 +219,12 @@ def _report(
         "planning_ms": None if timing["planning_ms"] is None else round(timing["planning_ms"]["median"], 2),
         "timing": timing,
     }
-    told = (
-        f"{successes} of {len(judged)} reached the goal"
-        if judged
-        else "nobody could judge whether the goal was reached"
-    )
-    lines = ["nothing was recorded."]
+    told = f"success in {successes} of {len(judged)}" if judged else "success was not judged"
+    lines = ["Nothing was recorded."]
     if done:
-        # An adaptation learns from episodes that arrived, as the policy sees it, and is refused where none did.
-        arrived = any(one.nearest < SLACK * rolled.settings.arrived_below for one in done)
-        again = [*([] if arrived else ["--keep", "all"]), *with_base(base)]
+        # By default an adaptation learns only from episodes that reached their goal by the policy's estimate.
+        reached = any(episode.nearest < SLACK * rolled.settings.arrived_below for episode in done)
+        again = [*([] if reached else ["--keep", "all"]), *with_base(base)]
         if adapter != AdapterRegistry(workspace).active():
             again += ["--parent", BASE if adapter in BASELINES else adapter]
         lines = [

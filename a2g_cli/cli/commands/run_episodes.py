@@ -1,4 +1,4 @@
-"""The episodes of one `a2g run`: each rolled out for its goal, recorded, shown, and counted."""
+"""The episodes of one `a2g run`: each is rolled out, recorded, shown and counted."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -22,13 +22,13 @@ from a2g_cli.runtime.timing import TimingStats
 
 
 class Watch:
-    """Passes a rollout's events on to the view and counts."""
+    """Passes a rollout's events to the view, and counts steps."""
 
     def __init__(self, view: RolloutView) -> None:
         self._view = view
         self.steps = 0
         self.nearest = math.inf
-        """Fewest steps to go so far, as the policy sees it."""
+        """Least steps-to-go so far (policy's estimate)."""
 
     def planned(
         self, observation: Observation, imagined: Mapping[str, Sequence[Image]], steps_to_go: float, seconds: float
@@ -38,27 +38,27 @@ class Watch:
         self._view.planned(observation, imagined, steps_to_go, seconds)
 
     def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
-        """Show a step, and count it."""
+        """Show and count a step."""
         self.steps = step
         self._approached(steps_to_go)
         self._view.stepped(step, observation, steps_to_go)
 
     def _approached(self, steps_to_go: float) -> None:
-        self.nearest = min(self.nearest, steps_to_go)  # in this order NaN, of a policy without such a head, is left out
+        self.nearest = min(self.nearest, steps_to_go)  # in this order, NaN from a policy without an estimate is ignored
 
 
 @dataclass(frozen=True)
 class Done:
-    """One episode that was recorded."""
+    """One recorded episode."""
 
     goal: str
     path: Path
     outcome: Outcome
     steps: int
     waited: float
-    """How long the robot had to wait for the disk [s]."""
+    """Time that the robot waited for the disk [s]."""
     nearest: float = math.inf
-    """Fewest steps to go at any moment, as the policy saw it; infinite where it could not."""
+    """Least steps-to-go at any moment (policy's estimate); infinite without an estimate."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented recording object."""
@@ -74,7 +74,7 @@ class Done:
 
 
 class RunUnderWay:
-    """A run under way: what was recorded, and in what time."""
+    """A run in progress: its recorded episodes and their timing."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class RunUnderWay:
         self.done: list[Done] = []
 
     def each(self, wanted: Sequence[Goal], before: resets.Reset, wait: Callable[[Callable[[], bool]], bool]) -> None:
-        """Roll one episode out for each goal in turn."""
+        """Roll out one episode for each goal in turn."""
         for i, goal in enumerate(wanted):
             if self.interrupt() or not wait(self.interrupt) or not before.between(self.robot, goal, i):
                 break
@@ -109,7 +109,7 @@ class RunUnderWay:
         try:
             for _, outcome in roll_out([self.robot], [job], self.policy, self.settings, watch, self.interrupt):
                 self.view.episode_ended(index, outcome, watch.steps, path if watch.steps else None)
-        finally:  # a guard's stop is an episode too
+        finally:  # an episode that a guard stops counts too
             if kept.outcome is not None:
                 self._ended(goal, path, kept.outcome, kept.steps, recorder.pressure, watch.nearest)
 
@@ -117,12 +117,12 @@ class RunUnderWay:
         self.done.append(Done(goal.name, path, outcome, steps, pressure.seconds, nearest))
         if pressure.waits:
             self.view.note(
-                f"the disk is slow: in {pressure.waits} of {steps} steps the robot waited for it, "
-                f"{pressure.seconds:.2f} s together, {pressure.longest:.2f} s at most"
+                f"the disk is slow: the robot waited for it in {pressure.waits} of {steps} steps, "
+                f"{pressure.seconds:.2f} s in total, {pressure.longest:.2f} s at most"
             )
 
     def reset_job(self, robot: Robot, goal: Goal, index: int) -> Job:
-        """Return how a drive home before episode ``index`` is recorded: as a reset, nobody's try at anything."""
+        """Return how the drive to the rest pose before episode ``index`` is recorded: as a reset, not as an episode."""
         folder = self.session.resets
         path = folder.next_path()
         provenance = replace(

@@ -1,4 +1,4 @@
-"""What the command line says about safety: ``--safety KEY=VALUE`` over the workspace's limits, and the key to hold."""
+"""The safety options of the command line: ``--safety KEY=VALUE``, and the dead-man's key."""
 
 import math
 import select
@@ -23,16 +23,16 @@ _FIELDS = {
 
 
 def limits_from(limits: SafetyLimits, words: Sequence[str], hold: str | None) -> SafetyLimits:
-    """Return ``limits`` with what ``--safety`` and ``--deadman-key`` say over them.
+    """Return ``limits``, changed by ``--safety`` and ``--deadman-key``.
 
     Args:
-        limits: of the workspace.
-        words: each ``KEY=VALUE``, or ``KEY.NAME=VALUE`` for limits by name, with the keys of ``[safety]`` in a2g.toml.
-        hold: key that must be held down; None leaves it to ``limits``.
+        limits: those of the workspace.
+        words: each ``KEY=VALUE``, or ``KEY.NAME=VALUE`` for limits by name; keys as in ``[safety]`` of a2g.toml.
+        hold: key that must be held down; None: that of ``limits``.
 
     Raises:
         UnknownNameError: no such key.
-        UsageError: a value that is no number, or none that could be meant.
+        UsageError: not a number, or a number out of range.
     """
     changed: dict[str, Any] = {}
     for word in words:
@@ -60,15 +60,15 @@ def _number(word: str, text: str, whole: bool) -> float:
     try:
         value = int(text) if whole else float(text)
     except ValueError as error:
-        raise UsageError(f"--safety {word}: {text!r} is no {'whole ' if whole else ''}number.") from error
+        raise UsageError(f"--safety {word}: {text!r} is not a {'whole ' if whole else ''}number.") from error
     if math.isnan(value):
-        raise UsageError(f"--safety {word}: {text!r} is no number.")
+        raise UsageError(f"--safety {word}: {text!r} is not a number.")
     return value
 
 
 @contextmanager
 def deadman_key(limits: SafetyLimits) -> Iterator[tuple[Held, Callable[[Callable[[], bool]], bool]]]:
-    """Give the dead-man's switch, and a function that waits until its key is held. Raises UsageError without a terminal."""
+    """Yield the dead-man's switch, and a function that waits until its key is held. Raises UsageError without a terminal."""
     if limits.hold_key is None:
         yield always_held, lambda _: True
         return
@@ -76,24 +76,24 @@ def deadman_key(limits: SafetyLimits) -> Iterator[tuple[Held, Callable[[Callable
 
         def wait(interrupted: Callable[[], bool]) -> bool:
             if not key():
-                say(stderr_console(), f"hold {limits.hold_key} down to let the robot move; let go to stop it.", "bold")
+                say(stderr_console(), f"Hold {limits.hold_key} down to let the robot move; release it to stop.", "bold")
             return key.wait(interrupted)
 
         yield key, wait
 
 
 PATIENCE = 300.0
-"""For a person to put the scene back [s]."""
+"""Time for a person to put the scene back [s]."""
 
 
 def ask_for_key(seconds: float, told: Callable[[str], None], interrupted: Callable[[], bool]) -> Callable[[str], bool]:
-    """Return a question: told to a person, who answers with Enter within ``seconds`` [s]; False when interrupted meanwhile.
+    """Return a function that asks a person to put the scene back, and waits ``seconds`` [s] for Enter.
 
-    What it returns raises A2GError when nobody answers in time.
+    It returns False if it is interrupted, and raises A2GError if nobody answers in time.
     """
 
     def ask(goal: str) -> bool:
-        told(f"put the scene back for {goal}, step away, then press Enter (within {seconds:g} s)")
+        told(f"Put the scene back for {goal}, step away, then press Enter (within {seconds:g} s).")
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if interrupted():
@@ -101,9 +101,10 @@ def ask_for_key(seconds: float, told: Callable[[str], None], interrupted: Callab
             if select.select([sys.stdin], [], [], 0.1)[0]:
                 if line_typed():
                     return True
-                break  # the end of the input: nobody is there
+                break  # the end of the input
         raise A2GError(
-            f"nobody put the scene back for {goal} within {seconds:g} s: the run ends here, its episodes are kept."
+            f"nobody confirmed within {seconds:g} s that the scene is put back for {goal}. The run ends; its episodes are "
+            "kept."
         )
 
     return ask

@@ -1,6 +1,6 @@
-"""A recording in a few words: the same JSON for ``replay``, ``recordings list`` and ``recordings show``.
+"""The summary of a recording: the JSON object of ``replay``, ``recordings list`` and ``recordings show``.
 
-name        SESSION/episode-0000, or the file's name outside a workspace
+name        SESSION/episode-0000, or the path of a file outside the workspace
 path        the file
 bytes       its size
 created_at  ISO 8601, UTC
@@ -30,7 +30,7 @@ from a2g_cli.display.listing import facts, listing, size
 
 
 def name_of(workspace: Workspace, path: Path) -> str:
-    """Return how a person would name the recording at ``path``."""
+    """Return the name of the recording at ``path``."""
     if path.parent.parent == workspace.sessions:
         return f"{path.parent.name}/{path.name.removesuffix(schema.SUFFIX)}"
     return str(path)
@@ -42,7 +42,7 @@ def summarise(workspace: Workspace, path: Path) -> dict[str, Any]:
 
 
 def summarise_all(workspace: Workspace, paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """Return the summaries of ``paths``; of a file that cannot be read, why."""
+    """Return the summaries of ``paths``; a file that cannot be read has a ``problem``."""
     summaries = []
     for path in paths:
         try:
@@ -53,7 +53,7 @@ def summarise_all(workspace: Workspace, paths: Sequence[Path]) -> list[dict[str,
 
 
 def summarise_session(session: Session) -> list[dict[str, Any]]:
-    """Return the summaries of a session's recordings from its index: only what is new is opened."""
+    """Return the summaries of a session's recordings from its index; only new files are opened."""
     paths = session.recordings()
     console = stderr_console()
     with Progress(console=console, transient=True, disable=not console.is_interactive) as progress:
@@ -76,12 +76,12 @@ def _file(workspace: Workspace, path: Path) -> dict[str, Any]:
 
 def outcome_words(outcome: dict[str, Any]) -> str:
     """Return how an episode ended, in words."""
-    judged = {True: "reached", False: "not reached", None: "not judged"}[outcome["success"]]
+    judged = {True: "success", False: "no success", None: "not judged"}[outcome["success"]]
     return judged if outcome["stopped_by"] == "success" else f"{judged}, ended by {outcome['stopped_by']}"
 
 
 def one_line(summary: dict[str, Any]) -> str:
-    """Return a whole recording on one line."""
+    """Return a recording on one line."""
     if summary["problem"] is not None:
         return f"{summary['name']}: {summary['problem']}"
     lasted = "" if summary["seconds"] is None else f", {summary['seconds']:g} s"
@@ -92,11 +92,11 @@ def one_line(summary: dict[str, Any]) -> str:
 
 
 def table(summaries: Sequence[dict[str, Any]], more: str) -> list[str]:
-    """Return recordings as a list, one a line; ``more`` is what to type to learn what is wrong with one."""
+    """Return recordings as a list, one per line; ``more`` is the command that describes damage."""
     rows = []
     for summary in summaries:
         if summary["problem"] is not None:
-            rows.append([summary["name"], "-", "-", f"damaged: `{more}` says more", "", "", ""])
+            rows.append([summary["name"], "-", "-", f"damaged: see `{more}`", "", "", ""])
         else:
             rows.append(
                 [
@@ -113,7 +113,7 @@ def table(summaries: Sequence[dict[str, Any]], more: str) -> list[str]:
 
 
 def details(summary: dict[str, Any]) -> list[str]:
-    """Return everything about one recording, a line a fact."""
+    """Return everything about one recording, one line per fact."""
     if summary["problem"] is not None:
         return facts({"recording": summary["name"], "path": summary["path"], "problem": summary["problem"]})
     outcome, provenance = summary["outcome"], summary["provenance"]
@@ -126,10 +126,10 @@ def details(summary: dict[str, Any]) -> list[str]:
             "goal": f"{summary['goal']['name']} ({summary['goal']['source']})",
             "outcome": f"{outcome_words(outcome)} (judge: {outcome['judge']})",
             "steps": f"{summary['steps']} at {summary['rate']} Hz, {summary['seconds']} s",
-            "steps to go": "" if left is None else f"{left:.1f} at the end, as the policy saw it",
+            "steps to go": "" if left is None else f"{left:.1f} at the end (policy's estimate)",
             "distance": ""
             if outcome["distance"] is None
-            else f"{outcome['distance']:.2f} of the first frame's, in latents",
+            else f"{outcome['distance']:.2f} times that of the first frame, in latents",
             "cameras": ", ".join(f"{camera} {w}x{h}" for camera, (h, w) in summary["cameras"].items()),
             "robot": provenance["robot"],
             "policy": _player(provenance),
