@@ -3,39 +3,36 @@
 Exit codes: 0 done, 1 failed, 2 usage, 3 hardware, 4 safety stop, 5 goal not reached, 130 interrupted.
 """
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from a2g_cli.cli import catalogue, options
 from a2g_cli.cli.adapt import adapt
 from a2g_cli.cli.capture_goal import capture_goal
+from a2g_cli.cli.demo import demo
+from a2g_cli.cli.doctor import doctor
 from a2g_cli.cli.evaluate import evaluate
 from a2g_cli.cli.improve import improve
+from a2g_cli.cli.init import init
 from a2g_cli.cli.pretrain import pretrain
+from a2g_cli.cli.replay import replay
 from a2g_cli.cli.run import run
 from a2g_cli.cli.runner import (
     Commands,
     Program,
-    finish,
-    given,
     output_that_fails_in_a_line,
-    place,
     show_what_can_be_shown,
     stood_before,
 )
 from a2g_cli.core.standard_output import kept_for_data
-
-if TYPE_CHECKING:
-    from a2g_cli.cli.commands.report import Report
 
 app = Program(
     name="a2g",
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Show a robot a photo of the goal, and let it practise until the world looks like it.",
+    help="Give a robot a photo of the goal; it practises until it can make the scene look like the photo.",
     epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 hardware, 4 safety stop, 5 goal not reached, 130 interrupted.",
 )
 
@@ -54,135 +51,28 @@ def every(
     workspace: options.Workspace = None,
     _version: Annotated[
         bool,
-        typer.Option("--version", help="Print the version and leave.", is_eager=True, callback=_print_version),
+        typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version),
     ] = False,
 ) -> None:
     """Settings that stand before a command."""
     stood_before(workspace)
 
 
-app.command("run")(run)
-
-
-app.command("adapt")(adapt)
-app.command("improve")(improve)
-
-
-app.command("evaluate")(evaluate)
-app.command("pretrain")(pretrain)
-
-
-@app.command("demo")
-def demo(
-    shift: Annotated[
-        str, typer.Option("--shift", metavar="NAME[:STRENGTH]", help="What goes wrong.")
-    ] = "base-pose:0.8",
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of practice.")] = 2,
-    evaluation: Annotated[
-        int, typer.Option("--evaluation", min=1, max=options.MANY, help="Held-out starts and goals.")
-    ] = 100,
-    seed: options.Seed = 7,
-    workspace: Annotated[
-        Path | None,
-        typer.Option("--workspace", metavar="DIR", help="Folder of the demo; else $A2G_WORKSPACE, else demo/."),
-    ] = None,
-    as_json: options.Json = False,
-) -> None:
-    """Watch the whole loop on the embedded simulator: a goal, a try, practice, and what it brought."""
-
-    def work() -> "Report":
-        from a2g_cli.cli.commands.demo import demo as show
-
-        return show(given(workspace), shift, rounds, evaluation, seed)
-
-    finish(as_json, work)
-
-
-app.command("capture-goal")(capture_goal)
-
-
-@app.command("replay")
-def replay(
-    recording: Annotated[
-        str,
-        typer.Argument(
-            metavar="RECORDING", help="SESSION/episode-0000, a SESSION (all of it), latest (the newest), or a path."
-        ),
-    ],
-    video: Annotated[
-        Path | None,
-        typer.Option("--video", metavar="FILE", help="Write a video instead, now beside the goal: .mp4 or .gif."),
-    ] = None,
-    speed: Annotated[float, typer.Option("--speed", min=0.01, max=100.0, help="1 is as it happened.")] = 1.0,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-) -> None:
-    """Watch a recording in the terminal, or make a video of it. Ctrl-C stops. With --json nothing is played."""
-
-    def work() -> "Report":
-        from a2g_cli.cli.commands.replay import replay as play
-
-        return play(place(workspace), recording, video, speed, quiet=as_json)
-
-    finish(as_json, work)
-
-
-@app.command("init")
-def init(
-    robot: Annotated[
-        str | None, typer.Option("--robot", metavar="DRIVER[:WHAT]", help="Robot: sim, lerobot:TYPE, gym:ID, ...")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Setting of the robot, repeatable: config.port=/dev/ttyACM0."),
-    ] = None,
-    camera: options.Camera = None,
-    goal: Annotated[
-        list[str] | None, typer.Option("--goal", metavar="NAME", help="What `a2g run` goes for, repeatable.")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the a2g.toml that is there.")] = False,
-    yes: options.Yes = False,
-    dry_run: options.DryRun = False,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-) -> None:
-    """Write a2g.toml: which robot, cameras and goals. Asks for what was not given; with --yes for nothing."""
-
-    def work() -> "Report":
-        from a2g_cli.cli.commands.init import init as write
-        from a2g_cli.cli.commands.prompts import answers
-
-        ask = answers(yes)
-        return write(place(workspace), robot, settings or [], camera or [], goal or [], overwrite, dry_run, ask)
-
-    finish(as_json, work)
-
-
-@app.command("doctor")
-def doctor(
-    camera: options.Camera = None,
-    robot: Annotated[
-        str | None, typer.Option("--robot", metavar="NAME", help="Connect to this robot; nothing is moved.")
-    ] = None,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-) -> None:
-    """Say what works here and what does not, and what to do about it. Exit code 3 when something needed does not.
-
-    Cameras of a2g.toml and those given are opened and watched for two seconds: true rate, latency, lost pictures.
-    """
-
-    def work() -> "Report":
-        from a2g_cli.cli.commands.doctor import examine
-
-        return examine(place(workspace), robot, camera or [])
-
-    finish(as_json, work)
-
-
-app.add_typer(catalogue.goals)
-app.add_typer(catalogue.recordings)
-app.add_typer(catalogue.adapters)
+EVERY_DAY, MORE, WORKSPACE = "Every day", "More", "Workspace"
+"""Panels of commands in ``a2g --help``, whose order is that of the lines below."""
+app.command("capture-goal", rich_help_panel=EVERY_DAY)(capture_goal)
+app.command("run", rich_help_panel=EVERY_DAY)(run)
+app.command("adapt", rich_help_panel=EVERY_DAY)(adapt)
+app.command("replay", rich_help_panel=EVERY_DAY)(replay)
+app.command("improve", rich_help_panel=MORE)(improve)
+app.command("demo", rich_help_panel=MORE)(demo)
+app.command("evaluate", rich_help_panel=MORE)(evaluate)
+app.command("pretrain", rich_help_panel=MORE)(pretrain)
+app.command("init", rich_help_panel=MORE)(init)
+app.command("doctor", rich_help_panel=MORE)(doctor)
+app.add_typer(catalogue.goals, rich_help_panel=WORKSPACE)
+app.add_typer(catalogue.recordings, rich_help_panel=WORKSPACE)
+app.add_typer(catalogue.adapters, rich_help_panel=WORKSPACE)
 
 
 def main() -> None:

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 def capture_goal(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it: letters, digits, '.', '_', '-'.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new goal: letters, digits, '.', '_', '-'.")],
     state: Annotated[
         list[str] | None,
         typer.Option(
             "--state",
             metavar="KEY=VALUE",
-            help="The state of your choosing, repeatable. Scene place: block=X,Y[,YAW], also can, brick, plate; "
-            "plug: socket=X,Y; write: word=HI, or line=X,Y,X,Y,… Metres and radians, origin in the middle of the mat, "
-            "x away from the arm, y to its left.",
+            help="Set the simulated state of the goal; repeatable. Scene place: block=X,Y[,YAW], also can, brick, plate; "
+            "plug: socket=X,Y; write: word=HI, or line=X,Y,X,Y,… In metres and radians; the origin is the middle of the mat, "
+            "x points away from the arm, y to its left.",
         ),
     ] = None,
     from_image: Annotated[
@@ -28,8 +28,8 @@ def capture_goal(
         typer.Option(
             "--from-image",
             metavar="[CAMERA=]FILE",
-            help="A photo, one for each camera; cropped about its centre and resized. For real robots: a simulator does not "
-            "know the state that a photo shows.",
+            help="Use a photo, one per camera; it is cropped around its centre and resized. For real robots: the simulator "
+            "does not know the state that a photo shows.",
         ),
     ] = None,
     from_recording: Annotated[
@@ -37,34 +37,37 @@ def capture_goal(
         typer.Option(
             "--from-recording",
             metavar="RECORDING",
-            help="What a recording ended with: SESSION/episode-0000, latest, or a path.",
+            help="Use a frame of a recording: SESSION/episode-0000, latest, or a path.",
         ),
     ] = None,
     frame: Annotated[
-        int | None, typer.Option("--frame", metavar="N", help="Observation of the recording, from 0; else its last.")
+        int | None, typer.Option("--frame", metavar="N", help="Number of this frame, from 0.  [default: the last]")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Draw this goal from the scene; else a fresh one.")
+        int | None,
+        typer.Option("--seed", min=0, help="Random seed of the goal, if it is drawn.  [default: a random one]"),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the goal of that name.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing goal of this name.")] = False,
     camera: options.Camera = None,
     over: Annotated[
         str | None,
-        typer.Option("--over", metavar="GOAL", help="Blend the live preview over this goal; else the one replaced."),
+        typer.Option(
+            "--over",
+            metavar="GOAL",
+            help="Blend this goal into the live preview.  [default: the goal that is replaced]",
+        ),
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Take a blurred or badly exposed picture all the same.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Accept a blurred or badly exposed picture.")] = False,
     shift: options.Shift = None,
     scene: options.Scene = None,
     robot: options.Robot = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Show what should be true: take a goal image, or import one.
+    """Take a picture of the goal, or import one.
 
-    With no options: a fresh goal, drawn from the simulator's scene; with cameras, or on a real robot, what they see now,
-    previewed in the terminal until Enter is pressed.
+    Without options, the simulator draws a random goal of its scene. On a real robot, or with cameras, a live preview is shown
+    in the terminal; press Enter to take the picture.
     """
 
     def work() -> "Report":

@@ -15,12 +15,12 @@ goals = Program(name="goals", no_args_is_help=True, help="List, show and remove 
 recordings = Program(
     name="recordings",
     no_args_is_help=True,
-    help="List, show, verify, repair, remove, export and import what was recorded.",
+    help="List, show, verify, repair, remove, export and import recordings.",
 )
 adapters = Program(name="adapters", no_args_is_help=True, help="List, show, promote, roll back and remove adapters.")
 
-Goal = Annotated[str, typer.Argument(metavar="GOAL", help="Name given to `a2g capture-goal`.")]
-Adapter = Annotated[str, typer.Argument(metavar="ADAPTER", help="Name of an adapter; `a2g adapters list` knows them.")]
+Goal = Annotated[str, typer.Argument(metavar="GOAL", help="Name of a goal; see `a2g goals list`.")]
+Adapter = Annotated[str, typer.Argument(metavar="ADAPTER", help="Name of an adapter; see `a2g adapters list`.")]
 _RECORDING = "SESSION, SESSION/episode-0000, latest (the newest session), or a path."
 
 
@@ -38,7 +38,7 @@ def list_goals(workspace: options.Workspace = None, as_json: options.Json = Fals
 
 @goals.command("show")
 def show_goal(goal: Goal, workspace: options.Workspace = None, as_json: options.Json = False) -> None:
-    """Show a goal: its pictures, where things are in it, and how it was taken."""
+    """Show a goal: its pictures, its state, and how it was taken."""
 
     def work() -> "Report":
         from a2g_cli.cli.commands.goals import show_goal
@@ -50,13 +50,13 @@ def show_goal(goal: Goal, workspace: options.Workspace = None, as_json: options.
 
 @goals.command("rm")
 def remove_goals(
-    names: Annotated[list[str], typer.Argument(metavar="GOAL...", help="Names given to `a2g capture-goal`.")],
+    names: Annotated[list[str], typer.Argument(metavar="GOAL...", help="Names of goals.")],
     yes: options.Yes = False,
     dry_run: options.DryRun = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Remove goals. Recordings keep the goal that they were made for."""
+    """Remove goals. Recordings keep their own copy of the goal."""
 
     def work() -> "Report":
         from a2g_cli.cli.commands.goals import remove_goals
@@ -70,7 +70,10 @@ def remove_goals(
 def list_recordings(
     session: Annotated[
         str | None,
-        typer.Argument(metavar="[SESSION]", help="List its recordings; else the sessions. latest: the newest."),
+        typer.Argument(
+            metavar="[SESSION]",
+            help="List the recordings of this session; latest: the newest.  [default: list the sessions]",
+        ),
     ] = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
@@ -104,12 +107,12 @@ def show_recording(
 @recordings.command("verify")
 def verify_recordings(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[RECORDING...]", help=f"{_RECORDING} Else everything.")
+        list[str] | None, typer.Argument(metavar="[RECORDING...]", help=f"{_RECORDING}  [default: all]")
     ] = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Read recordings to the last byte and say what is wrong with them. Exit code 1 when anything is.
+    """Read recordings completely and report damage. The exit code is 1 if there is any.
 
     Schema, lengths, checksums, order of time, control rate, age of frames, pictures that stand still, duplicates, session
     files.
@@ -127,13 +130,13 @@ def verify_recordings(
 def repair_recordings(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RECORDING...]", help="A .partial file, or a session. Else all that is unfinished."),
+        typer.Argument(metavar="[RECORDING...]", help="A .partial file, or a session.  [default: all unfinished ones]"),
     ] = None,
     dry_run: options.DryRun = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Make recordings of episodes that were cut off, and session files that list what is there. No original is touched."""
+    """Make complete recordings from episodes that were cut off, and repair session files. Originals are not changed."""
 
     def work() -> "Report":
         from a2g_cli.cli.commands.recordings_maintenance import repair_recordings
@@ -146,15 +149,17 @@ def repair_recordings(
 @recordings.command("rm")
 def remove_recordings(
     names: Annotated[
-        list[str], typer.Argument(metavar="RECORDING...", help="SESSION (all of it) or SESSION/episode-0000.")
+        list[str], typer.Argument(metavar="RECORDING...", help="SESSION (all its recordings) or SESSION/episode-0000.")
     ],
-    force: Annotated[bool, typer.Option("--force", help="Remove what an adapter learned from, too.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also remove recordings that an adapter learned from.")
+    ] = False,
     yes: options.Yes = False,
     dry_run: options.DryRun = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Remove recordings or whole sessions, for good. Asks first."""
+    """Delete recordings or whole sessions. Asks for confirmation."""
 
     def work() -> "Report":
         from a2g_cli.cli.commands.recordings_maintenance import remove_recordings
@@ -170,7 +175,7 @@ recordings.command("import")(import_recordings)
 
 @adapters.command("list")
 def list_adapters(workspace: options.Workspace = None, as_json: options.Json = False) -> None:
-    """List the adapters of the workspace; * marks the active one."""
+    """List the adapters of the workspace. * marks the active one."""
 
     def work() -> "Report":
         from a2g_cli.cli.commands.adapters import list_adapters
@@ -182,7 +187,7 @@ def list_adapters(workspace: options.Workspace = None, as_json: options.Json = F
 
 @adapters.command("show")
 def show_adapter(name: Adapter, workspace: options.Workspace = None, as_json: options.Json = False) -> None:
-    """Show where an adapter comes from: its parent, its base, its recordings, what the gate measured."""
+    """Show an adapter: its parent, base, recordings, settings, and what the gate measured."""
 
     def work() -> "Report":
         from a2g_cli.cli.commands.adapters import show_adapter
@@ -195,11 +200,11 @@ def show_adapter(name: Adapter, workspace: options.Workspace = None, as_json: op
 @adapters.command("promote")
 def promote_adapter(
     name: Annotated[str, typer.Argument(metavar="ADAPTER", help="Name of an adapter; base: use no adapter.")],
-    force: Annotated[bool, typer.Option("--force", help="Promote an adapter that the gate refused, too.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Promote even an adapter that the gate refused.")] = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Make an adapter the active one: what `a2g run` uses unless told otherwise."""
+    """Make an adapter the active one, which `a2g run` uses by default."""
 
     def work() -> "Report":
         from a2g_cli.cli.commands.adapters import promote_adapter
@@ -211,7 +216,7 @@ def promote_adapter(
 
 @adapters.command("rollback")
 def roll_back_adapter(workspace: options.Workspace = None, as_json: options.Json = False) -> None:
-    """Go back to what was active before the last promotion. Nothing is removed."""
+    """Undo the last promotion: the adapter before it becomes active again. Nothing is deleted."""
 
     def work() -> "Report":
         from a2g_cli.cli.commands.adapters import roll_back_adapter
@@ -225,14 +230,14 @@ def roll_back_adapter(workspace: options.Workspace = None, as_json: options.Json
 def remove_adapters(
     names: Annotated[list[str], typer.Argument(metavar="ADAPTER...", help="Names of adapters.")],
     force: Annotated[
-        bool, typer.Option("--force", help="Remove the active one too: the one before is active then.")
+        bool, typer.Option("--force", help="Remove even the active adapter; the one before it becomes active.")
     ] = False,
     yes: options.Yes = False,
     dry_run: options.DryRun = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Remove adapters, for good. Asks first."""
+    """Delete adapters. Asks for confirmation."""
 
     def work() -> "Report":
         from a2g_cli.cli.commands.adapters import remove_adapters

@@ -20,14 +20,19 @@ def export_recordings(
         ),
     ],
     form: Annotated[str, typer.Option("--format", metavar="NAME", help="robomimic, lerobot, aloha or rerun.")],
-    out: Annotated[Path, typer.Option("--out", metavar="PATH", help="The file or folder to make. Never overwritten.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="PATH", help="New file or folder; an existing one is never overwritten.")
+    ],
     lossless: Annotated[
-        bool, typer.Option("--lossless", help="Lose no bit of a pixel in lerobot's videos either: larger files.")
+        bool,
+        typer.Option(
+            "--lossless", help="Compress the videos of the lerobot format without loss; the files are larger."
+        ),
     ] = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Write recordings in another program's format; says what that format cannot carry. docs/formats.md has the table."""
+    """Write recordings in another program's format, and list what it cannot store. See docs/formats.md."""
 
     def work() -> "Report":
         from a2g_cli.cli.commands.exchange import export_recordings
@@ -38,36 +43,44 @@ def export_recordings(
 
 
 def import_recordings(
-    source: Annotated[Path, typer.Argument(metavar="PATH", help="A file or folder of another program's recordings.")],
+    source: Annotated[Path, typer.Argument(metavar="PATH", help="File or folder of another program's recordings.")],
     form: Annotated[
         str | None,
-        typer.Option("--format", metavar="NAME", help="robomimic, lerobot, aloha or rerun; else as it looks."),
+        typer.Option(
+            "--format", metavar="NAME", help="robomimic, lerobot, aloha or rerun.  [default: recognised from the data]"
+        ),
     ] = None,
     session: Annotated[
-        str | None, typer.Option("--session", metavar="NAME", help="The session to make; else imported-PATH.")
+        str | None, typer.Option("--session", metavar="NAME", help="Name of the new session.  [default: imported-PATH]")
     ] = None,
     rate: Annotated[
-        float | None, typer.Option("--rate", metavar="HZ", min=0.01, help="Control rate where the source does not say.")
+        float | None,
+        typer.Option("--rate", metavar="HZ", min=0.01, help="Control rate, if the data do not contain it."),
     ] = None,
     resize: Annotated[
         str | None,
-        typer.Option("--resize", metavar="WxH", help="Crop and resize every frame, e.g. 64x64 to learn from."),
+        typer.Option("--resize", metavar="WxH", help="Crop and resize every frame, for example to 64x64."),
     ] = None,
-    episodes: Annotated[int | None, typer.Option("--episodes", metavar="N", min=1, help="The first N alone.")] = None,
+    episodes: Annotated[
+        int | None, typer.Option("--episodes", metavar="N", min=1, help="Import only the first N episodes.")
+    ] = None,
     cameras: Annotated[
         str | None,
-        typer.Option("--cameras", metavar="NAME,...", help="Read only these cameras; else all that can be stored."),
+        typer.Option("--cameras", metavar="NAME,...", help="Import only these cameras.  [default: all]"),
     ] = None,
     columns: Annotated[
         str | None,
-        typer.Option("--columns", metavar="NAME,...", help="Read only these numbers as proprioception."),
+        typer.Option(
+            "--columns", metavar="NAME,...", help="Import only these columns as proprioception.  [default: all]"
+        ),
     ] = None,
     colour_order: Annotated[
         str,
         typer.Option(
             "--colour-order",
             metavar="ORDER",
-            help="What a decoder makes of compressed pictures: rgb, bgr (red and blue swapped) or auto (as the file shows).",
+            help="Colour order of the decoded pictures: rgb, bgr (red and blue are "
+            "swapped), or auto (recognised from the file).",
         ),
     ] = "auto",
     flip: Annotated[
@@ -75,16 +88,19 @@ def import_recordings(
         typer.Option(
             "--flip",
             metavar="HOW",
-            help="Turn every frame: rows (it stands on its head), columns (it is mirrored), turn (both, 180 degrees).",
+            help="Flip every frame: rows (upside down), columns (mirrored), turn (both: 180 degrees).",
         ),
     ] = None,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out episodes that cannot be used, and name them.")
+        bool,
+        typer.Option(
+            "--skip-bad", help="Leave out damaged or unusable episodes, and list them; without it they are an error."
+        ),
     ] = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Make a session of another program's recordings: `a2g pretrain` learns from it. Says what was not known."""
+    """Make a session from another program's recordings, for `a2g pretrain`. Lists what could not be imported."""
 
     def work() -> "Report":
         from a2g_cli.cli.commands.exchange import import_options, import_recordings

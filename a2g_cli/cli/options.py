@@ -39,8 +39,8 @@ Shift = Annotated[
     typer.Option(
         "--shift",
         metavar="NAME[:STRENGTH]",
-        help="Change the simulated scene so that it differs from training: camera-bump, base-pose, new-object, lighting, "
-        "actuator-gain, or combined (all of these but new-object).",
+        help="Change the simulated scene so that it differs from training: camera-bump, base-pose, lighting, actuator-gain, "
+        "combined (these four together), new-object, or unseen (a task without demonstrations).",
     ),
 ]
 Base = Annotated[
@@ -81,7 +81,7 @@ Steps = Annotated[
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 Safety = Annotated[
     list[str] | None,
     typer.Option(

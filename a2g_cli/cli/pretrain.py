@@ -6,33 +6,45 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from a2g_cli.cli import options
+from a2g_cli.cli.from_settings import Given, with_settings
 from a2g_cli.cli.runner import finish, place
+from a2g_cli.training.pretrain_settings import PretrainSettings
 
 if TYPE_CHECKING:
     from a2g_cli.cli.commands.report import Report
 
 
+@with_settings("training", PretrainSettings, first=("preset",))
 def pretrain(
+    *,
     data: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[DATA...]",
-            help="Sessions or recordings of demonstrations, or a file or folder of LeRobot's, robomimic's or ALOHA's.",
+            help="Sessions or recordings of demonstrations, or files and folders of LeRobot, robomimic or ALOHA data.",
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder of the run, from here; an unfinished run goes on.")
+        Path,
+        typer.Option("--out", metavar="DIR", help="Folder of the training. A training that was stopped is resumed."),
     ] = Path("training/base"),
     scene: Annotated[
         list[str] | None,
-        typer.Option("--scene", metavar="NAME", help="Let the simulator's expert demonstrate this scene; repeatable."),
+        typer.Option("--scene", metavar="NAME", help="Record demonstrations of the simulator's expert; repeatable."),
     ] = None,
     demonstrations: Annotated[
         list[str] | None,
         typer.Option(
             "--demonstrations",
             metavar="N|SCENE=N",
-            help="How many of each scene, or of one; repeatable. [default: 4000]",
+            help="Number of these demonstrations, for each scene or for one; repeatable.  [default: 4000]",
+        ),
+    ] = None,
+    training: Given,
+    iterations: Annotated[
+        int | None,
+        typer.Option(
+            "--iterations", metavar="N", min=4, help="Training steps of the policy, both stages.  [default: 7000]"
         ),
     ] = None,
     share: Annotated[
@@ -40,110 +52,137 @@ def pretrain(
         typer.Option(
             "--share",
             metavar="NAME=X",
-            help="Share of a batch that a scene or session has, relative to the others' 1; repeatable.",
+            help="Share of a scene or session in a batch, relative to 1 for the others; repeatable.",
+            rich_help_panel="Learning",
         ),
-    ] = None,
-    preset: Annotated[
-        str,
-        typer.Option(
-            "--preset",
-            metavar="NAME",
-            help="Policy: tiny, small (for a GPU), micro (for tests), flat (no world model), cloning (no flow either), "
-            "regressing (no flow alone).",
-        ),
-    ] = "tiny",
-    proximal: Annotated[
-        int | None, typer.Option("--proximal", min=1, help="Steps that a plan covers densely; else the preset's.")
-    ] = None,
-    stride: Annotated[
-        int | None, typer.Option("--stride", min=1, help="Steps between the dense frames; else the preset's.")
-    ] = None,
-    distal: Annotated[
-        int | None, typer.Option("--distal", min=0, help="Sparse frames on to the goal; else the preset's.")
-    ] = None,
-    spacing: Annotated[
-        str | None, typer.Option("--spacing", metavar="RULE", help="Of the sparse frames: printed or mirrored.")
-    ] = None,
-    distal_actions: Annotated[
-        bool | None, typer.Option("--distal-actions/--no-distal-actions", help="Plan actions at the sparse frames too.")
-    ] = None,
-    iterations: Annotated[
-        int | None, typer.Option("--iterations", min=4, help="Training steps of the policy, both stages together.")
-    ] = None,
-    autoencoder_iterations: Annotated[
-        int | None, typer.Option("--autoencoder-iterations", min=1, help="Training steps of the autoencoder.")
     ] = None,
     autoencoder: Annotated[
         Path | None,
         typer.Option(
             "--autoencoder",
             metavar="DIR",
-            help="Take the autoencoder of this checkpoint or run instead of training one.",
+            help="Use the autoencoder of this checkpoint or training, and do not train one.",
+            rich_help_panel="Learning",
         ),
     ] = None,
-    stage1_action_weight: Annotated[
-        float | None,
-        typer.Option(
-            "--stage1-action-weight", min=0.0, help="Of the action loss in stage 1; Act2Goal gives 0.1. [default: 1]"
-        ),
-    ] = None,
-    stage1_video_weight: Annotated[
-        float | None,
-        typer.Option(
-            "--stage1-video-weight", min=0.0, help="Of the video loss in stage 1; Act2Goal gives 1. [default: 0.5]"
-        ),
-    ] = None,
-    copies: Annotated[
-        int | None,
-        typer.Option(
-            "--copies",
-            metavar="N",
-            min=0,
-            help="Learn from each demonstration N times more, each time in other colours, light and framing. [default: 0]",
-        ),
-    ] = None,
-    batch: Annotated[int | None, typer.Option("--batch", min=2, help="Segments in a training step.")] = None,
-    accumulate: Annotated[
-        int, typer.Option("--accumulate", metavar="N", min=1, help="Compute a batch in N slices: less memory.")
-    ] = 1,
-    evaluate_every: Annotated[
-        int,
-        typer.Option(
-            "--evaluate-every", metavar="N", min=0, help="Try the base in its scenes every N training steps; 0 never."
-        ),
-    ] = 0,
-    evaluation: Annotated[
-        int,
-        typer.Option(
-            "--evaluation", min=1, max=options.MANY, help="Starts and goals of each scene that it is then tried on."
-        ),
-    ] = 20,
-    device: Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.")] = "auto",
-    precision: Annotated[
-        str, typer.Option("--precision", metavar="NAME", help="fp32, bf16, or auto: bf16 on a GPU.")
-    ] = "auto",
-    compiled: Annotated[
-        bool,
-        typer.Option(
-            "--compile", help="Compile the networks first: a minute, won back in long trainings; needs a C++ compiler."
-        ),
-    ] = False,
     resize: Annotated[
         str | None,
         typer.Option(
             "--resize",
             metavar="WxH",
-            help="Size to train at: other images are cropped and resized. [default: the run's own, else 64x64]",
+            help="Image size to train at; other images are cropped and resized.  [default: that of the resumed training, "
+            "else 64x64]",
+            rich_help_panel="Learning",
         ),
     ] = None,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out episodes that cannot be learned from, and name them.")
+        bool,
+        typer.Option(
+            "--skip-bad",
+            help="Leave out damaged or unusable episodes, and list them; without it they are an error.",
+            rich_help_panel="Learning",
+        ),
     ] = False,
-    seed: options.Seed = 0,
+    evaluate_every: Annotated[
+        int,
+        typer.Option(
+            "--evaluate-every",
+            metavar="N",
+            min=0,
+            help="Measure success in the scenes every N training steps; 0: never.",
+            rich_help_panel="Learning",
+        ),
+    ] = 0,
+    evaluation: Annotated[
+        int,
+        typer.Option(
+            "--evaluation",
+            metavar="N",
+            min=1,
+            max=options.MANY,
+            help="Trials per scene in each of these measurements.",
+            rich_help_panel="Learning",
+        ),
+    ] = 20,
+    device: Annotated[
+        str,
+        typer.Option("--device", metavar="NAME", help="auto, cpu or cuda.", rich_help_panel="Hardware"),
+    ] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision", metavar="NAME", help="fp32, bf16, or auto: bf16 on a GPU.", rich_help_panel="Hardware"
+        ),
+    ] = "auto",
+    accumulate: Annotated[
+        int,
+        typer.Option(
+            "--accumulate",
+            metavar="N",
+            min=1,
+            help="Compute each batch in N parts, to use less memory.",
+            rich_help_panel="Hardware",
+        ),
+    ] = 1,
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            help="Compile the networks: takes a minute, long trainings get faster. Needs a C++ compiler.",
+            rich_help_panel="Hardware",
+        ),
+    ] = False,
+    proximal: Annotated[
+        int | None,
+        typer.Option(
+            "--proximal",
+            metavar="STEPS",
+            min=1,
+            help="Length of the dense, near part of a plan.  [default: the preset's]",
+            rich_help_panel="Experiments",
+        ),
+    ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option(
+            "--stride",
+            metavar="STEPS",
+            min=1,
+            help="Steps between two near frames.  [default: the preset's]",
+            rich_help_panel="Experiments",
+        ),
+    ] = None,
+    distal: Annotated[
+        int | None,
+        typer.Option(
+            "--distal",
+            metavar="N",
+            min=0,
+            help="Number of sparse, far frames up to the goal.  [default: the preset's]",
+            rich_help_panel="Experiments",
+        ),
+    ] = None,
+    spacing: Annotated[
+        str | None,
+        typer.Option(
+            "--spacing",
+            metavar="RULE",
+            help="Spacing of the far frames: printed (as in the paper) or mirrored.  [default: the preset's]",
+            rich_help_panel="Experiments",
+        ),
+    ] = None,
+    distal_actions: Annotated[
+        bool | None,
+        typer.Option(
+            "--distal-actions/--no-distal-actions",
+            help="Plan actions at the far frames too.  [default: the preset's]",
+            rich_help_panel="Experiments",
+        ),
+    ] = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Train a base from demonstrations. Stopped at any moment, the same command goes on."""
+    """Train a base policy from demonstrations. If it is stopped, the same command resumes it."""
 
     def work() -> "Report":
         from a2g_cli.cli.commands.exchange import parse_size
@@ -154,15 +193,9 @@ def pretrain(
 
         plan = {"proximal": proximal, "stride": stride, "distal": distal, "spacing": spacing}
         settings = settings_for(
-            preset,
-            iterations,
-            {**plan, "distal_actions": distal_actions},
-            autoencoder_iterations=autoencoder_iterations,
-            action_weight=stage1_action_weight,
-            video_weight=stage1_video_weight,
-            copies=copies,
-            batch=batch,
-            seed=seed,
+            iterations=iterations,
+            hashing={**plan, "distal_actions": distal_actions},
+            **training,
             shares=shares(share or []),
             size=size_of_run(out) if resize is None else parse_size(resize),
         )

@@ -1,53 +1,78 @@
-"""The settings of a pretraining."""
+"""The settings of a pretraining. Nothing heavy is imported."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from a2g_cli.core.errors import UnknownNameError, UsageError
-from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
-from a2g_cli.models.presets import PRESETS, Act2GoalConfig, preset
-from a2g_cli.policies.image_size import resized_spec
-from a2g_cli.robots.base import RobotSpec
+from a2g_cli.core.settings import setting
+
+if TYPE_CHECKING:
+    from a2g_cli.models.presets import Act2GoalConfig
+    from a2g_cli.robots.base import RobotSpec
 
 
 @dataclass(frozen=True)
 class PretrainSettings:
     """How a base is trained. The same settings and recordings give the same base."""
 
-    preset: str = "tiny"
+    preset: str = setting(
+        "tiny",
+        "Size of the policy: tiny, small (for a GPU), micro (for tests); or a baseline: flat (no world model), cloning (no "
+        "world model, no flow), regressing (no flow).",
+        metavar="NAME",
+    )
     hashing: Mapping[str, Any] = field(default_factory=dict)
     """Fields of TemporalHashing (the shape of a plan) that differ from the preset's."""
-    autoencoder_iterations: int = 2400
+    autoencoder_iterations: int = setting(
+        2400, "Training steps of the autoencoder.", metavar="N", low=1, panel="Learning"
+    )
     autoencoder_frames: int = 40_000
     joint_iterations: int = 5_500
     action_iterations: int = 1_500
-    batch: int = 64
+    batch: int = setting(64, "Segments per training step.", metavar="N", low=2, panel="Learning")
     draws: int = 2
     """Noises and flow times per sample for the action loss."""
     video_share: float = 0.5
     """Share of a batch in the joint stage that has the video loss."""
-    action_weight: float = 1.0
-    video_weight: float = 0.5
-    """Weights of the two losses in the joint stage. The Act2Goal paper uses 0.1 and 1."""
+    action_weight: float = setting(
+        1.0,
+        "Weight of the action loss in the first stage (the Act2Goal paper: 0.1).",
+        option="--stage1-action-weight",
+        low=0.0,
+        panel="Experiments",
+    )
+    video_weight: float = setting(
+        0.5,
+        "Weight of the video loss in the first stage (the Act2Goal paper: 1).",
+        option="--stage1-video-weight",
+        low=0.0,
+        panel="Experiments",
+    )
     relabel: str = "final:0.6,future:0.4"
     shares: Mapping[str, float] = field(default_factory=dict)
     """Relative share of a scene or session in a batch; 1 for those not named."""
-    copies: int = 0
-    """Augmented copies of each demonstration (encoding/augmentation.py), drawn as often as the original."""
+    copies: int = setting(
+        0,
+        "Augmented copies of each demonstration, with other colours, light and framing.",
+        metavar="N",
+        low=0,
+        panel="Learning",
+    )
+    """Each is drawn as often as the original (encoding/augmentation.py)."""
     reader_iterations: int = 2_500
     """Iterations for the tool keypoint detector (calibration/nominal_fit.py), trained after the policy."""
     matrix_lr: float = 0.02
     lr: float = 1e-3
     warm_up: int = 200
     clip: float = 1.0
-    seed: int = 0
+    seed: int = setting(0, "Random seed of demonstrations and training.", metavar="N", low=0, panel="Learning")
     size: tuple[int, int] | None = None
     """Height and width to which images are cropped and resized [px]; None: the recorded size."""
     save_every: int = 500
     """Iterations between two saved states."""
 
-    def config(self, spec: RobotSpec) -> Act2GoalConfig:
+    def config(self, spec: "RobotSpec") -> "Act2GoalConfig":
         """Return the policy's architecture for a robot.
 
         Raises:
@@ -55,6 +80,10 @@ class PretrainSettings:
             UsageError: the plan's shape is not valid.
             CheckpointError: the preset does not fit images of this size, or of several sizes.
         """
+        from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
+        from a2g_cli.models.presets import preset
+        from a2g_cli.policies.image_size import resized_spec
+
         config = preset(self.preset, spec if self.size is None else resized_spec(spec, self.size))
         if not self.hashing:
             return config
@@ -65,7 +94,7 @@ class PretrainSettings:
 
 
 def settings_for(
-    preset_name: str,
+    preset: str | None = None,
     iterations: int | None = None,
     hashing: Mapping[str, Any] | None = None,
     **given: Any,
@@ -73,7 +102,7 @@ def settings_for(
     """Return the defaults, with every given value that is not None in place of its default.
 
     Args:
-        preset_name: the size of the policy.
+        preset: the size of the policy; None: the default.
         iterations: of both stages together, divided in the ratio of the defaults.
         hashing: fields of TemporalHashing; None: as in the preset.
         given: other fields of PretrainSettings.
@@ -83,9 +112,12 @@ def settings_for(
         UsageError: the plan's shape is not valid.
         CheckpointError: the preset does not fit images of the given ``size``.
     """
-    settings = PretrainSettings(preset=preset_name)
-    if preset_name not in PRESETS:
-        raise UnknownNameError("preset", preset_name, PRESETS)
+    from a2g_cli.models.presets import PRESETS
+    from a2g_cli.robots.base import RobotSpec
+
+    settings = PretrainSettings() if preset is None else PretrainSettings(preset=preset)
+    if settings.preset not in PRESETS:
+        raise UnknownNameError("preset", settings.preset, PRESETS)
     if iterations is not None:
         total = settings.joint_iterations + settings.action_iterations
         joint = round(iterations * settings.joint_iterations / total)
@@ -93,8 +125,6 @@ def settings_for(
         settings = replace(settings, reader_iterations=min(settings.reader_iterations, iterations))
     changed = {name: value for name, value in (hashing or {}).items() if value is not None}
     settings = replace(settings, hashing=changed, **{k: v for k, v in given.items() if v is not None})
-    settings.config(_ANY_ROBOT)  # reports a wrong plan before anything is made
+    # A wrong plan is reported before anything is made, whatever the robot is.
+    settings.config(RobotSpec("any", ("a",), ("m",), (-1.0,), (1.0,), 10.0, ("p",), ("m",), {"front": (64, 64)}))
     return settings
-
-
-_ANY_ROBOT = RobotSpec("any", ("a",), ("m",), (-1.0,), (1.0,), 10.0, ("p",), ("m",), {"front": (64, 64)})

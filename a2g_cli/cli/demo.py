@@ -1,0 +1,48 @@
+"""``a2g demo`` as it is typed: parse, call one function, print."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from a2g_cli.cli import options
+from a2g_cli.cli.runner import finish, given
+
+if TYPE_CHECKING:
+    from a2g_cli.cli.commands.report import Report
+
+
+def demo(
+    shift: Annotated[
+        str,
+        typer.Option(
+            "--shift",
+            metavar="NAME[:STRENGTH]",
+            help="How the simulated scene differs from training; see `a2g run --help`.",
+        ),
+    ] = "base-pose:0.8",
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of practice.")] = 2,
+    evaluation: Annotated[
+        int,
+        typer.Option(
+            "--evaluation",
+            min=1,
+            max=options.MANY,
+            help="Number of held-out trials that measure success before and after.",
+        ),
+    ] = 100,
+    seed: options.Seed = 7,
+    workspace: Annotated[
+        Path | None,
+        typer.Option("--workspace", metavar="DIR", help="Folder of the demo.  [default: $A2G_WORKSPACE, else demo/]"),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Run the whole loop in the simulator: take a goal picture, try once, practise, measure success."""
+
+    def work() -> "Report":
+        from a2g_cli.cli.commands.demo import demo as show
+
+        return show(given(workspace), shift, rounds, evaluation, seed)
+
+    finish(as_json, work)

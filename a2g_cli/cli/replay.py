@@ -1,0 +1,43 @@
+"""``a2g replay`` as it is typed: parse, call one function, print."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from a2g_cli.cli import options
+from a2g_cli.cli.runner import finish, place
+
+if TYPE_CHECKING:
+    from a2g_cli.cli.commands.report import Report
+
+
+def replay(
+    recording: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECORDING", help="SESSION/episode-0000, a SESSION (all of it), latest (the newest), or a path."
+        ),
+    ],
+    video: Annotated[
+        Path | None,
+        typer.Option(
+            "--video",
+            metavar="FILE",
+            help="Write a video (.mp4 or .gif) that shows the episode beside its goal, and do not play it.",
+        ),
+    ] = None,
+    speed: Annotated[
+        float, typer.Option("--speed", min=0.01, max=100.0, help="Speed of the playback; 1: real time.")
+    ] = 1.0,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Play a recording in the terminal, or make a video of it. Ctrl-C stops. With --json, it is not played."""
+
+    def work() -> "Report":
+        from a2g_cli.cli.commands.replay import replay as play
+
+        return play(place(workspace), recording, video, speed, quiet=as_json)
+
+    finish(as_json, work)
