@@ -26,6 +26,7 @@ import policy_tables as tables
 import torch
 from nearest import Memory, NearestSettings
 from nearest_choice import choose
+from plan_scores import score_plans
 from policy_runs import (
     BASELINES,
     Cache,
@@ -51,7 +52,6 @@ from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.policies.base import PlanRequest, Policy
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.training.demonstrations import record_demonstrations
-from a2g_cli.training.plan_scores import score_plans
 
 SECTIONS = ("success", "ablation", "plans", "time")
 PLANS_SEED = 20_007

@@ -75,7 +75,7 @@ class BenchRobot:
     def rest(self) -> None:
         self.done.append("rest")
 
-    def homeward(self, observation: Observation) -> tuple[Vector, float]:
+    def action_to_rest_pose(self, observation: Observation) -> tuple[Vector, float]:
         left = float(abs(observation.proprioception[0])) / 0.2
         joint = observation.proprioception[0] - np.clip(observation.proprioception[0], -0.2, 0.2)
         return np.array([joint, 0], np.float32), left

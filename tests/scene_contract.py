@@ -23,7 +23,7 @@ def connected(scene: str, **arguments: object) -> SimRobot:
 
 def drive_home(robot: SimRobot) -> None:
     for _ in range(100):
-        action, left = robot.homeward(None)  # type: ignore[arg-type]
+        action, left = robot.action_to_rest_pose(None)  # type: ignore[arg-type]
         if left == 0:
             return
         robot.act(action)

@@ -1,5 +1,7 @@
 import math
+import sys
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +12,9 @@ from a2g_cli.encoding.segments import Segments
 from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
 from a2g_cli.models.autoencoder import to_images
 from a2g_cli.models.presets import Act2GoalConfig
-from a2g_cli.training.plan_scores import METHODS, Imaginer, PlanScores, ask, frame_names, resampled, score_plans
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+from plan_scores import METHODS, Imaginer, PlanScores, ask, frame_names, resampled, score_plans
 
 LENGTHS = (30, 21, 40, 12)
 

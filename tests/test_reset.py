@@ -68,7 +68,7 @@ def test_on_the_way_home_the_guards_watch() -> None:
 
 def test_a_robot_that_does_not_come_home_is_an_error() -> None:
     robot, sink = away(), Kept()
-    robot.homeward = lambda seen: (np.array([1.5, 0.0], np.float32), 9.0)  # type: ignore[method-assign]
+    robot.action_to_rest_pose = lambda seen: (np.array([1.5, 0.0], np.float32), 9.0)  # type: ignore[method-assign]
     with pytest.raises(HardwareError, match="did not reach its rest pose within 30 s"):
         home(sink).between(robot, GOAL, 1)  # type: ignore[arg-type]
     assert len(robot.sent) == 300

@@ -64,7 +64,7 @@ def test_it_can_do_what_the_driver_can_and_no_more() -> None:
         assert safety_of(checked) == safety_of(robot)
         assert shift_of(checked) == shift_of(robot)
         assert checked.spec == robot.spec
-    arm.homeward = lambda _: (np.zeros(2, np.float32), 0.0)  # type: ignore[attr-defined]
+    arm.action_to_rest_pose = lambda _: (np.zeros(2, np.float32), 0.0)  # type: ignore[attr-defined]
     assert isinstance(CheckedRobot(arm, "robot 'x'"), RestPoseRobot)
 
 
@@ -119,7 +119,7 @@ def test_numbers_of_numpy_are_numbers() -> None:
 
 
 class Odd(Arm):
-    """Sees, and returns from ``act`` and ``homeward``, what a test says."""
+    """Sees, and returns from ``act`` and ``action_to_rest_pose``, what a test says."""
 
     def __init__(self, **odd: Any) -> None:
         super().__init__()
@@ -207,7 +207,7 @@ class Returns(Arm):
         action *= 0.5
         return self._value
 
-    def homeward(self, _observation: Observation) -> Any:
+    def action_to_rest_pose(self, _observation: Observation) -> Any:
         return self._value
 
 
@@ -232,8 +232,8 @@ def test_a_sent_action_is_an_array_of_its_own_and_what_was_asked_stays(value: An
 )
 def test_a_way_home_that_is_none_is_refused(value: object) -> None:
     robot = CheckedRobot(Returns(value), "robot 'mine'")
-    with pytest.raises(HardwareError, match=r"^robot 'mine': homeward returned .*; expected "):
-        robot.homeward(Arm().observe())
+    with pytest.raises(HardwareError, match=r"^robot 'mine': action_to_rest_pose returned .*; expected "):
+        robot.action_to_rest_pose(Arm().observe())
 
 
 class Sends(Camera):

@@ -124,7 +124,7 @@ class TestAnSO101(RobotContract):
         self.servos.servos[1].put(PRESENT, 2400)
         ways, left = [], 1.0
         while left and len(ways) < 200:
-            action, left = robot.homeward(robot.observe())
+            action, left = robot.action_to_rest_pose(robot.observe())
             ways.append(robot.act(action))
             robot.clock.sleep_until(robot.clock.now() + 0.02)
         steps = np.abs(np.diff(ways, axis=0)) / np.subtract(robot.spec.action_high, robot.spec.action_low)
@@ -134,7 +134,7 @@ class TestAnSO101(RobotContract):
         robot.close()
 
     def test_an_arm_without_a_chosen_home_promises_none(self) -> None:
-        assert not hasattr(self.make_robot(), "homeward")
+        assert not hasattr(self.make_robot(), "action_to_rest_pose")
 
 
 def so101(plugged: Servos, folder: Path, **more: object) -> dict[str, object]:

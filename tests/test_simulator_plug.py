@@ -77,7 +77,7 @@ def test_the_drive_home_takes_the_peg_out_of_the_socket_and_leaves_one_that_has_
     assert robot.task.is_held(robot.state())
     np.testing.assert_allclose(robot.state()["peg"][:3], REST_TOOL[:3], atol=0.01)
     robot.begin({**GOAL, "tool": [0.03, -0.05, 0.040, 0.45]})
-    action, _ = robot.homeward(None)  # type: ignore[arg-type]
+    action, _ = robot.action_to_rest_pose(None)  # type: ignore[arg-type]
     assert (action[0], action[1]) == pytest.approx((0.0, 0.0), abs=1e-6), "in the socket it is pulled straight up"
     assert action[2] > 0
     fallen = [0.0, 0.08, 0.018, 0.7071, 0.7071, 0.0, 0.0]

@@ -114,7 +114,7 @@ def safety_of(robot: Robot) -> SafetyLimits:
 class RestPoseRobot(Protocol):
     """A robot that can be driven to its rest pose action by action, so that the guards watch every step."""
 
-    def homeward(self, observation: Observation) -> tuple[Vector, float]:
+    def action_to_rest_pose(self, observation: Observation) -> tuple[Vector, float]:
         """Return the next action (A,) to the rest pose, and about how many are left [steps]; 0 when it is there."""
 
 

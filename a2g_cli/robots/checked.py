@@ -12,7 +12,7 @@ from a2g_cli.robots.base import Robot, RobotSpec
 from a2g_cli.robots.promises import check_observation, check_row, check_spec, check_step
 
 _MISSING = object()
-_HOMING = "homeward"
+_TO_REST = "action_to_rest_pose"
 _UNDONE_BY = "undone_by"
 _OPTIONAL = (
     *("trial", "start_for", "begin", "photograph", "state_from", "state", "succeeded"),  # InstrumentedRobot
@@ -41,8 +41,8 @@ class CheckedRobot:
         for name in _OPTIONAL:
             if self._has(name):
                 setattr(self, name, self._calling(name))
-        if self._has(_HOMING):
-            self.homeward = self._homeward
+        if self._has(_TO_REST):
+            self.action_to_rest_pose = self._action_to_rest_pose
         if self._has(_UNDONE_BY):
             self.undone_by = self.__getattr__(_UNDONE_BY)
 
@@ -105,8 +105,8 @@ class CheckedRobot:
         with calling(self._what, name, self._built_in):
             return hasattr(self._robot, name)
 
-    def _homeward(self, observation: Observation) -> tuple[Vector, float]:
-        return check_step(self._what, self._call(_HOMING, observation), self.spec)
+    def _action_to_rest_pose(self, observation: Observation) -> tuple[Vector, float]:
+        return check_step(self._what, self._call(_TO_REST, observation), self.spec)
 
     def _calling(self, name: str) -> Callable[..., Any]:
         return lambda *words: self._call(name, *words)

@@ -20,9 +20,9 @@ from a2g_cli.robots.lerobot_types import Dimension, actions_of, make, measured_o
 VELOCITY = ".vel"
 """End of LeRobot's names for speeds: to rest, a speed is set to 0, and everything else stays."""
 HOME_STEP = 0.01
-"""Largest move of a joint in one step of ``homeward``, as a share of its range: from end to end in 100 steps."""
+"""Largest move of a joint in one step of ``action_to_rest_pose``, as a share of its range: from end to end in 100 steps."""
 NEAR = 5.0
-"""How far a joint may lag behind its command [steps of ``homeward``]."""
+"""How far a joint may lag behind its command [steps of ``action_to_rest_pose``]."""
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class LeRobotRobot:
         if home is not None:
             self._home = _complete(home, actions)
             # Only an arm with a rest pose has this method, which makes it a RestPoseRobot.
-            self.homeward = self._homeward
+            self.action_to_rest_pose = self._action_to_rest_pose
 
     @property
     def spec(self) -> RobotSpec:
@@ -165,7 +165,7 @@ class LeRobotRobot:
         return np.array([sent[name] for name in names], np.float32)
 
     def reset(self) -> None:
-        """Move nothing: a person arranges the scene, and ``homeward`` leads to the rest pose."""
+        """Move nothing: a person arranges the scene, and ``action_to_rest_pose`` leads to the rest pose."""
         self._check_connected()
 
     def rest(self) -> None:
@@ -201,7 +201,7 @@ class LeRobotRobot:
             if part is not None and part.is_connected:
                 part.disconnect()
 
-    def _homeward(self, observation: Observation) -> tuple[Vector, float]:
+    def _action_to_rest_pose(self, observation: Observation) -> tuple[Vector, float]:
         """Return the next action (A,) to the rest pose, and about how many are left [steps]; 0 when it is there."""
         spec = self._spec
         measured = dict(zip(spec.proprioception_names, observation.proprioception.tolist(), strict=True))

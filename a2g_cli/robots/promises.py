@@ -127,11 +127,15 @@ def check_row(what: str, said: str, values: object, names: Sequence[str]) -> Vec
 
 
 def check_step(what: str, said: object, spec: RobotSpec) -> tuple[Vector, float]:
-    """Return the result of a driver's ``homeward``. Raises HardwareError unless it is an action and the steps left."""
+    """Return the result of ``action_to_rest_pose``. Raises HardwareError unless it is an action and the steps left."""
     left = _number(said[1]) if isinstance(said, tuple) and len(said) == 2 else None
     if not isinstance(said, tuple) or left is None:
-        _refuse(what, f"homeward returned {kind_of(said)}", "a tuple of the next action and the number of steps left")
-    return check_row(what, "homeward returned the action", said[0], spec.action_names), left
+        _refuse(
+            what,
+            f"action_to_rest_pose returned {kind_of(said)}",
+            "a tuple of the next action and the number of steps left",
+        )
+    return check_row(what, "action_to_rest_pose returned the action", said[0], spec.action_names), left
 
 
 def _row(what: str, said: str, values: np.ndarray[Any, Any], names: Sequence[str]) -> Vector:

@@ -195,9 +195,9 @@ class SimRobot:
         commanded[:2] *= min(1.0, MAX_STEP / longest) if longest else 1.0
         return self._spec.clip(np.array([*commanded, opening], dtype=np.float32))
 
-    def homeward(self, observation: Observation) -> tuple[Vector, float]:  # noqa: ARG002 - it knows where it is
+    def action_to_rest_pose(self, observation: Observation) -> tuple[Vector, float]:  # noqa: ARG002 - it knows where it is
         """Return the next action (4,) to the scene's rest pose, and about how many are left [steps]."""
-        way, opening, there = self.task.homeward(self.state())
+        way, opening, there = self.task.action_to_rest_pose(self.state())
         left = float(np.abs(way).max()) / MAX_STEP
         return self.action_for(way, opening), 0.0 if there else max(1.0, left)
 

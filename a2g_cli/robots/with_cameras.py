@@ -12,7 +12,7 @@ from a2g_cli.core.errors import HardwareError, closed, noted
 from a2g_cli.core.types import Depth, Observation, Vector
 from a2g_cli.robots.base import Robot, RobotSpec
 
-OPTIONAL = ("limit", "shift", "safety", "homeward", "notes")
+OPTIONAL = ("limit", "shift", "safety", "action_to_rest_pose", "notes")
 """Optional attributes of a robot: the robot with cameras has those that the bare robot has."""
 
 

@@ -149,7 +149,7 @@ class RestPosePolicy(Policy):
         """Return the next action for each request."""
         plans = []
         for request in requests:
-            action, left = self._robot.homeward(request.observation)
+            action, left = self._robot.action_to_rest_pose(request.observation)
             plans.append(Plan(np.asarray(action, np.float32)[None], left))
         return plans
 
@@ -183,7 +183,7 @@ def rest_pose_robot(robot: Robot) -> RestPoseRobot:
     if not isinstance(robot, RestPoseRobot):
         raise UsageError(
             f"{robot.spec.name} has no rest pose to drive to: use --reset prompt or cycle, or "
-            "give it one (a driver's `homeward`; `home` of a lerobot arm)."
+            "give it one (a driver's `action_to_rest_pose`; `home` of a lerobot arm)."
         )
     return robot
 

@@ -15,7 +15,7 @@ from a2g_cli.core.types import Image
 from a2g_cli.data.formats import hdf5, hdf5_files
 from a2g_cli.data.formats.aloha_foreign import ACTIONS, RATE, foreign
 from a2g_cli.data.formats.hdf5_films import Film
-from a2g_cli.data.formats.incoming import Frames, Incoming, OwnWords
+from a2g_cli.data.formats.incoming import Frames, Incoming, OwnMetadata
 from a2g_cli.data.formats.outgoing import building_folder, frames, one_robot, timing, words
 from a2g_cli.data.formats.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes, check_nothing_chosen
 from a2g_cli.data.recording import schema, storage, untrusted
@@ -111,13 +111,13 @@ def _own(file: Any) -> Incoming:
     texts = {
         name: untrusted.text_attribute(own, name) for name in ("spec", "goal", "provenance", "outcome", "created_at")
     }
-    told = OwnWords.parse(texts, goal)
+    metadata = OwnMetadata.parse(texts, goal)
     times = hdf5.numbers(own, "times")
-    steps, joints = len(times) - 1, len(told.spec.proprioception_names)
+    steps, joints = len(times) - 1, len(metadata.spec.proprioception_names)
     films = _films(file, steps)
-    if {camera: film.size for camera, film in films.items()} != dict(told.spec.cameras):
+    if {camera: film.size for camera, film in films.items()} != dict(metadata.spec.cameras):
         raise ValueError("its pictures do not fit the robot that it names")
-    if {camera: image.shape[:2] for camera, image in last.items()} != dict(told.spec.cameras):
+    if {camera: image.shape[:2] for camera, image in last.items()} != dict(metadata.spec.cameras):
         raise ValueError("its last pictures do not fit the robot that it names")
 
     def moments() -> Iterator[Frames]:
@@ -125,17 +125,17 @@ def _own(file: Any) -> Incoming:
         yield last
 
     return Incoming(
-        told.spec,
-        told.goal,
-        told.provenance,
-        told.outcome,
+        metadata.spec,
+        metadata.goal,
+        metadata.provenance,
+        metadata.outcome,
         hdf5.matrix(file, "action", steps),
         hdf5.matrix(own, "actions_requested", steps),
         hdf5.matrix(own, "proprioception", steps + 1) if joints else np.zeros((steps + 1, 0), np.float32),
         times,
         {camera: hdf5.numbers(own, f"captured_at/{camera}", steps + 1) for camera in films},
         moments,
-        told.created_at,
+        metadata.created_at,
         hdf5.timing(own, steps),
     )
 

@@ -198,7 +198,7 @@ def own_words(
 
 
 @dataclass(frozen=True)
-class OwnWords:
+class OwnMetadata:
     """The facts that ``own_words`` wrote, read and checked."""
 
     spec: RobotSpec
@@ -208,7 +208,7 @@ class OwnWords:
     created_at: str
 
     @classmethod
-    def parse(cls, texts: Mapping[str, Any], goal_images: Frames) -> "OwnWords":
+    def parse(cls, texts: Mapping[str, Any], goal_images: Frames) -> "OwnMetadata":
         """Return the facts in ``texts``. Raises KeyError, TypeError or ValueError if they are not valid."""
         if not all(isinstance(texts[name], str) for name in ("spec", "goal", "provenance", "outcome", "created_at")):
             raise TypeError("an attribute of a2g's own that is not a string")

@@ -27,20 +27,20 @@ _MAX_LIST = 2**30
 _BATCH = 256
 """Descriptions of episodes that are unpacked at a time."""
 
-Told = dict[str, Any]
+EpisodeInfo = dict[str, Any]
 """The dataset's description of one episode, unchecked."""
 
 
 class Layout(Protocol):
     """The layout of one version."""
 
-    def episodes(self) -> Iterator[Told]:
+    def episodes(self) -> Iterator[EpisodeInfo]:
         """Yield the description of every episode."""
 
-    def data(self, told: Told) -> Path:
+    def data(self, info: EpisodeInfo) -> Path:
         """Return the Parquet file with an episode's rows."""
 
-    def film(self, told: Told, key: str) -> tuple[Path, float, float | None]:
+    def film(self, info: EpisodeInfo, key: str) -> tuple[Path, float, float | None]:
         """Return the film of camera ``key``, and begin and end of the episode in it [s]; None for the film's end."""
 
     def elsewhere(self, number: int) -> Path | None:
@@ -75,19 +75,19 @@ class _V3:
     root: Path
     _found: dict[int, Path] | None = None
 
-    def episodes(self) -> Iterator[Told]:
+    def episodes(self) -> Iterator[EpisodeInfo]:
         for path in sorted((self.root / "meta" / "episodes").glob("chunk-*/file-*.parquet")):
             for batch in table(path, lambda name: not name.startswith("stats/")).to_batches(_BATCH):
                 yield from batch.to_pylist()
 
-    def data(self, told: Told) -> Path:
-        return self._inside(DATA, told, "data")
+    def data(self, info: EpisodeInfo) -> Path:
+        return self._inside(DATA, info, "data")
 
-    def film(self, told: Told, key: str) -> tuple[Path, float, float | None]:
-        begins, ends = (told.get(f"videos/{key}/{end}_timestamp") for end in ("from", "to"))
+    def film(self, info: EpisodeInfo, key: str) -> tuple[Path, float, float | None]:
+        begins, ends = (info.get(f"videos/{key}/{end}_timestamp") for end in ("from", "to"))
         if begins is None:
             raise KeyError(f"where its film of {key} begins is not said")
-        path = self._inside(VIDEO, told, f"videos/{key}", video_key=key)
+        path = self._inside(VIDEO, info, f"videos/{key}", video_key=key)
         return path, float(begins), None if ends is None else float(ends)
 
     def elsewhere(self, number: int) -> Path | None:
@@ -99,8 +99,8 @@ class _V3:
                 self._found |= dict.fromkeys(map(int, np.unique(flat(column, "episode_index"))), path)
         return self._found.get(number)
 
-    def _inside(self, pattern: str, told: Told, prefix: str, **more: str) -> Path:
-        chunk, file = whole(told[f"{prefix}/chunk_index"]), whole(told[f"{prefix}/file_index"])
+    def _inside(self, pattern: str, info: EpisodeInfo, prefix: str, **more: str) -> Path:
+        chunk, file = whole(info[f"{prefix}/chunk_index"]), whole(info[f"{prefix}/file_index"])
         return self.root / pattern.format(chunk_index=chunk, file_index=file, **more)
 
 
@@ -109,7 +109,7 @@ class _V2:
     root: Path
     chunks_size: int
 
-    def episodes(self) -> Iterator[Told]:
+    def episodes(self) -> Iterator[EpisodeInfo]:
         path = self.root / _OLD_EPISODES
         check_downloaded(path)
         if path.stat().st_size > _MAX_LIST:
@@ -119,15 +119,15 @@ class _V2:
                 if line.strip():
                     yield schema.from_json(line)
 
-    def data(self, told: Told) -> Path:
-        return self._of(told, OLD_DATA)
+    def data(self, info: EpisodeInfo) -> Path:
+        return self._of(info, OLD_DATA)
 
-    def film(self, told: Told, key: str) -> tuple[Path, float, float | None]:
-        return self._of(told, OLD_VIDEO, video_key=key), 0.0, None
+    def film(self, info: EpisodeInfo, key: str) -> tuple[Path, float, float | None]:
+        return self._of(info, OLD_VIDEO, video_key=key), 0.0, None
 
     def elsewhere(self, number: int) -> Path | None:  # noqa: ARG002 - a file is named after its episode
         return None
 
-    def _of(self, told: Told, pattern: str, **more: str) -> Path:
-        number = whole(told["episode_index"])
+    def _of(self, info: EpisodeInfo, pattern: str, **more: str) -> Path:
+        number = whole(info["episode_index"])
         return self.root / pattern.format(episode_chunk=number // self.chunks_size, episode_index=number, **more)

@@ -23,7 +23,7 @@ from a2g_cli.data.formats.incoming import (
 )
 from a2g_cli.data.formats.lerobot import OWN, arrow
 from a2g_cli.data.formats.lerobot_columns import SUCCESS, CameraColumn, Look, flat, matrix, whole
-from a2g_cli.data.formats.lerobot_layout import Told, layout
+from a2g_cli.data.formats.lerobot_layout import EpisodeInfo, layout
 from a2g_cli.data.formats.lerobot_side import Side, read_json, read_side
 from a2g_cli.data.formats.lerobot_tables import PictureReader, RowFinder, Rows
 from a2g_cli.data.formats.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes
@@ -54,8 +54,8 @@ def read(source: Path, options: ReadOptions = DEFAULTS) -> SourceEpisodes:
     arrow()
     with reading_source(source, "LeRobot dataset"):
         dataset = _Dataset(source, options)
-        for told in dataset.layout.episodes():
-            yield SourceEpisode(f"episode {told.get('episode_index')}", partial(dataset.episode, told))
+        for info in dataset.layout.episodes():
+            yield SourceEpisode(f"episode {info.get('episode_index')}", partial(dataset.episode, info))
 
 
 def _timing(rows: _Numbers) -> NDArray[np.float64] | None:
@@ -101,25 +101,25 @@ class _Dataset:
     def _look(self, features: dict[str, Any], key: str) -> Look | None:
         """Return the size and kind of the first picture in ``key``. None if it cannot be read: its episode reports why."""
         try:
-            told = self._first
+            info = self._first
             if features[key]["dtype"] == "video":
-                return Look(film_size(self.layout.film(told, key)[0]))
-            cell = next(PictureReader([key]).cells(self.layout.data(told), np.zeros(1, np.int64)))[key]
+                return Look(film_size(self.layout.film(info, key)[0]))
+            cell = next(PictureReader([key]).cells(self.layout.data(info), np.zeros(1, np.int64)))[key]
             return Look(pictures.size_of(cell), pictures.is_deep(cell))
         except storage.UNREADABLE:
             return None
 
     @cached_property
-    def _first(self) -> Told:
+    def _first(self) -> EpisodeInfo:
         return next(self.layout.episodes(), {})
 
-    def episode(self, told: Told) -> Incoming:
-        """Return the episode that ``told`` describes; without any loss if a2g wrote it."""
-        number = whole(told["episode_index"])
-        rows, notes = self._rows(told, number)
+    def episode(self, info: EpisodeInfo) -> Incoming:
+        """Return the episode that ``info`` describes; without any loss if a2g wrote it."""
+        number = whole(info["episode_index"])
+        rows, notes = self._rows(info, number)
         numbers, more = self._numbers(rows)
         steps = len(rows.places)
-        films = {camera.name: self._film(camera, told, steps) for camera in self.columns.cameras if camera.video}
+        films = {camera.name: self._film(camera, info, steps) for camera in self.columns.cameras if camera.video}
 
         def moments() -> Iterator[Frames]:
             running = {name: read_mp4(film) for name, film in films.items()}
@@ -141,7 +141,7 @@ class _Dataset:
             for packed in self._behind.cells(rows.path, rows.places):
                 yield {one.name: pictures.decode_depth(packed[one.key], one.size) for one in self.columns.depth}
 
-        found = self._foreign(told, number, numbers, moments, goal, (*notes, *more))
+        found = self._foreign(info, number, numbers, moments, goal, (*notes, *more))
         return replace(found, depth=depths) if self.columns.depth else found
 
     def _packed(self, reader: PictureReader, rows: Rows) -> Iterator[dict[str, bytes]]:
@@ -158,8 +158,8 @@ class _Dataset:
             if not camera.video
         }
 
-    def _film(self, camera: CameraColumn, told: Told, steps: int) -> Stretch:
-        path, begins, ends = self.layout.film(told, camera.key)
+    def _film(self, camera: CameraColumn, info: EpisodeInfo, steps: int) -> Stretch:
+        path, begins, ends = self.layout.film(info, camera.key)
         return Stretch(path, begins, ends, steps, self._fps, camera.size)
 
     def _own(self, rows: _Numbers, moments: Callable[[], Iterator[Frames]], side: Side) -> Incoming:
@@ -190,7 +190,7 @@ class _Dataset:
 
     def _foreign(
         self,
-        told: Told,
+        info: EpisodeInfo,
         number: int,
         rows: _Numbers,
         moments: Callable[[], Iterator[Frames]],
@@ -205,7 +205,7 @@ class _Dataset:
             clock = f"times are counted at {self.spec.rate:g} Hz, as --rate says"
         captured = {} if self._options.rate is not None else rows
         reached = bool(rows[SUCCESS][-1]) if SUCCESS in rows else None
-        task = str((told.get("tasks") or ["imported"])[0])[:80]
+        task = str((info.get("tasks") or ["imported"])[0])[:80]
         actions = rows[self.columns.action]
         measured = (
             f"depth of {depth.name} is stored unchanged ({depth.key}): LeRobot does not say its unit, which is mostly mm"
@@ -244,10 +244,10 @@ class _Dataset:
 
     # -- files --------------------------------------------------------------------------------------------------------
 
-    def _rows(self, told: Told, number: int) -> tuple[Rows, Sequence[str]]:
+    def _rows(self, info: EpisodeInfo, number: int) -> tuple[Rows, Sequence[str]]:
         """Return the rows of an episode, and notes about the file that has them."""
-        path, notes = self.layout.data(told), []
-        announced = told.get("length")
+        path, notes = self.layout.data(info), []
+        announced = info.get("length")
         rows = self._finder.rows(path, number) if path.is_file() else None
         if (rows is None or not len(rows.places)) and announced != 0:
             there = self.layout.elsewhere(number)

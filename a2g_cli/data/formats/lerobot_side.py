@@ -9,7 +9,7 @@ from typing import Any
 
 from a2g_cli.core.workspace import read_text
 from a2g_cli.data.formats import pictures
-from a2g_cli.data.formats.incoming import Frames, OwnWords, check_downloaded
+from a2g_cli.data.formats.incoming import Frames, OwnMetadata, check_downloaded
 from a2g_cli.data.formats.lerobot import SIDE
 from a2g_cli.data.recording import schema
 from a2g_cli.robots.base import RobotSpec
@@ -19,7 +19,7 @@ from a2g_cli.robots.base import RobotSpec
 class Side:
     """What a2g stored for one episode."""
 
-    words: OwnWords
+    words: OwnMetadata
     final: dict[str, Any]
     """Numbers of the final observation."""
     images: Frames
@@ -51,7 +51,7 @@ def read_side(root: Path, number: int, begins: float, spec: RobotSpec, *, choice
     if float(document["begins"]) != begins:
         return None  # LeRobot's own tools renumbered the episodes
     goal, images = (_pictures(root, document, stem, kind) for kind in ("goal", "final"))
-    words = OwnWords.parse(document, goal)
+    words = OwnMetadata.parse(document, goal)
     if choice:
         images = _among(images, spec)
         sizes = {name: size for name, size in words.spec.cameras.items() if name in spec.cameras}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from a2g_cli.core.types import Image
 from a2g_cli.data.formats import pictures
-from a2g_cli.data.formats.incoming import Frames, Incoming, OwnWords
+from a2g_cli.data.formats.incoming import Frames, Incoming, OwnMetadata
 from a2g_cli.data.formats.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes, check_nothing_chosen
 from a2g_cli.data.formats.rerun import CAPTURED, SUFFIX, TIMES, TIMING, WORDS, library
 from a2g_cli.data.recording import schema, storage
@@ -78,8 +78,8 @@ def episode(path: Path) -> Incoming:
         for name, found in entities.items()
         if name.startswith("goal/")
     }
-    told = OwnWords.parse(schema.from_json(texts), goal)
-    spec = told.spec
+    metadata = OwnMetadata.parse(schema.from_json(texts), goal)
+    spec = metadata.spec
     steps = len(entities["action"])
     width, joints, cameras = len(spec.action_names), len(spec.proprioception_names), list(spec.cameras)
     captured = _rows(entities, CAPTURED, steps + 1, len(cameras)) if cameras else np.zeros((steps + 1, 0))
@@ -91,9 +91,9 @@ def episode(path: Path) -> Incoming:
 
     return Incoming(
         spec,
-        told.goal,
-        told.provenance,
-        told.outcome,
+        metadata.goal,
+        metadata.provenance,
+        metadata.outcome,
         _rows(entities, "action", steps, width).astype(np.float32),
         _rows(entities, "action_requested", steps, width).astype(np.float32),
         _rows(entities, "proprioception", steps + 1 if joints else 0, joints).astype(np.float32)
@@ -102,7 +102,7 @@ def episode(path: Path) -> Incoming:
         _rows(entities, TIMES, steps + 1, 1)[:, 0],
         {camera: captured[:, index] for index, camera in enumerate(cameras)},
         moments,
-        told.created_at,
+        metadata.created_at,
         _rows(entities, TIMING, steps, len(schema.TIMING)) if TIMING in entities else None,
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from a2g_cli.data.formats import hdf5, hdf5_files
 from a2g_cli.data.formats.hdf5_films import Film
-from a2g_cli.data.formats.incoming import Frames, Incoming, OwnWords
+from a2g_cli.data.formats.incoming import Frames, Incoming, OwnMetadata
 from a2g_cli.data.formats.outgoing import check_free, one_robot, without_depth, words
 from a2g_cli.data.formats.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes, check_nothing_chosen
 from a2g_cli.data.formats.robomimic_foreign import foreign
@@ -116,26 +116,26 @@ def _own(demo: Any) -> Incoming:
     texts = {
         name: untrusted.text_attribute(demo, name) for name in ("spec", "goal", "provenance", "outcome", "created_at")
     }
-    told = OwnWords.parse(texts, images)
+    metadata = OwnMetadata.parse(texts, images)
     times = hdf5.numbers(own, "times")
     rows = len(times)
     films = {
         camera: Film(untrusted.stored(own, f"frames/{camera}", (rows, *size, 3), "u1"), size, "rows")
-        for camera, size in told.spec.cameras.items()
+        for camera, size in metadata.spec.cameras.items()
     }
-    joints = len(told.spec.proprioception_names)
+    joints = len(metadata.spec.proprioception_names)
     return Incoming(
-        told.spec,
-        told.goal,
-        told.provenance,
-        told.outcome,
+        metadata.spec,
+        metadata.goal,
+        metadata.provenance,
+        metadata.outcome,
         hdf5.matrix(demo, "actions", rows - 1),
         hdf5.matrix(demo, "actions_requested", rows - 1),
         hdf5.matrix(own, "proprioception", rows) if joints else np.zeros((rows, 0), np.float32),
         times,
         {camera: hdf5.numbers(own, f"captured_at/{camera}", rows) for camera in films},
         lambda: _moments(films, rows),
-        told.created_at,
+        metadata.created_at,
         hdf5.timing(own, rows - 1),
     )
 

@@ -124,11 +124,11 @@ class Plug(Scene):
         goal = _plugged(np.array(state["socket"]))
         return None if is_plugged(state, goal) or self.out_of_reach(state) else goal
 
-    def homeward(self, state: State) -> tuple[NDArray[np.float64], float, bool]:
+    def action_to_rest_pose(self, state: State) -> tuple[NDArray[np.float64], float, bool]:
         """Take the peg along, out of the socket too: it starts in the gripper. One that has fallen is left."""
         if self.out_of_reach(state):
-            return super().homeward(state)
-        return plug_expert.homeward(state, self._grip)
+            return super().action_to_rest_pose(state)
+        return plug_expert.action_to_rest_pose(state, self._grip)
 
     def default_state(self) -> State:
         """Return socket in the middle, peg in the gripper, arm at rest."""

@@ -75,7 +75,7 @@ def can_be_fetched(peg: Sequence[float]) -> bool:
     return upright > UPRIGHT and bool((np.abs(peg[:2]) < REACH).all())
 
 
-def homeward(state: State, grip: float) -> tuple[NDArray[np.float64], float, bool]:
+def action_to_rest_pose(state: State, grip: float) -> tuple[NDArray[np.float64], float, bool]:
     """Return displacement and opening that fetch the peg and bring it to where the tool waits, and whether it is there."""
     peg, tool, opening = np.array(state["peg"][:3]), np.array(state["tool"][:3]), state["tool"][3]
     if not _is_held(peg, tool, opening, grip):

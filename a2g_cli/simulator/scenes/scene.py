@@ -178,7 +178,7 @@ class Scene(ABC):
     def done(self, state: State, goal: State) -> bool:
         """Whether the expert has finished: the goal is reached and the arm is at its rest pose."""
 
-    def homeward(self, state: State) -> tuple[NDArray[np.float64], float, bool]:
+    def action_to_rest_pose(self, state: State) -> tuple[NDArray[np.float64], float, bool]:
         """Return displacement (3,), table frame [m], and opening on the way to the rest pose, and whether it is reached.
 
         The tool releases, rises, and then moves across, so that it pushes nothing off the table.
