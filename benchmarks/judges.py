@@ -25,7 +25,7 @@ from a2g_cli.runtime.evaluation import draw_trials, jobs_for
 from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.runtime.rollout import roll_out
 from a2g_cli.runtime.sink import NullSink
-from a2g_cli.runtime.success import NEAR, SLACK, make_judge
+from a2g_cli.runtime.success import NEAR, make_judge
 from a2g_cli.runtime.termination import RolloutSettings
 
 LANES = 8
@@ -91,7 +91,7 @@ def scene(
         robot.connect()
     try:
         factory = PolicyFactory(checkpoint.SHIPPED, registry, robots[0].spec)
-        bound = SLACK * factory.arrived_below(adapter)
+        bound = checkpoint.SLACK * factory.arrived_below(adapter)
         best = fitted(episodes(factory, adapter, robots, "practice", seed, count))
         ended = episodes(factory, adapter, robots, "evaluation", seed, count)
     finally:

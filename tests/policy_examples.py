@@ -107,14 +107,11 @@ def encoded(model: Act2Goal, lengths: tuple[int, ...] = (9, 14, 6, 20), seed: in
         rows = slice(int(together.first[i]), int(together.first[i]) + length + 1)
         parts = (together.latents[rows], together.proprioception[rows], together.actions[rows])
         alone = Segments(*parts, torch.tensor([0]), torch.tensor([length]))
-        limits = (-9.0,) * parts[2].shape[1], (9.0,) * parts[2].shape[1]
         goal = parts[0][-1].float()
         pictures = np.random.default_rng(seed).integers(0, 256, (4, parts[0].shape[1], SIZE, SIZE, 3), np.uint8)
         sample = torch.from_numpy(pictures)
         made.append(
-            EncodedEpisode(
-                Path(f"a/{i}.hdf5"), f"a/{i}.hdf5 {i:016x}", alone, alone, goal, limits, 0.0, "sim:example", sample
-            )
+            EncodedEpisode(Path(f"a/{i}.hdf5"), f"a/{i}.hdf5 {i:016x}", alone, alone, goal, 0.0, "sim:example", sample)
         )
     return made
 

@@ -20,7 +20,7 @@ from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.robots.base import Trial
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.runtime.rollout import Job, RolloutSettings, roll_out
-from a2g_cli.runtime.success import NEAR, SLACK, make_judge
+from a2g_cli.runtime.success import NEAR, make_judge
 
 UNJUDGED = Outcome(None, "none", "steps", 40.0)
 
@@ -69,7 +69,7 @@ def test_an_automatic_judge_tells_the_goal_from_the_start(
     assert reached.distance is not None
     assert reached.distance < NEAR
     assert reached.steps_to_go is not None
-    assert reached.steps_to_go < SLACK * checkpoint.arrived_below(checkpoint.SHIPPED)
+    assert reached.steps_to_go < checkpoint.SLACK * checkpoint.arrived_below(checkpoint.SHIPPED)
 
 
 def test_where_the_truth_is_known_it_judges_and_the_numbers_are_kept(

@@ -17,7 +17,7 @@ def some(*steps_left: float) -> list[EncodedEpisode]:
     nothing = torch.zeros(0)
     segments = Segments(nothing, nothing, nothing, nothing, nothing)
     return [
-        EncodedEpisode(Path(f"{i}"), f"{i}", segments, segments, torch.zeros(1), ((), ()), left, "sim:example", nothing)
+        EncodedEpisode(Path(f"{i}"), f"{i}", segments, segments, torch.zeros(1), left, "sim:example", nothing)
         for i, left in enumerate(steps_left)
     ]
 

@@ -22,9 +22,6 @@ from a2g_cli.policies.image_size import resized
 Keep = Literal["reached", "all", "failed"]
 
 
-SLACK = 2.0
-"""An episode reached its goal when fewer than this times the base's ``arrived_below`` steps are left at its nearest frame. An
-arm whose base was moved stops a little beside the goal photo: the bound for stopping would be too strict."""
 SAMPLE = 16
 """Number of frames of an episode that are kept as images."""
 
@@ -54,8 +51,6 @@ class EncodedEpisode:
     """The whole episode."""
     goal: Tensor
     """(V, C, h, w): latents of the goal; of the last frame, where a trajectory was replayed."""
-    limits: tuple[tuple[float, ...], tuple[float, ...]]
-    """Lowest and highest actions, in the robot's units."""
     steps_left: float
     """Steps-to-go at the nearest frame, by the base's head, which is never adapted [steps]."""
     robot: str
@@ -79,7 +74,7 @@ def encode_episode(
     """
     segments, size = encode_recording(model, path, transform), model.config.size
     with Recording(path) as recording:
-        limits, robot = (recording.spec.action_low, recording.spec.action_high), recording.spec.name
+        robot = recording.spec.name
         replayed, measured = recording.provenance.settings.get(REPLAYED), torch.from_numpy(recording.proprioception)
         views = [
             transform.frames(camera, torch.from_numpy(resized(recording.goal.images[camera], size))[None]).numpy()
@@ -94,13 +89,13 @@ def encode_episode(
     if replayed is not None:
         segments = relabel(replayed, segments, measured)
         return EncodedEpisode(
-            path, recording_name(path), segments, segments, latents[-1], limits, 0.0, robot, sample, replayed=True
+            path, recording_name(path), segments, segments, latents[-1], 0.0, robot, sample, replayed=True
         )
     left = model.steps_to_go.steps(latents, goal.expand_as(latents))
     # Not frame 0: a segment needs an action.
     nearest = 1 + int(left[1:].argmin())
     cut = replace(segments, length=torch.tensor([nearest]))
-    return EncodedEpisode(path, recording_name(path), cut, segments, goal, limits, float(left[nearest]), robot, sample)
+    return EncodedEpisode(path, recording_name(path), cut, segments, goal, float(left[nearest]), robot, sample)
 
 
 def sampled_frames(length: int) -> Tensor:

@@ -11,7 +11,7 @@ from a2g_cli.calibration.transform import IDENTITY, DomainTransform
 from a2g_cli.core.types import Goal, Image
 from a2g_cli.demo_replay import trajectory
 from a2g_cli.demo_replay.labels import replay_labels
-from a2g_cli.encoding.episodes import SLACK, EncodedEpisode, encode_episode
+from a2g_cli.encoding.episodes import EncodedEpisode, encode_episode
 from a2g_cli.models import checkpoint
 from a2g_cli.runtime.policy_factory import PolicyFactory
 
@@ -27,7 +27,7 @@ class EpisodeScorer:
         self.model = checkpoint.load(factory.folder)
         self._factory = factory
         self._near = factory.arrived_below(BASE)
-        self.bound = SLACK * self._near
+        self.bound = checkpoint.SLACK * self._near
         """An episode reached its goal if its nearest frame has fewer steps-to-go than this [steps]."""
         self.relabel = replay_labels(trajectory.trajectories_of_robot(factory.folder, factory.spec.name))
         """Gives the actions that are learned from replayed trajectories."""

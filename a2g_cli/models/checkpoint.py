@@ -98,6 +98,11 @@ def read_config(folder: Path) -> tuple[Act2GoalConfig, dict[str, Any]]:
     return Act2GoalConfig.from_json(data["policy"]), facts
 
 
+SLACK = 2.0
+"""The policy's estimate is that an episode reached its goal if fewer than this times ``arrived_below`` steps are left. An arm
+whose base was moved stops a little beside the goal photo: the bound for stopping would be too strict."""
+
+
 def arrived_below(folder: Path) -> float:
     """Return the steps-to-go below which this base considers a goal reached [steps], as measured in pretraining.
 

@@ -8,10 +8,9 @@ from dataclasses import replace
 from a2g_cli.core import plugins
 from a2g_cli.core.errors import PluginError, UsageError
 from a2g_cli.core.types import Goal, Observation, Outcome, is_judge_name
+from a2g_cli.models.checkpoint import SLACK
 from a2g_cli.runtime.judge import Ask, FrameScorer, JudgeContext, JudgeFactory, Judgement
 
-SLACK = 2.0
-"""The policy's estimate is success below this many times the base's ``arrived_below``."""
 NEAR = 0.9
 """The judge ``distance`` says success below this share of the distance at the start. The best bound differs: 0.35 to 0.53 in
 the training domain, about 1.1 under shifts. docs/judges.md says how often this one is right."""

@@ -22,7 +22,7 @@ from a2g_cli.demo_replay.labels import replay_labels
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.lines import printable, say
 from a2g_cli.display.training_view import training_view
-from a2g_cli.encoding.episodes import SLACK, EncodedEpisode, ReplayLabels, encode_episode
+from a2g_cli.encoding.episodes import EncodedEpisode, ReplayLabels, encode_episode
 from a2g_cli.encoding.resizing import resizing
 from a2g_cli.improvement.gate import Decision, decide, record_decision
 from a2g_cli.models import checkpoint
@@ -86,7 +86,7 @@ def adapt_recordings(
             relabel = replay_labels(trajectory.trajectories_of_robot(place, first.spec.name))
         encoded = _encoded(model, [*paths, *shown], relabel, view)
         practised, demonstrations = encoded[: len(paths)], encoded[len(paths) :]
-        bound = SLACK * checkpoint.arrived_below(place)
+        bound = checkpoint.SLACK * checkpoint.arrived_below(place)
         plain, at_home = checkpoint.load(place), nominal.load_nominal(place)
         finetune_plan = plan_finetuning(plain, at_home, onward, practised, settings, bound, relabel=relabel)
         measuring = settings.calibrate != "off"

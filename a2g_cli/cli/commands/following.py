@@ -84,8 +84,8 @@ def to_adapt(workspace: Workspace, session: Session) -> str:
 
     If no episode reached its goal by the policy's estimate, it has ``--keep all``.
     """
-    from a2g_cli.encoding.episodes import SLACK  # takes a second to import
     from a2g_cli.models import checkpoint
+    from a2g_cli.models.checkpoint import SLACK  # takes a second to import
 
     bound = SLACK * checkpoint.arrived_below(checkpoint.SHIPPED)
     for path in session.recordings():

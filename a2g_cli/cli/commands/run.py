@@ -25,8 +25,8 @@ from a2g_cli.data.recording.sessions import recording_session
 from a2g_cli.display.console import draws_pictures, stderr_console
 from a2g_cli.display.lines import say
 from a2g_cli.display.rollout_view import rollout_view
-from a2g_cli.encoding.episodes import SLACK
 from a2g_cli.models import checkpoint
+from a2g_cli.models.checkpoint import SLACK
 from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.robots.base import InstrumentedRobot, Robot, shift_of, views_of
 from a2g_cli.runtime import reset as resets
