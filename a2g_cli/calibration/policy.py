@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,29 +10,17 @@ from numpy.typing import NDArray
 from a2g_cli.calibration.actuators import driven_columns, driven_names
 from a2g_cli.calibration.transform import DomainTransform
 from a2g_cli.core.types import Goal, Observation
-from a2g_cli.policies.base import Plan, PlanRequest, Policy
+from a2g_cli.policies.base import Plan, PlanRequest, Policy, WrappedPolicy
 from a2g_cli.robots.base import RobotSpec
 
 
-class TransformedPolicy(Policy):
+class TransformedPolicy(WrappedPolicy):
     """Any policy behind a domain transform."""
 
     def __init__(self, policy: Policy, transform: DomainTransform, spec: RobotSpec) -> None:
-        self._policy, self._transform, self._spec = policy, transform, spec
+        super().__init__(policy)
+        self._transform, self._spec = transform, spec
         self._goals: dict[str, Goal] = {}
-
-    @property
-    def name(self) -> str:
-        """Name of the wrapped policy."""
-        return self._policy.name
-
-    def start_episode(self, seed: int, slot: int) -> dict[str, Any]:
-        """Start the episode of the wrapped policy."""
-        return self._policy.start_episode(seed, slot)
-
-    def end_episode(self, seed: int) -> None:
-        """End the episode of the wrapped policy."""
-        self._policy.end_episode(seed)
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         """Answer several requests at once, in order."""

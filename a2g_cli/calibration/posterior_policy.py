@@ -7,25 +7,21 @@ from typing import Any
 from a2g_cli.calibration.base_pose import BasePose
 from a2g_cli.calibration.policy import TransformedPolicy
 from a2g_cli.calibration.transform import DomainTransform
-from a2g_cli.policies.base import Plan, PlanRequest, Policy
+from a2g_cli.policies.base import Plan, PlanRequest, Policy, WrappedPolicy
 from a2g_cli.robots.base import RobotSpec
 
 
-class PosteriorSamplingPolicy(Policy):
+class PosteriorSamplingPolicy(WrappedPolicy):
     """Any policy behind a domain transform whose base pose is sampled for each episode."""
 
     def __init__(
         self, policy: Policy, transform: DomainTransform, spec: RobotSpec, sampled_poses: Mapping[int, BasePose]
     ) -> None:
         """Wrap ``policy``; ``sampled_poses`` maps an episode's slot to the base pose that it assumes."""
-        self._policy, self._transform, self._spec = policy, transform, spec
+        super().__init__(policy)
+        self._transform, self._spec = transform, spec
         self._sampled_poses = sampled_poses
         self._of_episode: dict[int, TransformedPolicy] = {}
-
-    @property
-    def name(self) -> str:
-        """Name of the wrapped policy."""
-        return self._policy.name
 
     def start_episode(self, seed: int, slot: int) -> dict[str, Any]:
         """Assume the base pose of ``slot``; return it, for the recording (``guess``, as version 0.1 called it)."""

@@ -67,3 +67,23 @@ class Policy(Protocol):
     @abstractmethod
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         """Answer several requests at once, in order. Each answer is the same as if it had been requested alone."""
+
+
+class WrappedPolicy(Policy):
+    """Another policy, with something done before or after its plans. Its episodes are those of the other policy."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    @property
+    def name(self) -> str:
+        """Name of the wrapped policy."""
+        return self._policy.name
+
+    def start_episode(self, seed: int, slot: int) -> dict[str, Any]:
+        """Start the episode of the wrapped policy."""
+        return self._policy.start_episode(seed, slot)
+
+    def end_episode(self, seed: int) -> None:
+        """End the episode of the wrapped policy."""
+        self._policy.end_episode(seed)

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from a2g_cli.cameras.metadata import Framing
 from a2g_cli.core.types import Goal, Image
-from a2g_cli.policies.base import Plan, PlanRequest, Policy
+from a2g_cli.policies.base import Plan, PlanRequest, Policy, WrappedPolicy
 from a2g_cli.robots.base import RobotSpec
 
 Size = tuple[int, int]
@@ -43,25 +42,13 @@ def in_words(camera_sizes: Mapping[str, Size], size: Size) -> str:
     return f"images of {sizes} are cropped about the centre and resized to {width}x{height}"
 
 
-class ResizingPolicy(Policy):
+class ResizingPolicy(WrappedPolicy):
     """Any policy, for a robot whose cameras give images of another size than the policy was trained at."""
 
     def __init__(self, policy: Policy, size: Size) -> None:
-        self._policy, self._size = policy, size
+        super().__init__(policy)
+        self._size = size
         self._goals: dict[str, Goal] = {}
-
-    @property
-    def name(self) -> str:
-        """Name of the wrapped policy."""
-        return self._policy.name
-
-    def start_episode(self, seed: int, slot: int) -> dict[str, Any]:
-        """Start the episode of the wrapped policy."""
-        return self._policy.start_episode(seed, slot)
-
-    def end_episode(self, seed: int) -> None:
-        """End the episode of the wrapped policy."""
-        self._policy.end_episode(seed)
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         """Answer several requests at once, in order."""

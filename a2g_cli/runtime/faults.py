@@ -7,13 +7,12 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from a2g_cli.core.errors import HardwareError, UnknownNameError, UsageError
 from a2g_cli.core.types import Observation, Vector
-from a2g_cli.policies.base import Plan, PlanRequest, Policy
+from a2g_cli.policies.base import Plan, PlanRequest, Policy, WrappedPolicy
 from a2g_cli.robots.base import InstrumentedRobot, Robot
 
 
@@ -156,25 +155,13 @@ def _with_offset(observation: Observation, offset: float) -> Observation:
     return replace(observation, proprioception=measured)
 
 
-class FaultyPolicy(Policy):
+class FaultyPolicy(WrappedPolicy):
     """A policy whose actions become wrong after a number of actions."""
 
     def __init__(self, policy: Policy, robot: Robot, fault: Fault) -> None:
-        self._policy, self._fault, self._planned = policy, fault, 0
+        super().__init__(policy)
+        self._fault, self._planned = fault, 0
         self._low, self._high = robot.spec.action_low[0], robot.spec.action_high[0]
-
-    @property
-    def name(self) -> str:
-        """Name of the wrapped policy."""
-        return self._policy.name
-
-    def start_episode(self, seed: int, slot: int) -> dict[str, Any]:
-        """Prepare the policy for an episode."""
-        return self._policy.start_episode(seed, slot)
-
-    def end_episode(self, seed: int) -> None:
-        """Let the policy forget an episode."""
-        self._policy.end_episode(seed)
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         """Return the policy's plans, changed after the fault starts."""
