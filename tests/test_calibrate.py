@@ -186,7 +186,7 @@ def test_it_can_be_left(practice: Practice) -> None:
 def test_what_version_0_1_stored_of_removed_choices_is_understood_or_refused_in_one_line() -> None:
     assert finetune_settings_from_json({"keep": "arrived", "patience": 2.0}) == FinetuneSettings(slowness_tau=2.0)
     for make in (finetune_settings_from_json, lambda given: settings_from(**given)):
-        with pytest.raises(UsageError, match=r"--calibrate teach was removed.*: use apply or off"):
+        with pytest.raises(UsageError, match=r"--calibrate teach was removed.* use apply or off"):
             make({"calibrate": "teach"})
 
 

@@ -56,7 +56,7 @@ def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
         OpenCVCamera(str(video(tmp_path / "clip.avi")), width=99).open()
     with pytest.raises(UsageError, match="not four letters"):
         OpenCVCamera("0", fourcc="MJPEG")
-    with pytest.raises(UsageError, match="locked"):
+    with pytest.raises(UsageError, match="need lock = true"):
         OpenCVCamera("0", exposure=100.0, lock=False)
 
 

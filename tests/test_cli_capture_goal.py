@@ -66,7 +66,7 @@ def test_a_state_may_be_turned(tmp_path: Path) -> None:
         ("block=0", "X,Y in metres"),
         ("block=0,0,0,0", "X,Y in metres"),
         ("block=a,b", "X,Y in metres"),
-        ("0,0", "is not KEY=VALUE"),
+        ("0,0", "expected KEY=VALUE"),
         ("blok=0,0", "did you mean block?"),
     ],
 )

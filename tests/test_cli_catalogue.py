@@ -134,7 +134,7 @@ class TestRecordings:
         assert listed["recordings"][0]["name"] == "monday/episode-0000"
         assert len(listed["unfinished"]) == 1
         assert "recordings repair" in a2g(tmp_path, "recordings", "list").stdout
-        assert "not reached, ended by steps" in a2g(tmp_path, "recordings", "list", "latest").stdout
+        assert "no success, ended by steps" in a2g(tmp_path, "recordings", "list", "latest").stdout
 
     def test_show_has_the_documented_keys(self, tmp_path: Path) -> None:
         record(tmp_path)
@@ -303,7 +303,7 @@ class TestRecordings:
         partial = cut_off(tmp_path)
         with partial.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            assert "being written" in refused(tmp_path, "recordings", "rm", "monday", "--yes", code=1)
+            assert "is writing" in refused(tmp_path, "recordings", "rm", "monday", "--yes", code=1)
         assert partial.exists()
 
 
@@ -331,10 +331,10 @@ class TestAdapters:
             ({"promoted": True, "reason": "better"}, "passed", "passed"),
             ({"promoted": False, "reason": "its [loss] rose"}, "refused", "refused"),
             ({"promoted": False}, "refused", "refused"),  # as a version without reasons would have written it
-            (None, None, "not held"),  # imported from elsewhere, or killed before the gate
-            ({}, None, "not held"),
-            ({"promoted": "no"}, None, "not held"),
-            ("refused", None, "not held"),
+            (None, None, "not tested"),  # imported from elsewhere, or killed before the gate
+            ({}, None, "not tested"),
+            ({"promoted": "no"}, None, "not tested"),
+            ("refused", None, "not tested"),
         ],
     )
     def test_what_the_gate_refused_is_listed_so_and_needs_force(
@@ -345,7 +345,7 @@ class TestAdapters:
         assert (entry["gate"], entry["promoted"]) == (gate, None if gate is None else gate == "passed")
         assert f"  {listed}  " in a2g(tmp_path, "adapters", "list").stdout
         if gate == "refused":
-            reason = promotion.get("reason", "no reason is given") if isinstance(promotion, dict) else ""
+            reason = promotion.get("reason", "no reason given") if isinstance(promotion, dict) else ""
             message = refused(tmp_path, "adapters", "promote", "a1")
             assert reason in message
             assert "--force" in message

@@ -66,7 +66,7 @@ def test_an_own_export_comes_back_whole_and_says_so(
         (("import", "nowhere"), "does not exist"),
         (("import", "lift.hdf5", "--session", "../up"), "cannot name a session"),
         (("import", "lift.hdf5", "--session", "latest"), "stands for the newest"),
-        (("import", "lift.hdf5", "--resize", "wide"), "--resize is WIDTHxHEIGHT"),
+        (("import", "lift.hdf5", "--resize", "wide"), "expected WIDTHxHEIGHT"),
         (("import", "lift.hdf5", "--flip", "upside"), "known: columns, rows, turn"),
         (("import", "lift.hdf5", "--cameras", ""), "--cameras '' names nothing"),
         (("import", "lift.hdf5", "--columns", " , "), "--columns ' , ' names nothing"),
@@ -141,7 +141,7 @@ def test_what_cannot_be_learned_from_is_found_before_any_training(tmp_path: Path
     for number in range(2):
         _spoiled(tmp_path, f"tuesday/episode-000{number}")
     told = refused(tmp_path, "pretrain", "tuesday", *QUICK, "--out", tmp_path / "none", "--skip-bad", code=1)
-    assert told.endswith("2 of 2 recordings are like that. There is nothing else to learn from.")
+    assert told.endswith("2 of 2 recordings have such errors. There are no other recordings.")
 
 
 def test_bad_episodes_of_other_programs_are_left_out_of_a_training(tmp_path: Path) -> None:

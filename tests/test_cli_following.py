@@ -168,7 +168,7 @@ class TestTheLoop:
         follow(shown["next"])
         refused = typed("adapters", "promote", "adapter-001", code=2).stderr
         assert refused.splitlines() == [
-            "error: the gate refused adapter 'adapter-001': it was [worse]. Add --force to make it active all the same."
+            "error: the gate refused adapter 'adapter-001': it was [worse]. Add --force to make it active anyway."
         ]
         assert AdapterRegistry(Workspace(here)).active() == "base"
         typed("adapters", "promote", "adapter-001", "--force")

@@ -123,7 +123,7 @@ def test_a_base_that_keeps_no_retention_set_adapts_and_says_so_where_it_is_asked
     assert "retention_after" not in ask(workspace, "adapt", "first", *words)["losses"]
     said = a2g(workspace, "adapt", "first", *words, "--feature-alignment", 1)
     assert said.exit_code == 0
-    assert "keeps no retention set" in said.stderr
+    assert "has no retention set" in said.stderr
     (bare / RETENTION).write_bytes(b"half")
     assert "is damaged" in refused(workspace, "adapt", "first", *words)
 
@@ -136,7 +136,7 @@ def test_adapt_says_when_there_is_nothing_to_imitate(workspace: Path, base: Path
     ]
     assert sorted(result.exit_code for result in both) == [0, 1]
     [empty] = [result for result in both if result.exit_code]
-    assert "nothing to imitate" in empty.stderr
+    assert "nothing to learn from" in empty.stderr
 
 
 def test_evaluate_keeps_its_contract(workspace: Path, base: Path) -> None:
@@ -174,9 +174,9 @@ def test_improve_without_a_shift_measures_once_and_says_so(workspace: Path, base
     assert said.exit_code == 0, said.stderr
     document = ask(workspace, "improve", "--resume", "plain")
     measured = 2 if document["rounds"][0]["promoted"] else 1
-    assert said.stderr.count("in distribution: 2 to do") == measured, "after is before where nothing was promoted"
+    assert said.stderr.count("nominal scene: 2 to do") == measured, "after is before where nothing was promoted"
     assert "under none" not in said.stderr + said.stdout
-    assert "no shift: this is the training domain, so it was measured once" in " ".join(said.stdout.split())
+    assert "in the training domain (there is no shift)" in " ".join(said.stdout.split())
     assert "in distribution, before" not in said.stdout
     assert document["in_distribution"] == {"before": document["before"], "after": document["after"]}
     assert document["before"]["n"] == 2
@@ -236,11 +236,11 @@ def batches(told: list[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
         (("adapt", "fist"), "first"),
         (("adapt", "first", "--relabel", "fianl"), "did you mean final"),
         (("adapt", "first", "--placement", "exprt"), "did you mean expert"),
-        (("run", "cup", "--adapter", "base", "--n-action-steps", "9"), "plan that holds 8"),
+        (("run", "cup", "--adapter", "base", "--n-action-steps", "9"), "a plan of this base has 8"),
         (("evaluate", "--adapter", "../up"), "cannot name"),
-        (("evaluate", "--adapter", "base", "--n-action-steps", "9"), "plan that holds 8"),
+        (("evaluate", "--adapter", "base", "--n-action-steps", "9"), "a plan of this base has 8"),
         (("improve", "--scene", "plaec"), "did you mean place"),
-        (("pretrain",), "nothing to learn from"),
+        (("pretrain",), "no data to learn from"),
         (("pretrain", "first", "--preset", "tyni"), "did you mean tiny"),
     ],
 )

@@ -39,7 +39,7 @@ def test_one_base_for_two_scenes_is_tried_in_both_on_the_way(tmp_path: Path) -> 
     taken = Path(ask(tmp_path, "pretrain", *other, "--copies", 2, "--out", tmp_path / "other")["checkpoint"])
     settings = checkpoint.read_config(taken)[1]["settings"]
     assert (settings["autoencoder_iterations"], settings["copies"]) == (0, 2)
-    assert "of each 2 more in other colours" in (taken / "README.md").read_text()
+    assert "2 augmented copies of each" in (taken / "README.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -47,11 +47,11 @@ def test_one_base_for_two_scenes_is_tried_in_both_on_the_way(tmp_path: Path) -> 
     [
         (("--scene", "place", "--scene", "plg"), "did you mean plug"),
         (("--scene", "place", "--demonstrations", "plug=3"), "add --scene plug"),
-        (("--scene", "place", "--share", "place"), "--share is NAME=NUMBER"),
+        (("--scene", "place", "--share", "place"), "expected NAME=NUMBER"),
         (("--scene", "place", "--spacing", "even"), "printed, mirrored"),
         (("--scene", "place", "--device", "gpu"), "unknown device"),
         (("--scene", "place", "--precision", "bf61"), "did you mean bf16"),
-        (("--evaluate-every", 5), "nothing to learn from"),
+        (("--evaluate-every", 5), "no data to learn from"),
     ],
 )
 def test_bad_words_are_refused_before_anything_is_made(tmp_path: Path, words: tuple[object, ...], part: str) -> None:

@@ -21,7 +21,7 @@ def test_without_a_terminal_a_line_a_recording(tmp_path: Path) -> None:
     record(tmp_path, "monday/episode-0001")
     said = a2g(tmp_path, "replay", "latest")
     assert said.stdout.splitlines() == [
-        f"monday/episode-000{number}: goal place-practice-3-0, 5 steps, 0.5 s, not reached, ended by steps "
+        f"monday/episode-000{number}: goal place-practice-3-0, 5 steps, 0.5 s, no success, ended by steps "
         "(act2goal, adapter-001)"
         for number in (0, 1)
     ]
@@ -86,7 +86,7 @@ def test_what_cannot_be_replayed(tmp_path: Path) -> None:
     path = record(tmp_path)
     assert "did you mean monday?" in refused(tmp_path, "replay", "munday")
     refused(tmp_path, "replay", "../x")
-    assert "does not say which kind" in refused(tmp_path, "replay", "latest", "--video", tmp_path / "a.avi")
+    assert "expected a name that ends in .mp4 or .gif" in refused(tmp_path, "replay", "latest", "--video", tmp_path / "a.avi")
     assert "cannot be written" in refused(tmp_path, "replay", "latest", "--video", tmp_path / "no" / "a.gif", code=1)
     path.write_bytes(path.read_bytes()[:3000])
     assert "not a valid recording" in refused(tmp_path, "replay", "latest", code=1)
@@ -97,5 +97,5 @@ def test_what_cannot_be_replayed(tmp_path: Path) -> None:
 def test_recordings_of_different_kinds_make_no_video(tmp_path: Path) -> None:
     record(tmp_path)
     write_episode(tmp_path / "recordings" / "sessions" / "monday" / "episode-0001.hdf5", OTHER_SPEC, episode(2))
-    assert "a video has one size" in refused(tmp_path, "replay", "monday", "--video", tmp_path / "a.gif")
+    assert "all frames of a video need one size" in refused(tmp_path, "replay", "monday", "--video", tmp_path / "a.gif")
     assert not (tmp_path / "a.gif").exists()

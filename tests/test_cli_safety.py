@@ -57,8 +57,8 @@ def test_without_room_nothing_is_made(place: Path) -> None:
         (("--safety", "frame_age"), "expected frame_age=VALUE"),
         (("--safety", "frame_age.x=1"), "expected frame_age=VALUE"),
         (("--safety", "max_step=1"), "expected max_step.NAME=VALUE"),
-        (("--safety", "max_step.dx=fast"), "'fast' is no number"),
-        (("--safety", "frozen_frames=1.5"), "no whole number"),
+        (("--safety", "max_step.dx=fast"), "'fast' is not a number"),
+        (("--safety", "frozen_frames=1.5"), "not a whole number"),
         (("--safety", "episode_seconds=-1"), "0 or more"),
         (("--safety", "workspace_low.q=1"), "known: dx, dy, dz, opening, x, y, z"),
         (("--reset", "cycle"), "two goals"),
@@ -149,12 +149,12 @@ def test_a_person_answers_in_time_or_the_run_ends(
     told: list[str] = []
     question = safety.ask_for_key(0.3, told.append, lambda: False)
     if answer is None:
-        with pytest.raises(A2GError, match=r"nobody put the scene back for cup within 0\.3 s"):
+        with pytest.raises(A2GError, match=r"nobody confirmed within 0\.3 s"):
             question("cup")
         assert safety.ask_for_key(9e9, told.append, lambda: True)("cup") is False
     else:
         assert question("cup") is answer
-    assert "put the scene back for cup" in told[0]
+    assert "Put the scene back for cup" in told[0]
     os.close(write)
     sys.stdin.close()
 

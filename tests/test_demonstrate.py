@@ -143,4 +143,4 @@ def test_a_worker_that_is_killed_is_one_line(tmp_path: Path) -> None:
         out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, err) == (1, "")
     assert len(out.splitlines()) == 1
-    assert "the same command goes on where it stopped" in out
+    assert "start the same command again to go on" in out

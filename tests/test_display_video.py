@@ -90,7 +90,7 @@ class TestFailure:
     def test_no_frames_and_mixed_sizes_are_refused(self, tmp_path: Path, suffix: str) -> None:
         with pytest.raises(UsageError, match="no frames"):
             write_video(tmp_path / f"a{suffix}", [], 10)
-        with pytest.raises(UsageError, match="frame 1 is 16x16, the first was 32x24"):
+        with pytest.raises(UsageError, match="frame 1 is 16x16, but the first is 32x24"):
             write_video(tmp_path / f"a{suffix}", [frame(0), frame(0, 16, 16)], 10)
         assert not list(tmp_path.iterdir())
 

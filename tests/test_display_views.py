@@ -102,8 +102,8 @@ class TestPlainRollout:
         console = pipe()
         two_episodes(rollout_view(console))
         assert output(console).splitlines() == [
-            "episode 1/2  cup-left  reached in 3 steps (says truth)  plan 34 ms  so far 1/1",
-            "episode 2/2  cup-left  not reached in 3 steps (says policy)  plan 34 ms  so far 1/2"
+            "episode 1/2  cup-left  success at step 3 of 60 (simulator)  plan 34 ms  successes 1/1",
+            "episode 2/2  cup-left  no success in 3 steps (policy's estimate)  plan 34 ms  successes 1/2"
             "  recordings/sessions/s1/e.h5",
             "two done",
         ]
@@ -145,7 +145,7 @@ class TestLiveRollout:
         console = terminal(width=200)
         two_episodes(LiveRolloutView(console))
         text = visible(console)
-        assert "reached in 3 steps (says truth)" in text
+        assert "success at step 3 of 60 (simulator)" in text
         assert "two done" in text
         assert output(console).rfind("\x1b[?25h") > output(console).rfind("\x1b[?25l")
 
@@ -266,7 +266,7 @@ class TestTables:
         console = pipe()
         console.print(results_table(self.rows))
         base, third = output(console).splitlines()[1:]
-        assert base.split()[:6] == ["(base", "alone)", "14/50", "28", "%", "17-42"]
+        assert base.split()[:5] == ["base", "14/50", "28", "%", "17-42"]
         assert base.endswith("1:01")
         assert third.startswith("round-3")
         console.print(results_table([]))

@@ -128,7 +128,7 @@ class Blind:
 
 
 def test_a_robot_without_truth_cannot_be_evaluated() -> None:
-    with pytest.raises(UsageError, match="cannot tell"):
+    with pytest.raises(UsageError, match="has no ground truth"):
         draw_trials(Blind(), "evaluation", 0, 1)  # type: ignore[arg-type]
 
 

@@ -129,7 +129,7 @@ def test_a_person_puts_the_scene_back(arm: Path, base: Path, monkeypatch: pytest
 
 def test_it_says_what_its_policy_saw(arm: Path, base: Path) -> None:
     result = a2g(arm, "improve", "here", "there", "--robot", "arm", "--base", base, *SETTINGS)
-    assert "steps-to-go sees it" in result.stdout
+    assert "policy's estimate" in result.stdout
     assert "round 1" in result.stdout
 
 

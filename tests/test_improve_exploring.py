@@ -49,7 +49,7 @@ def test_it_tries_and_a_kill_changes_nothing(tmp_path: Path, few: pytest.MonkeyP
     assert base_pose is not None
     assert "the arm is turned by" in done["reason"]
     said = a2g(tmp_path / "whole", "improve", "--resume", "long").stdout
-    assert f"practice: {6 + 6 + done['gate_episodes']} episodes (6 of them to find out where the arm stands)" in said
+    assert f"practice: {6 + 6 + done['gate_episodes']} episodes (6 of them searched for the arm's base pose)" in said
 
     save, saves = RunState.save, 0
 

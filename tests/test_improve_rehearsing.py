@@ -57,7 +57,7 @@ def test_it_is_learned_from_though_nothing_arrived(whole: tuple[Path, dict[str, 
     assert told["settings"]["iterations"] == len(told["recordings"]) >= 4
     episodes = 2 + 4 + done["gate_episodes"]
     said = a2g(workspace, "improve", "--resume", "long").stdout
-    assert f"practice: {episodes} episodes (4 of them with closed eyes, as remembered)" in said
+    assert f"practice: {episodes} episodes (4 of them replayed demonstrations)" in said
 
 
 def test_what_it_achieved_is_what_it_was_for(whole: tuple[Path, dict[str, Any]]) -> None:

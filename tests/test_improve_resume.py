@@ -346,4 +346,4 @@ def test_another_base_and_names_that_leave_the_session_are_refused(tmp_path: Pat
     path.write_text(json.dumps({**document, "rounds": [empty]}))
     assert "cannot name a recording" in refused(tmp_path, "improve", "--resume", "long", code=1)
     path.write_text(json.dumps({**document, "asked": {**document["asked"], "base_hash": "0" * 16}}))
-    assert "another one now" in refused(tmp_path, "improve", "--resume", "long")
+    assert "another one: start a new session" in refused(tmp_path, "improve", "--resume", "long")

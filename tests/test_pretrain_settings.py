@@ -49,9 +49,9 @@ def test_demonstrations_are_counted_for_all_scenes_or_for_one() -> None:
     [
         (["plaec"], [], "did you mean place"),
         (["place"], ["plaec=3"], "did you mean place"),
-        (["place"], ["=3"], "--demonstrations is a number"),
-        (["place"], ["0"], "--demonstrations is a number"),
-        (["place"], ["place=few"], "--demonstrations is a number"),
+        (["place"], ["=3"], "expected a number"),
+        (["place"], ["0"], "expected a number"),
+        (["place"], ["place=few"], "expected a number"),
         ([], ["3"], "add --scene"),
     ],
 )
@@ -63,5 +63,5 @@ def test_demonstrations_that_cannot_be_counted_are_refused(scenes: list[str], gi
 def test_shares_are_read_and_refused() -> None:
     assert shares(["place=2", "a=b=0.5"]) == {"place": 2.0, "a=b": 0.5}
     for wrong in ("place", "place=", "place=0", "place=-1", "place=nan", "=2"):
-        with pytest.raises(UsageError, match="--share is NAME=NUMBER"):
+        with pytest.raises(UsageError, match="expected NAME=NUMBER"):
             shares([wrong])

@@ -146,7 +146,7 @@ def test_version_0_1_called_the_base_none(registry: AdapterRegistry) -> None:
     (registry.folder / "active.json").write_text(json.dumps({"history": ["one", "none"]}))
     assert registry.active() == "base"
     assert registry.promote("one", instead_of="base") == "one"
-    with pytest.raises(UsageError, match="always stands for the base policy"):
+    with pytest.raises(UsageError, match="always means the base policy"):
         registry.new_folder("none")
 
 

@@ -29,7 +29,7 @@ def test_a_robot_that_waits_for_the_disk_says_so_and_keeps_every_frame(
     run = a2g(tmp_path, "run", "cup", "--steps", "20", "--adapter", "random", "--session", "slow")
     monkeypatch.undo()
     assert run.exit_code == 5
-    assert "the disk is slow: in " in run.stderr
+    assert "the disk is slow: the robot waited for it in " in run.stderr
     with Recording(tmp_path / "recordings" / "sessions" / "slow" / "episode-0000.hdf5") as recording:
         assert recording.length == 20
         assert len(recording.frames("front")) == 21

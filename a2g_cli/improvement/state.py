@@ -181,7 +181,8 @@ def load(session: Session) -> RunState:
             raise TypeError("`asked` and `measured` must be objects")
         streams = bool(document.get("seed_streams", False))
         measured = {
-            when: {**row, "adapter": current_name(row["adapter"])} for when, row in document["measured"].items()
+            moment: {**row, "adapter": current_name(row["adapter"])} if "adapter" in row else row
+            for moment, row in document["measured"].items()
         }
         return RunState(session, document["asked"], measured, rounds, streams)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, UsageError) as error:
