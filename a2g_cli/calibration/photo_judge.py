@@ -22,7 +22,7 @@ from a2g_cli.encoding.resizing import read_frames
 from a2g_cli.policies.image_size import resized
 
 REACHED = 0.29
-"""A goal was reached below this score. Chosen on 15 goals of three scenes; docs/judges.md says how often it is right."""
+"""A goal was reached below this score. Chosen on 32 goals of three scenes; docs/judges.md says how often it is right."""
 UNSURE = 0.41
 """Between ``REACHED`` and this, the judge does not know."""
 HOLD = 5
