@@ -96,6 +96,16 @@ def test_it_practises_named_goals_with_its_own_resets(arm: Path, base: Path) -> 
     assert (document["before"], document["after"]) == (None, None)
     assert document["in_distribution"] == {"before": None, "after": None}
     done = document["rounds"][0]
+    before = {name: one["before"] for name, one in document["goals"].items()}
+    assert {name: (one["n"], one["successes"], one["judge"]) for name, one in before.items()} == {
+        "here": (2, 2, "policy"),
+        "there": (1, 1, "policy"),
+    }
+    acting = {one["after"]["adapter"] for one in document["goals"].values()}
+    assert acting == {done["adapter"] if done["promoted"] else "base"}
+    said = a2g(arm, "improve", "--resume", "long").stdout
+    assert "each goal in the first and the last round of practice (policy's estimate; no held-out trials)" in said
+    assert "there, before" in said
     assert done["episodes"] == 3
     assert done["set_ups"] == 3 + done["gate_episodes"]
     asked = []

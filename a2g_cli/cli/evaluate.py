@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 @with_settings("acting", ActingSettings)
 def evaluate(
     *,
+    goals: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[GOAL...]", help="Goals to evaluate on.  [default: goals drawn from the scene]"),
+    ] = None,
     adapter: Annotated[
         list[str] | None,
         typer.Option(
@@ -32,7 +36,7 @@ def evaluate(
             metavar="N",
             min=1,
             max=options.MANY,
-            help="Trials: starts and goals that nothing learns from.",
+            help="Trials: starts and goals that nothing learns from; with GOALs, for each of them.",
         ),
     ] = 100,
     robot: options.Robot = None,
@@ -58,6 +62,8 @@ def evaluate(
         deployment = Deployment.choose(where, robot, scene=scene, shift=shift)
         limits = limits_from(deployment.safety, safety or [], None)
         settings = acting_from(**acting)
-        return evaluate_adapters(where, deployment, adapter or [], base, episodes, steps, seed, settings, limits)
+        return evaluate_adapters(
+            where, deployment, adapter or [], base, episodes, steps, seed, settings, limits, goals or []
+        )
 
     finish(as_json, work)

@@ -49,11 +49,12 @@ def improve(
             metavar="N",
             min=1,
             max=options.MANY,
-            help="Held-out trials that measure success before and after.",
+            help="Held-out trials of each GOAL that measure success before and after; without a GOAL, in all.",
             rich_help_panel=options.PRACTICE,
         ),
     ] = 100,
     learning: Given,
+    seed: options.NewSeed = None,
     base: options.Base = None,
     safety: options.Safety = None,
     deadman_key: options.DeadmanKey = None,
@@ -63,7 +64,8 @@ def improve(
 ) -> None:
     """Practise: run and adapt, round after round, and measure success before and after.
 
-    A run that was stopped at any moment goes on with --resume.
+    With GOALs, those are practised, and success is measured on held-out starts of each. A run that was stopped at any moment
+    goes on with --resume.
     """
 
     def work() -> "Report":
@@ -71,6 +73,7 @@ def improve(
         from a2g_cli.cli.commands.deployment import Deployment
         from a2g_cli.cli.commands.safety import limits_from
         from a2g_cli.core.errors import UsageError
+        from a2g_cli.data.recording.seeds import unused_seed
         from a2g_cli.improvement.goal_sampling import check_source
         from a2g_cli.runtime.reset import check_way
         from a2g_cli.runtime.termination import RolloutSettings
@@ -88,12 +91,13 @@ def improve(
         given = {name: value for name, value in practice.items() if value is not None}
         settings = ImproveSettings(
             **given,
+            seed=unused_seed(where) if seed is None else seed,
             rollout=RolloutSettings(limit=steps, safety=limits_from(deployment.safety, safety or [], deadman_key)),
             adapt=settings_from(**learning),
         )
         check_way(settings.reset)
         check_source(settings.goals_from, settings.curriculum, goals or [])
-        request = command.ImproveRequest(deployment, tuple(goals or []), base, settings, evaluation)
+        request = command.ImproveRequest(deployment, tuple(goals or []), base, settings, evaluation, seed or 0)
         return command.improve(where, request, session)
 
     finish(as_json, work)

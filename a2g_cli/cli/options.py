@@ -58,6 +58,17 @@ Seed = Annotated[
         "--seed", metavar="N", min=0, help="Random seed of starts, goals and noise.", rich_help_panel=EXPERIMENTS
     ),
 ]
+NewSeed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        metavar="N",
+        min=0,
+        help="Random seed of starts, goals and noise; the same seed repeats the same episodes.  "
+        "[default: the first that no recording of the workspace has]",
+        rich_help_panel=EXPERIMENTS,
+    ),
+]
 Adapter = Annotated[
     str | None,
     typer.Option(

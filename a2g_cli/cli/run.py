@@ -66,7 +66,7 @@ def run(
     ] = None,
     camera: options.Camera = None,
     base: options.Base = None,
-    seed: options.Seed = 0,
+    seed: options.NewSeed = None,
     acting: Given,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
@@ -78,6 +78,7 @@ def run(
         from a2g_cli.cli.commands.run import SafetyOptions
         from a2g_cli.cli.commands.run import run as roll
         from a2g_cli.cli.commands.safety import limits_from
+        from a2g_cli.data.recording.seeds import unused_seed
         from a2g_cli.policies.acting import acting_from
 
         where = place(workspace)
@@ -85,8 +86,9 @@ def run(
         limits = limits_from(deployment.safety, safety or [], deadman_key)
         care = SafetyOptions(limits, reset, reset_timeout, fault, judge)
         settings = acting_from(**acting)
+        chosen = unused_seed(where) if seed is None else seed
         return roll(
-            where, deployment, goals or [], episodes, adapter, base, steps, seed, session, imagine, settings, care
+            where, deployment, goals or [], episodes, adapter, base, steps, chosen, session, imagine, settings, care
         )
 
     finish(as_json, work)

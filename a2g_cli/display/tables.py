@@ -28,24 +28,29 @@ def results_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
 
     Args:
         rows: Each with ``adapter`` (None for the base policy), ``n``, ``successes``, ``rate`` (0 to 1), ``interval``
-            (lower, upper) and ``seconds`` (None: not measured).
+            (lower, upper) and ``seconds`` (None: not measured); where goals were named, also with ``goal``.
     """
     return _Fitting([_results(rows, columns) for columns in (_ALL, _ALL - {"bar"}, _ALL - {"bar", "time"})])
 
 
 def _results(rows: Sequence[Mapping[str, Any]], columns: Set[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("adapter", no_wrap=True, overflow="ignore")
+    of_goals = any("goal" in row for row in rows)
+    for title in (["goal"] if of_goals else []) + ["adapter"]:
+        table.add_column(title, no_wrap=True, overflow="ignore")
     for title in ("successes", "rate", "interval"):
         table.add_column(title, justify="right", no_wrap=True)
     if "bar" in columns:
         table.add_column("0 % to 100 %", no_wrap=True, header_style="dim")
     if "time" in columns:
         table.add_column("time", justify="right", no_wrap=True)
-    best = max((float(row["rate"]) for row in rows), default=0.0)
+    best: dict[Any, float] = {}
+    for row in rows:
+        best[row.get("goal")] = max(float(row["rate"]), best.get(row.get("goal"), 0.0))
     for row in rows:
         rate, seconds = float(row["rate"]), row["seconds"]
         cells: list[RenderableType] = [
+            *([Text(printable(str(row["goal"])))] if of_goals else []),
             Text("base" if row["adapter"] is None else printable(str(row["adapter"]))),
             f"{row['successes']}/{row['n']}",
             f"{100 * rate:.0f} %",
@@ -55,7 +60,7 @@ def _results(rows: Sequence[Mapping[str, Any]], columns: Set[str]) -> Table:
             cells.append(bar(rate, row["interval"], _BAR))
         if "time" in columns:
             cells.append("" if seconds is None else duration(float(seconds)))
-        table.add_row(*cells, style="bold" if rate == best and len(rows) > 1 else "")
+        table.add_row(*cells, style="bold" if rate == best[row.get("goal")] and len(rows) > len(best) else "")
     return table
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from a2g_cli.adapters.registry import BASE
 from a2g_cli.core.clock import goes_on
@@ -17,6 +17,7 @@ from a2g_cli.core.types import Goal
 from a2g_cli.encoding.episodes import EncodedEpisode
 from a2g_cli.improvement.candidate import CandidateBuilder
 from a2g_cli.improvement.demo_replay import DemoReplay
+from a2g_cli.improvement.estimates import practice_rates
 from a2g_cli.improvement.gate import Decision, decide, record_decision, refused_unseen, sprt_stop, veto_if_worse
 from a2g_cli.improvement.goal_sampling import Curriculum, Experience, GoalSampler, goal_source
 from a2g_cli.improvement.pose_search import PoseSearch
@@ -152,6 +153,10 @@ class Improvement:
         ):
             return "episodes"
         return "rounds" if len(done) >= settings.rounds else None
+
+    def goal_rates(self) -> dict[str, dict[str, Any]]:
+        """Return how often each named goal was reached in practice (policy's estimate); see ``estimates.py``."""
+        return practice_rates(self.progress, self.goals, lambda path: self._scorer.arrived(path, self.active))
 
     def _path(self, name: str) -> Path:
         return self.progress.session.folder / name

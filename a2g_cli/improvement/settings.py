@@ -93,7 +93,8 @@ class ImproveSettings:
         metavar="HOW",
         panel="Experiments",
     )
-    seed: int = setting(0, "Random seed of starts, goals and noise.", metavar="N", low=0, panel="Experiments")
+    seed: int = 0
+    """Of starts, goals and noise."""
     keep_rounds: int = 100
     """Rounds whose recordings are learned from; 1 empties the buffer after each, as the paper does."""
     rollout: "RolloutSettings" = field(default_factory=_rollout)

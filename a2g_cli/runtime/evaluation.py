@@ -2,17 +2,21 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from a2g_cli.core.errors import UsageError
+from a2g_cli.core.types import Goal
 from a2g_cli.policies.base import Policy
 from a2g_cli.robots.base import InstrumentedRobot, Purpose, Robot, Trial
 from a2g_cli.runtime.rollout import Job, roll_out
 from a2g_cli.runtime.sink import NullSink, Sink
 from a2g_cli.runtime.termination import RolloutSettings
+
+HELD_OUT = 10**12
+"""Index of the first held-out start of a named goal: practice and ``a2g run`` draw starts with smaller indices only."""
 
 
 def wilson(successes: int, n: int, z: float = 1.959964) -> tuple[float, float]:
@@ -33,6 +37,8 @@ class Result:
     n: int
     successes: int
     seconds: float
+    judge: str = "truth"
+    """Who judged: ``truth``; ``policy``: the policy's estimate."""
 
     @property
     def rate(self) -> float:
@@ -49,7 +55,14 @@ class Result:
             "rate": round(self.rate, 4),
             "interval": [round(low, 4), round(high, 4)],
             "seconds": round(self.seconds, 2),
+            "judge": self.judge,
         }
+
+
+def pooled(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the results of one policy on several goals, at least one, as one result; each is a ``Result.to_json()``."""
+    n, successes, seconds = (sum(row[key] for row in rows) for key in ("n", "successes", "seconds"))
+    return Result(str(rows[0]["adapter"]), n, successes, seconds).to_json()
 
 
 def instrumented(robot: Robot) -> InstrumentedRobot:
@@ -63,6 +76,17 @@ def draw_trials(robot: Robot, purpose: Purpose, seed: int, count: int, first: in
     """Return the trials ``first`` to ``first + count - 1`` of a seed, for a purpose."""
     source = instrumented(robot)
     return [source.trial(purpose, seed, first + i) for i in range(count)]
+
+
+def trials_for(robot: Robot, goal: Goal, seed: int, count: int) -> list[Trial]:
+    """Return ``count`` held-out trials of one goal; none of their starts satisfies the goal, and none is practised.
+
+    Raises:
+        UsageError: the robot has no ground truth, or no start can be drawn.
+        GoalError: the goal is another scene's, or has no ground truth.
+    """
+    source = instrumented(robot)
+    return [Trial("evaluation", seed, i, source.start_for(goal, seed, HELD_OUT + i), goal) for i in range(count)]
 
 
 def jobs_for(trials: Sequence[Trial], sink: Callable[[Trial, Robot], Sink], where: Path | None = None) -> list[Job]:

@@ -2,19 +2,22 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from a2g_cli.adapters.registry import BASE, AdapterRegistry
 from a2g_cli.cli.commands.deployment import Deployment
+from a2g_cli.cli.commands.held_out import check_measurable
 from a2g_cli.cli.commands.report import Report, reported
 from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.workspace import Workspace
+from a2g_cli.data import goals as goal_store
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.tables import results_table
 from a2g_cli.display.training_view import training_view
 from a2g_cli.models import checkpoint
 from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.robots.base import shift_of
-from a2g_cli.runtime.evaluation import Result, draw_trials, evaluate
+from a2g_cli.runtime.evaluation import draw_trials, evaluate, trials_for
 from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.runtime.termination import RolloutSettings
 
@@ -32,16 +35,20 @@ def evaluate_adapters(
     seed: int,
     acting: ActingSettings,
     limits: SafetyLimits | None = None,
+    goals: Sequence[str] = (),
 ) -> Report:
     """Roll out each adapter on the same trials; without names, the active one.
 
+    With ``goals``, the trials are ``episodes`` held-out starts of each goal, those of ``a2g improve``; else goals are drawn.
+
     Raises:
-        UsageError, CheckpointError, HardwareError, SafetyStop: see their messages.
+        UsageError, GoalError, CheckpointError, HardwareError, SafetyStop: see their messages.
     """
     registry = AdapterRegistry(workspace)
     names = list(dict.fromkeys(adapters)) or [registry.active()]
     settings = RolloutSettings(limit=steps, stop_on_truth=True, safety=limits or SafetyLimits())
-    results: list[Result] = []
+    wanted = [goal_store.load_goal(workspace, name) for name in dict.fromkeys(goals)]
+    rows: list[dict[str, Any]] = []
     with (
         reported() as finished,
         training_view(stderr_console()) as view,
@@ -50,16 +57,18 @@ def evaluate_adapters(
         factory = PolicyFactory(base or checkpoint.SHIPPED, registry, robots[0].spec, acting)
         policies = [(name, factory.get(name)) for name in names]  # wrong names are refused before anything runs
         factory.note_resizing(view.note, *names)
-        trials = draw_trials(robots[0], "evaluation", seed, episodes)
-        for name, policy in policies:
-            view.started(f"evaluating {'the base policy' if name == BASE else name}", episodes)
-            results.append(
-                evaluate(
+        check_measurable(workspace, robots[0], wanted)
+        robot = robots[0]
+        tests = [({"goal": goal.name}, trials_for(robot, goal, seed, episodes)) for goal in wanted]
+        for about, trials in tests or [({}, draw_trials(robot, "evaluation", seed, episodes))]:
+            for name, policy in policies:
+                on = "".join(f" on the goal {goal}" for goal in about.values())
+                view.started(f"evaluating {'the base policy' if name == BASE else name}{on}", episodes)
+                result = evaluate(
                     name, policy, robots, trials, settings, lambda done, good: view.advanced(done, {"successes": good})
                 )
-            )
-            view.finished()
-        rows = [result.to_json() for result in results]
+                rows.append({**about, **result.to_json()})
+                view.finished()
         document = {"robot": robots[0].spec.name, "shift": shift_of(robots[0]), "seed": seed}
         finished.report = Report({**document, "results": rows}, [results_table(rows)])
     return finished.report

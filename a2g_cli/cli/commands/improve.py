@@ -6,15 +6,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from a2g_cli.adapters.registry import BASE, AdapterRegistry, current_name
+from a2g_cli.adapters.registry import AdapterRegistry, current_name
 from a2g_cli.cameras.choice import CameraChoice
 from a2g_cli.cli.commands.deployment import Deployment
 from a2g_cli.cli.commands.evaluate import LANES
+from a2g_cli.cli.commands.held_out import HeldOut, check_measurable, forget_after, row_of
 from a2g_cli.cli.commands.improve_report import summary
 from a2g_cli.cli.commands.prompts import to_type
 from a2g_cli.cli.commands.report import Report, reported
 from a2g_cli.cli.commands.safety import PATIENCE, ask_for_key, deadman_key
 from a2g_cli.core.errors import RecordingError, UsageError
+from a2g_cli.core.types import Goal
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data import goals as goal_store
 from a2g_cli.data.recording.practice import held as recording_into
@@ -28,12 +30,10 @@ from a2g_cli.improvement.state import PROGRESS, RunState, load
 from a2g_cli.improvement.trials import check_cycle
 from a2g_cli.models import checkpoint
 from a2g_cli.policies.acting import ActingSettings
-from a2g_cli.robots.base import InstrumentedRobot, Robot, shift_of, views_of
-from a2g_cli.runtime.evaluation import draw_trials, evaluate
+from a2g_cli.robots.base import InstrumentedRobot, Robot, shift_of
 from a2g_cli.runtime.interrupt import Interrupt
 from a2g_cli.runtime.policy_factory import PolicyFactory
-from a2g_cli.runtime.reset import without_state
-from a2g_cli.runtime.termination import RolloutSettings, limit_for
+from a2g_cli.runtime.termination import limit_for
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,10 @@ class ImproveRequest:
     base: Path | None
     settings: ImproveSettings
     evaluation: int
-    """Number of held-out trials that measure success before and after."""
+    """Number of held-out trials that measure success before and after: of each named goal; without any, in all."""
+    evaluation_seed: int | None = 0
+    """Seed of the held-out starts. It is the same for every run that was not given a seed, so that runs can be compared.
+    None for a run of version 0.1: it measured goals that the scene drew, also where goals were named, with the run's seed."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``from_json`` reads."""
@@ -67,6 +70,7 @@ class ImproveRequest:
             None if told["base"] is None else Path(str(told["base"])),
             settings,
             int(told["evaluation"]),
+            None if told.get("evaluation_seed") is None else int(told["evaluation_seed"]),
         )
 
 
@@ -109,51 +113,6 @@ class _View:
         self._view.note(f"round {number}/{total}: {line}")
 
 
-@dataclass(frozen=True)
-class _HeldOut:
-    """Measures success on held-out trials, once for each moment of a run."""
-
-    factory: PolicyFactory
-    progress: RunState
-    rollout: RolloutSettings
-    seed: int
-    count: int
-    view: _View
-    interrupted: Callable[[], bool]
-
-    def measure(self, moment: str, name: str, robots: Sequence[Robot], homes: Sequence[Robot]) -> None:
-        """Measure ``name`` on ``robots`` and in the training domain, on ``homes``.
-
-        ``homes`` is empty for a robot that does not know its true state: nothing is measured. Without a shift ``homes`` is
-        ``robots``: one measurement counts for both.
-        """
-        if not homes:
-            return
-        if homes is robots:
-            self._measure(moment, name, robots, "nominal scene")
-            self.progress.measured[f"home {moment}"] = self.progress.measured[moment]
-            self.progress.save()
-            return
-        self._measure(moment, name, robots, f"shift {shift_of(robots[0])}")
-        self._measure(f"home {moment}", name, homes, "nominal scene")
-
-    def _measure(self, moment: str, name: str, robots: Sequence[Robot], where: str) -> None:
-        measured = self.progress.measured
-        before = measured.get(moment.replace("after", "before"))
-        if moment not in measured and before and (before["adapter"], before["n"]) == (name, self.count):
-            measured[moment] = before  # nothing was promoted: the same policy on the same trials
-            self.progress.save()
-        if moment not in measured:
-            trials = draw_trials(robots[0], "evaluation", self.seed, self.count)
-            who = "the base policy" if name == BASE else name
-            told = self.view.counting(f"evaluating {who}, {where}", self.count)
-            policy = self.factory.get(name)
-            told(0, 0)  # the time counts from the start of the first episode
-            result = evaluate(name, policy, robots, trials, self.rollout, told, self.interrupted)
-            measured[moment] = result.to_json()
-            self.progress.save()
-
-
 def improve(workspace: Workspace, asked: ImproveRequest, session_name: str | None = None) -> Report:
     """Practise in a deployment, and report success before and after, there and in the training domain.
 
@@ -190,8 +149,7 @@ def resume(workspace: Workspace, session_name: str, limits: dict[str, Any]) -> R
     asked = replace(asked, settings=replace(asked.settings, **given))
     if given:
         # With more practice than before, the end is measured again.
-        progress.measured.pop("after", None)
-        progress.measured.pop("home after", None)
+        forget_after(progress.measured)
         progress.asked = {**asked.to_json(), "begin": begin, "base_hash": progress.asked["base_hash"]}
         progress.save()
     return _run(workspace, asked, lambda _: progress)
@@ -228,15 +186,7 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
         rollout = replace(settings.rollout, held=held)
         practice = replace(rollout, limit=max(1, limit * 3 // 4), arrived_below=arrived_below)
         judged = replace(rollout, limit=limit, stop_on_truth=True)
-        for goal in goals:
-            goal_store.check_goal(goal, spec, views_of(robots[0]))
-            if without_state(robots[0], goal):
-                raise UsageError(
-                    f"the goal {goal.name!r} is a picture without a state of {spec.name}: the simulator can neither draw a "
-                    f"start for it nor measure success. Take a goal with a state "
-                    f"({to_type(workspace, 'capture-goal', 'NAME')}), or use this one with "
-                    f"{to_type(workspace, 'run', goal.name)}, then adapt."
-                )
+        check_measurable(workspace, robots[0], goals)
         factory = PolicyFactory(folder, registry, spec, ActingSettings())
         check_cycle(robots[0], settings.reset, goals)
         if named := settings.goals_from.partition(":")[2]:
@@ -251,7 +201,16 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
 
         wait(interrupt)
 
-        held_out = _HeldOut(factory, progress, judged, settings.seed, asked.evaluation, view, interrupt)
+        held_out = HeldOut(
+            factory,
+            progress,
+            judged,
+            settings.seed if asked.evaluation_seed is None else asked.evaluation_seed,
+            asked.evaluation,
+            [] if asked.evaluation_seed is None else list({goal.name: goal for goal in goals}.values()),
+            view.counting,
+            interrupt,
+        )
         # Holding the key also answers that the robot may move.
         keyed = settings.rollout.safety.hold_key is not None
         ask = (lambda _: wait(interrupt)) if keyed else ask_for_key(PATIENCE, view.note, interrupt)
@@ -259,6 +218,7 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
             factory, robots, progress, replace(settings, rollout=practice), goals, view, interrupt, begin, shown, ask
         )
         document: dict[str, Any] = {"robot": spec.name, "shift": shift, "seed": settings.seed}
+        document["evaluation_seed"] = held_out.seed
         try:
             held_out.measure("before", begin, robots, homes)
             for _ in improvement.run():
@@ -271,24 +231,30 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
         except KeyboardInterrupt:
             if not interrupt.requested:
                 raise
-            document |= _document(progress, improvement)
+            document |= _document(progress, improvement, held_out.goals if homes else None)
             lines = [
                 f"interrupted after {len(document['rounds'])} rounds. Nothing is lost; {document['active']} is active.",
                 f"resume: {to_type(workspace, 'improve', '--resume', progress.session.name)}",
             ]
             finished.report = Report(document, lines, 130)
             return finished.report
-        document |= _document(progress, improvement)
+        document |= _document(progress, improvement, held_out.goals if homes else None)
         finished.report = Report(document, summary(workspace, document))
     return finished.report
 
 
-def _document(progress: RunState, improvement: Improvement) -> dict[str, Any]:
+def _document(progress: RunState, improvement: Improvement, goals: Sequence[Goal] | None) -> dict[str, Any]:
+    """Return the document of a run on ``goals``, which were measured; None: the robot does not know its true state."""
     measured = progress.measured
+    rates = {
+        goal.name: {moment: measured.get(row_of(goal.name, moment)) for moment in ("before", "after")}
+        for goal in goals or ()
+    }
     return {
         "session": progress.session.name,
         "before": measured.get("before"),
         "after": measured.get("after"),
+        "goals": improvement.goal_rates() if goals is None else rates,
         "in_distribution": {"before": measured.get("home before"), "after": measured.get("home after")},
         "rounds": [done.to_json() for done in progress.done],
         "active": improvement.active,

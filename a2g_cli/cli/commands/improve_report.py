@@ -10,31 +10,47 @@ from a2g_cli.display.tables import curve
 
 
 def summary(workspace: Workspace, document: dict[str, Any]) -> list[Any]:
-    """Return a finished run's lines; without a known true state, the policy's estimate for each round."""
-    rounds = document["rounds"]
-    if document["before"] is None:
-        shares = [(f"round {number}", done["arrived"]) for number, done in enumerate(rounds, 1)]
-        lines: list[Any] = ["goals reached in practice (policy's estimate):"] if shares else []
-        lines += [curve([share for _, share in shares], [label for label, _ in shares])] if shares else []
-    else:
-        lines = _measured(document)
+    """Return a finished run's lines; without a known true state, the policy's estimate for each round and each goal."""
+    lines = _estimated(document) if document["before"] is None else _measured(document)
     return [*lines, *_practised(workspace, document)]
 
 
+def _estimated(document: dict[str, Any]) -> list[Any]:
+    rounds = document["rounds"]
+    if not rounds:
+        return []
+    lines: list[Any] = ["goals reached in practice (policy's estimate):"]
+    lines.append(
+        curve([done["arrived"] for done in rounds], [f"round {number}" for number in range(1, len(rounds) + 1)])
+    )
+    if rows := _rows_of_goals(document):
+        lines += ["each goal in the first and the last round of practice (policy's estimate; no held-out trials):"]
+        lines.append(_bars(rows))
+    return lines
+
+
 def _measured(document: dict[str, Any]) -> list[Any]:
-    home = document["in_distribution"]
-    rows = [("before", document["before"]), ("after", document["after"])]
+    goals, home = _rows_of_goals(document), document["in_distribution"]
+    rows = goals or [("before", document["before"]), ("after", document["after"])]
     where = f"with the shift {document['shift']}"
     if document["shift"] == "none":
         where = "in the training domain (there is no shift)"
     else:
-        rows += [("training domain, before", home["before"]), ("training domain, after", home["after"])]
-    return [
-        f"success in {rows[0][1]['n']} held-out trials {where}:",
-        curve(
-            [row["rate"] for _, row in rows], [label for label, _ in rows], [tuple(row["interval"]) for _, row in rows]
-        ),
-    ]
+        other = ", other goals" if goals else ""
+        rows += [(f"training domain{other}, {moment}", home[moment]) for moment in ("before", "after")]
+    each = f" of {'each goal' if len(document['goals']) > 1 else 'the goal'}" if goals else ""
+    return [f"success in {rows[0][1]['n']} held-out trials{each} {where}:", _bars(rows)]
+
+
+def _rows_of_goals(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    rates = document["goals"].items()
+    return [(f"{name}, {moment}", row) for name, moments in rates for moment, row in moments.items() if row is not None]
+
+
+def _bars(rows: list[tuple[str, dict[str, Any]]]) -> Any:
+    return curve(
+        [row["rate"] for _, row in rows], [label for label, _ in rows], [tuple(row["interval"]) for _, row in rows]
+    )
 
 
 def _practised(workspace: Workspace, document: dict[str, Any]) -> list[str]:
@@ -53,6 +69,7 @@ def _practised(workspace: Workspace, document: dict[str, Any]) -> list[str]:
     # If another program has promoted something else since, a rollback would undo that instead.
     promoted = [done["adapter"] for done in rounds if done["promoted"]]
     undoes = bool(promoted) and AdapterRegistry(workspace).active() == promoted[-1]
+    tried += f", seed {document['seed']}"
     return [
         f"practice: {encoded} episodes{tried}, {rolled:.0f} s of rollouts and {adapted:.0f} s of adaptation{resets}.",
         f"active adapter: {document['active']}",

@@ -1,0 +1,48 @@
+"""How often each named goal was reached in practice, as the policy judges: for robots on which nobody can measure success."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from a2g_cli.core.types import Goal
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.improvement.state import RunState
+from a2g_cli.runtime.evaluation import Result
+
+
+def practice_rates(
+    progress: RunState, goals: Sequence[Goal], reached: Callable[[Path], bool]
+) -> dict[str, dict[str, Any]]:
+    """Return goal -> ``before`` and ``after``, each a ``Result`` as JSON with the judge ``policy``; None without episodes.
+
+    Before: the practice episodes of the first round. After: the last round's episodes of the adapter that acts from then on:
+    its episodes in the gate if it was promoted, else the round's practice.
+
+    Args:
+        progress: of the run.
+        goals: the named goals.
+        reached: whether a recorded episode reached its goal (policy's estimate).
+    """
+    rates: dict[str, dict[str, Any]] = {goal.name: {"before": None, "after": None} for goal in goals}
+    ended = [(state, state.done) for state in progress.rounds if state.done is not None]
+    if not ended:
+        return rates
+    (first, _), (last, result) = ended[0], ended[-1]
+    moments = {
+        "before": (first.acting, first.practice),
+        "after": (result.adapter, last.compared) if result.promoted else (last.acting, last.practice),
+    }
+    for moment, (adapter, names) in moments.items():
+        episodes = _by_goal(progress.session.folder / name for name in names)
+        for goal in rates.keys() & episodes.keys():
+            successes = sum(reached(path) for path in episodes[goal])
+            rates[goal][moment] = Result(adapter, len(episodes[goal]), successes, 0.0, "policy").to_json()
+    return rates
+
+
+def _by_goal(paths: Iterable[Path]) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        with Recording(path) as recording:
+            found.setdefault(recording.goal.name, []).append(path)
+    return found
