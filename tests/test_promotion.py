@@ -68,6 +68,28 @@ def test_a_lead_that_chance_makes_of_equals_keeps_the_parent() -> None:
         assert decide(parent, candidate, {}, 10.0).promoted, "a calibration has to be no worse"
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "trials", "said"),
+    [
+        (0, 5, 8, "New adapter 5/8, old 0/8 on the same trials (policy's estimate)"),
+        (1, 2, 8, "; this may be chance: a lead of 3 is needed"),
+        (2, 2, 8, "; a draw keeps the old one: a lead of 3 is needed"),
+        (3, 1, 8, "New adapter 1/8, old 3/8 on the same trials (policy's estimate)"),
+        (0, 2, 2, "a lead of 3 is needed. 2 trials are too few for that: practise with more --episodes"),
+        (1, 1, 1, "1 trial is too few for that: practise with more --episodes"),
+    ],
+)
+def test_the_reason_says_in_plain_words_what_decided(old: int, new: int, trials: int, said: str) -> None:
+    sides = [[1.0] * count + [30.0] * (trials - count) for count in (old, new)]
+    decision = decide(*sides, FELL, 10.0)
+    assert decision.reason.endswith(said)
+    assert decision.promoted == (new - old >= 3)
+    if new >= old and trials == 8:
+        measured = decide(*sides, {}, 10.0)
+        assert measured.promoted
+        assert ("not worse" in measured.reason) == (new - old < 3)
+
+
 @pytest.mark.parametrize(("fell", "enough"), [(0.5, True), (0.79, True), (0.81, False), (1.05, False)])
 def test_what_rehearsals_show_has_to_act_no_worse(fell: float, enough: bool) -> None:
     losses = FELL | {"rehearsed_before": 0.4, "rehearsed_after": 0.4 * fell}
@@ -120,6 +142,10 @@ def test_a_held_out_loss_that_rose_is_refused_and_the_reason_tells_the_numbers()
 
 def test_without_rollouts_the_held_out_loss_decides_and_without_both_nothing_is_promoted() -> None:
     assert decide([], [], FELL, 10.0).promoted
+    for after in (0.5, 0.54):
+        draw = decide([], [], FELL | {"held_out_after": after}, 10.0)
+        assert not draw.promoted
+        assert "a draw keeps the old one" in draw.reason
     nothing = decide([], [], {"first": 0.5, "last": 0.3}, 10.0)
     assert not nothing.promoted
     assert "Too few episodes to test it" in nothing.reason

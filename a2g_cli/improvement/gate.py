@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from a2g_cli.adapters.files import LINEAGE, Adapter
@@ -57,6 +58,10 @@ def _is_clear(lead: int, error_rate: float) -> bool:
     return lead * math.log(BETTER / (1 - BETTER)) >= math.log((1 - error_rate) / error_rate)
 
 
+def _clear_lead(error_rate: float) -> int:
+    return next(lead for lead in count(1) if _is_clear(lead, error_rate))
+
+
 def refused_unseen(losses: dict[str, float], loss_tolerance: float = 1.1) -> Decision | None:
     """Return the refusal of a candidate that must not act on a robot at all; None if it may be tested.
 
@@ -89,12 +94,13 @@ def decide(
 ) -> Decision:
     """Decide whether a candidate takes its parent's place.
 
-    - Trained weights must lead by more than chance explains. A slightly worse candidate would be built on in later rounds,
-      and twenty trials cannot detect a small difference; keeping the parent only costs a round.
+    - Trained weights must lead by more than chance explains: a draw keeps the parent, and 2 against 1 is a draw. A slightly
+      worse candidate would be built on in later rounds, and twenty trials cannot detect a small difference; keeping the
+      parent only costs a round.
     - A domain transform alone (no losses) must not be worse: it was kept because it reduces the measured error.
     - Weights trained on replayed trajectories must not be worse either, if the loss on held-out replayed episodes fell
       clearly: that evidence does not depend on the policy's own estimate.
-    - Without rollouts the loss on held-out episodes decides, unless the adapter fails in the training domain.
+    - Without rollouts the loss on held-out episodes has to fall, and the adapter must not fail in the training domain.
 
     Args:
         parent: steps-to-go at the nearest frame of each test episode, in the order of the trials; empty without rollouts.
@@ -115,9 +121,18 @@ def decide(
     reason = f"{_score(new, old, len(parent))}{trials} (policy's estimate)"
     if won >= lost and (learned := _learned_from_replay(losses)):
         return Decision(promoted=True, reason=f"{reason}; {learned}", measured=measured)
-    if losses and won > lost and not _is_clear(won - lost, DOUBTED):
-        return Decision(promoted=False, reason=f"{reason}; this lead may be chance", measured=measured)
-    return Decision(promoted=won > lost or (won == lost and not losses), reason=reason, measured=measured)
+    lead = won - lost
+    if lead >= 0 and not losses:
+        kept = "" if _is_clear(lead, DOUBTED) else "; it is not worse, which is enough for a measured domain transform"
+        return Decision(promoted=True, reason=f"{reason}{kept}", measured=measured)
+    if lead < 0 or _is_clear(lead, DOUBTED):
+        return Decision(promoted=lead > 0, reason=reason, measured=measured)
+    doubt = "this may be chance" if lead else "a draw keeps the old one"
+    reason = f"{reason}; {doubt}: a lead of {_clear_lead(DOUBTED)} is needed"
+    if len(parent) < _clear_lead(DOUBTED):
+        trials = "1 trial is" if len(parent) == 1 else f"{len(parent)} trials are"
+        reason = f"{reason}. {trials} too few for that: practise with more --episodes"
+    return Decision(promoted=False, reason=reason, measured=measured)
 
 
 def _score(new: int, old: int, trials: int) -> str:
@@ -139,6 +154,8 @@ def _decide_without_rollouts(losses: dict[str, float]) -> Decision:
         )
         return Decision(promoted=False, reason=reason, measured=measured)
     reason = f"{_change('The loss on held-out episodes', before, after)} (no rollouts)"
+    if after >= before:
+        return Decision(promoted=False, reason=f"{reason}; a draw keeps the old one: it has to fall", measured=measured)
     return Decision(promoted=True, reason=reason, measured=measured)
 
 
