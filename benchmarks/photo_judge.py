@@ -25,7 +25,7 @@ from a2g_cli.robots.sim import SimRobot
 from a2g_cli.runtime.evaluation import instrumented, jobs_for, wilson
 from a2g_cli.runtime.recorder import Recorder
 from a2g_cli.runtime.rollout import roll_out
-from a2g_cli.runtime.success import SLACK
+from a2g_cli.models.checkpoint import SLACK
 from a2g_cli.runtime.termination import RolloutSettings
 
 Round = tuple[list[Path], list[bool], list[float | None]]

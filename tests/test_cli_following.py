@@ -162,7 +162,7 @@ class TestTheLoop:
     ) -> None:
         monkeypatch.setattr(adapt, "decide", lambda *_: Decision(False, "it was [worse]", {}))
         typed("capture-goal", "cup", "--seed", 3)
-        typed("run", "cup", "--base", base, "--steps", 3, "--session", "first", code={0, 5})
+        typed("run", "cup", "--base", base, "--steps", 3, "--episodes", 2, "--session", "first", code={0, 5})
         shown = printed(typed("adapt", "--keep", "all", "--base", base, "--iterations", 1))
         assert shown.keys() == {"next"}
         follow(shown["next"])
@@ -181,7 +181,7 @@ class TestTheLoop:
         self, here: Path, base: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         typed("capture-goal", "cup", "--seed", 3)
-        typed("run", "cup", "--base", base, "--steps", 3, "--session", "first", code={0, 5})
+        typed("run", "cup", "--base", base, "--steps", 3, "--episodes", 2, "--session", "first", code={0, 5})
         monkeypatch.setattr(adapt, "decide", lambda *_: Decision(True, "for this test", {}))
         words = ("adapt", "--keep", "all", "--base", base, "--iterations", 1)
         promoted = printed(typed(*words))
@@ -199,6 +199,9 @@ class TestTheLoop:
         typed("adapters", "promote", "other")
         typed("capture-goal", "cup", "--seed", 3)
         ran = typed("run", "cup", "--base", base, "--adapter", "base", "--steps", 3, code={0, 5})
+        more = printed(ran)["next"]
+        assert more.startswith("a2g run cup --episodes 20 "), "one episode leaves none to test an adapter on"
+        ran = follow(f"{more} --episodes 2", code={0, 5})
         follow(printed(ran)["next"])
 
     def test_improvement_offers_an_undo_only_where_it_promoted(self, here: Path, base: Path) -> None:
@@ -220,6 +223,9 @@ class TestWithNothingThere:
         command = printed(typed(group, "list"))["next"]
         follow(f"{command} --adapter random", code={0, 5})  # a goal that is drawn may be where the start is
         if group == "adapters":
+            more = printed(typed(group, "list"))["next"]
+            assert "--episodes 20" in more, "one episode leaves none to test an adapter on"
+            follow(f"{more} --adapter random --episodes 2", code={0, 5})
             follow(printed(typed(group, "list"))["next"])
             assert "adapter-001" in typed(group, "list").stdout
 

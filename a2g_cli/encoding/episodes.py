@@ -116,17 +116,21 @@ def select(encoded: Sequence[EncodedEpisode], keep: Keep, arrived_below: float) 
     return [episode for episode in encoded if (episode.steps_left < arrived_below) == (keep == "reached")]
 
 
-def split(recordings: Sequence[str], share: float) -> tuple[list[int], list[int]]:
+def split(recordings: Sequence[str], share: float, always: bool = False) -> tuple[list[int], list[int]]:
     """Return (training, held-out) episode numbers; if all would be held out, none is.
 
     A recording's hash, the last word of its name, decides. So a held-out episode stays held out in every later round, and
     no adapter is trained on an episode that a later one is tested on.
+
+    Args:
+        recordings: their names.
+        share: of the episodes that is held out.
+        always: hold out the episode with the least hash if the share is none or all of them; a single one is never held out.
     """
-    held = [
-        i
-        for i, name in enumerate(recordings)
-        if int.from_bytes(hashlib.sha256(name.split()[-1].encode()).digest()[:4]) < share * 2**32
-    ]
+    numbers = [int.from_bytes(hashlib.sha256(name.split()[-1].encode()).digest()[:4]) for name in recordings]
+    held = [i for i, number in enumerate(numbers) if number < share * 2**32]
     if len(held) == len(recordings):
         held = []
+    if always and not held and len(recordings) > 1:
+        held = [numbers.index(min(numbers))]
     return [i for i in range(len(recordings)) if i not in held], held

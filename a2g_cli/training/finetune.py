@@ -89,7 +89,7 @@ class Finetuning:
             KeyboardInterrupt: interrupted.
         """
         settings = self.settings
-        kept, held = split(recordings, settings.held_out)
+        kept, held = split(recordings, settings.held_out, settings.held_out_always)
         training = batch_source.subset(kept)
         tests = {"held_out": held, "rehearsed": [i for i in held if replayed and replayed[i]]}
         tests = {name: episodes for name, episodes in tests.items() if episodes}

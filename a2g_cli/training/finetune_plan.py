@@ -10,7 +10,7 @@ from a2g_cli.calibration.actuators import driven_columns, driven_names
 from a2g_cli.calibration.estimate import estimate_transform
 from a2g_cli.calibration.nominal import NominalDomain
 from a2g_cli.calibration.transform import IDENTITY, DomainTransform
-from a2g_cli.encoding.episodes import EncodedEpisode, ReplayLabels, as_recorded, encode_episode, select
+from a2g_cli.encoding.episodes import EncodedEpisode, ReplayLabels, as_recorded, encode_episode, select, split
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.training.finetune import FinetuneSettings
 
@@ -28,6 +28,11 @@ class FinetunePlan:
     train: bool = True
     """Whether weights are trained. False when the transform is new: episodes that a wrong transform produced are poor
     examples, so the next round practises with the new one first."""
+
+    def held_out(self, settings: FinetuneSettings) -> int:
+        """Return how many of the episodes to learn from will not be trained on, to test the result."""
+        names = [episode.name for episode in self.kept]
+        return len(split(names, settings.held_out, settings.held_out_always)[1]) if self.train else 0
 
 
 def plan_finetuning(

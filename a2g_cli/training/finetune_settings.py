@@ -72,6 +72,8 @@ class FinetuneSettings:
     )
     held_out: float = 0.15
     """Share of the episodes that are not trained on: the result is compared with its parent on them."""
+    held_out_always: bool = False
+    """Hold out at least one of several episodes: nothing but held-out episodes will test the result."""
     feature_alignment: float = setting(
         0.0,
         "Keep the world model's features close to the base's: weight of that loss; 0: off.",

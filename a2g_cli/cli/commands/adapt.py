@@ -2,37 +2,28 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from a2g_cli.adapters import files as adapters
 from a2g_cli.adapters.registry import BASE, AdapterRegistry
-from a2g_cli.calibration import nominal
 from a2g_cli.calibration.base_pose import BasePose
-from a2g_cli.calibration.estimate import suspected_base_pose
+from a2g_cli.cli.commands.adapt_plan import hopeless, learning_from, prepare
 from a2g_cli.cli.commands.adapt_words import chosen, following
-from a2g_cli.cli.commands.learnable import not_learnable
 from a2g_cli.cli.commands.report import Report
 from a2g_cli.core.errors import RecordingError, UsageError
 from a2g_cli.core.workspace import Workspace
-from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import find_recordings
-from a2g_cli.demo_replay import trajectory
-from a2g_cli.demo_replay.labels import replay_labels
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.lines import printable, say
 from a2g_cli.display.training_view import training_view
-from a2g_cli.encoding.episodes import EncodedEpisode, ReplayLabels, encode_episode
-from a2g_cli.encoding.resizing import resizing
 from a2g_cli.improvement.gate import Decision, decide, record_decision
 from a2g_cli.models import checkpoint
-from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.runtime.policy_factory import BASELINES
 from a2g_cli.training import retention_set
 from a2g_cli.training.finetune import FinetuneSettings, finetune
-from a2g_cli.training.finetune_plan import plan_finetuning
 from a2g_cli.training.retention import forgetting_in_words
-from a2g_cli.training.watcher import TrainingWatcher
 
 
 def adapt_recordings(
@@ -67,44 +58,41 @@ def adapt_recordings(
         "recordings": len(paths),
         "demonstrations": len(shown),
     }
-    if dry_run:
-        name = registry.new_folder(name or registry.fresh_name()).name
-        line = f"would make {name} from {parent}: {len(paths)} recordings, {settings.iterations} iterations."
-        return Report({"adapter": name, **document, "dry_run": True}, [*map(printable, told_before), line])
     if onward is not None:
         adapters.check_base(onward, hashed)  # refused before any work is done
+    # Nothing but held-out episodes tests the result.
+    settings = replace(settings, held_out_always=promote)
+    if dry_run:
+        name = registry.new_folder(name or registry.fresh_name()).name
+        with training_view(stderr_console()) as view:
+            finetune_plan = prepare(place, paths, shown, onward, settings, view).plan
+        refusal = hopeless(workspace, finetune_plan, settings, paths, base)
+        document |= {"adapter": name, "dry_run": True, "kept": len(finetune_plan.kept)}
+        document |= {"held_out": finetune_plan.held_out(settings), "can_be_promoted": refusal is None}
+        what = learning_from(finetune_plan, settings, len(paths))
+        lines = (
+            [f"would make {name} from {parent}, {settings.iterations} iterations: {what}"] if finetune_plan.kept else []
+        )
+        lines += [] if refusal is None else [f"{'it would not be made' if promote else 'note'}: {refusal}"]
+        return Report(document, [*map(printable, told_before), *lines])
     for line in told_before:
         say(stderr_console(), line)
     kept = retention_set.load_retention_set(place)
     with registry.creating(name) as folder, training_view(stderr_console()) as view:
         name = folder.name
-        not_learnable([*paths, *shown], view, "Name only the others, or remove it: `a2g recordings rm`.")
-        model = checkpoint.load(place)
-        if told := resizing([*paths, *shown], model.config.size):
-            view.note(f"{told}, the size of the base's training images")
-        with Recording(paths[0]) as first:
-            relabel = replay_labels(trajectory.trajectories_of_robot(place, first.spec.name))
-        encoded = _encoded(model, [*paths, *shown], relabel, view)
-        practised, demonstrations = encoded[: len(paths)], encoded[len(paths) :]
-        bound = checkpoint.SLACK * checkpoint.arrived_below(place)
-        plain, at_home = checkpoint.load(place), nominal.load_nominal(place)
-        finetune_plan = plan_finetuning(plain, at_home, onward, practised, settings, bound, relabel=relabel)
-        measuring = settings.calibrate != "off"
-        suspected = suspected_base_pose(plain, at_home, practised, finetune_plan.calibration) if measuring else None
-        if not finetune_plan.kept:
-            raise RecordingError(
-                f"none of the {len(paths)} recordings is kept by --keep {settings.keep} (policy's estimate): there is "
-                "nothing to learn from. Record more, or add --keep all."
-            )
-        steps = sum(one.segments.transitions for one in finetune_plan.kept)
-        told = f"{len(finetune_plan.kept)} of {len(paths)} episodes ({finetune_plan.how}), {steps} steps"
+        prepared = prepare(place, paths, shown, onward, settings, view)
+        finetune_plan, suspected = prepared.plan, prepared.suspected
+        if refusal := hopeless(workspace, finetune_plan, settings, paths, base):
+            if promote or not finetune_plan.kept:
+                raise RecordingError(refusal)
+            view.note(refusal)
         if settings.feature_alignment and kept is None:
             view.note(
                 "this base has no retention set: its features are aligned only on the batches, not on training data"
             )
-        view.note(f"adapting {name} from {parent}: learning from {told}")
+        view.note(f"adapting {name} from {parent}: {learning_from(finetune_plan, settings, len(paths))}")
         done = finetune(
-            model,
+            prepared.model,
             hashed,
             onward,
             finetune_plan.kept,
@@ -114,9 +102,9 @@ def adapt_recordings(
             calibration=finetune_plan.calibration,
             train=finetune_plan.train,
             retention=kept,
-            demonstrations=demonstrations,
+            demonstrations=prepared.demonstrations,
         )
-        decision = decide([], [], done.losses, bound)
+        decision = decide([], [], done.losses, prepared.bound)
         if not finetune_plan.train:  # no weights changed; the measured domain transform is known to lower the error
             decision = Decision(promoted=True, reason=finetune_plan.how, measured={})
         record_decision(adapters.read(folder), decision)
@@ -125,6 +113,7 @@ def adapt_recordings(
     document |= {
         "adapter": name,
         "kept": len(finetune_plan.kept),
+        "held_out": finetune_plan.held_out(settings),
         "calibration": finetune_plan.calibration.to_json() if finetune_plan.calibration else None,
         "suspected_yaw": None if suspected is None else round(suspected.yaw, 4),
         "losses": {key: round(value, 5) for key, value in done.losses.items()},
@@ -151,18 +140,6 @@ def _verdict(promoted: bool, decision: Decision, asked: bool, active: str) -> st
         return f"not promoted, because another program made {active} active meanwhile"
     stays = "the base policy stays in use" if active == BASE else f"{active} stays active"
     return f"not promoted, {stays}"
-
-
-def _encoded(
-    model: Act2Goal, paths: Sequence[Path], relabel: ReplayLabels, watcher: TrainingWatcher
-) -> list[EncodedEpisode]:
-    watcher.started("encoding frames", len(paths))
-    encoded = []
-    for i, path in enumerate(paths):
-        encoded.append(encode_episode(model, path, relabel=relabel))
-        watcher.advanced(i + 1, {})
-    watcher.finished()
-    return encoded
 
 
 def _doubt(suspected: BasePose) -> str:

@@ -16,6 +16,8 @@ from a2g_cli.data.recording.sessions import Session
 from a2g_cli.simulator.shifts import current_name
 
 Words = list[str]
+ENOUGH = 20
+"""Number of episodes that is recommended to someone who has too few."""
 
 
 def with_base(base: Path | None) -> Words:
@@ -79,14 +81,30 @@ def to_record(workspace: Workspace) -> str:
     return to_type(workspace, "capture-goal", "NAME")
 
 
+def to_record_more(workspace: Workspace, paths: Sequence[Path], base: Path | None) -> str:
+    """Return the command that records more for a goal of ``paths`` which the workspace has, else for any goal."""
+    known = set(goal_store.list_goals(workspace))
+    goal, words = "GOAL", with_base(base)
+    for path in reversed(paths):
+        with Recording(path) as recording:
+            if recording.goal.name in known:
+                goal = recording.goal.name
+                words = [*on_robot(workspace, recording.spec.name, recording.provenance.shift), *words]
+                break
+    return to_type(workspace, "run", goal, "--episodes", str(ENOUGH), *words)
+
+
 def to_adapt(workspace: Workspace, session: Session) -> str:
     """Return the command that learns from ``session``, the default session, with the shipped base.
 
+    If it has one episode, nothing would be left to test the result on: then it is the command that records more.
     If no episode reached its goal by the policy's estimate, it has ``--keep all``.
     """
     from a2g_cli.models import checkpoint
     from a2g_cli.models.checkpoint import SLACK  # takes a second to import
 
+    if len(session.recordings()) == 1:
+        return to_record_more(workspace, session.recordings(), None)
     bound = SLACK * checkpoint.arrived_below(checkpoint.SHIPPED)
     for path in session.recordings():
         with suppress(RecordingError), Recording(path) as recording:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from a2g_cli.adapters.registry import BASE, AdapterRegistry
 from a2g_cli.cli.commands.deployment import Deployment
-from a2g_cli.cli.commands.following import with_base
+from a2g_cli.cli.commands.following import ENOUGH, with_base
 from a2g_cli.cli.commands.prompts import asks_for_a_key, somebody_is_there, to_type
 from a2g_cli.cli.commands.report import Report, reported
 from a2g_cli.cli.commands.run_episodes import RunUnderWay
@@ -133,20 +133,25 @@ def run(
         ):
             key = asks_for_a_key(view.note, interrupt) if care.judge == "person" else None
             settings = replace(settings, verdict=make_judge(care.judge, judging, settings.arrived_below, key))
-            view.note(f"{robot.spec.name} · adapter {name} · session {session.name}")
+            view.note(f"{robot.spec.name} · adapter {name} · session {session.name} · seed {seed}")
             factory.note_resizing(view.note, name)
             rolled = RunUnderWay(robot, policy, settings, session, provenance, view, interrupt)
             ask = ask_for_key(care.patience, view.note, interrupt)
             before = _reset(way, rolled, seed, wait_for_key if care.limits.hold_key is not None else None, ask)
             begun = time.monotonic()
+
+            def report() -> Report:
+                spent = time.monotonic() - begun
+                return _report(workspace, rolled, name, spent, interrupt.requested, base, deployment.typed)
+
             try:
                 rolled.each(wanted, before, wait_for_key)
             except A2GError as stop:
-                _tell(stop, rolled, lambda: _report(workspace, rolled, name, time.monotonic() - begun, False, base))
+                _tell(stop, rolled, report)
                 raise
         if rolled.done:
             session.link()
-        finished.report = _report(workspace, rolled, name, time.monotonic() - begun, interrupt.requested, base)
+        finished.report = report()
     return finished.report
 
 
@@ -203,7 +208,13 @@ def _tell(stop: A2GError, rolled: RunUnderWay, report: Callable[[], Report]) -> 
 
 
 def _report(
-    workspace: Workspace, rolled: RunUnderWay, adapter: str, seconds: float, interrupted: bool, base: Path | None
+    workspace: Workspace,
+    rolled: RunUnderWay,
+    adapter: str,
+    seconds: float,
+    interrupted: bool,
+    base: Path | None,
+    typed: Sequence[str],
 ) -> Report:
     done, session = rolled.done, rolled.session
     judged = [episode for episode in done if episode.outcome.success is not None]
@@ -212,6 +223,7 @@ def _report(
     document = {
         "session": session.name if done else None,
         "adapter": adapter,
+        "seed": rolled.provenance.seed,
         "recordings": [episode.to_json() for episode in done],
         "episodes": len(done),
         "successes": successes,
@@ -227,11 +239,16 @@ def _report(
         again = [*([] if reached else ["--keep", "all"]), *with_base(base)]
         if adapter != AdapterRegistry(workspace).active():
             again += ["--parent", BASE if adapter in BASELINES else adapter]
+        following = to_type(workspace, "adapt", session.name, *again)
+        if len(done) == 1:  # nothing would be left to test an adapter on
+            chosen = [] if adapter == AdapterRegistry(workspace).active() else ["--adapter", adapter]
+            more = ["--episodes", str(ENOUGH), *typed, *with_base(base), *chosen]
+            following = to_type(workspace, "run", done[-1].goal, *more)
         lines = [
             f"{len(done)} {'episode' if len(done) == 1 else 'episodes'} in {session.folder}: {told}.",
             f"timing: {in_words(timing)}.",
             f"watch: {to_type(workspace, 'replay', f'{session.name}/{done[-1].path.stem}')}",
-            f"next: {to_type(workspace, 'adapt', session.name, *again)}",
+            f"next: {following}",
         ]
     if interrupted:
         return Report(document, lines, 130)
