@@ -21,10 +21,16 @@ from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.runtime.evaluation import draw_trials
 
 GOAL = "demo-goal"
+START = 10_000
+"""Seed of the start of the first and the last try; no run without a seed of its own practises it."""
+EPISODES = 20
+"""Practice episodes of a round."""
 
 
 def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: int) -> Report:
-    """Take a picture of a goal, try it once, practise, and measure success; always starts from the base policy.
+    """Take a picture of a goal, try it once, practise it, measure success, and try the same start again.
+
+    It always starts from the base policy.
 
     Raises:
         HardwareError: OpenGL does not work. CheckpointError: there is no shipped base. UsageError: unknown shift.
@@ -43,17 +49,41 @@ def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: in
     for image in goal.images.values():
         console.print(picture(image, 32))
     console.rule("2 · one try with the base policy")
-    first = run(workspace, deployment, [GOAL], 1, BASE, None, None, 0, None, imagine=True, acting=ActingSettings())
+    first = _tried(workspace, deployment, BASE)
     if first.exit_code == 130:
         return first
-    console.rule(f"3 · practice: {rounds} rounds")
-    settings = ImproveSettings(rounds=rounds, episodes=20, seed=seed)
-    brought = improve(workspace, ImproveRequest(deployment, (), None, settings, evaluation))
+    console.rule(f"3 · practice of this goal: {rounds} rounds")
+    settings = ImproveSettings(rounds=rounds, episodes=EPISODES, seed=seed)
+    brought = improve(workspace, ImproveRequest(deployment, (GOAL,), None, settings, evaluation, seed))
     if brought.exit_code:
         return brought
-    console.rule("4 · success before and after")
-    lines: list[Any] = [*brought.lines, "", "Next, type:", *_next(workspace, shift, brought.document["active"])]
-    return Report({"first_try": first.document, **brought.document}, lines)
+    active = str(brought.document["active"])
+    console.rule("4 · the same goal and the same start again")
+    again = _tried(workspace, deployment, active)
+    if again.exit_code == 130:
+        return again
+    console.rule("5 · success before and after")
+    lines: list[Any] = [
+        f"the first try, with the base policy: {_outcome(first)}.",
+        f"the same start after practice, with {'the base policy' if active == BASE else active}: {_outcome(again)}.",
+        *brought.lines,
+        "",
+        "Next, type:",
+        *_next(workspace, shift, active),
+    ]
+    return Report({"first_try": first.document, "last_try": again.document, **brought.document}, lines)
+
+
+def _tried(workspace: Workspace, deployment: Deployment, adapter: str) -> Report:
+    """Let ``adapter`` try the goal once, always from the same start."""
+    return run(
+        workspace, deployment, [GOAL], 1, adapter, None, None, START, None, imagine=True, acting=ActingSettings()
+    )
+
+
+def _outcome(tried: Report) -> str:
+    (episode,) = tried.document["recordings"]
+    return f"{'success' if episode['success'] else 'no success'} in {episode['steps']} steps (simulator)"
 
 
 def _next(workspace: Workspace, shift: str, adapter: str) -> list[str]:

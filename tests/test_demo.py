@@ -1,0 +1,43 @@
+"""``a2g demo`` practises the goal of its own picture, tries the same start again, and shows both outcomes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_examples import a2g, ask
+
+from a2g_cli.cli.commands import demo
+from a2g_cli.data.recording.reader import Recording
+
+WORDS = ("demo", "--shift", "lighting:0.3", "--rounds", 1, "--evaluation", 1)
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "EPISODES", 2)
+
+
+def start_of(tried: dict[str, Any]) -> bytes:
+    (one,) = tried["recordings"]
+    with Recording(Path(one["path"])) as recording:
+        assert recording.goal.name == demo.GOAL
+        return recording.proprioception[0].tobytes() + recording.frames("front")[0].tobytes()
+
+
+def test_it_practises_its_own_goal_and_tries_it_again(tmp_path: Path) -> None:
+    document = ask(tmp_path, *WORDS)
+    assert document["goals"].keys() == {demo.GOAL}
+    first, last = document["first_try"], document["last_try"]
+    assert start_of(first) == start_of(last)
+    assert (first["adapter"], last["adapter"]) == ("base", document["active"])
+    for path in (tmp_path / "recordings/sessions" / document["session"]).glob("episode-*.hdf5"):
+        with Recording(path) as recording:
+            assert recording.goal.name == demo.GOAL
+            assert recording.proprioception[0].tobytes() + recording.frames("front")[0].tobytes() != start_of(first)
+    # A demo that is given again begins from the base, and shows the same.
+    said = a2g(tmp_path, *WORDS)
+    assert said.exit_code == 0, said.stderr
+    outcome = "success" if first["successes"] else "no success"
+    assert f"the first try, with the base policy: {outcome} in" in said.stdout
+    assert "the same start after practice, with " in said.stdout
+    assert "success in 1 held-out trials of the goal with the shift lighting:0.3" in said.stdout
