@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from a2g_cli.calibration.photo_judge import PhotoJudge, PhotoVerdict, ask_for_answers, judge_recordings
 from a2g_cli.core.types import Goal, Provenance
 from a2g_cli.models import checkpoint
+from a2g_cli.models.checkpoint import SLACK
 from a2g_cli.policies.act2goal import Act2GoalPolicy
 from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.policies.base import Policy
@@ -25,7 +26,6 @@ from a2g_cli.robots.sim import SimRobot
 from a2g_cli.runtime.evaluation import instrumented, jobs_for, wilson
 from a2g_cli.runtime.recorder import Recorder
 from a2g_cli.runtime.rollout import roll_out
-from a2g_cli.models.checkpoint import SLACK
 from a2g_cli.runtime.termination import RolloutSettings
 
 Round = tuple[list[Path], list[bool], list[float | None]]

@@ -86,7 +86,9 @@ def test_what_cannot_be_replayed(tmp_path: Path) -> None:
     path = record(tmp_path)
     assert "did you mean monday?" in refused(tmp_path, "replay", "munday")
     refused(tmp_path, "replay", "../x")
-    assert "expected a name that ends in .mp4 or .gif" in refused(tmp_path, "replay", "latest", "--video", tmp_path / "a.avi")
+    assert "expected a name that ends in .mp4 or .gif" in refused(
+        tmp_path, "replay", "latest", "--video", tmp_path / "a.avi"
+    )
     assert "cannot be written" in refused(tmp_path, "replay", "latest", "--video", tmp_path / "no" / "a.gif", code=1)
     path.write_bytes(path.read_bytes()[:3000])
     assert "not a valid recording" in refused(tmp_path, "replay", "latest", code=1)
