@@ -3,30 +3,30 @@
     python benchmarks/single_goal.py [--scene plug] [--shift unseen:1.5] [--goal-seed 905] [--keep oracle|judge|best|all]
         [--rounds 4] [--episodes 40] [--iterations 200] [--per-step 0] [--temperature 1] [--last-temperature T] [--lr 1e-3]
         [--relabel final:0.5,future:0.5] [--slack 2] [--best 0.25] [--going-on] [--decay tenth|cosine|none] [--ema 0]
-        [--cotrain 0] [--rank 16] [--tau 5] [--balance] [--photo] [--aim 0] [--anew] [--evaluation 100] [--seed 0] [--work DIR]
+        [--cotrain 0] [--rank 16] [--tau 5] [--balance] [--photo] [--aim 0] [--anew] [--evaluation 100] [--seed 0]
+        [--work DIR]
 
-The goal is the one of `a2g capture-goal --seed GOAL_SEED`. Every start is drawn for it; practice, its rounds and evaluation have
-streams of their own, the same for every setting. The truth of the simulator is asked for evaluation, and by `--keep oracle`
-(imitate the episodes that succeeded), which separates the recipe from its judge. `judge`: those whose nearest frame has fewer
-than SLACK times the base's `arrived_below` steps left by the base's head; `best`: the share of all episodes with the fewest.
+The goal is the one of `a2g capture-goal --seed GOAL_SEED`. Every start is drawn for it; practice, its rounds and evaluation
+have streams of their own, the same for every setting. The truth of the simulator is asked for evaluation, and by
+`--keep oracle`, which imitates the episodes that succeeded and so separates the recipe from its judge. `judge`: those whose
+nearest frame has fewer than SLACK times the base's `arrived_below` steps left, by the base's head; `best`: the share of all
+episodes with the fewest.
 What the base reaches on a goal is kept in --work.
 """
 
 import argparse
 import json
-import math
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from single_goal_learner import DECAYS, Learner
 
 from a2g_cli.core.types import Goal, Provenance
-from a2g_cli.data.relabelling import parse_mixture
 from a2g_cli.encoding.episodes import EncodedEpisode, encode_episode
 from a2g_cli.encoding.segments import join
 from a2g_cli.models import checkpoint
@@ -40,19 +40,11 @@ from a2g_cli.runtime.recorder import Recorder
 from a2g_cli.runtime.rollout import roll_out
 from a2g_cli.runtime.termination import RolloutSettings, limit_for
 from a2g_cli.training.batch_sources import HindsightBC
-from a2g_cli.training.finetune_settings import FinetuneSettings
-from a2g_cli.training.finetuners import LowRankFinetuner, target_modules
-from a2g_cli.training.optimiser import adamw
-from a2g_cli.training.retention_set import Retention, load_retention_set
+from a2g_cli.training.retention_set import load_retention_set
 
 LANES = 10
 EVALUATION, PRACTICE = 777, 5000
 """Seeds of the held-out starts, and of the first round's."""
-DECAYS: dict[str, Callable[[float], float]] = {
-    "tenth": lambda done: 1 - 0.9 * done,
-    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
-    "none": lambda done: 1.0,
-}
 
 
 @dataclass
@@ -106,76 +98,6 @@ class World:
             ]
 
 
-class Learner:
-    """A LoRA adapter on a copy of the base, and the average of its weights."""
-
-    def __init__(self, rank: int, seed: int) -> None:
-        torch.manual_seed(seed)
-        base = checkpoint.fingerprint(checkpoint.SHIPPED)
-        settings = FinetuneSettings(rank=rank, seed=seed)
-        self._finetuner = LowRankFinetuner(checkpoint.load(checkpoint.SHIPPED), base, None, settings)
-        self._modules = target_modules(checkpoint.load(checkpoint.SHIPPED), "all")
-        self.average = [one.detach().clone() for one in self._finetuner.parameters()]
-
-    def train(
-        self,
-        practice: HindsightBC,
-        home: Retention | None,
-        given: argparse.Namespace,
-        iterations: int,
-        seed: int,
-    ) -> float:
-        """Minimise the weighted action loss, and return the last one, smoothed."""
-        model, parameters = self._finetuner.model, self._finetuner.parameters()
-        model.train()
-        optimiser = adamw(parameters, given.lr, weight_decay=0.0)
-        generator = torch.Generator().manual_seed(seed)
-        torch.manual_seed(seed)
-        mixture, smooth = parse_mixture(given.relabel), float("nan")
-        shown = round(given.cotrain * given.batch) if home is not None else 0
-        for i in range(iterations):
-            batch = practice.batch(given.batch - shown, mixture, generator)
-            if shown and home is not None:
-                batch = with_demonstrations(batch, home, shown, generator)
-            loss = model.losses(batch, model.sample_noise(given.batch, 0.0, 2))["action"]
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimiser.step(min(1.0, (i + 1) / 10) * DECAYS[given.decay](i / iterations))
-            decay = min(given.ema, (1 + i) / (10 + i))
-            with torch.no_grad():
-                for mean, now in zip(self.average, parameters, strict=True):
-                    mean.lerp_(now, 1 - decay)
-            smooth = loss.item() if i == 0 else 0.9 * smooth + 0.1 * loss.item()
-        model.eval()
-        return smooth
-
-    @torch.no_grad()
-    def merged(self) -> Act2Goal:
-        """Return the base with the averaged adapter merged: it acts faster than with the adapter beside it."""
-        model = checkpoint.load(checkpoint.SHIPPED)
-        # PEFT gives A and B of each module in turn, in the order of the modules.
-        for i, name in enumerate(self._modules):
-            weight = model.get_submodule(name).weight
-            assert isinstance(weight, Tensor)
-            weight.add_(self.average[2 * i + 1] @ self.average[2 * i])
-        return model.eval()
-
-
-def with_demonstrations(
-    batch: dict[str, Tensor], home: Retention, shown: int, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Return ``batch`` and ``shown`` segments of what the base keeps of its demonstrations; they weigh the same on average."""
-    rows = torch.randint(home.now.shape[0], (shown,), generator=generator)
-    tensors = home.tensors()
-    size = batch["now"].shape[0]
-    weight = batch.setdefault("weight", torch.ones(size))
-    other = {name: tensors[name][rows] for name in ("now", "goal", "proprioception", "actions", "mask", "steps_to_go")}
-    other |= {name: other[name].float() for name in ("now", "goal")}
-    other["frames"] = torch.zeros(shown, *batch["frames"].shape[1:])  # without a share of video they are not read
-    other["weight"] = weight.mean().expand(shown)
-    return {name: torch.cat([value, other[name].to(value.dtype)]) for name, value in batch.items()}
-
-
 def chosen(practised: Sequence[Practised], given: argparse.Namespace, bound: float) -> list[Practised]:
     """Return what is imitated."""
     if given.keep == "oracle":
@@ -191,8 +113,8 @@ def chosen(practised: Sequence[Practised], given: argparse.Namespace, bound: flo
 def source(kept: Sequence[Practised], model: Act2Goal, given: argparse.Namespace) -> HindsightBC:
     """Return the batches.
 
-    With ``--balance`` each episode is as likely as any other, however long it is. With ``--photo`` the goal photo stands in the
-    place of the last frame: who succeeded has reached what the photo shows, and the photo is what the policy is given.
+    With ``--balance`` each episode is as likely as any other, however long it is. With ``--photo`` the goal photo stands in
+    the place of the last frame: who succeeded has reached what the photo shows, and the photo is what the policy is given.
     """
     segments = join([one.episode.segments for one in kept])
     if given.photo:
@@ -204,10 +126,12 @@ def source(kept: Sequence[Practised], model: Act2Goal, given: argparse.Namespace
     return HindsightBC(segments, model, given.tau)
 
 
-def practice_trials(world: World, given: argparse.Namespace, number: int, before: Sequence[Practised]) -> list[Trial]:
+def practice_trials(
+    world: World, given: argparse.Namespace, number: int, before: Sequence[Practised], bound: float
+) -> list[Trial]:
     """Return a round's trials: drawn starts, and, with ``--aim``, that share of starts that failed the round before."""
     seed = PRACTICE + 100 * given.seed
-    failed = [one.start for one in before if one.episode.steps_left >= given.slack * checkpoint.arrived_below(checkpoint.SHIPPED)]
+    failed = [one.start for one in before if one.episode.steps_left >= given.slack * bound]
     again = failed[: round(given.aim * given.episodes)]
     fresh = [number * given.episodes + k for k in range(given.episodes - len(again))]
     return world.trials(seed, fresh) + world.trials(seed, again, repeat=number)
@@ -215,8 +139,8 @@ def practice_trials(world: World, given: argparse.Namespace, number: int, before
 
 def before(world: World, base: Act2Goal, given: argparse.Namespace) -> int:
     """Return the base's successes, from --work where they are known."""
-    key = f"{given.scene}-{given.shift}-{given.goal_seed}-n{given.evaluation}-t{given.test_temperature}".replace(":", "-")
-    path: Path = given.work / f"{key}-{checkpoint.fingerprint(checkpoint.SHIPPED)}.json"
+    what = (given.scene, given.shift.replace(":", "-"), given.goal_seed, f"n{given.evaluation}", given.test_temperature)
+    path: Path = given.work / f"{'-'.join(map(str, what))}-{checkpoint.fingerprint(checkpoint.SHIPPED)}.json"
     if not path.exists():
         successes, _ = world.evaluate(base, given.evaluation, given.test_temperature)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -232,13 +156,13 @@ def run(world: World, given: argparse.Namespace) -> None:
     home = None if home is None else home.of(world.robots[0].spec.name)
     print(f"{vars(given)}")
     print(f"before: {rate(before(world, base, given), given.evaluation)}", flush=True)
-    acting, learner = base, Learner(given.rank, given.seed)
+    acting, learner = base, Learner(given.rank, given.seed, given.placement)
     practised: list[Practised] = []
     spent, last = 0.0, given.temperature if given.last_temperature is None else given.last_temperature
     for number in range(given.rounds):
         begun = time.monotonic()
         temperature = given.temperature + (last - given.temperature) * number / max(1, given.rounds - 1)
-        trials = practice_trials(world, given, number, practised[-given.episodes :])
+        trials = practice_trials(world, given, number, practised[-given.episodes :], bound)
         new = world.practise(acting, base, trials, temperature)
         practised = new if given.anew else practised + new
         kept = chosen(practised, given, bound)
@@ -248,7 +172,7 @@ def run(world: World, given: argparse.Namespace) -> None:
             iterations = given.iterations + round(given.per_step * steps)
             seed = given.seed * 1000 + number
             if not given.going_on:
-                learner = Learner(given.rank, seed)
+                learner = Learner(given.rank, seed, given.placement)
             loss = learner.train(source(kept, base, given), home, given, iterations, seed)
             acting = learner.merged()
         seconds = time.monotonic() - begun
@@ -280,7 +204,9 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--episodes", type=int, default=40, help="a round")
     parser.add_argument("--iterations", type=int, default=200, help="of a round's training")
-    parser.add_argument("--per-step", type=float, default=0.0, help="further iterations for each transition that is kept")
+    parser.add_argument(
+        "--per-step", type=float, default=0.0, help="further iterations for each transition that is kept"
+    )
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--temperature", type=float, default=1.0, help="while practising")
     parser.add_argument("--last-temperature", type=float, help="in the last round; linear between")
@@ -291,11 +217,18 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--relabel", default="final:0.5,future:0.5")
     parser.add_argument("--slack", type=float, default=2.0, help="bound of the judge in units of the base's own")
     parser.add_argument("--best", type=float, default=0.25, help="share that --keep best keeps")
-    parser.add_argument("--going-on", action="store_true", help="train the same adapter further; else a new one a round")
-    parser.add_argument("--anew", action="store_true", help="learn from the round's own episodes alone, as the paper does")
+    parser.add_argument(
+        "--going-on", action="store_true", help="train the same adapter further; else a new one a round"
+    )
+    parser.add_argument(
+        "--anew", action="store_true", help="learn from the round's own episodes alone, as the paper does"
+    )
     parser.add_argument("--cotrain", type=float, default=0.0, help="share of the base's own demonstrations in a batch")
     parser.add_argument("--rank", type=int, default=16)
-    parser.add_argument("--tau", type=float, default=5.0, help="of the weights that slow ways get [steps]; 0: all weigh 1")
+    parser.add_argument("--placement", choices=("all", "expert", "world-model"), default="all")
+    parser.add_argument(
+        "--tau", type=float, default=5.0, help="of the weights that slow ways get [steps]; 0: all weigh 1"
+    )
     parser.add_argument("--balance", action="store_true", help="every episode is as likely, however long")
     parser.add_argument("--photo", action="store_true", help="the goal photo in the place of each episode's last frame")
     parser.add_argument("--aim", type=float, default=0.0, help="share of starts that failed the round before")
