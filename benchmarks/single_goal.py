@@ -1,8 +1,8 @@
 """One goal, practised: success on held-out starts of this goal after each round, by hindsight and LoRA alone.
 
     python benchmarks/single_goal.py [--scene plug] [--shift unseen:1.5] [--goal-seed 905] [--keep oracle|judge|best|all]
-        [--rounds 4] [--episodes 40] [--iterations 200] [--per-step 0] [--temperature 1] [--last-temperature T] [--lr 1e-3]
-        [--relabel final:0.5,future:0.5] [--slack 2] [--best 0.25] [--going-on] [--decay tenth|cosine|none] [--ema 0]
+        [--rounds 4] [--episodes 40] [--iterations 100] [--per-step 0] [--temperature 1] [--last-temperature T] [--lr 1e-3]
+        [--relabel final:0.5,future:0.5] [--slack 1] [--best 0.25] [--going-on] [--decay tenth|cosine|none] [--ema 0]
         [--cotrain 0] [--rank 16] [--tau 5] [--balance] [--photo] [--aim 0] [--anew] [--evaluation 100] [--seed 0]
         [--work DIR]
 
@@ -203,11 +203,11 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--keep", choices=("oracle", "judge", "best", "all"), default="judge")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--episodes", type=int, default=40, help="a round")
-    parser.add_argument("--iterations", type=int, default=200, help="of a round's training")
+    parser.add_argument("--iterations", type=int, default=100, help="of a round's training")
     parser.add_argument(
         "--per-step", type=float, default=0.0, help="further iterations for each transition that is kept"
     )
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--temperature", type=float, default=1.0, help="while practising")
     parser.add_argument("--last-temperature", type=float, help="in the last round; linear between")
     parser.add_argument("--test-temperature", type=float, default=0.3)
@@ -215,7 +215,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--decay", choices=tuple(DECAYS), default="tenth")
     parser.add_argument("--ema", type=float, default=0.0, help="decay of the average of the adapter's weights; 0: none")
     parser.add_argument("--relabel", default="final:0.5,future:0.5")
-    parser.add_argument("--slack", type=float, default=2.0, help="bound of the judge in units of the base's own")
+    parser.add_argument("--slack", type=float, default=1.0, help="bound of the judge in units of the base's own")
     parser.add_argument("--best", type=float, default=0.25, help="share that --keep best keeps")
     parser.add_argument(
         "--going-on", action="store_true", help="train the same adapter further; else a new one a round"
