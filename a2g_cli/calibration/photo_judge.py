@@ -136,12 +136,10 @@ def ask_for_answers(
     return bent, [answers[i] if answers.get(i) is not None else said for i, said in enumerate(said_by_judge)]
 
 
-def judge_recordings(
-    paths: Sequence[Path], cameras: Sequence[str], size: tuple[int, int]
-) -> tuple[PhotoJudge, list[PhotoVerdict]]:
-    """Return the judge of a round of practice of one goal, and its verdict on each recording.
+def fit_to_recordings(paths: Sequence[Path], cameras: Sequence[str], size: tuple[int, int]) -> PhotoJudge:
+    """Return the judge of the goal of ``paths``, fitted to the frames in which these episodes start.
 
-    Frames are compared as they were recorded, at ``size``: photo and frames are of the same deployment.
+    Frames are compared as they were recorded, at ``size`` (H, W): photo and frames are of the same deployment.
 
     Raises:
         RecordingError: one is damaged, they have different goals, or there is none.
@@ -159,12 +157,25 @@ def judge_recordings(
     if goal is None:
         raise RecordingError("there is no recording to judge.")
     photos = {camera: resized(goal[camera], size) for camera in cameras}
-    judge = PhotoJudge.fit({camera: np.concatenate(parts) for camera, parts in starts.items()}, photos)
-    verdicts = []
-    for path in paths:
-        with Recording(path) as recording:
-            verdicts.append(judge.verdict({camera: read_frames(recording, camera, size) for camera in cameras}))
-    return judge, verdicts
+    return PhotoJudge.fit({camera: np.concatenate(parts) for camera, parts in starts.items()}, photos)
+
+
+def judge_recording(judge: PhotoJudge, path: Path, cameras: Sequence[str], size: tuple[int, int]) -> PhotoVerdict:
+    """Return the verdict of ``judge`` on a recording. Raises RecordingError."""
+    with Recording(path) as recording:
+        return judge.verdict({camera: read_frames(recording, camera, size) for camera in cameras})
+
+
+def judge_recordings(
+    paths: Sequence[Path], cameras: Sequence[str], size: tuple[int, int]
+) -> tuple[PhotoJudge, list[PhotoVerdict]]:
+    """Return the judge of a round of practice of one goal, and its verdict on each recording.
+
+    Raises:
+        RecordingError: see ``fit_to_recordings``.
+    """
+    judge = fit_to_recordings(paths, cameras, size)
+    return judge, [judge_recording(judge, path, cameras, size) for path in paths]
 
 
 def _differ(one: Mapping[str, Image], other: Mapping[str, Image]) -> bool:

@@ -7,7 +7,7 @@ import typer
 from a2g_cli.cli import options
 from a2g_cli.cli.from_settings import Given, with_settings
 from a2g_cli.cli.runner import finish, place
-from a2g_cli.improvement.settings import ImproveSettings
+from a2g_cli.improvement.settings import ImproveSettings, check_judge_of_practice
 from a2g_cli.training.finetune_settings import FinetuneSettings
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def improve(
         )
         check_way(settings.reset)
         check_source(settings.goals_from, settings.curriculum, goals or [])
+        check_judge_of_practice(settings.judge, bool(goals))
         request = command.ImproveRequest(deployment, tuple(goals or []), base, settings, evaluation, seed or 0)
         return command.improve(where, request, session)
 

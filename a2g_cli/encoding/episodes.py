@@ -59,6 +59,23 @@ class EncodedEpisode:
     """(n, V, H, W, 3) uint8: frames spread over the episode, as recorded."""
     replayed: bool = False
     """Whether it replayed a trajectory: its actions do not depend on its images."""
+    judgement: bool | None = None
+    """Whether it reached its goal; None: the judge does not know. Only if ``judge`` is not ``"policy"``."""
+    judge: str = "policy"
+    """Who decides whether it reached its goal: ``"policy"`` (``steps_left``), ``"photo"`` or ``"person"``."""
+
+    def reached(self, bound: float) -> bool | None:
+        """Return whether the episode reached its goal; None if its judge does not know.
+
+        Args:
+            bound: by the policy's estimate it did if fewer steps than this are left at its nearest frame [steps].
+        """
+        return self.steps_left < bound if self.judge == "policy" else self.judgement
+
+    def judged(self, judge: str, judgement: bool | None, frame: int) -> "EncodedEpisode":
+        """Return the episode with the judgement of another judge; its segments end at ``frame``, from 1."""
+        cut = replace(self.whole, length=torch.tensor([frame]))
+        return replace(self, judge=judge, judgement=judgement, segments=cut)
 
 
 @torch.no_grad()
@@ -113,7 +130,7 @@ def select(encoded: Sequence[EncodedEpisode], keep: Keep, arrived_below: float) 
     """
     if keep == "all":
         return list(encoded)
-    return [episode for episode in encoded if (episode.steps_left < arrived_below) == (keep == "reached")]
+    return [episode for episode in encoded if episode.reached(arrived_below) is (keep == "reached")]
 
 
 def split(recordings: Sequence[str], share: float, always: bool = False) -> tuple[list[int], list[int]]:

@@ -11,9 +11,9 @@ from a2g_cli.runtime.evaluation import Result
 
 
 def practice_rates(
-    progress: RunState, goals: Sequence[Goal], reached: Callable[[Path], bool]
+    progress: RunState, goals: Sequence[Goal], reached: Callable[[Path], bool], judge: str = "policy"
 ) -> dict[str, dict[str, Any]]:
-    """Return goal -> ``before`` and ``after``, each a ``Result`` as JSON with the judge ``policy``; None without episodes.
+    """Return goal -> ``before`` and ``after``, each a ``Result`` as JSON with that judge; None without episodes.
 
     Before: the practice episodes of the first round. After: the last round's episodes of the adapter that acts from then on:
     its episodes in the gate if it was promoted, else the round's practice.
@@ -21,7 +21,8 @@ def practice_rates(
     Args:
         progress: of the run.
         goals: the named goals.
-        reached: whether a recorded episode reached its goal (policy's estimate).
+        reached: whether a recorded episode reached its goal.
+        judge: who says so.
     """
     rates: dict[str, dict[str, Any]] = {goal.name: {"before": None, "after": None} for goal in goals}
     ended = [(state, state.done) for state in progress.rounds if state.done is not None]
@@ -36,7 +37,7 @@ def practice_rates(
         episodes = _by_goal(progress.session.folder / name for name in names)
         for goal in rates.keys() & episodes.keys():
             successes = sum(reached(path) for path in episodes[goal])
-            rates[goal][moment] = Result(adapter, len(episodes[goal]), successes, 0.0, "policy").to_json()
+            rates[goal][moment] = Result(adapter, len(episodes[goal]), successes, 0.0, judge).to_json()
     return rates
 
 

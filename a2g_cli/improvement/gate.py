@@ -91,6 +91,7 @@ def decide(
     losses: dict[str, float],
     arrived_below: float,
     paired: bool = True,
+    judge: str = "policy's estimate",
 ) -> Decision:
     """Decide whether a candidate takes its parent's place.
 
@@ -108,6 +109,7 @@ def decide(
         losses: of the finetuning. What ``refused_unseen`` refuses stays refused.
         arrived_below: an episode reached its goal if its steps-to-go are below this [steps].
         paired: whether both had the same trials. If not, each had as many of its own, and the rule is less powerful.
+        judge: who says which episodes reached their goal, for the reason.
     """
     if (refused := refused_unseen(losses)) is not None:
         return refused
@@ -118,7 +120,7 @@ def decide(
     won, lost = _wins(parent, candidate, arrived_below)
     measured |= {"parent_arrived": old, "arrived": new, "episodes": len(parent), "won": won, "lost": lost}
     trials = " on the same trials" if paired else ", each on its own trials"
-    reason = f"{_score(new, old, len(parent))}{trials} (policy's estimate)"
+    reason = f"{_score(new, old, len(parent))}{trials} ({judge})"
     if won >= lost and (learned := _learned_from_replay(losses)):
         return Decision(promoted=True, reason=f"{reason}; {learned}", measured=measured)
     lead = won - lost

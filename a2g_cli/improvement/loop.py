@@ -4,6 +4,7 @@ Rollout and training meet only in this package, and only through files: rollouts
 and writes an adapter, the next rollouts load it.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from a2g_cli.improvement.demo_replay import DemoReplay
 from a2g_cli.improvement.estimates import practice_rates
 from a2g_cli.improvement.gate import Decision, decide, record_decision, refused_unseen, sprt_stop, veto_if_worse
 from a2g_cli.improvement.goal_sampling import Curriculum, Experience, GoalSampler, goal_source
+from a2g_cli.improvement.judging import PhotoJudging
 from a2g_cli.improvement.pose_search import PoseSearch
 from a2g_cli.improvement.practice import Practice, PracticeWatcher, drives_home, set_ups
 from a2g_cli.improvement.prompted import PromptedSampler
@@ -36,6 +38,8 @@ __all__ = ["ImproveSettings", "Improvement"]
 
 OF_POLICY = ("action-not-finite", "action-range", "action-jump")
 """Guards that stop a policy's actions. A candidate that they stop is not promoted."""
+GOAL_TEMPERATURE = 1.0
+"""Temperature of practice for named goals, unless another one is asked for."""
 COMPARED = 8
 """Trials of a candidate between two checks of whether the comparison with its parent is decided."""
 
@@ -84,6 +88,8 @@ class Improvement:
         self.goals, self.watcher, self.interrupted = goals, watcher, interrupted
         self.active = active
         self._scorer = EpisodeScorer(factory)
+        by_photo = bool(goals) and settings.judge in ("auto", "photo")
+        self._photos = PhotoJudging(self._scorer.model) if by_photo else None
         self._ask = ask
         self._stopped: SafetyStop | None = None
         self._practice = Practice(
@@ -95,6 +101,7 @@ class Improvement:
             settings.episodes,
             watcher,
             interrupted,
+            GOAL_TEMPERATURE if goals and settings.practice_temperature is None else settings.practice_temperature,
         )
         most = settings.pose_search
         pose_search = PoseSearch(self._practice, self._scorer, progress, most, settings.seed, interrupted)
@@ -115,6 +122,7 @@ class Improvement:
         for state in progress.rounds:
             self.active = state.acting
             if state.done is not None:
+                self._fit(state)
                 self.active = state.done.adapter if state.done.promoted else state.acting
                 self._buffer.append([self._read(name) for name in state.recordings()])
 
@@ -156,13 +164,38 @@ class Improvement:
 
     def goal_rates(self) -> dict[str, dict[str, Any]]:
         """Return how often each named goal was reached in practice (policy's estimate); see ``estimates.py``."""
-        return practice_rates(self.progress, self.goals, lambda path: self._scorer.arrived(path, self.active))
+        judge = "policy" if self._photos is None else "photo"
+        return practice_rates(self.progress, self.goals, lambda path: self._reached(self._read_path(path)), judge)
 
     def _path(self, name: str) -> Path:
         return self.progress.session.folder / name
 
     def _read(self, name: str) -> EncodedEpisode:
-        return self._scorer.read(self._path(name))
+        return self._read_path(self._path(name))
+
+    def _read_path(self, path: Path) -> EncodedEpisode:
+        episode = self._scorer.read(path)
+        return episode if self._photos is None else self._photos(episode)
+
+    def _fit(self, state: RoundState) -> None:
+        """Fit the photo judge to a round's practice, for goals that it does not know yet."""
+        if self._photos is not None:
+            self._photos.fit([self._path(name) for name in state.practice])
+
+    def _reached(self, episode: EncodedEpisode) -> bool:
+        """Whether an episode reached its goal, as the run's judge says; not if it does not know."""
+        if self._photos is None:
+            return self._scorer.arrived(episode.path, self.active)
+        return bool(episode.judgement)
+
+    def _sides(
+        self, name: str, before: Sequence[EncodedEpisode], after: Sequence[EncodedEpisode]
+    ) -> tuple[list[float], list[float]]:
+        """Return the steps-to-go of both sides' episodes; by the photo judge 0 if the goal was reached, else infinite."""
+        if self._photos is None:
+            return self._scorer.sides(name, before, after)
+        old, new = ([0.0 if self._reached(one) else math.inf for one in episodes] for episodes in (before, after))
+        return old, new
 
     def _sampler(self) -> TrialSampler:
         """Return the sampler of trials. Raises UsageError if robot, scene or goals do not allow the chosen reset."""
@@ -208,6 +241,7 @@ class Improvement:
         rollout_seconds = time.monotonic() - started
         if self.interrupted():
             return None
+        self._fit(state)
         before = [self._read(name) for name in state.practice]
         self._buffer[number:] = [before]
         started = time.monotonic()
@@ -223,8 +257,7 @@ class Improvement:
         if self.interrupted():
             return None
         if state.candidate is None:
-            reason = "No episode reached its goal (policy's estimate), so there is nothing to learn from"
-            decision, after = Decision(promoted=False, reason=reason, measured={}), []
+            decision, after = Decision(promoted=False, reason=self._nothing_reached(), measured={}), []
         else:
             started = time.monotonic()
             refused = refused_unseen(losses)
@@ -254,7 +287,7 @@ class Improvement:
             state.candidate or state.acting,
             decision.reason,
             successes,
-            sum(self._scorer.arrived(episode.path, self.active) for episode in ends) / len(ends),
+            sum(self._reached(episode) for episode in ends) / len(ends),
             set_up,
             lost,
             len(state.explored),
@@ -274,9 +307,20 @@ class Improvement:
             if self.interrupted():
                 break
             after += [self._read(name) for name in state.compared[len(after) : count]]
-            if sprt_stop(*self._scorer.sides(candidate, before[:count], after), self._scorer.bound):
+            if sprt_stop(*self._sides(candidate, before[:count], after), self._scorer.bound):
                 break
         return after
+
+    def _nothing_reached(self) -> str:
+        """Return why there is nothing to learn from."""
+        if self._photos is None:
+            return "No episode reached its goal (policy's estimate), so there is nothing to learn from"
+        if self._photos.blind():
+            return (
+                "A goal photo shows nothing that the starts do not show, so the photo judge cannot see success: use "
+                "--judge policy"
+            )
+        return "No episode reached its goal (photo judge), so there is nothing to learn from"
 
     def _spare_episodes(self) -> int:
         """Return how many episodes pose search and demo replay may use."""
@@ -295,8 +339,9 @@ class Improvement:
     ) -> Decision:
         """Compare both through the candidate's camera warp, and if that warp is new, on the uncorrected images as well."""
         scorer, paired = self._scorer, self._practice.attempts.paired
-        decision = decide(*scorer.sides(name, before, after), losses, scorer.bound, paired)
-        if scorer.same_views(name, acting):
+        judge = "policy's estimate" if self._photos is None else "photo judge"
+        decision = decide(*self._sides(name, before, after), losses, scorer.bound, paired, judge)
+        if self._photos is not None or scorer.same_views(name, acting):
             return decision
         return veto_if_worse(decision, *scorer.sides(BASE, before, after), scorer.bound)
 

@@ -42,6 +42,8 @@ class Practice:
     """Episodes in a stage."""
     watcher: PracticeWatcher
     interrupted: Callable[[], bool]
+    temperature: float | None = None
+    """Of the actions in practice and in the gate; None: as the policy acts otherwise. Noise finds what the policy misses."""
 
     def roll(
         self,
@@ -64,7 +66,7 @@ class Practice:
             first: roll out only the first so many attempts.
             assigned: the policy that acts instead, on behalf of adapter ``name``.
         """
-        policy = self.factory.get(name) if assigned is None else assigned
+        policy = self.factory.get(name, self.temperature) if assigned is None else assigned
         acting = Provenance(
             robot=self.attempts.robots[0].spec.name,
             policy=policy.name,
@@ -98,6 +100,8 @@ class Practice:
     def _job(self, attempt: Attempt, acting: Provenance, path: Path) -> Job:
         seed = self.seed * 100_003 + attempt.index
         told = {"purpose": "practice", "index": attempt.index, "start": attempt.start, "lost": attempt.lost}
+        if self.temperature is not None:
+            told["temperature"] = self.temperature
 
         def sink(robot: Robot) -> Recorder:
             provenance = replace(acting, shift=shift_of(robot), settings=told)

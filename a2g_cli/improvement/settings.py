@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from a2g_cli.core.errors import UnknownNameError, UsageError
 from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.settings import setting
+from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.training.finetune_settings import FinetuneSettings, finetune_settings_from_json
 
 if TYPE_CHECKING:
@@ -80,6 +82,22 @@ class ImproveSettings:
         high=1_000_000,
         panel="Practice",
     )
+    judge: str = setting(
+        "auto",
+        "Who decides which practice episodes reached a named GOAL: photo (compares them with the goal photo), policy (its "
+        "steps-to-go); auto: photo. Goals that are drawn are judged by the policy.",
+        metavar="WHO",
+        panel="Practice",
+    )
+    practice_temperature: float | None = setting(
+        None,
+        "Noise of the actions while practising, from 0 (none) to 2.  [default: 1 for a named GOAL, else 0.3]",
+        kind=float,
+        metavar="X",
+        low=0.0,
+        high=2.0,
+        panel="Practice",
+    )
     goals_from: str = setting(
         "scene",
         "Source of goals, where no GOAL is named: scene (drawn), recordings (final frames of this run's earlier rounds), "
@@ -101,6 +119,18 @@ class ImproveSettings:
     adapt: FinetuneSettings = field(default_factory=FinetuneSettings)
 
 
+JUDGES = ("auto", "photo", "policy")
+"""Who can judge practice."""
+
+
+def check_judge_of_practice(judge: str, named: bool) -> None:
+    """Raise UnknownNameError for an unknown judge, UsageError for the photo judge without a named goal."""
+    if judge not in JUDGES:
+        raise UnknownNameError("judge of practice", judge, JUDGES)
+    if judge == "photo" and not named:
+        raise UsageError("--judge photo compares many episodes of one goal with its photo: name a GOAL.")
+
+
 OLD_NAMES = {"explore": "pose_search", "rehearse": "replay_demos"}
 """Fields as version 0.1 wrote them to disk -> today's."""
 
@@ -110,6 +140,8 @@ def improve_settings_from_json(written: Mapping[str, Any]) -> ImproveSettings:
     settings = {OLD_NAMES.get(name, name): value for name, value in written.items()}
     if settings["reset"] == "home":
         settings["reset"] = "rest-pose"
+    if "judge" not in settings:  # of a run that began without a photo judge
+        settings |= {"judge": "policy", "practice_temperature": ActingSettings().temperature}
     rollout = dict(settings["rollout"])
     rollout["safety"] = SafetyLimits(**rollout.get("safety", {}))
     adapt = finetune_settings_from_json(settings["adapt"])

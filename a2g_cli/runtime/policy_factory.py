@@ -1,6 +1,7 @@
 """Makes policies by name: the base, the base with an adapter, or a baseline."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from a2g_cli.adapters import files as adapters
@@ -91,10 +92,14 @@ class PolicyFactory:
             adapters.apply(self.registry.get(name), model, self.base_hash())
         return model
 
-    def get(self, name: str) -> Policy:
+    def get(self, name: str, temperature: float | None = None) -> Policy:
         """Return the policy ``name``: ``base``, ``random``, ``still``, or an adapter.
 
         Images of another size than the base's are cropped and resized.
+
+        Args:
+            name: of the policy.
+            temperature: of its actions; None: that of the settings.
 
         Raises:
             UnknownNameError: no such adapter.
@@ -104,16 +109,17 @@ class PolicyFactory:
         if name in BASELINES:
             return BASELINES[name](self.spec)
         model = self._model(name)
-        policy = self._calibrated(model, name)
+        settings = self.settings if temperature is None else replace(self.settings, temperature=temperature)
+        policy = self._calibrated(model, name, settings)
         return ResizingPolicy(policy, model.config.size) if self._resizes(model) else policy
 
-    def _calibrated(self, model: Act2Goal, name: str) -> Policy:
+    def _calibrated(self, model: Act2Goal, name: str, settings: ActingSettings) -> Policy:
         """Return ``model`` as a policy, behind the domain transform of ``name`` if it has one."""
-        policy, calibration = Act2GoalPolicy(model, self.settings), self.calibration(name)
+        policy, calibration = Act2GoalPolicy(model, settings), self.calibration(name)
         if not calibration:
             return policy
         transformed = TransformedPolicy(policy, calibration, self.spec)
         base = checkpoint.load(self.folder)
         if (detector := self._detector(base, calibration)) is None:
             return transformed
-        return DomainSwitchPolicy(transformed, Act2GoalPolicy(base, self.settings), detector)
+        return DomainSwitchPolicy(transformed, Act2GoalPolicy(base, settings), detector)

@@ -70,9 +70,19 @@ def plan_finetuning(
     if transform.differs(current, commands):
         return FinetunePlan(list(encoded), f"measured: {transform}", transform, train=False)
     if transform:
-        encoded = [encode_episode(base, episode.path, transform, relabel) for episode in encoded]
+        encoded = [_through(base, episode, transform, relabel) for episode in encoded]
     how = f"{settings.keep}; {transform}" if transform else settings.keep
     return FinetunePlan(select(encoded, settings.keep, arrived_below), how, transform)
+
+
+def _through(
+    base: Act2Goal, episode: EncodedEpisode, transform: DomainTransform, relabel: ReplayLabels
+) -> EncodedEpisode:
+    """Return the episode mapped to the training domain. A judgement that compared frames with the photo stays."""
+    mapped = encode_episode(base, episode.path, transform, relabel)
+    if episode.judge == "policy":
+        return mapped
+    return mapped.judged(episode.judge, episode.judgement, int(episode.segments.length[0]))
 
 
 def _driven_actions(base: Act2Goal, encoded: Sequence[EncodedEpisode]) -> torch.Tensor | None:
