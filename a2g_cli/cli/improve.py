@@ -7,7 +7,7 @@ import typer
 from a2g_cli.cli import options
 from a2g_cli.cli.from_settings import Given, with_settings
 from a2g_cli.cli.runner import finish, place
-from a2g_cli.improvement.settings import ImproveSettings, check_judge_of_practice
+from a2g_cli.improvement.settings import ImproveSettings, check_judge_of_practice, goal_learning
 from a2g_cli.training.finetune_settings import FinetuneSettings
 
 if TYPE_CHECKING:
@@ -89,11 +89,12 @@ def improve(
             return command.resume(where, resume, {name: practice[name] for name in LIMITS})
         deployment = Deployment.choose(where, robot, camera or [], scene=scene, shift=shift)
         given = {name: value for name, value in practice.items() if value is not None}
+        typed = {name: value for name, value in learning.items() if value is not None}
         settings = ImproveSettings(
             **given,
             seed=unused_seed(where) if seed is None else seed,
             rollout=RolloutSettings(limit=steps, safety=limits_from(deployment.safety, safety or [], deadman_key)),
-            adapt=settings_from(**learning),
+            adapt=settings_from(**(goal_learning(base) if goals else {}) | typed),
         )
         check_way(settings.reset)
         check_source(settings.goals_from, settings.curriculum, goals or [])

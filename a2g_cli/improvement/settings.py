@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from a2g_cli.core.errors import UnknownNameError, UsageError
@@ -129,6 +130,19 @@ def check_judge_of_practice(judge: str, named: bool) -> None:
         raise UnknownNameError("judge of practice", judge, JUDGES)
     if judge == "photo" and not named:
         raise UsageError("--judge photo compares many episodes of one goal with its photo: name a GOAL.")
+
+
+def goal_learning(base: Path | None) -> dict[str, Any]:
+    """Return the settings of finetuning, by name, that differ where named goals are practised (docs/lab-notes).
+
+    Args:
+        base: of ``--base``; only a base with a retention set can replay it.
+    """
+    from a2g_cli.models.checkpoint import SHIPPED
+    from a2g_cli.training.retention_set import RETENTION
+
+    replayed = {"retention": 0.25} if ((base or SHIPPED) / RETENTION).exists() else {}
+    return {"batch": 32, "iterations": 100, **replayed}
 
 
 OLD_NAMES = {"explore": "pose_search", "rehearse": "replay_demos"}

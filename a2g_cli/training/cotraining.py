@@ -1,4 +1,6 @@
-"""Cotraining: a share of every batch comes from demonstrations, so that the adapter does not forget them.
+"""Cotraining: a share of every batch comes from demonstrations, so that the adapter does not forget the training domain.
+
+The demonstrations are recordings, or the few segments of them that the base keeps (its retention set).
 
 SOAR (arXiv 2407.20635) adapts on such mixtures of offline data and practice. Held-out episodes are practice only.
 """
@@ -14,6 +16,7 @@ from a2g_cli.encoding.episodes import EncodedEpisode, split
 from a2g_cli.encoding.segments import Segments, join
 from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
 from a2g_cli.training.batch_sources import BatchSource
+from a2g_cli.training.retention_set import Retention
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,35 @@ class Cotraining:
         demonstrations = self.demonstrations.batch(count, mixture, self.hashing, generator)
         demonstrations["weight"] = weight.mean().expand(count)
         return {name: torch.cat([value, demonstrations[name]]) for name, value in batch.items()}
+
+
+@dataclass(frozen=True)
+class RetentionReplay:
+    """A batch source that draws a share of every batch from the base's retention set, whose goals are fixed."""
+
+    practice: BatchSource
+    retention: Retention
+    share: float
+
+    def subset(self, episodes: list[int]) -> "RetentionReplay":
+        """Return the same source, with its practice restricted to ``episodes``."""
+        return replace(self, practice=self.practice.subset(episodes))
+
+    def batch(self, size: int, mixture: Mapping[str, float], generator: torch.Generator) -> dict[str, Tensor]:
+        """Draw practice first, then segments of the retention set; at least one segment is practice.
+
+        These segments get the mean weight of practice. They have no imagined frames (zeros), which no action loss reads.
+        """
+        count = min(round(self.share * size), size - 1)
+        batch = self.practice.batch(size - count, mixture, generator)
+        if not count:
+            return batch
+        weight = batch.setdefault("weight", torch.ones(size - count))
+        rows = torch.randint(len(self.retention), (count,), generator=generator)
+        retained = {name: value[rows] for name, value in self.retention.tensors().items()}
+        retained["frames"] = torch.zeros(count, *batch["frames"].shape[1:])
+        retained["weight"] = weight.mean().expand(count)
+        return {name: torch.cat([value, retained[name].to(value.dtype)]) for name, value in batch.items()}
 
 
 def cotrained(

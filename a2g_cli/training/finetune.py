@@ -25,7 +25,7 @@ from a2g_cli.encoding.episodes import EncodedEpisode, split
 from a2g_cli.encoding.segments import Segments, join
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.training.batch_sources import BatchSource, HindsightBC
-from a2g_cli.training.cotraining import Cotraining, cotrained
+from a2g_cli.training.cotraining import Cotraining, RetentionReplay, cotrained
 from a2g_cli.training.finetune_settings import FinetuneSettings, settings_from
 from a2g_cli.training.finetuners import make_finetuner, target_modules
 from a2g_cli.training.optimiser import adamw
@@ -96,6 +96,13 @@ class Finetuning:
         if demonstrations is not None:
             training = Cotraining(training, demonstrations, settings.cotrain, self.model.config.hashing)
         alignment = FeatureAlignment(self.finetuner, retention, settings.seed) if settings.feature_alignment else None
+        if settings.retention:
+            if retention is None:
+                raise UsageError("this base has no retention set: leave --retention out.")
+            # What is trained on does not measure how much is forgotten.
+            rows = torch.arange(len(retention)) % 2 == 0
+            training = RetentionReplay(training, retention.take(rows), settings.retention)
+            retention = retention.take(~rows)
         losses: dict[str, float] = {}
         losses |= {f"{name}_before": self.held_out_loss(batch_source.subset(some)) for name, some in tests.items()}
         if retention is not None:

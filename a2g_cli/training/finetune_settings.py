@@ -84,6 +84,13 @@ class FinetuneSettings:
     cotrain: float = setting(
         0.0, "Share of each batch that comes from --demonstrations, below 1.", metavar="SHARE", panel="Learning"
     )
+    retention: float = setting(
+        0.0,
+        "Share of each batch that comes from the segments of demonstrations that the base keeps, below 1: the adapter then "
+        "forgets less of the training domain.",
+        metavar="SHARE",
+        panel="Learning",
+    )
     demonstrations: list[str] = setting(
         list,
         "Session or recording of demonstrations for --cotrain; repeatable.",
@@ -140,10 +147,18 @@ def settings_from(**given: Any) -> FinetuneSettings:
             "--feature-alignment is about the world model, and --placement expert does not adapt the world model: "
             "leave one of them out."
         )
+    _check_mixing(settings)
+    return settings
+
+
+def _check_mixing(settings: FinetuneSettings) -> None:
     if not 0 <= settings.cotrain < 1:
         raise UsageError(f"--cotrain {settings.cotrain}: expected a share of each batch, from 0 to below 1.")
+    if not 0 <= settings.retention < 1:
+        raise UsageError(f"--retention {settings.retention}: expected a share of each batch, from 0 to below 1.")
+    if settings.retention and settings.cotrain:
+        raise UsageError("--retention and --cotrain both mix demonstrations into each batch: give one of them.")
     if bool(settings.cotrain) != bool(settings.demonstrations):
         raise UsageError(
             "--cotrain is the share of each batch that comes from --demonstrations: give both, or neither."
         )
-    return settings
