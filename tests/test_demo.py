@@ -1,5 +1,6 @@
 """``a2g demo`` practises the goal of its own picture, tries the same start again, and shows both outcomes."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ from cli_examples import a2g, ask
 
 from a2g_cli.cli.commands import demo
 from a2g_cli.data.recording.reader import Recording
+from a2g_cli.improvement.settings import ImproveSettings
+from a2g_cli.training.finetune_settings import FinetuneSettings
 
 WORDS = ("demo", "--shift", "lighting:0.3", "--rounds", 1, "--evaluation", 1)
 
@@ -15,6 +18,8 @@ WORDS = ("demo", "--shift", "lighting:0.3", "--rounds", 1, "--evaluation", 1)
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "EPISODES", 2)
+    quick = partial(ImproveSettings, pose_search=0, adapt=FinetuneSettings(iterations=1, calibrate="off"))
+    monkeypatch.setattr(demo, "ImproveSettings", quick)
 
 
 def start_of(tried: dict[str, Any]) -> bytes:
