@@ -1,51 +1,128 @@
-"""Judges the practice of named goals by their photos: what is imitated, and what the gate counts.
+"""Who says which episodes of a run reached their goal: what is imitated, and what the gate counts.
 
-The photo judge (``calibration/photo_judge.py``) is fitted once for each goal, to the starts of the first round's episodes.
-So every episode of a run is judged by the same judge, and a run that goes on after a kill has the same one.
+Drawn goals are judged by the policy's estimate. A named goal is practised often enough to be judged by its photo
+(``calibration/photo_judge.py``). That judge is fitted once for each goal, to the starts of the first round's episodes: every
+episode of a run is judged by the same judge, and a run that goes on after a kill has the same one.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from a2g_cli.calibration.photo_judge import PhotoJudge, fit_to_recordings, judge_recording
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.encoding.episodes import EncodedEpisode
-from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.improvement.scoring import EpisodeScorer
+
+
+class Judging(Protocol):
+    """Judges the episodes of a run."""
+
+    name: str
+    """As results say it: ``policy`` or ``photo``."""
+    words: str
+    """As people read it."""
+
+    def fit(self, practice: Sequence[Path]) -> None:
+        """Learn what a judge needs from a round's practice, for goals that it does not know yet. Raises RecordingError."""
+
+    def read(self, path: Path) -> EncodedEpisode:
+        """Return a recording, encoded and judged. Raises RecordingError."""
+
+    def reached(self, episode: EncodedEpisode, adapter: str) -> bool:
+        """Whether an episode reached its goal, through the camera warp of ``adapter``; False if the judge does not know."""
+
+    def sides(
+        self, adapter: str, before: Sequence[EncodedEpisode], after: Sequence[EncodedEpisode]
+    ) -> tuple[list[float], list[float]]:
+        """Return the steps-to-go of the parent's and of the candidate's episodes, as the gate compares them [steps]."""
+
+    def nothing_reached(self) -> str:
+        """Return why there is nothing to learn from."""
+
+
+class PolicyJudging:
+    """The policy's estimate: steps-to-go, by the base's head."""
+
+    name, words = "policy", "policy's estimate"
+
+    def __init__(self, scorer: EpisodeScorer) -> None:
+        self._scorer = scorer
+
+    def fit(self, practice: Sequence[Path]) -> None:
+        """Learn nothing."""
+
+    def read(self, path: Path) -> EncodedEpisode:
+        """Return a recording, encoded."""
+        return self._scorer.read(path)
+
+    def reached(self, episode: EncodedEpisode, adapter: str) -> bool:
+        """Whether fewer steps are left at the nearest frame than the bound."""
+        return self._scorer.arrived(episode.path, adapter)
+
+    def sides(
+        self, adapter: str, before: Sequence[EncodedEpisode], after: Sequence[EncodedEpisode]
+    ) -> tuple[list[float], list[float]]:
+        """Return the steps-to-go at the nearest frames."""
+        return self._scorer.sides(adapter, before, after)
+
+    def nothing_reached(self) -> str:
+        """Return why there is nothing to learn from."""
+        return "No episode reached its goal (policy's estimate), so there is nothing to learn from"
 
 
 class PhotoJudging:
-    """Judges the episodes of a run by the photos of their goals."""
+    """The photo judge: what the goal photo adds to the starts. It sees the images as recorded, without any camera warp."""
 
-    def __init__(self, model: Act2Goal) -> None:
-        """Prepare it. ``model`` says which cameras are compared, and at which size."""
-        self._cameras, self._size = model.config.cameras, model.config.size
+    name, words = "photo", "photo judge"
+
+    def __init__(self, scorer: EpisodeScorer) -> None:
+        self._scorer = scorer
+        self._cameras, self._size = scorer.model.config.cameras, scorer.model.config.size
         self._judges: dict[str, PhotoJudge] = {}
         self._judged: dict[Path, tuple[bool | None, int]] = {}
 
-    def fit(self, paths: Sequence[Path]) -> None:
-        """Fit the judge of every goal that has none yet to its recordings among ``paths``. Raises RecordingError."""
+    def fit(self, practice: Sequence[Path]) -> None:
+        """Fit the judge of every goal that has none yet to its recordings in ``practice``."""
         of_goal: dict[str, list[Path]] = defaultdict(list)
-        for path in paths:
+        for path in practice:
             of_goal[_goal(path)].append(path)
         for goal, recordings in of_goal.items():
             if goal not in self._judges:
                 self._judges[goal] = fit_to_recordings(recordings, self._cameras, self._size)
 
-    def blind(self) -> list[str]:
-        """Return the fingerprints of the goals whose photos show nothing that the starts do not show."""
-        return [goal for goal, judge in self._judges.items() if not judge.changes]
-
-    def __call__(self, episode: EncodedEpisode) -> EncodedEpisode:
-        """Return ``episode`` with the photo's judgement. Raises RecordingError, KeyError for a goal that was not fitted."""
+    def read(self, path: Path) -> EncodedEpisode:
+        """Return a recording, encoded and judged, up to the frame that matches the photo. KeyError: no judge was fitted."""
+        episode = self._scorer.read(path)
         if episode.replayed:
             return episode
-        if episode.path not in self._judged:
-            judge = self._judges[_goal(episode.path)]
-            verdict = judge_recording(judge, episode.path, self._cameras, self._size)
-            self._judged[episode.path] = verdict.success, max(1, verdict.frame)
-        success, frame = self._judged[episode.path]
-        return episode.judged("photo", success, frame)
+        if path not in self._judged:
+            verdict = judge_recording(self._judges[_goal(path)], path, self._cameras, self._size)
+            self._judged[path] = verdict.success, max(1, verdict.frame)
+        success, frame = self._judged[path]
+        return episode.judged(self.name, success, frame)
+
+    def reached(self, episode: EncodedEpisode, adapter: str) -> bool:  # noqa: ARG002 - photos need no camera warp
+        """Whether the photo was matched."""
+        return bool(episode.judgement)
+
+    def sides(
+        self, adapter: str, before: Sequence[EncodedEpisode], after: Sequence[EncodedEpisode]
+    ) -> tuple[list[float], list[float]]:
+        """Return 0 for each episode that reached its goal, infinity for the others."""
+        old, new = ([0.0 if self.reached(one, adapter) else math.inf for one in side] for side in (before, after))
+        return old, new
+
+    def nothing_reached(self) -> str:
+        """Return why there is nothing to learn from."""
+        if any(not judge.changes for judge in self._judges.values()):
+            return (
+                "A goal photo shows nothing that the starts do not show, so the photo judge cannot see success: use "
+                "--judge policy"
+            )
+        return "No episode reached its goal (photo judge), so there is nothing to learn from"
 
 
 def _goal(path: Path) -> str:

@@ -4,7 +4,6 @@ Rollout and training meet only in this package, and only through files: rollouts
 and writes an adapter, the next rollouts load it.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -21,7 +20,7 @@ from a2g_cli.improvement.demo_replay import DemoReplay
 from a2g_cli.improvement.estimates import practice_rates
 from a2g_cli.improvement.gate import Decision, decide, record_decision, refused_unseen, sprt_stop, veto_if_worse
 from a2g_cli.improvement.goal_sampling import Curriculum, Experience, GoalSampler, goal_source
-from a2g_cli.improvement.judging import PhotoJudging
+from a2g_cli.improvement.judging import PhotoJudging, PolicyJudging
 from a2g_cli.improvement.pose_search import PoseSearch
 from a2g_cli.improvement.practice import Practice, PracticeWatcher, drives_home, set_ups
 from a2g_cli.improvement.prompted import PromptedSampler
@@ -89,7 +88,7 @@ class Improvement:
         self.active = active
         self._scorer = EpisodeScorer(factory)
         by_photo = bool(goals) and settings.judge in ("auto", "photo")
-        self._photos = PhotoJudging(self._scorer.model) if by_photo else None
+        self._judge = PhotoJudging(self._scorer) if by_photo else PolicyJudging(self._scorer)
         self._ask = ask
         self._stopped: SafetyStop | None = None
         self._practice = Practice(
@@ -122,7 +121,7 @@ class Improvement:
         for state in progress.rounds:
             self.active = state.acting
             if state.done is not None:
-                self._fit(state)
+                self._judge.fit([self._path(name) for name in state.practice])
                 self.active = state.done.adapter if state.done.promoted else state.acting
                 self._buffer.append([self._read(name) for name in state.recordings()])
 
@@ -164,38 +163,18 @@ class Improvement:
 
     def goal_rates(self) -> dict[str, dict[str, Any]]:
         """Return how often each named goal was reached in practice (policy's estimate); see ``estimates.py``."""
-        judge = "policy" if self._photos is None else "photo"
-        return practice_rates(self.progress, self.goals, lambda path: self._reached(self._read_path(path)), judge)
+        return practice_rates(
+            self.progress, self.goals, lambda path: self._reached(self._judge.read(path)), self._judge.name
+        )
 
     def _path(self, name: str) -> Path:
         return self.progress.session.folder / name
 
     def _read(self, name: str) -> EncodedEpisode:
-        return self._read_path(self._path(name))
-
-    def _read_path(self, path: Path) -> EncodedEpisode:
-        episode = self._scorer.read(path)
-        return episode if self._photos is None else self._photos(episode)
-
-    def _fit(self, state: RoundState) -> None:
-        """Fit the photo judge to a round's practice, for goals that it does not know yet."""
-        if self._photos is not None:
-            self._photos.fit([self._path(name) for name in state.practice])
+        return self._judge.read(self._path(name))
 
     def _reached(self, episode: EncodedEpisode) -> bool:
-        """Whether an episode reached its goal, as the run's judge says; not if it does not know."""
-        if self._photos is None:
-            return self._scorer.arrived(episode.path, self.active)
-        return bool(episode.judgement)
-
-    def _sides(
-        self, name: str, before: Sequence[EncodedEpisode], after: Sequence[EncodedEpisode]
-    ) -> tuple[list[float], list[float]]:
-        """Return the steps-to-go of both sides' episodes; by the photo judge 0 if the goal was reached, else infinite."""
-        if self._photos is None:
-            return self._scorer.sides(name, before, after)
-        old, new = ([0.0 if self._reached(one) else math.inf for one in episodes] for episodes in (before, after))
-        return old, new
+        return self._judge.reached(episode, self.active)
 
     def _sampler(self) -> TrialSampler:
         """Return the sampler of trials. Raises UsageError if robot, scene or goals do not allow the chosen reset."""
@@ -241,7 +220,7 @@ class Improvement:
         rollout_seconds = time.monotonic() - started
         if self.interrupted():
             return None
-        self._fit(state)
+        self._judge.fit([self._path(name) for name in state.practice])
         before = [self._read(name) for name in state.practice]
         self._buffer[number:] = [before]
         started = time.monotonic()
@@ -257,7 +236,7 @@ class Improvement:
         if self.interrupted():
             return None
         if state.candidate is None:
-            decision, after = Decision(promoted=False, reason=self._nothing_reached(), measured={}), []
+            decision, after = Decision(promoted=False, reason=self._judge.nothing_reached(), measured={}), []
         else:
             started = time.monotonic()
             refused = refused_unseen(losses)
@@ -307,20 +286,9 @@ class Improvement:
             if self.interrupted():
                 break
             after += [self._read(name) for name in state.compared[len(after) : count]]
-            if sprt_stop(*self._sides(candidate, before[:count], after), self._scorer.bound):
+            if sprt_stop(*self._judge.sides(candidate, before[:count], after), self._scorer.bound):
                 break
         return after
-
-    def _nothing_reached(self) -> str:
-        """Return why there is nothing to learn from."""
-        if self._photos is None:
-            return "No episode reached its goal (policy's estimate), so there is nothing to learn from"
-        if self._photos.blind():
-            return (
-                "A goal photo shows nothing that the starts do not show, so the photo judge cannot see success: use "
-                "--judge policy"
-            )
-        return "No episode reached its goal (photo judge), so there is nothing to learn from"
 
     def _spare_episodes(self) -> int:
         """Return how many episodes pose search and demo replay may use."""
@@ -339,9 +307,9 @@ class Improvement:
     ) -> Decision:
         """Compare both through the candidate's camera warp, and if that warp is new, on the uncorrected images as well."""
         scorer, paired = self._scorer, self._practice.attempts.paired
-        judge = "policy's estimate" if self._photos is None else "photo judge"
-        decision = decide(*self._sides(name, before, after), losses, scorer.bound, paired, judge)
-        if self._photos is not None or scorer.same_views(name, acting):
+        sides = self._judge.sides(name, before, after)
+        decision = decide(*sides, losses, scorer.bound, paired, self._judge.words)
+        if self._judge.name == "photo" or scorer.same_views(name, acting):
             return decision
         return veto_if_worse(decision, *scorer.sides(BASE, before, after), scorer.bound)
 

@@ -1,0 +1,154 @@
+"""Named goals are judged by their photos: what is imitated, what the gate counts, and how practice acts."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from cli_examples import ask, refused
+from policy_examples import batch, encoded, network, retention
+
+from a2g_cli.adapters.registry import AdapterRegistry
+from a2g_cli.core.errors import UsageError
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.encoding.episodes import select
+from a2g_cli.improvement.judging import PhotoJudging
+from a2g_cli.improvement.scoring import EpisodeScorer
+from a2g_cli.improvement.settings import ImproveSettings, goal_learning, improve_settings_from_json
+from a2g_cli.models import checkpoint
+from a2g_cli.robots.sim import SimRobot
+from a2g_cli.runtime.policy_factory import PolicyFactory
+from a2g_cli.training.cotraining import RetentionReplay
+from a2g_cli.training.finetune_settings import settings_from
+
+SCENE = ("--scene", "plug")
+FEW = ("--rounds", 1, "--episodes", 4, "--evaluation", 2, "--iterations", 1, "--steps", 60)
+
+
+@pytest.fixture(scope="module")
+def practised(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """One round of practice of one goal by the shipped base, which solves it."""
+    workspace = tmp_path_factory.mktemp("practised")
+    ask(workspace, "capture-goal", "socket", "--seed", 3, *SCENE)
+    return workspace, ask(workspace, "improve", "socket", *SCENE, *FEW, "--session", "one", "--seed", 5)
+
+
+def practice(workspace: Path) -> list[Path]:
+    recordings = sorted((workspace / "recordings" / "sessions" / "one").glob("episode-*.hdf5"))
+    found = []
+    for path in recordings:
+        with Recording(path) as recording:
+            if recording.provenance.settings.get("purpose") == "practice":
+                found.append(path)
+    return found
+
+
+def test_a_named_goal_is_practised_with_noise_and_judged_by_its_photo(practised: tuple[Path, dict[str, Any]]) -> None:
+    workspace, document = practised
+    for path in practice(workspace):
+        with Recording(path) as recording:
+            assert recording.provenance.settings["temperature"] == 1.0
+    assert "(photo judge)" in document["rounds"][0]["reason"]
+
+
+def test_it_agrees_with_the_truth_where_the_base_solves_the_goal(practised: tuple[Path, dict[str, Any]]) -> None:
+    workspace, _ = practised
+    paths = practice(workspace)
+    robot = SimRobot(scene="plug")
+    judging = PhotoJudging(
+        EpisodeScorer(PolicyFactory(checkpoint.SHIPPED, AdapterRegistry(Workspace(workspace)), robot.spec))
+    )
+    judging.fit(paths[:4])
+    for path in paths:
+        episode = judging.read(path)
+        with Recording(path) as recording:
+            last = recording.length
+        assert episode.judge == "photo"
+        assert 1 <= int(episode.segments.length[0]) <= last
+    episodes = [judging.read(path) for path in paths]
+    assert sum(judging.reached(episode, "base") for episode in episodes) >= len(episodes) - 1
+    assert judging.sides("base", episodes[:1], []) == ([0.0 if episodes[0].judgement else math.inf], [])
+
+
+def test_what_the_judge_does_not_know_is_neither_imitated_nor_a_failure() -> None:
+    model = network()
+    known, unknown, failed = (
+        episode.judged("photo", success, 3)
+        for episode, success in zip(encoded(model), (True, None, False), strict=False)
+    )
+    every = [known, unknown, failed]
+    assert select(every, "reached", math.inf) == [known]
+    assert select(every, "failed", math.inf) == [failed]
+    assert select(every, "all", math.inf) == every
+    assert int(known.segments.length[0]) == 3
+    assert torch.equal(known.whole.latents, encoded(model)[0].whole.latents)
+
+
+def test_without_a_judgement_the_steps_left_decide() -> None:
+    near, far = (
+        replace(episode, steps_left=left) for episode, left in zip(encoded(network()), (1.0, 9.0), strict=False)
+    )
+    assert select([near, far], "reached", 5.0) == [near]
+    assert select([near, far], "failed", 5.0) == [far]
+
+
+def test_a_run_that_began_without_a_photo_judge_goes_on_without_it() -> None:
+    from dataclasses import asdict
+
+    written = asdict(ImproveSettings())
+    del written["judge"], written["practice_temperature"]
+    for name in ("held", "verdict"):
+        written["rollout"].pop(name, None)
+    settings = improve_settings_from_json(written)
+    assert (settings.judge, settings.practice_temperature) == ("policy", 0.3)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--judge", "photo"), "name a GOAL"),
+        (("cup", "--judge", "phote"), "did you mean photo"),
+        (("cup", "--practice-temperature", 3), "less than or equal to 2"),
+        (("cup", "--retention", 1), "from 0 to below 1"),
+    ],
+)
+def test_bad_words_are_refused(tmp_path: Path, words: tuple[Any, ...], says: str) -> None:
+    assert says in refused(tmp_path, "improve", *words)
+    assert not (tmp_path / "recordings").exists()
+
+
+def test_retention_and_cotraining_exclude_each_other() -> None:
+    with pytest.raises(UsageError, match="give one of them"):
+        settings_from(retention=0.2, cotrain=0.2, demonstrations=["a"])
+
+
+def test_a_share_of_each_batch_is_the_base_s_own_segments() -> None:
+    model = network()
+    kept = retention(model)
+
+    class Practice:
+        def subset(self, episodes: list[int]) -> "Practice":
+            return self
+
+        def batch(self, size: int, mixture: Any, generator: torch.Generator) -> dict[str, torch.Tensor]:
+            drawn = batch(model, size)
+            return drawn | {"weight": torch.full((size,), 0.5)}
+
+    drawn = RetentionReplay(Practice(), kept, 0.25).batch(8, {}, torch.Generator().manual_seed(0))
+    assert {len(value) for value in drawn.values()} == {8}
+    goals = [goal.numpy().tobytes() for goal in kept.goal.float()]
+    assert [goal.numpy().tobytes() in goals for goal in drawn["goal"]] == [False] * 6 + [True] * 2
+    assert np.allclose(drawn["weight"].numpy(), 0.5)
+    noise = model.sample_noise(8, 0.0, 2)
+    assert torch.isfinite(model.losses(drawn, noise)["action"])
+    alone = RetentionReplay(Practice(), kept, 0.9).batch(1, {}, torch.Generator().manual_seed(0))
+    assert len(alone["goal"]) == 1, "practice is never left out"
+
+
+def test_a_base_without_a_retention_set_is_practised_without_it(tmp_path: Path) -> None:
+    assert goal_learning(None)["retention"] > 0
+    assert "retention" not in goal_learning(tmp_path)
