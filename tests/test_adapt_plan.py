@@ -71,7 +71,7 @@ def test_what_nothing_is_left_to_test_is_refused_before_any_training(workspace: 
 def test_where_no_episode_reached_its_goal_that_is_said_before_any_training(workspace: Path, base: Path) -> None:
     words = ("adapt", "seven", "--base", base, *WORDS)
     said = refused(workspace, *words, code=1)
-    assert "does not think that any of the 7 episodes reached its goal: there is nothing to learn from" in said
+    assert "none of the 7 episodes is judged to have reached its goal: there is nothing to learn from" in said
     assert "add --keep all" in said
     planned = ask(workspace, *words, "--dry-run")
     assert (planned["kept"], planned["can_be_promoted"]) == (0, False)

@@ -10,13 +10,18 @@ import pytest
 import torch
 from cli_examples import ask, refused
 from policy_examples import batch, encoded, network, retention
+from recording_examples import SPEC
+from recording_examples import episode as an_episode
 
 from a2g_cli.adapters.registry import AdapterRegistry
+from a2g_cli.cli.commands.prompts import first_answers
 from a2g_cli.core.errors import UsageError
+from a2g_cli.core.types import Outcome
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording.reader import Recording
-from a2g_cli.encoding.episodes import select
-from a2g_cli.improvement.judging import PhotoJudging
+from a2g_cli.data.recording.writer import write_episode
+from a2g_cli.encoding.episodes import encode_episode, select
+from a2g_cli.improvement.judging import PhotoJudging, PhotoVerdicts
 from a2g_cli.improvement.scoring import EpisodeScorer
 from a2g_cli.improvement.settings import ImproveSettings, goal_learning, improve_settings_from_json
 from a2g_cli.models import checkpoint
@@ -152,3 +157,32 @@ def test_a_share_of_each_batch_is_the_base_s_own_segments() -> None:
 def test_a_base_without_a_retention_set_is_practised_without_it(tmp_path: Path) -> None:
     assert goal_learning(None)["retention"] > 0
     assert "retention" not in goal_learning(tmp_path)
+
+
+def test_a_person_is_asked_ten_times_at_most_and_the_photo_judge_learns_from_it(
+    practised: tuple[Path, dict[str, Any]],
+) -> None:
+    asked: list[str] = []
+    ask_first = first_answers(lambda goal: asked.append(goal) or (None if len(asked) == 1 else True), 2)
+    assert [ask_first("cup") for _ in range(5)] == [None, True, True, None, None]
+    assert len(asked) == 3, "who cannot tell has not answered"
+    workspace, _ = practised
+    paths = practice(workspace)
+    judge = PhotoVerdicts(checkpoint.load())
+    judge.fit(paths, fewest=len(paths) + 1)
+    model = checkpoint.load()
+    episode = encode_episode(model, paths[0])
+    assert judge.judged(episode) == episode, "too few recordings of this goal"
+
+
+def test_what_a_person_said_counts_more_than_the_photo(tmp_path: Path) -> None:
+    recorded = write_episode(
+        tmp_path / "a.hdf5",
+        SPEC,
+        replace(an_episode(6), outcome=Outcome(success=True, judge="person", stopped_by="steps")),
+    )
+    model = network()
+    one = replace(encoded(model)[0], path=recorded)
+    judged = PhotoVerdicts(model).judged(one)
+    assert (judged.judge, judged.judgement) == ("person", True)
+    assert int(judged.segments.length[0]) == int(one.segments.length[0])

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from a2g_cli.calibration.photo_judge import PhotoJudge, fit_to_recordings, judge_recording
+from a2g_cli.calibration.photo_judge import PhotoJudge, PhotoVerdict, fit_to_recordings, judge_recording
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.encoding.episodes import EncodedEpisode
 from a2g_cli.improvement.scoring import EpisodeScorer
+from a2g_cli.models.act2goal.model import Act2Goal
 
 
 class Judging(Protocol):
@@ -73,39 +74,75 @@ class PolicyJudging:
         return "No episode reached its goal (policy's estimate), so there is nothing to learn from"
 
 
+class PhotoVerdicts:
+    """The photo judges of several goals, and their verdicts on recordings. A person's answers in recordings come first."""
+
+    def __init__(self, model: Act2Goal) -> None:
+        """Prepare it. ``model`` says which cameras are compared, and at which size."""
+        self._cameras, self._size = model.config.cameras, model.config.size
+        self._judges: dict[str, PhotoJudge] = {}
+        self._verdicts: dict[Path, PhotoVerdict] = {}
+
+    def fit(self, practice: Sequence[Path], fewest: int = 1) -> None:
+        """Fit the judge of every goal that has none yet to its recordings in ``practice``. Raises RecordingError.
+
+        The judge learns its bound from those that a person has judged.
+
+        Args:
+            practice: recordings.
+            fewest: goals with fewer recordings than this get no judge.
+        """
+        of_goal: dict[str, list[Path]] = defaultdict(list)
+        for path in practice:
+            of_goal[_goal(path)].append(path)
+        for goal, paths in of_goal.items():
+            if goal not in self._judges and len(paths) >= fewest:
+                judge = fit_to_recordings(paths, self._cameras, self._size)
+                answers = [(path, answer) for path in paths if (answer := _answer(path)) is not None]
+                scores = [judge_recording(judge, path, self._cameras, self._size).score for path, _ in answers]
+                self._judges[goal] = judge.taught(zip(scores, (answer for _, answer in answers), strict=True))
+
+    @property
+    def blind(self) -> bool:
+        """Whether a goal photo shows nothing that the starts do not show."""
+        return any(not judge.changes for judge in self._judges.values())
+
+    def judged(self, episode: EncodedEpisode) -> EncodedEpisode:
+        """Return ``episode`` with its judgement, up to the frame that matches the photo.
+
+        Unchanged if its goal has no judge and no person was asked, and if it replayed a trajectory.
+        """
+        path = episode.path
+        answer, judge = _answer(path), self._judges.get(_goal(path))
+        if episode.replayed or (answer is None and judge is None):
+            return episode
+        if judge is None:
+            return episode.judged("person", answer, int(episode.segments.length[0]))
+        if path not in self._verdicts:
+            self._verdicts[path] = judge_recording(judge, path, self._cameras, self._size)
+        verdict = self._verdicts[path]
+        name, success = ("photo", verdict.success) if answer is None else ("person", answer)
+        return episode.judged(name, success, max(1, verdict.frame))
+
+
 class PhotoJudging:
     """The photo judge: what the goal photo adds to the starts. It sees the images as recorded, without any camera warp."""
 
     name, words = "photo", "photo judge"
 
     def __init__(self, scorer: EpisodeScorer) -> None:
-        self._scorer = scorer
-        self._cameras, self._size = scorer.model.config.cameras, scorer.model.config.size
-        self._judges: dict[str, PhotoJudge] = {}
-        self._judged: dict[Path, tuple[bool | None, int]] = {}
+        self._scorer, self._photos = scorer, PhotoVerdicts(scorer.model)
 
     def fit(self, practice: Sequence[Path]) -> None:
-        """Fit the judge of every goal that has none yet to its recordings in ``practice``."""
-        of_goal: dict[str, list[Path]] = defaultdict(list)
-        for path in practice:
-            of_goal[_goal(path)].append(path)
-        for goal, recordings in of_goal.items():
-            if goal not in self._judges:
-                self._judges[goal] = fit_to_recordings(recordings, self._cameras, self._size)
+        """Fit the judge of every goal that has none yet."""
+        self._photos.fit(practice)
 
     def read(self, path: Path) -> EncodedEpisode:
-        """Return a recording, encoded and judged, up to the frame that matches the photo. KeyError: no judge was fitted."""
-        episode = self._scorer.read(path)
-        if episode.replayed:
-            return episode
-        if path not in self._judged:
-            verdict = judge_recording(self._judges[_goal(path)], path, self._cameras, self._size)
-            self._judged[path] = verdict.success, max(1, verdict.frame)
-        success, frame = self._judged[path]
-        return episode.judged(self.name, success, frame)
+        """Return a recording, encoded and judged."""
+        return self._photos.judged(self._scorer.read(path))
 
     def reached(self, episode: EncodedEpisode, adapter: str) -> bool:  # noqa: ARG002 - photos need no camera warp
-        """Whether the photo was matched."""
+        """Whether the photo was matched, or a person said so."""
         return bool(episode.judgement)
 
     def sides(
@@ -117,7 +154,7 @@ class PhotoJudging:
 
     def nothing_reached(self) -> str:
         """Return why there is nothing to learn from."""
-        if any(not judge.changes for judge in self._judges.values()):
+        if self._photos.blind:
             return (
                 "A goal photo shows nothing that the starts do not show, so the photo judge cannot see success: use "
                 "--judge policy"
@@ -128,3 +165,9 @@ class PhotoJudging:
 def _goal(path: Path) -> str:
     with Recording(path) as recording:
         return recording.goal.fingerprint
+
+
+def _answer(path: Path) -> bool | None:
+    """Return whether a person said that the episode reached its goal; None if nobody was asked, or could not tell."""
+    with Recording(path) as recording:
+        return recording.outcome.success if recording.outcome.judge == "person" else None

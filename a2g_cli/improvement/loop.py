@@ -87,7 +87,7 @@ class Improvement:
         self.goals, self.watcher, self.interrupted = goals, watcher, interrupted
         self.active = active
         self._scorer = EpisodeScorer(factory)
-        by_photo = bool(goals) and settings.judge in ("auto", "photo")
+        by_photo = bool(goals) and settings.judge != "policy"
         self._judge = PhotoJudging(self._scorer) if by_photo else PolicyJudging(self._scorer)
         self._ask = ask
         self._stopped: SafetyStop | None = None

@@ -85,8 +85,9 @@ class ImproveSettings:
     )
     judge: str = setting(
         "auto",
-        "Who decides which practice episodes reached a named GOAL: photo (compares them with the goal photo), policy (its "
-        "steps-to-go); auto: photo. Goals that are drawn are judged by the policy.",
+        "Who decides which practice episodes reached a named GOAL: photo (compares them with the goal photo), person (asked "
+        "for a key after ten episodes, which teach the photo judge), policy (its steps-to-go); auto: photo. Goals that are "
+        "drawn are judged by the policy.",
         metavar="WHO",
         panel="Practice",
     )
@@ -120,7 +121,7 @@ class ImproveSettings:
     adapt: FinetuneSettings = field(default_factory=FinetuneSettings)
 
 
-JUDGES = ("auto", "photo", "policy")
+JUDGES = ("auto", "photo", "person", "policy")
 """Who can judge practice."""
 
 
@@ -128,8 +129,8 @@ def check_judge_of_practice(judge: str, named: bool) -> None:
     """Raise UnknownNameError for an unknown judge, UsageError for the photo judge without a named goal."""
     if judge not in JUDGES:
         raise UnknownNameError("judge of practice", judge, JUDGES)
-    if judge == "photo" and not named:
-        raise UsageError("--judge photo compares many episodes of one goal with its photo: name a GOAL.")
+    if judge in ("photo", "person") and not named:
+        raise UsageError(f"--judge {judge} judges many episodes of one goal: name a GOAL.")
 
 
 def goal_learning(base: Path | None) -> dict[str, Any]:

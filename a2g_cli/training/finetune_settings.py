@@ -29,7 +29,7 @@ class FinetuneSettings:
 
     keep: "Keep" = setting(
         "reached",
-        "Episodes to learn from: reached (the policy thinks that it reached the goal), failed (it does not), or all.",
+        "Episodes to learn from: reached (judged to have reached their goal), failed (judged not to), or all.",
         metavar="WHICH",
         panel="Learning",
     )

@@ -16,11 +16,15 @@ from a2g_cli.demo_replay import trajectory
 from a2g_cli.demo_replay.labels import replay_labels
 from a2g_cli.encoding.episodes import EncodedEpisode, ReplayLabels, encode_episode
 from a2g_cli.encoding.resizing import resizing
+from a2g_cli.improvement.judging import PhotoVerdicts
 from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.training.finetune import FinetuneSettings
 from a2g_cli.training.finetune_plan import FinetunePlan, plan_finetuning
 from a2g_cli.training.watcher import TrainingWatcher
+
+FEWEST = 10
+"""Recordings of one goal from which on its photo judges them; fewer are judged by the policy's estimate."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,9 @@ def prepare(
         relabel = replay_labels(trajectory.trajectories_of_robot(base, first.spec.name))
     encoded = _encoded(model, [*paths, *shown], relabel, view)
     practised, demonstrations = encoded[: len(paths)], encoded[len(paths) :]
+    photos = PhotoVerdicts(model)
+    photos.fit(paths, FEWEST)
+    practised = [photos.judged(episode) for episode in practised]
     bound = checkpoint.SLACK * checkpoint.arrived_below(base)
     plain, at_home = checkpoint.load(base), nominal.load_nominal(base)
     plan = plan_finetuning(plain, at_home, parent, practised, settings, bound, relabel=relabel)
@@ -95,9 +102,7 @@ def learning_from(plan: FinetunePlan, settings: FinetuneSettings, total: int) ->
         return f"{counted}; no weights are trained, so the gate will accept it."
     left_out = ""
     if kept < total and settings.keep == "reached":
-        left_out = (
-            f"; the policy does not think that the other {total - kept} reached their goal (--keep all uses them)"
-        )
+        left_out = f"; the other {total - kept} are not judged to have reached their goal (--keep all uses them)"
     if held := plan.held_out(settings):
         return f"{counted}{left_out}; {held} of them {'tests' if held == 1 else 'test'} the result."
     return f"{counted}{left_out}."
@@ -119,10 +124,10 @@ def hopeless(
     if total > 1 and settings.keep != "all":
         more += ", or add --keep all"
     if not plan.kept:
-        episodes = "the episode" if total == 1 else f"any of the {total} episodes"
-        thinks = f"the policy does not think that {episodes} reached its goal"
+        thinks = "the episode is" if total == 1 else f"none of the {total} episodes is"
+        thinks += " not judged to have reached its goal" if total == 1 else " judged to have reached its goal"
         if settings.keep == "failed":
-            thinks = "the policy thinks that every episode reached its goal, and --keep failed leaves those out"
+            thinks = "every episode is judged to have reached its goal, and --keep failed leaves those out"
         return f"{thinks}: there is nothing to learn from. {more}."
     if not plan.train or plan.held_out(settings):
         return None

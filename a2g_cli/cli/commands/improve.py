@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from a2g_cli.adapters.registry import AdapterRegistry, current_name
+from a2g_cli.calibration.photo_judge import ANSWERS
 from a2g_cli.cameras.choice import CameraChoice
 from a2g_cli.cli.commands.deployment import Deployment
 from a2g_cli.cli.commands.evaluate import LANES
 from a2g_cli.cli.commands.held_out import HeldOut, check_measurable, forget_after, row_of
 from a2g_cli.cli.commands.improve_report import summary
-from a2g_cli.cli.commands.prompts import to_type
+from a2g_cli.cli.commands.prompts import asks_for_a_key, first_answers, somebody_is_there, to_type
 from a2g_cli.cli.commands.report import Report, reported
 from a2g_cli.cli.commands.safety import PATIENCE, ask_for_key, deadman_key
 from a2g_cli.core.errors import RecordingError, UsageError
@@ -32,8 +33,10 @@ from a2g_cli.models import checkpoint
 from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.robots.base import InstrumentedRobot, Robot, shift_of
 from a2g_cli.runtime.interrupt import Interrupt
+from a2g_cli.runtime.judge import Ask
 from a2g_cli.runtime.policy_factory import PolicyFactory
-from a2g_cli.runtime.termination import limit_for
+from a2g_cli.runtime.success import make_judge
+from a2g_cli.runtime.termination import RolloutSettings, limit_for
 
 
 @dataclass(frozen=True)
@@ -182,9 +185,8 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
         view = _View(plain)
         spec, shift = robots[0].spec, shift_of(robots[0])
         limit = limit_for(robots[0], settings.rollout)
-        # Episodes that need more than three quarters of the limit make detours, and detours are bad to imitate.
         rollout = replace(settings.rollout, held=held)
-        practice = replace(rollout, limit=max(1, limit * 3 // 4), arrived_below=arrived_below)
+        practice = _practice(settings, rollout, limit, arrived_below, lambda: asks_for_a_key(view.note, interrupt))
         judged = replace(rollout, limit=limit, stop_on_truth=True)
         check_measurable(workspace, robots[0], goals)
         factory = PolicyFactory(folder, registry, spec, ActingSettings())
@@ -241,6 +243,18 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
         document |= _document(progress, improvement, held_out.goals if homes else None)
         finished.report = Report(document, summary(workspace, document))
     return finished.report
+
+
+def _practice(
+    settings: ImproveSettings, rollout: RolloutSettings, limit: int, arrived_below: float, ask: Callable[[], Ask]
+) -> RolloutSettings:
+    """Return the settings of practice episodes. Raises UsageError if a person is to judge and there is no terminal."""
+    # Episodes that need more than three quarters of the limit make detours, and detours are bad to imitate.
+    practice = replace(rollout, limit=max(1, limit * 3 // 4), arrived_below=arrived_below)
+    if settings.judge != "person":
+        return practice
+    key = first_answers(ask(), ANSWERS) if somebody_is_there() else None
+    return replace(practice, verdict=make_judge("person", None, arrived_below, key))
 
 
 def _document(progress: RunState, improvement: Improvement, goals: Sequence[Goal] | None) -> dict[str, Any]:

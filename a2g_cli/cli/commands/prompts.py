@@ -90,6 +90,19 @@ def asks_for_a_key(
     return ask
 
 
+def first_answers(ask: Callable[[str], bool | None], count: int) -> Callable[[str], bool | None]:
+    """Return ``ask``, until it has answered ``count`` times; from then on nobody is asked, and the answer is None."""
+    given = 0
+
+    def limited(goal: str) -> bool | None:
+        nonlocal given
+        answer = ask(goal) if given < count else None
+        given += answer is not None
+        return answer
+
+    return limited
+
+
 def _key(terminal: int, interrupted: Callable[[], bool]) -> bool | None:
     before = termios.tcgetattr(terminal)
     tty.setcbreak(terminal)  # Ctrl-C still works
