@@ -15,7 +15,7 @@ from a2g_cli.data.recording.reader import Recording
 from a2g_cli.robots.base import InstrumentedRobot, RestPoseRobot, Robot
 from a2g_cli.robots.sim import SimRobot
 
-SETTINGS = ("--rounds", 1, "--episodes", 3, "--steps", 4, "--iterations", 1, "--session", "long")
+SETTINGS = ("--judge", "policy", "--rounds", 1, "--episodes", 3, "--steps", 4, "--iterations", 1, "--session", "long")
 CONNECTED: list[str] = []
 
 

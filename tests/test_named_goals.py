@@ -17,7 +17,7 @@ from a2g_cli.robots.sim import SimRobot
 from a2g_cli.runtime.evaluation import HELD_OUT, Result, evaluate, pooled, trials_for
 
 QUICK = ("--scene", "place", "--steps", 4)
-WORDS = (*QUICK, "--rounds", 1, "--episodes", 2, "--evaluation", 3, "--iterations", 1)
+WORDS = ("--judge", "policy", *QUICK, "--rounds", 1, "--episodes", 2, "--evaluation", 3, "--iterations", 1)
 SHIFT = ("--shift", "lighting")
 IMPROVE = ("improve", "cup", "after", *WORDS, *SHIFT, "--session", "long", "--seed", 7)
 

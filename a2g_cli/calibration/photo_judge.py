@@ -44,7 +44,8 @@ class PhotoVerdict:
     score: float
     """0 at the goal, about 1 at the start; NaN where the photo shows nothing to judge by."""
     frame: int
-    """The frame at which the photo was matched best: the last of ``HOLD`` that did. What follows need not be imitated."""
+    """The last of the first ``HOLD`` frames that matched the photo; without success, of those that came nearest. What follows
+    need not be imitated."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,9 @@ class PhotoJudge:
         later = scores[1:] if len(scores) > HOLD else scores
         hold = min(HOLD, len(later))
         windows = np.lib.stride_tricks.sliding_window_view(later, hold).mean(axis=1)
-        best = int(windows.argmin())
-        score = float(windows[best])
-        return PhotoVerdict(self.says(score), score, len(scores) - len(later) + best + hold - 1)
+        score, success = float(windows.min()), self.says(float(windows.min()))
+        first = int((windows < self.reached).argmax()) if success else int(windows.argmin())
+        return PhotoVerdict(success, score, len(scores) - len(later) + first + hold - 1)
 
     def says(self, score: float) -> bool | None:
         """Return whether a goal was reached that an episode came this near to; None if the judge does not know."""
