@@ -362,7 +362,7 @@ class TestAdapters:
         assert ask(tmp_path, "adapters", "promote", "a1") == {"active": "a1", "before": "base"}
         assert ask(tmp_path, "adapters", "promote", "base") == {"active": "base", "before": "a1"}
         assert ask(tmp_path, "adapters", "rollback") == {"active": "a1", "before": "base"}
-        assert "did you mean a1?" in refused(tmp_path, "adapters", "promote", "a2")
+        assert "known: a1" in refused(tmp_path, "adapters", "promote", "a2")
         assert "comparisons" in refused(tmp_path, "adapters", "promote", "random")
 
     def test_the_active_one_is_removed_by_force_alone_and_forgotten(self, tmp_path: Path) -> None:

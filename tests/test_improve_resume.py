@@ -315,7 +315,7 @@ def test_what_was_begun_can_be_asked_for_more(tmp_path: Path, base: Path, whole:
 
 @pytest.mark.parametrize(
     ("limit", "stopped_by", "rounds"),
-    [(("--until", 0.9), "until", 1), (("--max-minutes", 0), "minutes", 0), (("--max-episodes", 3), "episodes", 0)],
+    [(("--until", 0.9), "until", 1), (("--max-minutes", 1e-6), "minutes", 1), (("--max-episodes", 7), "episodes", 1)],
 )
 def test_it_stops_at_its_limits(
     tmp_path: Path, base: Path, limit: tuple[str, float], stopped_by: str, rounds: int
@@ -339,7 +339,7 @@ def test_what_cannot_go_on_is_refused(tmp_path: Path, base: Path) -> None:
 def test_another_base_and_names_that_leave_the_session_are_refused(tmp_path: Path, base: Path) -> None:
     mine = tmp_path / "base"
     shutil.copytree(base, mine)
-    ask(tmp_path, "improve", *WORDS, "--max-episodes", 1, "--base", mine)
+    ask(tmp_path, "improve", *WORDS, "--base", mine)
     path = tmp_path / "recordings/sessions/long" / PROGRESS
     document = json.loads(path.read_text())
     empty = {"acting": "base", "practice": ["../../../etc/passwd"], "candidate": None, "compared": [], "done": None}

@@ -123,7 +123,8 @@ class DomainTransform:
         if self.base_pose is not None:
             angle, distance = self.base_pose.distance(BasePose.identity())
             parts.append(
-                f"the arm is turned by {math.degrees(angle):.0f} degrees, its tool {100 * distance:.0f} cm off"
+                f"the arm is turned by {math.degrees(angle):.0f} degrees and its tool is "
+                f"{100 * distance:.0f} cm from where it was in training"
             )
         if self.actuators is not None:
             parts.append("the actuators respond differently")

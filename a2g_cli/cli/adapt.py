@@ -20,7 +20,8 @@ def adapt(
         list[str] | None,
         typer.Argument(
             metavar="[RECORDING...]",
-            help="Sessions or recordings to learn from.  [default: the newest finished session of run or improve]",
+            help="Sessions or recordings to learn from.  [default: the newest session of run or improve with complete "
+            "recordings]",
         ),
     ] = None,
     name: Annotated[

@@ -1,4 +1,7 @@
-"""``a2g goals``, ``recordings`` and ``adapters``: what a workspace holds. Parse, call one function, print."""
+"""``a2g goals``, ``recordings`` and ``adapters``: what a workspace holds. Parse, call one function, print.
+
+``remove`` is another name of ``rm``, which the help does not list.
+"""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,6 +51,7 @@ def show_goal(goal: Goal, workspace: options.Workspace = None, as_json: options.
     finish(as_json, work)
 
 
+@goals.command("remove", hidden=True)
 @goals.command("rm")
 def remove_goals(
     names: Annotated[list[str], typer.Argument(metavar="GOAL...", help="Names of goals.")],
@@ -114,8 +118,8 @@ def verify_recordings(
 ) -> None:
     """Read recordings completely and report damage. The exit code is 1 if there is any.
 
-    Schema, lengths, checksums, order of time, control rate, age of frames, pictures that stand still, duplicates, session
-    files.
+    Checks the schema, lengths, checksums, the order of time stamps, the control rate, the age of frames, frozen frames,
+    duplicates and session files.
     """
 
     def work() -> "Report":
@@ -146,6 +150,7 @@ def repair_recordings(
     finish(as_json, work)
 
 
+@recordings.command("remove", hidden=True)
 @recordings.command("rm")
 def remove_recordings(
     names: Annotated[
@@ -226,6 +231,7 @@ def roll_back_adapter(workspace: options.Workspace = None, as_json: options.Json
     finish(as_json, work)
 
 
+@adapters.command("remove", hidden=True)
 @adapters.command("rm")
 def remove_adapters(
     names: Annotated[list[str], typer.Argument(metavar="ADAPTER...", help="Names of adapters.")],

@@ -25,7 +25,7 @@ def evaluate(
         typer.Option(
             "--adapter",
             metavar="NAME",
-            help="Adapter to evaluate; repeatable. base (no adapter), random and still are baselines.  "
+            help="Adapter to evaluate; repeatable. base (no adapter), random and still (does nothing) are baselines.  "
             "[default: the active adapter]",
         ),
     ] = None,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 MANY = 1_000_000
-"""Most episodes or trials in one command."""
+"""Maximum number of episodes or trials in one command."""
 
 # Panels of a command's help. Options without a panel are those that people use first.
 PRACTICE = "Practice"
@@ -33,14 +33,17 @@ Robot = Annotated[
     str | None,
     typer.Option("--robot", metavar="NAME", help="Robot driver.  [default: that of a2g.toml, else the simulator]"),
 ]
-Scene = Annotated[str | None, typer.Option("--scene", metavar="NAME", help="Scene of the simulator.")]
+Scene = Annotated[
+    str | None, typer.Option("--scene", metavar="NAME", help="Scene of the simulator: place (default), plug or write.")
+]
 Shift = Annotated[
     str | None,
     typer.Option(
         "--shift",
         metavar="NAME[:STRENGTH]",
         help="Change the simulated scene so that it differs from training: camera-bump, base-pose, lighting, actuator-gain, "
-        "combined (these four together), new-object, or unseen (a task without demonstrations).",
+        "combined (these four together), new-object, or unseen (objects or words that no demonstration shows). STRENGTH: "
+        "0 to 2, default 1.",
     ),
 ]
 Base = Annotated[
@@ -74,7 +77,8 @@ Adapter = Annotated[
     typer.Option(
         "--adapter",
         metavar="NAME",
-        help="Adapter to act with; base (no adapter), random and still are baselines.  [default: the active adapter]",
+        help="Adapter to act with; base (no adapter), random and still (does nothing) are baselines.  "
+        "[default: the active adapter]",
     ),
 ]
 Session = Annotated[
@@ -128,7 +132,8 @@ Judge = Annotated[
         "--judge",
         metavar="WHO",
         help="Who decides about success: truth (the simulator), policy (its steps-to-go), distance (between latents of the "
-        "last frame and the goal), person (asked for a key), none; auto: truth where it is known, else policy.",
+        "last frame and the goal), person (asked for a key), none; auto: truth in the simulator if the goal's state is "
+        "known, else policy.",
         rich_help_panel=PRACTICE,
     ),
 ]

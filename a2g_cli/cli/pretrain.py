@@ -52,7 +52,7 @@ def pretrain(
         typer.Option(
             "--share",
             metavar="NAME=X",
-            help="Share of a scene or session in a batch, relative to 1 for the others; repeatable.",
+            help="Sampling weight of a scene or session (others: 1); repeatable.",
             rich_help_panel="Learning",
         ),
     ] = None,
@@ -167,7 +167,8 @@ def pretrain(
         typer.Option(
             "--spacing",
             metavar="RULE",
-            help="Spacing of the far frames: printed (as in the paper) or mirrored.  [default: the preset's]",
+            help="Spacing of the far frames: printed (the paper's formula; gaps shrink towards the goal) or mirrored (gaps "
+            "grow towards the goal).  [default: the preset's]",
             rich_help_panel="Experiments",
         ),
     ] = None,

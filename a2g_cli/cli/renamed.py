@@ -31,15 +31,19 @@ What follows a colon is kept: ``relit:0.3``.
 """
 
 
-def renamed_option(name: str, known: Sequence[str]) -> str | None:
+def renamed_option(name: str, known: Sequence[str], others: Mapping[str, Sequence[str]]) -> str | None:
     """Return the answer to an option that a command does not have; None where version 0.1 did not have it either.
 
     Args:
         name: as it was typed.
         known: the options of the command.
+        others: the options of other commands, by the command's name.
     """
     new = OLD_OPTIONS.get(name)
-    return None if new is None or new not in known else f"{name} is now called {new}."
+    if new is None or new in known:
+        return None if new is None else f"{name} is now called {new}."
+    having = [f"`a2g {command}`" for command, options in others.items() if new in options]
+    return f"{name} is now called {new}, an option of {' and '.join(having)}." if having else None
 
 
 def renamed_value(option: str, value: Any) -> str | None:

@@ -38,8 +38,8 @@ def run(
         typer.Option(
             "--reset",
             metavar="WAY",
-            help="Between episodes: own (the driver's reset), rest-pose (drive the arm to its rest pose), cycle (no reset: "
-            "go on to the next goal), prompt (ask a person).",
+            help="Between episodes: own (the driver's reset; a simulator draws a new start), rest-pose (drive the arm to its "
+            "rest pose), cycle (no reset: go on to the next goal), prompt (ask a person).",
             rich_help_panel=options.PRACTICE,
         ),
     ] = "own",

@@ -80,14 +80,16 @@ class Command(TyperCommand):
         from a2g_cli.core.errors import UsageError
         from a2g_cli.core.workspace import expanded
 
-        options = [name for option in self.params for name in option.opts]
+        typed = list(args)  # parsing empties the list
         try:
             rest: list[str] = super().parse_args(ctx, args)
         except Exception as error:
             # The error of an unknown option has no public name in Typer; it alone says which option that is.
-            if answer := renamed_option(getattr(error, "option_name", ""), options):
+            if answer := renamed_option(getattr(error, "option_name", ""), _options(self), _others(ctx)):
                 _refuse(ctx, answer)
             raise
+        if twice := self._twice(ctx, typed):
+            _refuse(ctx, f"{twice} is given more than once: give it once.{_ONCE[twice]}")
         option: Any  # has no public type in Typer
         for option in self.params:
             value = ctx.params.get(option.name)
@@ -101,6 +103,36 @@ class Command(TyperCommand):
             except UsageError as error:
                 raise typer.BadParameter(str(error), ctx, option) from error
         return rest
+
+    def _twice(self, ctx: Any, args: list[str]) -> str | None:
+        """Return an option of ``_ONCE`` that was typed more than once, though only its last value would count."""
+        _, _, order = self.make_parser(ctx).parse_args(args=args)
+        option: Any  # has no public type in Typer
+        for option in order:
+            if option.opts[0] in _ONCE and not option.multiple and order.count(option) > 1:
+                return str(option.opts[0])
+        return None
+
+
+_ONCE = {
+    "--adapter": "",
+    "--fault": "",
+    "--robot": "",
+    "--scene": "",
+    "--shift": " combined is several shifts at once.",
+}
+"""Options that could be taken for repeatable where they are not -> what to do instead. Of others the last value counts, as
+usual, so that a suggested command can be changed at its end."""
+
+
+def _options(command: Any) -> list[str]:
+    return [name for option in command.params for name in option.opts]
+
+
+def _others(ctx: Any) -> dict[str, list[str]]:
+    """Return the options of the commands beside that of ``ctx``, by the command's name."""
+    group = getattr(ctx.parent, "command", None)
+    return {name: _options(command) for name, command in getattr(group, "commands", {}).items()}
 
 
 def _refuse(ctx: Any, message: str) -> NoReturn:
@@ -151,7 +183,12 @@ def output_that_fails_in_a_line() -> Iterator[None]:
 
 
 def _keep_brackets(command: Any) -> None:
-    """Let Rich print the help texts of ``command`` and its subcommands as they are: ``[robot]`` is not a style."""
+    """Let Rich print the help texts of ``command`` and its subcommands as they are: ``[robot]`` is not a style.
+
+    The lines of a docstring are joined: the terminal's width decides where a paragraph is broken.
+    """
+    if command.help:
+        command.help = "\n\n".join(" ".join(part.split()) for part in command.help.split("\n\n"))
     for holder in (command, *command.params):
         for name in ("help", "short_help", "epilog"):
             text = getattr(holder, name, None)

@@ -9,6 +9,9 @@ from typing import Any, ClassVar, Protocol
 
 LONGEST = 1000
 """Longest message [characters]."""
+NEAR = 0.6
+"""Least similarity of two names (``difflib``) of which one may be a typing error of the other. At 0.5, "write" is offered for
+"kitchen"."""
 
 
 class A2GError(Exception):
@@ -41,7 +44,7 @@ class UnknownNameError(UsageError):
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         names = sorted(known)
         self._asked = (kind, name, names, hint)
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=NEAR)
         if near:
             offer = f"did you mean {' or '.join(near)}?"
         elif names:

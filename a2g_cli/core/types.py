@@ -75,6 +75,8 @@ class Goal:
     """The true state in the images, if an instrumented robot took them: used to judge, never to act."""
     views: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Camera name -> ``CameraMetadata`` as JSON; empty if unknown."""
+    shift: str | None = None
+    """The simulator's shift when it was taken, ``"none"`` for no shift; None if unknown, or not of a simulator."""
 
     @property
     def fingerprint(self) -> str:

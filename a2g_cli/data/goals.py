@@ -62,6 +62,7 @@ def save_goal(workspace: Workspace, goal: Goal, overwrite: bool = False, notes: 
         "cameras": {name: {"file": f"{name}.png", "height": h, "width": w} for name, (h, w) in sizes.items()},
         "truth": goal.truth,
         "views": {name: dict(view) for name, view in goal.views.items()},
+        "shift": goal.shift,
         "fingerprint": goal.fingerprint,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "notes": list(notes),
@@ -118,7 +119,8 @@ def load_goal(workspace: Workspace, name: str) -> Goal:
                 )
             images[camera] = image
         truth = schema.truth_from_json(description["truth"])
-        goal = Goal(name, images, str(description["source"]), truth, _views(description.get("views", {})))
+        views, shift = _views(description.get("views", {})), description.get("shift")
+        goal = Goal(name, images, str(description["source"]), truth, views, None if shift is None else str(shift))
         if not images or goal.fingerprint != description["fingerprint"]:
             raise ValueError("its images are not those that were saved: the fingerprint differs")
     return goal

@@ -25,10 +25,11 @@ def _rollout(**given: Any) -> "RolloutSettings":
 class ImproveSettings:
     """How long and how a run practises."""
 
-    rounds: int = setting(5, "Most rounds; each practises, then adapts.", metavar="N", low=1)
+    rounds: int = setting(5, "Maximum number of rounds; each practises, then adapts.", metavar="N", low=1)
     episodes: int = setting(
         20,
-        "Practice episodes per round. A trained adapter is promoted only for a lead of three successes.",
+        "Practice episodes per round. The gate promotes trained weights only if they succeed on at least three trials more "
+        "than the current adapter.",
         metavar="N",
         low=1,
         high=1_000_000,
@@ -36,7 +37,7 @@ class ImproveSettings:
     """The gate rolls out at most as many again."""
     until: float | None = setting(
         None,
-        "Stop when the policy thinks that it reached this share of a round's goals.",
+        "Stop when the judge's success rate of a round is at least RATE, from 0 to 1.  [default: off]",
         kind=float,
         metavar="RATE",
         low=0.0,
@@ -44,7 +45,7 @@ class ImproveSettings:
     )
     minutes: float | None = setting(
         None,
-        "Start no round after this much practice and adaptation, in minutes.",
+        "Start no round after this many minutes of practice and adaptation.  [default: no limit]",
         kind=float,
         option="--max-minutes",
         metavar="M",
@@ -53,7 +54,8 @@ class ImproveSettings:
     )
     most_episodes: int | None = setting(
         None,
-        "Start no round that could exceed this number of episodes, the comparisons included.",
+        "Maximum number of practice and gate episodes: no round starts that could exceed it, and a round can need twice "
+        "--episodes. Held-out trials are not counted.  [default: no limit]",
         kind=int,
         option="--max-episodes",
         metavar="N",
@@ -62,8 +64,9 @@ class ImproveSettings:
     )
     reset: str = setting(
         "own",
-        "Between episodes: own (the simulator draws a new start), prompt (a person puts the scene back), cycle (no reset: "
-        "go on to a goal that is possible from here), rest-pose (as cycle, and the arm drives to its rest pose first).",
+        "Between episodes: own (the driver's reset; a simulator draws a new start), prompt (a person puts the scene back), "
+        "cycle (no reset: go on to a goal that is possible from here), rest-pose (as cycle, and the arm drives to its rest "
+        "pose first).",
         metavar="WAY",
         panel="Practice",
     )
@@ -77,7 +80,7 @@ class ImproveSettings:
     )
     pose_search: int = setting(
         64,
-        "Most episodes that try out possible base poses of the arm, where camera and arm were both moved.",
+        "Maximum number of episodes that search the arm's base pose; used only if camera and arm were both moved.",
         metavar="N",
         low=0,
         high=1_000_000,
@@ -109,7 +112,7 @@ class ImproveSettings:
     )
     curriculum: str = setting(
         "none",
-        "Choice among four goals for each episode: none (take the first), progress (one of medium difficulty).",
+        "Draw four candidate goals per episode; none: use the first, progress: use one of medium predicted difficulty.",
         metavar="HOW",
         panel="Experiments",
     )
@@ -119,6 +122,11 @@ class ImproveSettings:
     """Rounds whose recordings are learned from; 1 empties the buffer after each, as the paper does."""
     rollout: "RolloutSettings" = field(default_factory=_rollout)
     adapt: FinetuneSettings = field(default_factory=FinetuneSettings)
+
+    @property
+    def round_episodes(self) -> int:
+        """Greatest number of episodes in a round without pose search and demo replay: of practice, and of the gate."""
+        return 2 * self.episodes
 
 
 JUDGES = ("auto", "photo", "person", "policy")
@@ -144,6 +152,20 @@ def goal_learning(base: Path | None) -> dict[str, Any]:
 
     replayed = {"retention": 0.25} if ((base or SHIPPED) / RETENTION).exists() else {}
     return {"batch": 32, "iterations": 100, **replayed}
+
+
+def check_limits(settings: ImproveSettings) -> None:
+    """Raise UsageError if a new run could not start its first round within ``--max-episodes`` or ``--max-minutes``."""
+    needed = settings.round_episodes
+    if settings.most_episodes is not None and settings.most_episodes < needed:
+        fewer = f", or --episodes {settings.most_episodes // 2} or less" if settings.most_episodes >= 2 else ""
+        raise UsageError(
+            f"--max-episodes {settings.most_episodes} allows no round: a round needs up to {needed} episodes, "
+            f"{settings.episodes} of practice and as many to test the new adapter. Give --max-episodes {needed} or "
+            f"more{fewer}."
+        )
+    if settings.minutes == 0:
+        raise UsageError("--max-minutes 0 allows no round: give more than 0.")
 
 
 OLD_NAMES = {"explore": "pose_search", "rehearse": "replay_demos"}

@@ -24,7 +24,7 @@ class ActingSettings:
     """None: ``N_ACTION_STEPS``, or all dense actions where a plan has fewer."""
     replan_lead: float = setting(
         0.5,
-        "Request the next plan this many control periods before it is needed; at 0 the robot waits for it.",
+        "Request the next plan this many control periods early; 0: the robot waits for each plan.",
         metavar="PERIODS",
         low=0.0,
         panel="Experiments",

@@ -29,14 +29,16 @@ class FinetuneSettings:
 
     keep: "Keep" = setting(
         "reached",
-        "Episodes to learn from: reached (judged to have reached their goal), failed (judged not to), or all.",
+        "Episodes to learn from: reached (judged to have reached their goal; the simulator may disagree), failed (judged "
+        "not to), or all.",
         metavar="WHICH",
         panel="Learning",
     )
     relabel: str = setting(
         "final:0.5,future:0.5",
-        "Which achieved frame becomes the goal: final (the last), future (a later one), successor (the next); with shares.",
-        metavar="RULE[:SHARE],...",
+        "Which achieved frame becomes the goal: final (the last), future (a later one), successor (the next). Each rule can "
+        "have a sampling weight, 1 by default; only their ratio counts.",
+        metavar="RULE[:WEIGHT],...",
         panel="Learning",
     )
     iterations: int = setting(150, "Training steps.", metavar="N", low=1, panel="Learning")
@@ -44,7 +46,7 @@ class FinetuneSettings:
     draws: int = 2
     method: str = setting(
         "lora",
-        "Kind of adapter: lora, dora (also trains the length of each weight row), or full (all weights).",
+        "Kind of adapter: lora, dora (also trains the magnitudes of the weights), or full (all weights).",
         metavar="KIND",
         panel="Experiments",
     )
@@ -58,7 +60,8 @@ class FinetuneSettings:
     )
     slowness_tau: float = setting(
         5.0,
-        "Imitate slow ways less: a way that takes this many steps more than predicted gets weight 1/e; 0: all weigh 1.",
+        "Down-weight slow trajectories: weight exp(-d/STEPS), where d is how many steps more they take than the policy "
+        "predicted; 0: off.",
         metavar="STEPS",
         low=0.0,
         panel="Learning",
@@ -66,7 +69,7 @@ class FinetuneSettings:
     """tau of the weight exp(min(0, predicted - taken) / tau) of each relabelled sample [steps]."""
     calibrate: Calibrate = setting(
         "apply",
-        "Use of the measured camera, light, base pose and actuators: apply (while acting), or off.",
+        "Compensate the measured change of camera, lighting, base pose and actuators: apply or off.",
         metavar="HOW",
         panel="Learning",
     )
@@ -76,7 +79,7 @@ class FinetuneSettings:
     """Hold out at least one of several episodes: nothing but held-out episodes will test the result."""
     feature_alignment: float = setting(
         0.0,
-        "Keep the world model's features close to the base's: weight of that loss; 0: off.",
+        "Weight of a loss that keeps the world model's features close to the base's; 0: off.",
         metavar="WEIGHT",
         low=0.0,
         panel="Experiments",

@@ -18,8 +18,9 @@ class PretrainSettings:
 
     preset: str = setting(
         "tiny",
-        "Size of the policy: tiny, small (for a GPU), micro (for tests); or a baseline: flat (no world model), cloning (no "
-        "world model, no flow), regressing (no flow).",
+        "Size of the policy: tiny, small (for a GPU), micro (for tests); or a baseline: flat (goal-conditioned flow "
+        "matching, no world model), cloning (goal-conditioned behaviour cloning: regression, no world model), regressing "
+        "(world model, regression instead of flow matching).",
         metavar="NAME",
     )
     hashing: Mapping[str, Any] = field(default_factory=dict)
@@ -54,7 +55,7 @@ class PretrainSettings:
     """Relative share of a scene or session in a batch; 1 for those not named."""
     copies: int = setting(
         0,
-        "Augmented copies of each demonstration, with other colours, light and framing.",
+        "Augmented copies of each demonstration, with random colour, brightness and crop.",
         metavar="N",
         low=0,
         panel="Learning",

@@ -9,6 +9,7 @@ from typing import Any
 from a2g_cli.adapters import files as adapters
 from a2g_cli.adapters.registry import BASE, AdapterRegistry
 from a2g_cli.calibration.base_pose import BasePose
+from a2g_cli.calibration.transform import DomainTransform
 from a2g_cli.cli.commands.adapt_plan import hopeless, learning_from, prepare
 from a2g_cli.cli.commands.adapt_words import chosen, following
 from a2g_cli.cli.commands.report import Report
@@ -124,13 +125,22 @@ def adapt_recordings(
         "path": str(folder),
     }
     before_and_after = forgetting_in_words(done.losses)
+    why = (
+        f" ({decision.reason}); {done.seconds:.0f} s." if finetune_plan.train else _untrained(finetune_plan.calibration)
+    )
     lines = [
-        f"{name}: {_verdict(document['promoted'], decision, promote, active)} ({decision.reason}); {done.seconds:.0f} s.",
+        f"{name}: {_verdict(document['promoted'], decision, promote, active)}{why}",
         *([] if before_and_after is None else [before_and_after]),
         *([] if suspected is None else [_doubt(suspected)]),
         *following(workspace, parent, name, paths, base, passed=decision.promoted, promoted=document["promoted"]),
     ]
     return Report(document, lines)
+
+
+def _untrained(transform: DomainTransform) -> str:
+    return (
+        f". No training: it only stores the measured domain transform ({transform}), and it was not tested by rollouts."
+    )
 
 
 def _verdict(promoted: bool, decision: Decision, asked: bool, active: str) -> str:

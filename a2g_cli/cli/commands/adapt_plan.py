@@ -99,7 +99,7 @@ def learning_from(plan: FinetunePlan, settings: FinetuneSettings, total: int) ->
     steps = sum(episode.segments.transitions for episode in plan.kept)
     counted = f"learning from {kept} of {total} episodes ({plan.how}), {steps} steps"
     if not plan.train:
-        return f"{counted}; no weights are trained, so the gate will accept it."
+        return f"{counted}; no training: the adapter only stores the measured domain transform."
     left_out = ""
     if kept < total and settings.keep == "reached":
         left_out = f"; the other {total - kept} are not judged to have reached their goal (--keep all uses them)"

@@ -46,7 +46,13 @@ def list_adapters(workspace: Workspace) -> Report:
 
 
 def show_adapter(workspace: Workspace, name: str) -> Report:
-    """Show one adapter. The document: ADAPTER as ``list`` has it, with ``lineage`` and ``fingerprint``."""
+    """Show one adapter. The document: ADAPTER as ``list`` has it, with ``lineage`` and ``fingerprint``.
+
+    Raises:
+        UsageError: ``name`` is the base policy or a baseline.
+        UnknownNameError, CheckpointError: it does not exist, or is damaged.
+    """
+    _check_made(name, "there is nothing to show")
     registry = AdapterRegistry(workspace)
     adapter = registry.get(name)
     document = _document(registry, name, registry.active(), _shipped())
@@ -63,16 +69,16 @@ def show_adapter(workspace: Workspace, name: str) -> Report:
         "fingerprint": fingerprint,
         "base": adapter.base + _base_words(document["fits_shipped_base"]),
         "parent": str(document["parent"] or BASE),
-        _KINDS.get(adapter.method, adapter.method): f"rank {adapter.rank}, alpha {adapter.alpha:g}",
+        _KINDS.get(adapter.method, adapter.method): _weights_words(adapter),
         "calibration": str(adapter.calibration) if adapter.calibration else "",
         "recordings": f"{len(recordings)}: {', '.join(map(str, recordings[:3]))}{', …' if len(recordings) > 3 else ''}"
         if isinstance(recordings, list) and recordings
         else "",
         "cotraining": _cotraining(lineage),
         "gate": _gate_words(adapter),
-        "losses": _numbers(lineage.get("losses")),
+        "losses": _losses_words(lineage.get("losses")),
         "retention": forgetting_in_words(lineage.get("losses")) or "",
-        "settings": json.dumps(lineage["settings"]) if lineage.get("settings") else "",
+        "settings": json.dumps(lineage["settings"]) if lineage.get("settings") and _trained(adapter) else "",
         "made": str(document["created_at"] or ""),
     }
     return Report(document, facts(values))
@@ -89,7 +95,7 @@ def promote_adapter(workspace: Workspace, name: str, force: bool = False) -> Rep
         raise UsageError(f"{name!r} is a baseline for comparisons: it cannot be the active adapter.")
     registry = AdapterRegistry(workspace)
     before = registry.active()
-    if name != BASE and not force and _gate(adapter := registry.get(name)) == "refused":
+    if name not in {BASE, before} and not force and _gate(adapter := registry.get(name)) == "refused":
         raise UsageError(
             f"the gate refused adapter {name!r}: {_reason(adapter)}. Add --force to make it active anyway."
         )
@@ -115,7 +121,8 @@ def remove_adapters(workspace: Workspace, names: Sequence[str], yes: bool, force
     names = list(dict.fromkeys(names))
     active = registry.active()
     for name in names:
-        if name in RESERVED or not (registry.folder / checked_name("adapter", name)).is_dir():
+        _check_made(name, "it cannot be removed")
+        if not (registry.folder / checked_name("adapter", name)).is_dir():
             raise UnknownNameError("adapter", name, registry.names())
         if name == active and not force:
             raise UsageError(
@@ -132,6 +139,13 @@ def remove_adapters(workspace: Workspace, names: Sequence[str], yes: bool, force
     if now != active:
         lines.append(printable(f"active: {now} (before: {active})"))
     return Report({"removed": names, "active": now, "dry_run": False}, lines)
+
+
+def _check_made(name: str, so: str) -> None:
+    """Raise UsageError for a name that always means a policy without an adapter; ``so``: what follows from that."""
+    if name in RESERVED:
+        what = "the policy without an adapter" if name == BASE else "a baseline for comparisons, not an adapter"
+        raise UsageError(f"{name} is {what}: {so}.")
 
 
 def _shipped() -> str | None:
@@ -205,14 +219,42 @@ def _reason(adapter: Adapter) -> str:
 
 def _gate_words(adapter: Adapter) -> str:
     gate = _gate(adapter)
+    if gate == "passed" and not _trained(adapter) and _reason(adapter).startswith("measured:"):
+        return "not tested: no weights were trained, only the domain transform is new"
     return "not tested" if gate is None else f"{gate}: {_reason(adapter)}"
+
+
+def _trained(adapter: Adapter) -> bool:
+    """Return whether weights were trained. If not, its lineage has no losses: the weights are its parent's or the base's."""
+    return bool(adapter.lineage.get("losses"))
+
+
+def _weights_words(adapter: Adapter) -> str:
+    words = f"rank {adapter.rank}, alpha {adapter.alpha:g}"
+    if "losses" in adapter.lineage and not _trained(adapter):
+        parent = adapter.lineage.get("parent")
+        words += f"; not trained: the weights are those of {'the base' if parent in {None, BASE} else parent}"
+    return words
 
 
 def _base_words(fits: bool | None) -> str:
     return {True: " (the shipped one)", False: " (not the shipped one: give it with --base)", None: ""}[fits]
 
 
-def _numbers(losses: object) -> str:
-    if not isinstance(losses, dict):
-        return ""
-    return ", ".join(f"{name} {value}" for name, value in losses.items())
+_LOSSES = {
+    "training loss": ("first", "last"),
+    "loss on held-out episodes": ("held_out_before", "held_out_after"),
+    "loss on held-out replayed episodes": ("rehearsed_before", "rehearsed_after"),
+    "action error in the training domain": ("retention_before", "retention_after"),
+}
+"""Losses in words -> their keys before and after the training."""
+
+
+def _losses_words(losses: object) -> str:
+    """Return the losses of a lineage in words, those of an unknown name as they are."""
+    left = dict(losses) if isinstance(losses, dict) else {}
+    words = []
+    for name, (before, after) in _LOSSES.items():
+        if before in left and after in left:
+            words.append(f"{name} {left.pop(before)} -> {left.pop(after)}")
+    return ", ".join([*words, *(f"{name} {value}" for name, value in left.items())])

@@ -113,9 +113,8 @@ def capture_goal(
         warnings = goal_store.check_goal(goal, robot.spec)
         if without_state(robot, goal):
             warnings.append(
-                f"{robot.spec.name} does not know the state that this picture shows, so it cannot draw a start for it: "
-                "`a2g run` starts in another scene, and `a2g improve` refuses the goal. For the simulator, take a goal "
-                "with a state: without options, or with --state or --seed. Photos and frames are for real robots (--robot)."
+                f"{robot.spec.name} does not know the state in this picture: `a2g run` works, from random starts, but "
+                "`a2g improve` does not. For both, leave --from-image and --from-recording out, or use --state or --seed."
             )
         folder = goal_store.save_goal(workspace, goal, overwrite, [*notes, *warnings])
         _show(goal, warnings)
@@ -182,6 +181,11 @@ def _seen(
     wanted = state_words(source.state)
     (robot,) = opened.enter_context(deployment.connected())
     if isinstance(robot, InstrumentedRobot):
+        if source.over is not None:
+            raise UsageError(
+                f"--over is for the live preview, and {robot.spec.name} draws the picture without one: leave it out, or give "
+                "a real robot or --camera."
+            )
         return _photographed(robot, robot.spec.name, deployment, name, wanted, source.seed)
     if wanted or source.seed is not None:
         option = "--state" if wanted else "--seed"
@@ -204,9 +208,10 @@ def _photographed(
     notes = [] if shift == "none" else [f"taken with the shift {shift}"]
     if wanted:
         truth: State = robot.state_from(wanted)
-        return Goal(name, robot.photograph(truth), robot_name, truth), ["state as given", *notes]
+        return Goal(name, robot.photograph(truth), robot_name, truth, shift=shift), ["state as given", *notes]
     seed = secrets.randbelow(2**31) if seed is None else seed
-    return replace(robot.trial("practice", seed, 0).goal, name=name), [f"drawn from seed {seed}", *notes]
+    drawn = replace(robot.trial("practice", seed, 0).goal, name=name, shift=shift)
+    return drawn, [f"drawn from seed {seed}", *notes]
 
 
 def _taken(

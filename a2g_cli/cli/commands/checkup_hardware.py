@@ -78,7 +78,7 @@ def cameras(workspace: Workspace, given: Sequence[str]) -> list[Check]:
                 reader.open()
                 readers[name] = reader
             except A2GError as error:
-                checks.append(Check(f"camera {name}", "fail", f"{identity(choice)}: {error}", _advice(choice)))
+                checks.append(Check(f"camera {name}", "fail", f"{identity(choice)}: {error}", _advice(choice, error)))
         for name, measured in measure(readers, WATCH).items() if readers else ():
             checks.append(_judged(choices[name], readers[name], measured))
         for name, reader in readers.items():
@@ -91,7 +91,9 @@ def cameras(workspace: Workspace, given: Sequence[str]) -> list[Check]:
     return checks
 
 
-def _advice(choice: CameraChoice) -> str:
+def _advice(choice: CameraChoice, error: A2GError | None = None) -> str:
+    if isinstance(error, UsageError):
+        return f"correct [cameras.{choice.name}] in a2g.toml, or its --camera."
     if choice.driver == "realsense":
         return (
             "see the lines realsense, libusb and udev; then plug it into a USB 3 port of the computer, without a hub."
@@ -137,6 +139,12 @@ def _locked(settings: object) -> str:
 
 def robot(workspace: Workspace, deployment: Deployment, asked: bool) -> Check:
     """Check the robot; one that was given by name is connected and observed. It does not move."""
+    for name, choice in deployment.cameras.items():
+        try:
+            choice.make()
+        except UsageError:  # reported by the check of the cameras
+            detail = f"not checked: it needs the camera {name}"
+            return Check("robot", "note", detail, f"repair the camera {name} first, see below.")
     try:
         if not asked:
             outside = deployment.make()

@@ -65,7 +65,12 @@ def evaluate_adapters(
                 on = "".join(f" on the goal {goal}" for goal in about.values())
                 view.started(f"evaluating {'the base policy' if name == BASE else name}{on}", episodes)
                 result = evaluate(
-                    name, policy, robots, trials, settings, lambda done, good: view.advanced(done, {"successes": good})
+                    name,
+                    policy,
+                    robots,
+                    trials,
+                    settings,
+                    lambda done, good: view.advanced(done, {"successes (simulator)": good}),
                 )
                 rows.append({**about, **result.to_json()})
                 view.finished()

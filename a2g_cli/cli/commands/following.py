@@ -66,9 +66,10 @@ def can_be_evaluated(workspace: Workspace, robot: str, base: Path | None = None)
 
 
 def running(workspace: Workspace, goal: Goal) -> str:
-    """Return the command that runs for ``goal``, on the robot that the goal was taken with if that is known."""
+    """Return the command that runs for ``goal``, on the robot and with the shift that it was taken with, where known."""
     taken_by = goal.source if plugins.split(goal.source)[0] in plugins.known("robot") else None
-    return to_type(workspace, "run", goal.name, *([] if taken_by is None else on_robot(workspace, taken_by)))
+    where = [] if taken_by is None else on_robot(workspace, taken_by, goal.shift)
+    return to_type(workspace, "run", goal.name, *where)
 
 
 def to_record(workspace: Workspace) -> str:

@@ -22,7 +22,7 @@ _COLUMNS = 48
 def list_goals(workspace: Workspace) -> Report:
     """List the goals, the damaged ones too.
 
-    The document: ``{"goals": [{"name", "path", "source", "cameras", "truth", "fingerprint", "problem"}]}``.
+    The document: ``{"goals": [{"name", "path", "source", "cameras", "truth", "shift", "fingerprint", "problem"}]}``.
     """
     found = []
     for name in goal_store.list_goals(workspace):
@@ -55,7 +55,8 @@ def show_goal(workspace: Workspace, name: str) -> Report:
             "source": goal.source,
             "cameras": _sizes(document),
             "where": where(goal.truth),
-            "judged by": "the simulator" if goal.truth else "nobody: the true state is unknown",
+            "shift": printable(goal.shift or ""),
+            "judged by": "the simulator" if goal.truth else "the policy (the goal's true state is unknown)",
             "next": running(workspace, goal),
         }
     )
@@ -84,6 +85,7 @@ def _document(workspace: Workspace, goal: Goal) -> dict[str, Any]:
         "source": printable(goal.source),
         "cameras": {camera: list(image.shape[:2]) for camera, image in goal.images.items()},
         "truth": goal.truth,
+        "shift": goal.shift,
         "fingerprint": goal.fingerprint,
         "problem": None,
     }

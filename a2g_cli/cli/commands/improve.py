@@ -13,7 +13,13 @@ from a2g_cli.cli.commands.deployment import Deployment
 from a2g_cli.cli.commands.evaluate import LANES
 from a2g_cli.cli.commands.held_out import HeldOut, check_measurable, forget_after, row_of
 from a2g_cli.cli.commands.improve_report import summary
-from a2g_cli.cli.commands.prompts import asks_for_a_key, first_answers, somebody_is_there, to_type
+from a2g_cli.cli.commands.prompts import (
+    asks_for_a_key,
+    check_answerable,
+    first_answers,
+    somebody_is_there,
+    to_type,
+)
 from a2g_cli.cli.commands.report import Report, reported
 from a2g_cli.cli.commands.safety import PATIENCE, ask_for_key, deadman_key
 from a2g_cli.core.errors import RecordingError, UsageError
@@ -26,7 +32,7 @@ from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import TrainingView, training_view
 from a2g_cli.improvement.demo_replay import available_trajectories
 from a2g_cli.improvement.loop import Improvement
-from a2g_cli.improvement.settings import ImproveSettings, improve_settings_from_json
+from a2g_cli.improvement.settings import ImproveSettings, check_limits, improve_settings_from_json
 from a2g_cli.improvement.state import PROGRESS, RunState, load
 from a2g_cli.improvement.trials import check_cycle
 from a2g_cli.models import checkpoint
@@ -80,8 +86,9 @@ class ImproveRequest:
 class _View:
     """Shows an improvement run in the training view."""
 
-    def __init__(self, view: TrainingView) -> None:
-        self._view = view
+    def __init__(self, view: TrainingView, simulated: bool) -> None:
+        """Create it; successes are shown only where a simulator knows them: ``simulated``."""
+        self._view, self._simulated = view, simulated
         self._what = ""
         self.advanced, self.note, self.finished = view.advanced, view.note, view.finished
 
@@ -102,7 +109,7 @@ class _View:
             self._over()
             self._what = what
             self._view.started(what, total)
-        self._view.advanced(done, {"successes": successes})
+        self._view.advanced(done, {"successes (simulator)": successes} if self._simulated else {})
         if done == total:
             self._over()
 
@@ -120,8 +127,12 @@ def improve(workspace: Workspace, asked: ImproveRequest, session_name: str | Non
     """Practise in a deployment, and report success before and after, there and in the training domain.
 
     Raises:
-        UsageError, GoalError, CheckpointError, HardwareError, SafetyStop: see their messages.
+        UsageError: also where the limits allow no round, before anything is measured.
+        GoalError, CheckpointError, HardwareError, SafetyStop: see their messages.
     """
+    check_limits(asked.settings)
+    if asked.settings.reset == "prompt":
+        check_answerable("--reset prompt")
     return _run(workspace, asked, lambda begin: _fresh(workspace, asked, session_name, begin))
 
 
@@ -182,7 +193,7 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
         _at_home(deployment, robots, lanes) as homes,
         ExitStack() as until_the_end,
     ):
-        view = _View(plain)
+        view = _View(plain, isinstance(robots[0], InstrumentedRobot))
         spec, shift = robots[0].spec, shift_of(robots[0])
         limit = limit_for(robots[0], settings.rollout)
         rollout = replace(settings.rollout, held=held)
@@ -241,7 +252,7 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
             finished.report = Report(document, lines, 130)
             return finished.report
         document |= _document(progress, improvement, held_out.goals if homes else None)
-        finished.report = Report(document, summary(workspace, document))
+        finished.report = Report(document, summary(workspace, document, settings))
     return finished.report
 
 

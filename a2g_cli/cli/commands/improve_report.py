@@ -7,12 +7,32 @@ from a2g_cli.cli.commands.prompts import to_type
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording.sessions import Session
 from a2g_cli.display.tables import curve
+from a2g_cli.improvement.settings import ImproveSettings
 
 
-def summary(workspace: Workspace, document: dict[str, Any]) -> list[Any]:
+def summary(workspace: Workspace, document: dict[str, Any], settings: ImproveSettings) -> list[Any]:
     """Return a finished run's lines; without a known true state, the policy's estimate for each round and each goal."""
     lines = _estimated(document) if document["before"] is None else _measured(document)
-    return [*lines, *_practised(workspace, document)]
+    return [*lines, *_stopped(document, settings), *_practised(workspace, document)]
+
+
+def _stopped(document: dict[str, Any], settings: ImproveSettings) -> list[str]:
+    """Return why no further round was started, unless all rounds were done."""
+    done = len(document["rounds"])
+    after = f"Stopped after round {done}" if done else "No round was started"
+    match document["stopped_by"]:
+        case "episodes" | "minutes" if done >= settings.rounds:
+            return []
+        case "episodes":
+            return [
+                f"{after}: --max-episodes {settings.most_episodes} allows no further round, which needs up to "
+                f"{settings.round_episodes} episodes."
+            ]
+        case "minutes":
+            return [f"{after}: --max-minutes {settings.minutes:g} is used up."]
+        case "until":
+            return [f"{after}: it reached --until {settings.until:g} (practice, by its judge)."]
+    return []
 
 
 def _estimated(document: dict[str, Any]) -> list[Any]:

@@ -4,6 +4,7 @@ import os
 import select
 import shlex
 import shutil
+import stat
 import sys
 import termios
 import tty
@@ -19,6 +20,19 @@ from a2g_cli.core.workspace import Workspace
 def somebody_is_there() -> bool:
     """Return whether standard input is a terminal, so that a person can answer."""
     return sys.stdin.isatty()
+
+
+def check_answerable(option: str) -> None:
+    """Raise UsageError if nobody can answer what ``option`` asks: standard input is closed, or the null device."""
+    try:
+        kind = os.fstat(sys.stdin.fileno()).st_mode
+        nobody = stat.S_ISCHR(kind) and not somebody_is_there()
+    except (OSError, ValueError):  # closed; or not a file, which a program gives that answers itself
+        nobody = sys.stdin.closed
+    if nobody:
+        raise UsageError(
+            f"{option} asks a person, and standard input is not a terminal: use a terminal, or another --reset."
+        )
 
 
 def line_typed() -> str:

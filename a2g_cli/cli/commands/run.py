@@ -11,7 +11,7 @@ from rich.console import Console
 from a2g_cli.adapters.registry import BASE, AdapterRegistry
 from a2g_cli.cli.commands.deployment import Deployment
 from a2g_cli.cli.commands.following import ENOUGH, with_base
-from a2g_cli.cli.commands.prompts import asks_for_a_key, somebody_is_there, to_type
+from a2g_cli.cli.commands.prompts import asks_for_a_key, check_answerable, somebody_is_there, to_type
 from a2g_cli.cli.commands.report import Report, reported
 from a2g_cli.cli.commands.run_episodes import RunUnderWay
 from a2g_cli.cli.commands.safety import PATIENCE, ask_for_key, deadman_key
@@ -38,6 +38,11 @@ from a2g_cli.runtime.success import check_judge, make_judge
 from a2g_cli.runtime.termination import RolloutSettings
 from a2g_cli.runtime.timing import in_words
 
+_KEEP_ALL = (
+    "The policy does not think that any episode reached its goal. Then plain `a2g adapt` can only measure what has changed "
+    "in the scene; with --keep all it also learns from every episode."
+)
+
 
 @dataclass(frozen=True)
 class SafetyOptions:
@@ -54,8 +59,10 @@ class SafetyOptions:
     """Who decides about success: runtime/success.py."""
 
     def __post_init__(self) -> None:
-        """Raise UsageError for an unknown judge, or if two options need the keyboard."""
+        """Raise UsageError for an unknown judge, if nobody can answer, or if two options need the keyboard."""
         check_judge(self.judge)
+        if self.reset == "prompt":
+            check_answerable("--reset prompt")
         if self.judge == "person" and self.limits.hold_key is not None:
             raise UsageError("--judge person and --deadman-key both use the keyboard: choose one of them.")
 
@@ -244,10 +251,12 @@ def _report(
             chosen = [] if adapter == AdapterRegistry(workspace).active() else ["--adapter", adapter]
             more = ["--episodes", str(ENOUGH), *typed, *with_base(base), *chosen]
             following = to_type(workspace, "run", done[-1].goal, *more)
+        why = [] if reached or len(done) == 1 else [_KEEP_ALL]
         lines = [
             f"{len(done)} {'episode' if len(done) == 1 else 'episodes'} in {session.folder}: {told}.",
             f"timing: {in_words(timing)}.",
             f"watch: {to_type(workspace, 'replay', f'{session.name}/{done[-1].path.stem}')}",
+            *why,
             f"next: {following}",
         ]
     if interrupted:
