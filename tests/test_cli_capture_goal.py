@@ -60,9 +60,9 @@ def test_a_state_may_be_turned(tmp_path: Path) -> None:
     ("state", "message"),
     [
         ("block=0.2,0", f"-{RANGE[0]:g} to {RANGE[0]:g} m"),
-        ("block=0,-0.14", "the block's y is -0.14 m"),
-        ("block=nan,0", "the block's x is nan m"),
-        ("block=0,0,3", "the block's yaw is 3 rad"),
+        ("block=0,-0.14", "block y = -0.14 m is out of range"),
+        ("block=nan,0", "block x = nan m"),
+        ("block=0,0,3", "block yaw = 3 rad"),
         ("block=0", "X,Y in metres"),
         ("block=0,0,0,0", "X,Y in metres"),
         ("block=a,b", "X,Y in metres"),

@@ -134,7 +134,7 @@ class TestRecordings:
         assert listed["recordings"][0]["name"] == "monday/episode-0000"
         assert len(listed["unfinished"]) == 1
         assert "recordings repair" in a2g(tmp_path, "recordings", "list").stdout
-        assert "no success, ended by steps" in a2g(tmp_path, "recordings", "list", "latest").stdout
+        assert "no success, step limit" in a2g(tmp_path, "recordings", "list", "latest").stdout
 
     def test_show_has_the_documented_keys(self, tmp_path: Path) -> None:
         record(tmp_path)

@@ -174,7 +174,7 @@ def test_improve_without_a_shift_measures_once_and_says_so(workspace: Path, base
     assert said.exit_code == 0, said.stderr
     document = ask(workspace, "improve", "--resume", "plain")
     measured = 2 if document["rounds"][0]["promoted"] else 1
-    assert said.stderr.count("nominal scene: 2 to do") == measured, "after is before where nothing was promoted"
+    assert said.stderr.count("training domain: 2 to do") == measured, "after is before where nothing was promoted"
     assert "under none" not in said.stderr + said.stdout
     assert "in the training domain (there is no shift)" in " ".join(said.stdout.split())
     assert "in distribution, before" not in said.stdout

@@ -8,6 +8,7 @@ from cli_examples import a2g, ask, record, refused, shelve
 
 from a2g_cli.cli.commands.improve_report import summary
 from a2g_cli.cli.commands.prompts import check_answerable
+from a2g_cli.core.config import parse
 from a2g_cli.core.errors import UsageError
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.improvement.settings import ImproveSettings
@@ -153,3 +154,36 @@ def test_nobody_answers_at_the_null_device(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr("sys.stdin", nothing)
         with pytest.raises(UsageError, match="not a terminal"):
             check_answerable("--reset prompt")
+
+
+def test_what_comes_first_is_said_where_nothing_is_there(tmp_path: Path) -> None:
+    assert "nothing to resume" in refused(tmp_path, "improve", "--resume", "latest")
+    said = refused(tmp_path, "adapt")
+    assert said.index("First take a goal") < said.index("a2g run NAME")
+
+
+def test_a_session_of_a2g_needs_no_import(tmp_path: Path) -> None:
+    path = record(tmp_path)
+    (path.parent / "session.hdf5").write_bytes(b"links")
+    for source in (path.parent, path.parent / "session.hdf5"):
+        assert "needs no import" in refused(tmp_path, "recordings", "import", source)
+
+
+def test_a_cut_off_recording_is_called_incomplete(tmp_path: Path) -> None:
+    path = record(tmp_path)
+    path.write_bytes(path.read_bytes()[:3000])
+    (said,) = ask(tmp_path, "recordings", "verify", code=1)["recordings"]
+    assert "the file is incomplete" in said["problems"][0]
+
+
+def test_only_what_was_given_is_to_be_left_out(tmp_path: Path) -> None:
+    said = refused(tmp_path, "improve", "cup", "--curriculum", "progress")
+    assert "--curriculum cannot be used with a GOAL" in said
+    assert "--goals-from" not in said
+
+
+def test_the_key_of_the_file_is_that_of_the_option_and_the_old_one_is_read(tmp_path: Path) -> None:
+    for text in ('deadman_key = "space"', 'hold_key = "space"'):
+        assert parse(f"[safety]\n{text}\n").safety.hold_key == "space"
+    with pytest.raises(UsageError, match="new name"):
+        parse('[safety]\ndeadman_key = "space"\nhold_key = "tab"\n')

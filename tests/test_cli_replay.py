@@ -21,7 +21,7 @@ def test_without_a_terminal_a_line_a_recording(tmp_path: Path) -> None:
     record(tmp_path, "monday/episode-0001")
     said = a2g(tmp_path, "replay", "latest")
     assert said.stdout.splitlines() == [
-        f"monday/episode-000{number}: goal place-practice-3-0, 5 steps, 0.5 s, no success, ended by steps "
+        f"monday/episode-000{number}: goal place-practice-3-0, 5 steps, 0.5 s, no success, step limit "
         "(act2goal, adapter-001)"
         for number in (0, 1)
     ]

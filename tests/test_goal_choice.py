@@ -181,8 +181,8 @@ def test_what_is_imagined_is_a_picture_near_the_drawn_goal_and_judged_by_nobody(
         ("recordings:", "none", [], "recordings:SESSION"),
         ("imagined:monday", "none", [], "recordings:SESSION"),
         ("scene", "often", [], "curriculum"),
-        ("imagined", "none", ["cup"], "goals were named"),
-        ("scene", "progress", ["cup"], "goals were named"),
+        ("imagined", "none", ["cup"], "--goals-from cannot be used with a GOAL"),
+        ("scene", "progress", ["cup"], "--curriculum cannot be used with a GOAL"),
     ],
 )
 def test_what_makes_no_sense_is_refused(source: str, curriculum: str, goals: list[str], says: str | None) -> None:

@@ -125,7 +125,7 @@ def test_a_strangers_error_ends_as_hardware_that_failed_and_keeps_the_episode(tm
     ask(tmp_path, "capture-goal", "there", "--state", "task=2", robot)
     broken = a2g(tmp_path, "run", "there", "--adapter", "still", "--steps", "6", robot, "--session", "one")
     assert broken.exit_code == 3
-    assert "Breaking-v0' failed in step: the mass matrix is singular" in " ".join(broken.stderr.split())
+    assert "Breaking-v0': step failed: the mass matrix is singular" in " ".join(broken.stderr.split())
     kept = ask(tmp_path, "recordings", "show", "one/episode-0000")["recordings"][0]
     assert (kept["steps"], kept["outcome"]["stopped_by"]) == (2, "hardware")
 

@@ -193,8 +193,15 @@ def test_what_does_not_fit_is_said_in_a_line(
 def test_a_lerobot_that_is_there_in_part_is_not_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lerobot.robots.config", None)
     with pytest.raises(
-        HardwareError, match=r"installed itself: pip install 'a2g\[lerobot\]' \(.*lerobot\.robots\.config"
+        HardwareError,
+        match=r"is installed, but cannot be imported: pip install 'a2g\[lerobot\]' \(.*lerobot\.robots\.config",
     ):
+        LeRobotRobot("bench_arm", **LIMITS)
+
+
+def test_a_dependency_that_lerobot_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "draccus", None)
+    with pytest.raises(HardwareError, match="LeRobot is installed, but its dependency draccus is missing"):
         LeRobotRobot("bench_arm", **LIMITS)
 
 

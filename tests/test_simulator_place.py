@@ -116,7 +116,7 @@ def test_a_goal_that_a_person_describes_has_its_thing_on_the_plate_and_room_for_
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"block": [0.2, 0.0]}, "the block's x is 0.2 m"),
+        ({"block": [0.2, 0.0]}, "block x = 0.2 m is out of range"),
         ({"block": [0.0]}, "not 1 numbers"),
         ({"block": [0.0, 0.0, 0.5]}, "yaw"),
         ({"block": [0.0, 0.0], "can": [0.0, 0.05]}, "closer than"),

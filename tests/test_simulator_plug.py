@@ -63,7 +63,11 @@ def test_draws_stay_within_their_limits_and_the_peg_is_in_the_hand() -> None:
 def test_a_goal_that_a_person_describes() -> None:
     scene = Plug(Shift())
     assert scene.goal_state({"socket": [0.03, -0.05]}) == {**GOAL, "peg": [0.03, -0.05, 0.040, 1.0, 0.0, 0.0, 0.0]}
-    for values, message in (({"socket": [0.03]}, "not 1 numbers"), ({"socket": [0.3, 0.0]}, "x is 0.3 m"), ({}, "X,Y")):
+    for values, message in (
+        ({"socket": [0.03]}, "not 1 numbers"),
+        ({"socket": [0.3, 0.0]}, "x = 0.3 m is out"),
+        ({}, "X,Y"),
+    ):
         with pytest.raises(UsageError, match=message):
             scene.goal_state(values)
     with pytest.raises(UnknownNameError, match="socket"):

@@ -109,8 +109,8 @@ def test_a_summary_of_episodes() -> None:
     assert told["jitter_ms"]["median"] == pytest.approx(10.0)
     assert told["achieved_hz"] == pytest.approx(10 / 1.2, rel=1e-3)
     json.dumps(told, allow_nan=False)
-    assert "missed 2 of 10 deadlines" in in_words(told)
-    assert in_words(TimingStats(10.0).to_json()) == "10 Hz, missed 0 of 0 deadlines"
+    assert "missed deadlines 2 of 10" in in_words(told)
+    assert in_words(TimingStats(10.0).to_json()) == "10 Hz; missed deadlines 0 of 0"
 
 
 def test_a_policy_that_does_not_look_keeps_time_too() -> None:
@@ -121,7 +121,7 @@ def test_a_policy_that_does_not_look_keeps_time_too() -> None:
     told = timing_stats.to_json()
     assert told["steps"] == 6
     assert told["achieved_hz"] == pytest.approx(10.0)
-    assert "10.00 of 10 Hz, jitter 0.0 ms" in in_words(told)
+    assert "10.00 of 10 Hz; jitter median 0.0, p99 0.0 ms" in in_words(told)
 
 
 def test_a_recording_keeps_the_times(tmp_path: Path) -> None:

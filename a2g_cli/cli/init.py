@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 def init(
     robot: Annotated[
-        str | None, typer.Option("--robot", metavar="DRIVER[:WHAT]", help="Robot: sim, lerobot:TYPE, gym:ID, ...")
+        str | None,
+        typer.Option(
+            "--robot",
+            metavar="DRIVER[:WHAT]",
+            help="Robot: sim, lerobot:TYPE or gym:ID; `a2g doctor` lists all drivers.",
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -21,12 +26,20 @@ def init(
             "--set", metavar="KEY=VALUE", help="Setting of the robot, for example config.port=/dev/ttyACM0; repeatable."
         ),
     ] = None,
-    camera: options.Camera = None,
+    camera: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--camera",
+            metavar="NAME=DRIVER:ADDRESS",
+            help="Camera; repeatable. Examples: front=realsense:SERIAL, front=opencv:/dev/video0, front=images:FOLDER; "
+            "settings follow, as in ,width=640,rate=30.  [default: the robot's own cameras]",
+        ),
+    ] = None,
     goal: Annotated[
         list[str] | None, typer.Option("--goal", metavar="NAME", help="Default goal of `a2g run`; repeatable.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing a2g.toml.")] = False,
-    yes: options.Yes = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask: what is not given keeps its default.")] = False,
     dry_run: options.DryRun = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,

@@ -23,6 +23,8 @@ from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.workspace import Workspace, checked_name
 
 FILE = "a2g.toml"
+KEY, _OLD_KEY = "deadman_key", "hold_key"
+"""The key of ``[safety]`` for ``--deadman-key``, and its name in version 0.1, which is still understood."""
 KEYS = ("space", "enter", "tab")
 """Names of keys that are not one character."""
 
@@ -193,7 +195,11 @@ class _Checked:
 
     def _safety(self) -> SafetyLimits:
         section = self._section("safety")
-        self._known(("safety",), section, (*BY_NAME, *NUMBERS, "hold_key"))
+        if _OLD_KEY in section and KEY in section:
+            raise self._refusal(("safety", _OLD_KEY), "leave it out", f"{KEY} is its new name")
+        self._known(
+            ("safety",), {name: section[name] for name in section if name != _OLD_KEY}, (*BY_NAME, *NUMBERS, KEY)
+        )
         for name, value in section.items():
             self._limit(name, value)
         low, high = section.get("workspace_low", {}), section.get("workspace_high", {})
@@ -201,13 +207,13 @@ class _Checked:
             if not low[dimension] < high[dimension]:
                 where = ("safety", "workspace_low", dimension)
                 raise self._refusal(where, "expected", f"less than workspace_high, {high[dimension]:g}")
-        return SafetyLimits(**section)
+        return SafetyLimits(**{"hold_key" if name == KEY else name: value for name, value in section.items()})
 
     def _limit(self, name: str, value: object) -> None:
         path = ("safety", name)
         if name in NUMBERS:
             self._number(path, value, NUMBERS[name])
-        elif name == "hold_key":
+        elif name in {KEY, _OLD_KEY}:
             if not isinstance(value, str) or (len(value) != 1 and value not in KEYS):
                 raise self._refusal(path, "expected", f"one character, or {', '.join(KEYS)}")
         elif not isinstance(value, dict):

@@ -230,4 +230,9 @@ def check_source(source: str, curriculum: str, goals: Sequence[object]) -> None:
     if curriculum not in CURRICULA:
         raise UnknownNameError("curriculum", curriculum, CURRICULA)
     if goals and (kind != "scene" or curriculum != "none"):
-        raise UsageError("goals were named, so none is chosen: leave out --goals-from and --curriculum.")
+        given = [
+            option
+            for option, used in (("--goals-from", kind != "scene"), ("--curriculum", curriculum != "none"))
+            if used
+        ]
+        raise UsageError(f"{' and '.join(given)} cannot be used with a GOAL: leave out one of them.")

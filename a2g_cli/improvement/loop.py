@@ -331,5 +331,5 @@ class Improvement:
 def _line(result: Round) -> str:
     """Return a round's result in one line."""
     verdict = "Promoted" if result.promoted else "Not promoted"
-    times = f"Rollouts {result.rollout_seconds:.0f} s, finetuning {result.adapt_seconds:.0f} s"
+    times = f"Rollouts {result.rollout_seconds:.0f} s, adaptation {result.adapt_seconds:.0f} s"
     return f"{verdict}. {result.reason}. {times}."

@@ -33,7 +33,7 @@ def strangers_code(id: str, call: str) -> Iterator[None]:  # noqa: A002 - Gymnas
         raise
     except Exception as error:
         text = " ".join(str(error).split()) or type(error).__name__
-        raise HardwareError(f"Gymnasium's {id!r} failed in {call}: {text}") from error
+        raise HardwareError(f"Gymnasium environment {id!r}: {call} failed: {text}") from error
 
 
 def begun(id: str, answer: Any) -> tuple[Any, Mapping[str, Any]]:  # noqa: A002 - Gymnasium's own word for it

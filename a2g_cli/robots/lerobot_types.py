@@ -39,8 +39,11 @@ def make(kind: str, settings: dict[str, Any]) -> Any:
         from lerobot.robots.utils import make_robot_from_config
     except ImportError as error:
         there = importlib.util.find_spec("lerobot") is not None
-        lacks = "all that LeRobot imports, which is installed itself" if there else "LeRobot"
-        raise HardwareError(f"robot 'lerobot:{kind}' needs {lacks}: {INSTALL} ({error}).") from error
+        if there and error.name and error.name.partition(".")[0] != "lerobot":
+            lacks = f"LeRobot is installed, but its dependency {error.name} is missing"
+        else:
+            lacks = "LeRobot is installed, but cannot be imported" if there else "LeRobot is not installed"
+        raise HardwareError(f"robot 'lerobot:{kind}': {lacks}: {INSTALL} ({error}).") from error
     failed = _register(RobotConfig, kind)
     if kind not in RobotConfig.get_known_choices():
         hint = f"Not importable here: {'; '.join(failed)}." if failed else ""

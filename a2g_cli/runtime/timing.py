@@ -116,11 +116,17 @@ def _spread(seconds: Sequence[float]) -> dict[str, float] | None:
     return {"median": round(1000 * float(median), 3), "p99": round(1000 * float(high), 3)}
 
 
-def in_words(timing: dict[str, Any]) -> str:
-    """Return a timing object (``TimingStats.to_json``) as one line of text."""
+def in_words(timing: dict[str, Any], waits: bool = False) -> str:
+    """Return a timing object (``TimingStats.to_json``) as one line of text.
+
+    Args:
+        timing: the object.
+        waits: whether the robot's clock stands still while a plan is made, as a simulator's does.
+    """
     rate = "" if timing["achieved_hz"] is None else f"{timing['achieved_hz']:.2f} of "
     parts = [f"{rate}{timing['rate_hz']:g} Hz"]
-    for word, name in {"jitter": "jitter_ms", "frame age": "frame_age_ms", "plan": "planning_ms"}.items():
+    for word, name in {"jitter": "jitter_ms", "frame age": "frame_age_ms", "planning latency": "planning_ms"}.items():
         if (spread := timing[name]) is not None:
-            parts.append(f"{word} {spread['median']:.1f} ms (99 %: {spread['p99']:.1f})")
-    return ", ".join([*parts, f"missed {timing['missed']} of {timing['steps']} deadlines"])
+            parts.append(f"{word} median {spread['median']:.1f}, p99 {spread['p99']:.1f} ms")
+    why = " (the simulator waits for the plan)" if waits else ""
+    return "; ".join([*parts, f"missed deadlines {timing['missed']} of {timing['steps']}{why}"])

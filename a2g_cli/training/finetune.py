@@ -129,7 +129,7 @@ class Finetuning:
             running["action"] = value if i == 0 else 0.9 * running["action"] + 0.1 * value
             if i == 0:
                 losses["first"] = value
-            watcher.advanced(i + 1, dict(running))
+            watcher.advanced(i + 1, {f"{name} loss": value for name, value in running.items()})
             if interrupted():
                 raise KeyboardInterrupt
         watcher.finished()

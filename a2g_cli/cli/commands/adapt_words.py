@@ -7,6 +7,7 @@ from a2g_cli.cli.commands.following import to_compare, to_record
 from a2g_cli.cli.commands.prompts import to_type
 from a2g_cli.core.errors import UsageError
 from a2g_cli.core.workspace import Workspace
+from a2g_cli.data import goals as goal_store
 from a2g_cli.data.recording.practice import newest_practice
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import find_recordings
@@ -28,9 +29,10 @@ def chosen(workspace: Workspace, names: Sequence[str]) -> tuple[list[Path], list
         lines += newest.left_out
         if newest.session is None:
             left_out = "".join(f" {line[0].upper()}{line[1:]}" for line in lines)
-            raise UsageError(
-                f"there are no recordings to learn from.{left_out} Name a session, or record one: `{to_record(workspace)}`."
-            )
+            advice = f"Name a session, or record one: `{to_record(workspace)}`."
+            if not goal_store.list_goals(workspace):
+                advice = f"First take a goal (`{to_record(workspace)}`), then record: `a2g run NAME`."
+            raise UsageError(f"there are no recordings to learn from.{left_out} {advice}")
         names = [newest.session.name]
     paths = find_recordings(workspace, names)
     if not paths:

@@ -53,7 +53,7 @@ def export_recordings(workspace: Workspace, names: Sequence[str], form: str, out
     }
     lines = [
         f"{len(paths)} recordings in {out}, {amount(total)}: {chosen.holds}.",
-        f"not exported: {chosen.loses}.",
+        f"{_left_out(chosen.loses)}.",
         *notes,
     ]
     return Report(document, [printable(line) for line in lines])
@@ -76,6 +76,7 @@ def import_recordings(
         A2GError: see their messages.
     """
     source = expanded(source)
+    _check_foreign(source)
     chosen = detect(source) if form is None else find(form)
     if not source.exists():
         raise UsageError(f"{source} does not exist: name a file or folder of {chosen.name}.")
@@ -106,6 +107,21 @@ def import_recordings(
         f"next: {to_type(workspace, 'pretrain', name, *_own_folder(name))}",
     ]
     return Report(document, [printable(line) for line in lines])
+
+
+def _left_out(loses: str) -> str:
+    what, _, more = loses.partition("; ")
+    return f"not exported: {loses}" if what != "nothing" else f"Everything was exported{'; ' * bool(more)}{more}"
+
+
+def _check_foreign(source: Path) -> None:
+    """Raise UsageError if ``source`` is a session of a2g, or its file with links to all recordings."""
+    folder = source.parent if source.name == "session.hdf5" else source
+    if (folder / "session.hdf5").is_file() and any(folder.glob("episode-*.hdf5")):
+        raise UsageError(
+            f"{folder} is a session of a2g, and needs no import: name it in `a2g adapt` or `a2g pretrain`; copy it into "
+            "recordings/sessions of another workspace to use it there."
+        )
 
 
 def import_options(

@@ -77,7 +77,7 @@ class HeldOut:
         if not homes:
             return
         measured = self.progress.measured
-        where = "nominal scene" if homes is robots else f"shift {shift_of(robots[0])}"
+        where = "training domain" if homes is robots else f"shift {shift_of(robots[0])}"
         for goal in self.goals:
             trials = partial(trials_for, robots[0], goal, self.seed, self.count)
             self._measure(f"goal {goal.name} ", moment, name, robots, trials, f"goal {goal.name}, {where}")
@@ -87,7 +87,7 @@ class HeldOut:
         else:
             self._measure("", moment, name, robots, lambda: self._drawn(robots[0]), where)
         if homes is not robots:
-            self._measure("home ", moment, name, homes, lambda: self._drawn(homes[0]), "nominal scene")
+            self._measure("home ", moment, name, homes, lambda: self._drawn(homes[0]), "training domain")
             return
         measured[f"home {moment}"] = measured[moment]
         self.progress.save()

@@ -27,7 +27,7 @@ from a2g_cli.core.types import Goal
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data import goals as goal_store
 from a2g_cli.data.recording.practice import held as recording_into
-from a2g_cli.data.recording.sessions import find_recordings, new_session, open_session
+from a2g_cli.data.recording.sessions import LATEST, find_recordings, list_sessions, new_session, open_session
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import TrainingView, training_view
 from a2g_cli.improvement.demo_replay import available_trajectories
@@ -148,6 +148,8 @@ def resume(workspace: Workspace, session_name: str, limits: dict[str, Any]) -> R
         UsageError: ``a2g improve`` did not create the session, or the base has changed.
         RecordingError, GoalError, CheckpointError, HardwareError: see their messages.
     """
+    if session_name == LATEST and not any(session.recordings() for session in list_sessions(workspace)):
+        raise UsageError("there is nothing to resume: start with `a2g improve`.")
     progress = load(open_session(workspace, session_name))
     try:
         asked = ImproveRequest.from_json(progress.asked)
@@ -212,6 +214,8 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
         until_the_end.enter_context(recording_into(progress.session, "a2g improve"))
         begin = current_name(str(progress.asked["begin"]))
 
+        resuming = to_type(workspace, "improve", "--resume", progress.session.name)
+        view.note(f"up to {settings.rounds} rounds of practice. Ctrl-C is safe at any time; to go on: {resuming}")
         wait(interrupt)
 
         held_out = HeldOut(

@@ -146,7 +146,7 @@ def verify_recordings(workspace: Workspace, names: Sequence[str]) -> Report:
     repair = to_type(workspace, "recordings", "repair")
     lines += [f"{name}/{INDEX} does not list all recordings: `{repair}` rebuilds it." for name in stale]
     lines += [f"unfinished: {path}: `{repair}` recovers it." for path in unfinished]
-    lines.append(f"{len(found) - len(damaged)} sound, {len(damaged)} damaged.")
+    lines.append(f"{len(found) - len(damaged)} intact, {len(damaged)} damaged.")
     document = {
         "recordings": found,
         "sound": len(found) - len(damaged),

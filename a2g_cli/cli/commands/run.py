@@ -15,6 +15,7 @@ from a2g_cli.cli.commands.prompts import asks_for_a_key, check_answerable, someb
 from a2g_cli.cli.commands.report import Report, reported
 from a2g_cli.cli.commands.run_episodes import RunUnderWay
 from a2g_cli.cli.commands.safety import PATIENCE, ask_for_key, deadman_key
+from a2g_cli.core.clock import goes_on
 from a2g_cli.core.errors import A2GError, GoalNotReached, UsageError
 from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.types import Goal, Provenance
@@ -254,7 +255,7 @@ def _report(
         why = [] if reached or len(done) == 1 else [_KEEP_ALL]
         lines = [
             f"{len(done)} {'episode' if len(done) == 1 else 'episodes'} in {session.folder}: {told}.",
-            f"timing: {in_words(timing)}.",
+            f"timing: {in_words(timing, waits=not goes_on(rolled.robot.clock))}.",
             f"watch: {to_type(workspace, 'replay', f'{session.name}/{done[-1].path.stem}')}",
             *why,
             f"next: {following}",

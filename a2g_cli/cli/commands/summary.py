@@ -74,10 +74,22 @@ def _file(workspace: Workspace, path: Path) -> dict[str, Any]:
     return {"name": name_of(workspace, path), "path": str(path), "bytes": path.stat().st_size}
 
 
+_ENDINGS = {
+    "steps": "step limit",
+    "arrived": "the policy judged the goal as reached",
+    "interrupted": "interrupted",
+    "hardware": "hardware failure",
+}
+"""How an episode ended that no guard stopped."""
+
+
 def outcome_words(outcome: dict[str, Any]) -> str:
     """Return how an episode ended, in words."""
     judged = {True: "success", False: "no success", None: "not judged"}[outcome["success"]]
-    return judged if outcome["stopped_by"] == "success" else f"{judged}, ended by {outcome['stopped_by']}"
+    stopped_by = outcome["stopped_by"]
+    if stopped_by == "success":
+        return judged
+    return f"{judged}, {_ENDINGS.get(stopped_by) or f'stopped by the guard {stopped_by}'}"
 
 
 def one_line(summary: dict[str, Any]) -> str:

@@ -62,11 +62,11 @@ _FORMATS = __name__.rpartition(".")[0]
 
 ROBOMIMIC = Format(
     name="robomimic",
-    holds="one HDF5 file, data/demo_0 upwards, frames as they are packed",
+    holds="one HDF5 file, data/demo_0 upwards, frames compressed as in the recordings",
     module=f"{_FORMATS}.robomimic",
     reader=f"{_FORMATS}.robomimic",
     suffix=".hdf5",
-    loses="nothing; goal and true times are in it, and robomimic passes over them",
+    loses="nothing; the goal and the time stamps are in it, and robomimic ignores them",
     order=0,
 )
 LEROBOT = Format(

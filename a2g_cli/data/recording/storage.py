@@ -82,6 +82,8 @@ def fault(error: Exception) -> str:
     """Return in a few words what is wrong with a file, given the error of ``UNREADABLE`` that reading it raised."""
     if isinstance(error, json.JSONDecodeError):
         return f"an attribute is not JSON ({error})"
+    if "truncated file" in str(error):  # HDF5's words, with its internal numbers
+        return "the file is incomplete"
     return _missing(error) if isinstance(error, KeyError) else reason(error)
 
 

@@ -186,7 +186,9 @@ class Place(Scene):
         """
         for key in values:
             if key not in {*self.kinds, "plate"}:
-                raise UnknownNameError("thing in the scene 'place'", key, [*self.kinds, "plate"])
+                raise UnknownNameError(
+                    "object", key, [*self.kinds, "plate"], "These are the objects of the scene place."
+                )
         named = [name for name in values if name != "plate"]
         if not named:
             raise UsageError(f"say where a thing shall lie: {', '.join(f'{name}=X,Y' for name in self.kinds)}.")
@@ -298,8 +300,8 @@ def _described(
     for number, (axis, limit, unit) in zip(numbers, limits, strict=False):
         if not -limit <= number <= limit:
             raise UsageError(
-                f"the {name}'s {axis} is {number:g} {unit}: within reach and in the picture is "
-                f"{-limit:g} to {limit:g} {unit}."
+                f"{name} {axis} = {number:g} {unit} is out of range: use {-limit:g} to {limit:g} {unit}, which is within "
+                "reach and in the picture."
             )
     return np.array(numbers[:2], dtype=np.float64), float(numbers[2]) if len(numbers) == 3 else 0.0
 

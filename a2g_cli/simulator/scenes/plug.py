@@ -138,14 +138,15 @@ class Plug(Scene):
         """Return the goal state with the peg in a socket that stands at ``values["socket"]``: x, y [m]; arm at rest."""
         for key in values:
             if key != "socket":
-                raise UnknownNameError("thing in the scene 'plug'", key, ["socket"])
+                raise UnknownNameError("object", key, ["socket"], "This is the object of the scene plug.")
         numbers = values.get("socket", ())
         if isinstance(numbers, str) or len(numbers) != 2:
             raise UsageError(f"the socket's place is X,Y in metres, not {counted(numbers)}.")
         for number, axis, most in zip(numbers, "xy", SOCKET_RANGE, strict=True):
             if not -most <= number <= most:
                 raise UsageError(
-                    f"the socket's {axis} is {number:g} m: within reach and in the picture is {-most:g} to {most:g} m."
+                    f"socket {axis} = {number:g} m is out of range: use {-most:g} to {most:g} m, which is within reach and "
+                    "in the picture."
                 )
         return _plugged(np.array(numbers, dtype=np.float64))
 

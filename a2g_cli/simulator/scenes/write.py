@@ -131,7 +131,7 @@ class Write(Scene):
                 lines += lines_of(spell(numbers if isinstance(numbers, str) else counted(numbers)))
                 continue
             if not key.startswith("line"):
-                raise UnknownNameError("thing in the scene 'write'", key, ["word", "line"])
+                raise UnknownNameError("key", key, ["word", "line"], "These are the keys of the scene write.")
             if isinstance(numbers, str) or len(numbers) < 4 or len(numbers) % 2:
                 raise UsageError(f"{key} is X,Y,X,Y,... in metres, two corners at least, not {counted(numbers)}.")
             corners = dots(numbers)
