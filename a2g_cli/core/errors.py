@@ -45,6 +45,7 @@ class UnknownNameError(UsageError):
         names = sorted(known)
         self._asked = (kind, name, names, hint)
         near = difflib.get_close_matches(name, names, n=3, cutoff=NEAR)
+        near = near or [one for one in names if sorted(one) == sorted(name)][:3]  # swapped letters: tyni
         if near:
             offer = f"did you mean {' or '.join(near)}?"
         elif names:
