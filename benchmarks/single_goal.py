@@ -2,7 +2,8 @@
 
     python benchmarks/single_goal.py [--scene plug] [--shift unseen:1.5] [--goal-seed 905]
         [--keep photo|oracle|judge|best|all] [--cut photo|head|none] [--rounds 4] [--episodes 40]
-        [--iterations 100] [--per-step 0] [--temperature 1] [--last-temperature T] [--lr 1e-3]
+        [--iterations 100] [--per-step 0] [--temperature 1] [--lasting 0] [--fading 1]
+        [--last-temperature T] [--lr 1e-3]
         [--relabel final:0.5,future:0.5] [--slack 1] [--best 0.25] [--going-on] [--decay tenth|cosine|none] [--ema 0]
         [--cotrain 0] [--rest 0] [--rank 16] [--tau 5] [--balance] [--photo] [--aim 0] [--anew] [--evaluation 100] [--seed 0]
         [--work DIR]
@@ -28,6 +29,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from lasting_noise import LastingNoise
 from single_goal_learner import DECAYS, Learner
 
 from a2g_cli.calibration.photo_judge import PhotoVerdict, judge_recordings
@@ -95,9 +97,11 @@ class World:
         outcomes = roll_out(self.robots, jobs, policy, self._evaluation)
         return sorted(i for i, outcome in outcomes if outcome.success)
 
-    def practise(self, model: Act2Goal, base: Act2Goal, trials: Sequence[Trial], temperature: float) -> list[Practised]:
-        """Roll ``model`` out and return what was recorded, encoded by ``base``."""
-        policy = Act2GoalPolicy(model, ActingSettings(temperature=temperature))
+    def practise(
+        self, model: Act2Goal, base: Act2Goal, trials: Sequence[Trial], temperature: float, lasting: float = 0.0
+    ) -> list[Practised]:
+        """Roll ``model`` out with its noise and return what was recorded, encoded by ``base``."""
+        policy = LastingNoise(model, temperature, lasting)
         with tempfile.TemporaryDirectory() as folder:
             paths = {trial.index: Path(folder) / f"episode-{trial.index:06d}.hdf5" for trial in trials}
 
@@ -191,7 +195,7 @@ def run(world: World, given: argparse.Namespace) -> None:
         begun = time.monotonic()
         temperature = given.temperature + (last - given.temperature) * number / max(1, given.rounds - 1)
         trials = practice_trials(world, given, number, practised[-given.episodes :], bound)
-        new = world.practise(acting, base, trials, temperature)
+        new = world.practise(acting, base, trials, temperature, given.lasting * given.fading**number)
         practised = new if given.anew else practised + new
         kept = chosen(practised, given, bound)
         rolled, loss, iterations = time.monotonic() - begun, float("nan"), 0
@@ -241,6 +245,10 @@ def options() -> argparse.ArgumentParser:
     )
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--temperature", type=float, default=1.0, help="while practising")
+    parser.add_argument(
+        "--lasting", type=float, default=0.0, help="noise that is the same throughout an episode of practice"
+    )
+    parser.add_argument("--fading", type=float, default=1.0, help="factor of it from round to round")
     parser.add_argument("--last-temperature", type=float, help="in the last round; linear between")
     parser.add_argument("--test-temperature", type=float, default=0.3)
     parser.add_argument("--lr", type=float, default=1e-3)
