@@ -13,9 +13,9 @@ have streams of their own, the same for every setting. The truth of the simulato
 `--keep oracle`, which imitates the episodes that succeeded and so separates the recipe from its judge. `judge`: those whose
 nearest frame has fewer than SLACK times the base's `arrived_below` steps left, by the base's head; `best`: the share of all
 episodes with the fewest; `photo`: those that `calibration/photo_judge.py` calls successes, each round judged by itself.
-An episode is imitated up to the frame at which the photo was matched best (`--cut photo`), to the one nearest to the goal by
-the base's head (`head`), or to its end. With `--rest` that share of a batch is of the episodes that are not kept, whole,
-towards what they reached.
+It is imitated up to the frame nearest to the goal by the base's head (`--cut head`), to the one at which the photo was
+matched best (`photo`; the arm is then still at work, where the photo shows it at rest), or to its end. With `--rest` that
+share of a batch is of the episodes that are not kept, whole, towards what they reached. `--lasting`: `lasting_noise.py`.
 What the base reaches on a goal is kept in --work.
 """
 
@@ -236,7 +236,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--shift", default="unseen:1.5")
     parser.add_argument("--goal-seed", type=int, default=905)
     parser.add_argument("--keep", choices=("photo", "oracle", "judge", "best", "all"), default="photo")
-    parser.add_argument("--cut", choices=("photo", "head", "none"), default="photo", help="where an episode ends")
+    parser.add_argument("--cut", choices=("photo", "head", "none"), default="head", help="where an episode ends")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--episodes", type=int, default=40, help="a round")
     parser.add_argument("--iterations", type=int, default=100, help="of a round's training")
