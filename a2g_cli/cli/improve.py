@@ -7,7 +7,7 @@ import typer
 from a2g_cli.cli import options
 from a2g_cli.cli.from_settings import Given, with_settings
 from a2g_cli.cli.runner import finish, place
-from a2g_cli.improvement.settings import ImproveSettings, check_judge_of_practice, goal_learning
+from a2g_cli.improvement.settings import GOAL_EPISODES, ImproveSettings, check_judge_of_practice, goal_learning
 from a2g_cli.training.finetune_settings import FinetuneSettings
 
 if TYPE_CHECKING:
@@ -89,12 +89,15 @@ def improve(
             return command.resume(where, resume, {name: practice[name] for name in LIMITS})
         deployment = Deployment.choose(where, robot, camera or [], scene=scene, shift=shift)
         given = {name: value for name, value in practice.items() if value is not None}
+        by_photo = bool(goals) and given.get("judge") != "policy"
+        if by_photo:
+            given = {"episodes": GOAL_EPISODES, **given}
         typed = {name: value for name, value in learning.items() if value is not None}
         settings = ImproveSettings(
             **given,
             seed=unused_seed(where) if seed is None else seed,
             rollout=RolloutSettings(limit=steps, safety=limits_from(deployment.safety, safety or [], deadman_key)),
-            adapt=settings_from(**(goal_learning(base) if goals else {}) | typed),
+            adapt=settings_from(**(goal_learning(base) if by_photo else {}) | typed),
         )
         check_way(settings.reset)
         check_source(settings.goals_from, settings.curriculum, goals or [])

@@ -72,10 +72,12 @@ class EncodedEpisode:
         """
         return self.steps_left < bound if self.judge == "policy" else self.judgement
 
-    def judged(self, judge: str, judgement: bool | None, frame: int) -> "EncodedEpisode":
-        """Return the episode with the judgement of another judge; its segments end at ``frame``, from 1."""
-        cut = replace(self.whole, length=torch.tensor([frame]))
-        return replace(self, judge=judge, judgement=judgement, segments=cut)
+    def judged(self, judge: str, judgement: bool | None) -> "EncodedEpisode":
+        """Return the episode with the judgement of another judge. It still ends at the frame nearest to the goal.
+
+        That frame shows the arm where the photo shows it; the frame that matches the photo first shows the arm at work.
+        """
+        return replace(self, judge=judge, judgement=judgement)
 
 
 @torch.no_grad()

@@ -38,6 +38,9 @@ class CandidateBuilder:
     """Recordings that are mixed into every batch (``settings.mix``)."""
     watcher: TrainingWatcher
     interrupted: Callable[[], bool]
+    fresh: bool = False
+    """Train each round's weights anew from the adapter that began the run, on all that was kept, instead of going on from the
+    adapter that practised."""
 
     def candidate(
         self, number: int, state: RoundState, buffer: Sequence[EncodedEpisode], spare: int
@@ -80,13 +83,14 @@ class CandidateBuilder:
                 return {}, seconds
         if not plan.kept:
             return {}, seconds
+        origin = self._origin() if self.fresh and plan.train else parent
         with registry.creating() as adapter_folder:
             state.candidate = adapter_folder.name
             self.progress.save()
             finetune(
                 checkpoint.load(folder),
                 self.factory.base_hash(),
-                parent,
+                origin,
                 plan.kept,
                 adapter_folder,
                 replace(settings, seed=self.seed * 1000 + number),
@@ -98,6 +102,11 @@ class CandidateBuilder:
                 [self.scorer.read(path) for path in self.demonstrations],
             )
         return losses_of(registry.get(state.candidate)), seconds
+
+    def _origin(self) -> Adapter | None:
+        """Return the adapter that began the run; None for the base."""
+        begun = self.progress.rounds[0].acting
+        return None if begun == BASE else self.factory.registry.get(begun)
 
     def _estimate(
         self,

@@ -108,7 +108,7 @@ class PhotoVerdicts:
         return any(not judge.changes for judge in self._judges.values())
 
     def judged(self, episode: EncodedEpisode) -> EncodedEpisode:
-        """Return ``episode`` with its judgement, up to the frame that matches the photo.
+        """Return ``episode`` with its judgement.
 
         Unchanged if its goal has no judge and no person was asked, and if it replayed a trajectory.
         """
@@ -117,12 +117,12 @@ class PhotoVerdicts:
         if episode.replayed or (answer is None and judge is None):
             return episode
         if judge is None:
-            return episode.judged("person", answer, int(episode.segments.length[0]))
+            return episode.judged("person", answer)
         if path not in self._verdicts:
             self._verdicts[path] = judge_recording(judge, path, self._cameras, self._size)
-        verdict = self._verdicts[path]
-        name, success = ("photo", verdict.success) if answer is None else ("person", answer)
-        return episode.judged(name, success, max(1, verdict.frame))
+        if answer is not None:
+            return episode.judged("person", answer)
+        return episode.judged("photo", self._verdicts[path].success)
 
 
 class PhotoJudging:

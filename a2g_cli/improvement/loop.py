@@ -22,7 +22,7 @@ from a2g_cli.improvement.gate import Decision, decide, record_decision, refused_
 from a2g_cli.improvement.goal_sampling import Curriculum, Experience, GoalSampler, goal_source
 from a2g_cli.improvement.judging import PhotoJudging, PolicyJudging
 from a2g_cli.improvement.pose_search import PoseSearch
-from a2g_cli.improvement.practice import Practice, PracticeWatcher, drives_home, set_ups
+from a2g_cli.improvement.practice import Exploration, Practice, PracticeWatcher, drives_home, set_ups
 from a2g_cli.improvement.prompted import PromptedSampler
 from a2g_cli.improvement.reset_free import CycleObserver, ResetFreeSampler
 from a2g_cli.improvement.scoring import EpisodeScorer
@@ -39,6 +39,8 @@ OF_POLICY = ("action-not-finite", "action-range", "action-jump")
 """Guards that stop a policy's actions. A candidate that they stop is not promoted."""
 GOAL_TEMPERATURE = 1.0
 """Temperature of practice for named goals, unless another one is asked for."""
+LEAST_NOISE = 0.25
+"""Least persistent noise of practice for named goals."""
 COMPARED = 8
 """Trials of a candidate between two checks of whether the comparison with its parent is decided."""
 
@@ -100,7 +102,7 @@ class Improvement:
             settings.episodes,
             watcher,
             interrupted,
-            GOAL_TEMPERATURE if goals and settings.practice_temperature is None else settings.practice_temperature,
+            self._exploration,
         )
         most = settings.pose_search
         pose_search = PoseSearch(self._practice, self._scorer, progress, most, settings.seed, interrupted)
@@ -116,6 +118,7 @@ class Improvement:
             demonstrations,
             watcher,
             interrupted,
+            fresh=by_photo,
         )
         self._buffer: list[list[EncodedEpisode]] = []
         for state in progress.rounds:
@@ -166,6 +169,16 @@ class Improvement:
         return practice_rates(
             self.progress, self.goals, lambda path: self._reached(self._judge.read(path)), self._judge.name
         )
+
+    def _exploration(self) -> Exploration:
+        """Return how practice explores now. For named goals the persistent noise falls as practice succeeds."""
+        settings = self.settings
+        if not self.goals or self._judge.name == "policy":
+            return Exploration(settings.practice_temperature)
+        temperature = GOAL_TEMPERATURE if settings.practice_temperature is None else settings.practice_temperature
+        done = self.progress.done
+        noise = max(LEAST_NOISE, 1.0 - done[-1].arrived) if done else 1.0
+        return Exploration(temperature, noise)
 
     def _path(self, name: str) -> Path:
         return self.progress.session.folder / name

@@ -1,7 +1,7 @@
 """Practice: rolls out the episodes of a stage and records them in the run's session; goes on after a kill."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from a2g_cli.data.recording.reader import Recording
 from a2g_cli.improvement.state import RunState
 from a2g_cli.improvement.trials import Attempt, Stage, TrialSampler
 from a2g_cli.policies.base import Policy
+from a2g_cli.policies.exploring import AlternatingPolicy
 from a2g_cli.robots.base import Robot, shift_of
 from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.runtime.recorder import Recorder
@@ -30,6 +31,21 @@ class PracticeWatcher(Protocol):
 
 
 @dataclass(frozen=True)
+class Exploration:
+    """Noise of practice: it finds what the policy misses."""
+
+    temperature: float | None = None
+    """Of the actions; None: as the policy acts otherwise."""
+    persistent_noise: float = 0.0
+    """Above 0, episodes of odd slots have this noise instead of the temperature (``policies/acting.py``)."""
+
+    @property
+    def explores(self) -> bool:
+        """Whether practice acts otherwise than the policy."""
+        return self != Exploration()
+
+
+@dataclass(frozen=True)
 class Practice:
     """Rolls out the stages of a round."""
 
@@ -42,8 +58,8 @@ class Practice:
     """Episodes in a stage."""
     watcher: PracticeWatcher
     interrupted: Callable[[], bool]
-    temperature: float | None = None
-    """Of the actions in practice and in the gate; None: as the policy acts otherwise. Noise finds what the policy misses."""
+    exploration: Callable[[], Exploration] = Exploration
+    """How the policy explores now, in practice and in the gate."""
 
     def roll(
         self,
@@ -66,8 +82,10 @@ class Practice:
             first: roll out only the first so many attempts.
             assigned: the policy that acts instead, on behalf of adapter ``name``.
         """
-        policy = self.factory.get(name, self.temperature) if assigned is None else assigned
+        exploration = self.exploration() if assigned is None else Exploration()
+        policy = self._exploring(name, exploration) if assigned is None else assigned
         acting = Provenance(
+            settings=asdict(exploration) if exploration.explores else {},
             robot=self.attempts.robots[0].spec.name,
             policy=policy.name,
             base=self.factory.base_hash(),
@@ -97,11 +115,20 @@ class Practice:
             show()
         return sum(bool(outcome.success) for outcome in outcomes)
 
+    def _exploring(self, name: str, exploration: Exploration) -> Policy:
+        factory, usual = self.factory, self.factory.settings
+        if not exploration.explores:
+            return factory.get(name)
+        noisy = usual if exploration.temperature is None else replace(usual, temperature=exploration.temperature)
+        even = factory.get(name, noisy)
+        if not exploration.persistent_noise:
+            return even
+        return AlternatingPolicy(even, factory.get(name, replace(usual, persistent_noise=exploration.persistent_noise)))
+
     def _job(self, attempt: Attempt, acting: Provenance, path: Path) -> Job:
         seed = self.seed * 100_003 + attempt.index
         told = {"purpose": "practice", "index": attempt.index, "start": attempt.start, "lost": attempt.lost}
-        if self.temperature is not None:
-            told["temperature"] = self.temperature
+        told |= acting.settings
 
         def sink(robot: Robot) -> Recorder:
             provenance = replace(acting, shift=shift_of(robot), settings=told)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from a2g_cli.core.errors import UnknownNameError, UsageError
 from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.settings import setting
-from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.training.finetune_settings import FinetuneSettings, finetune_settings_from_json
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ class ImproveSettings:
     )
     practice_temperature: float | None = setting(
         None,
-        "Noise of the actions while practising, from 0 (none) to 2.  [default: 1 for a named GOAL, else 0.3]",
+        "Noise of the actions while practising, from 0 (none) to 2.  [default: 1 for a GOAL judged by its photo, else 0.3]",
         kind=float,
         metavar="X",
         low=0.0,
@@ -141,6 +140,10 @@ def check_judge_of_practice(judge: str, named: bool) -> None:
         raise UsageError(f"--judge {judge} judges many episodes of one goal: name a GOAL.")
 
 
+GOAL_EPISODES = 40
+"""Practice episodes per round of named goals, unless another number is asked for."""
+
+
 def goal_learning(base: Path | None) -> dict[str, Any]:
     """Return the settings of finetuning, by name, that differ where named goals are practised (docs/lab-notes).
 
@@ -151,7 +154,7 @@ def goal_learning(base: Path | None) -> dict[str, Any]:
     from a2g_cli.training.retention_set import RETENTION
 
     replayed = {"retention": 0.25} if ((base or SHIPPED) / RETENTION).exists() else {}
-    return {"batch": 32, "iterations": 100, **replayed}
+    return {"batch": 32, "iterations": 110, **replayed}
 
 
 def check_limits(settings: ImproveSettings) -> None:
@@ -178,7 +181,7 @@ def improve_settings_from_json(written: Mapping[str, Any]) -> ImproveSettings:
     if settings["reset"] == "home":
         settings["reset"] = "rest-pose"
     if "judge" not in settings:  # of a run that began without a photo judge
-        settings |= {"judge": "policy", "practice_temperature": ActingSettings().temperature}
+        settings["judge"] = "policy"
     rollout = dict(settings["rollout"])
     rollout["safety"] = SafetyLimits(**rollout.get("safety", {}))
     adapt = finetune_settings_from_json(settings["adapt"])

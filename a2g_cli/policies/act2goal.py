@@ -58,6 +58,9 @@ class Act2GoalPolicy(Policy):
         noises = [self._noise(request) for request in requests]
         plan_noise = torch.stack([noise[0] for noise in noises])
         action_noise = settings.temperature * torch.stack([noise[1] for noise in noises])
+        if settings.persistent_noise:
+            shifts = torch.stack([self._episode_noise(request.seed) for request in requests])
+            action_noise = action_noise + settings.persistent_noise * shifts
         chunks = model.act(now, goal, proprioception.float(), plan_noise, action_noise, settings.denoising_steps)
         with torch.no_grad():
             left = model.steps_to_go.steps(now, goal)
@@ -98,6 +101,11 @@ class Act2GoalPolicy(Policy):
         frames = torch.randn(config.frames, *self.model.frame_shape, generator=generator)
         actions = torch.randn(config.hashing.actions, len(config.action_names), generator=generator)
         return frames, actions
+
+    def _episode_noise(self, seed: int) -> Tensor:
+        """Return the part of the action noise that an episode keeps (1, A)."""
+        generator = torch.Generator().manual_seed((seed * 1_000_003 + 500_009) % (2**63))
+        return torch.randn(1, len(self.model.config.action_names), generator=generator)
 
     def _pictures(self, frames: Tensor) -> dict[str, list[Image]]:
         """Return camera -> pictures of imagined latents (F, V, C, h, w)."""

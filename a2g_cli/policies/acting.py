@@ -36,6 +36,9 @@ class ActingSettings:
     )
     temperature: float = 0.3
     """Scale of the initial noise of the actions: 0: the most likely chunk, 1: samples; a little keeps practice diverse."""
+    persistent_noise: float = 0.0
+    """Scale of a part of that noise which is the same for all actions of a chunk and for all plans of an episode. It moves
+    where the policy aims; independent noise averages out within a chunk, and the next plan aims again."""
     threads: int = 1
     """CPU threads. Networks this small gain nothing from a second core, and slow down when another process uses it."""
     imagine_steps: int = 0

@@ -1,7 +1,6 @@
 """Makes policies by name: the base, the base with an adapter, or a baseline."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from a2g_cli.adapters import files as adapters
@@ -92,14 +91,14 @@ class PolicyFactory:
             adapters.apply(self.registry.get(name), model, self.base_hash())
         return model
 
-    def get(self, name: str, temperature: float | None = None) -> Policy:
+    def get(self, name: str, settings: ActingSettings | None = None) -> Policy:
         """Return the policy ``name``: ``base``, ``random``, ``still``, or an adapter.
 
         Images of another size than the base's are cropped and resized.
 
         Args:
             name: of the policy.
-            temperature: of its actions; None: that of the settings.
+            settings: of acting; None: the factory's.
 
         Raises:
             UnknownNameError: no such adapter.
@@ -109,8 +108,7 @@ class PolicyFactory:
         if name in BASELINES:
             return BASELINES[name](self.spec)
         model = self._model(name)
-        settings = self.settings if temperature is None else replace(self.settings, temperature=temperature)
-        policy = self._calibrated(model, name, settings)
+        policy = self._calibrated(model, name, settings or self.settings)
         return ResizingPolicy(policy, model.config.size) if self._resizes(model) else policy
 
     def _calibrated(self, model: Act2Goal, name: str, settings: ActingSettings) -> Policy:

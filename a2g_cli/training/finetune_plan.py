@@ -82,7 +82,7 @@ def _through(
     mapped = encode_episode(base, episode.path, transform, relabel)
     if episode.judge == "policy":
         return mapped
-    return mapped.judged(episode.judge, episode.judgement, int(episode.segments.length[0]))
+    return mapped.judged(episode.judge, episode.judgement)
 
 
 def _driven_actions(base: Act2Goal, encoded: Sequence[EncodedEpisode]) -> torch.Tensor | None:
