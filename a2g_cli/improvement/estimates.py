@@ -30,8 +30,8 @@ def practice_rates(
         return rates
     (first, _), (last, result) = ended[0], ended[-1]
     moments = {
-        "before": (first.acting, first.practice),
-        "after": (result.adapter, last.compared) if result.promoted else (last.acting, last.practice),
+        "before": (first.acting, first.parent or first.practice),
+        "after": (result.adapter, last.compared) if result.promoted else (last.acting, last.parent or last.practice),
     }
     for moment, (adapter, names) in moments.items():
         episodes = _by_goal(progress.session.folder / name for name in names)

@@ -248,31 +248,34 @@ class Improvement:
         adapt_seconds = time.monotonic() - started - search_seconds
         if self.interrupted():
             return None
+        rivals: Sequence[EncodedEpisode] = before
+        after: list[EncodedEpisode] = []
         if state.candidate is None:
-            decision, after = Decision(promoted=False, reason=self._judge.nothing_reached(), measured={}), []
+            decision = Decision(promoted=False, reason=self._judge.nothing_reached(), measured={})
         else:
             started = time.monotonic()
             refused = refused_unseen(losses)
             try:
-                after = [] if refused else self._compare(number, state, state.candidate, before)
+                if refused is None:
+                    rivals, after = self._compare(number, state, state.candidate, before)
             except SafetyStop as stop:
                 if stop.cause not in OF_POLICY:
                     raise
                 reason = f"A safety guard stopped it: {str(stop).rstrip('.')}"
-                refused, after, self._stopped = Decision(False, reason, losses), [], stop
-                del state.compared[:]  # its recordings stay on the disk, but nothing learns from them
+                refused, self._stopped = Decision(False, reason, losses), stop
+                del state.compared[:], state.parent[:]  # its recordings stay on the disk, but nothing learns from them
             rollout_seconds += time.monotonic() - started
             if self.interrupted():
                 return None
-            decision = refused or self._decide(state.candidate, state.acting, before[: len(after)], after, losses)
+            decision = refused or self._decide(state.candidate, state.acting, rivals[: len(after)], after, losses)
             decision = self._settle(state.candidate, state.acting, decision)
             # The next round learns from the candidate's episodes as well.
             self._buffer[number] = [self._read(name) for name in state.recordings()]
-        ends = after if decision.promoted else before
+        ends = after if decision.promoted else rivals
         set_up, lost = set_ups([self._path(name) for name in state.recordings()])
         return Round(
             len(before),
-            len(after),
+            len(after) + len(state.parent),
             rollout_seconds,
             adapt_seconds,
             decision.promoted,
@@ -288,20 +291,32 @@ class Improvement:
 
     def _compare(
         self, number: int, state: RoundState, candidate: str, before: Sequence[EncodedEpisode]
-    ) -> list[EncodedEpisode]:
-        """Roll the candidate out, a few trials at a time, until the comparison with its parent is decided."""
+    ) -> tuple[Sequence[EncodedEpisode], list[EncodedEpisode]]:
+        """Roll the candidate out, a few trials at a time, until the comparison with its parent is decided; return both sides.
+
+        The parent's side is its practice. If practice explored, the parent acts again without that noise, on half the trials.
+        """
+        again = self._exploration().explores
+        rivals: list[EncodedEpisode] = [] if again else list(before)
+        most = max(1, len(before) // 2) if again else len(before)
         trials = "the same trials" if self._practice.attempts.paired else "its own trials"
         title = f"round {number + 1}: testing {candidate} on {trials}"
         after: list[EncodedEpisode] = []
-        while len(after) < len(before):
-            count = min(len(after) + COMPARED, len(before))
+        while len(after) < most:
+            count = min(len(after) + COMPARED, most)
+            if again:
+                of_parent = f"round {number + 1}: {state.acting} on {trials}"
+                self._practice.roll(state.acting, number, Stage.PARENT, state.parent, of_parent, count)
+                if self.interrupted():
+                    break
+                rivals += [self._read(name) for name in state.parent[len(rivals) : count]]
             self._practice.roll(candidate, number, Stage.GATE, state.compared, title, count)
             if self.interrupted():
                 break
             after += [self._read(name) for name in state.compared[len(after) : count]]
-            if sprt_stop(*self._judge.sides(candidate, before[:count], after), self._scorer.bound):
+            if sprt_stop(*self._judge.sides(candidate, rivals[:count], after), self._scorer.bound):
                 break
-        return after
+        return rivals, after
 
     def _spare_episodes(self) -> int:
         """Return how many episodes pose search and demo replay may use."""

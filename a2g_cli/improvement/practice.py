@@ -59,7 +59,7 @@ class Practice:
     watcher: PracticeWatcher
     interrupted: Callable[[], bool]
     exploration: Callable[[], Exploration] = Exploration
-    """How the policy explores now, in practice and in the gate."""
+    """How the policy explores now, in practice; not in the gate."""
 
     def roll(
         self,
@@ -82,7 +82,7 @@ class Practice:
             first: roll out only the first so many attempts.
             assigned: the policy that acts instead, on behalf of adapter ``name``.
         """
-        exploration = self.exploration() if assigned is None else Exploration()
+        exploration = self.exploration() if stage is Stage.PRACTICE and assigned is None else Exploration()
         policy = self._exploring(name, exploration) if assigned is None else assigned
         acting = Provenance(
             settings=asdict(exploration) if exploration.explores else {},

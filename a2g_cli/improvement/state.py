@@ -81,6 +81,8 @@ class RoundState:
     """Recordings of the pose search."""
     rehearsed: list[str] = field(default_factory=list)
     """Recordings of replayed demonstrations."""
+    parent: list[str] = field(default_factory=list)
+    """The parent's recordings in the gate, where practice explored; else its practice is compared."""
 
     def recordings(self) -> Iterable[str]:
         """Yield the names of all recordings of the round."""
@@ -88,6 +90,7 @@ class RoundState:
         yield from self.explored
         yield from self.rehearsed
         yield from self.compared
+        yield from self.parent
 
 
 @dataclass
@@ -194,7 +197,7 @@ def _round_state(entry: dict[str, Any]) -> RoundState:
     done = None
     if entry["done"] is not None:
         done = Round(**{**entry["done"], "adapter": current_name(entry["done"]["adapter"])})
-    stages = ("practice", "compared", "explored", "rehearsed")
+    stages = ("practice", "compared", "explored", "rehearsed", "parent")
     names = [[checked_name("recording", str(name)) for name in entry.get(key, [])] for key in stages]
     candidate = None if entry["candidate"] is None else checked_name("adapter", str(entry["candidate"]))
     return RoundState(
@@ -205,4 +208,5 @@ def _round_state(entry: dict[str, Any]) -> RoundState:
         done,
         names[2],
         names[3],
+        names[4],
     )

@@ -28,6 +28,8 @@ class Stage(IntEnum):
     """The candidate, tested against its parent."""
     POSE_SEARCH = 2
     DEMO_REPLAY = 3
+    PARENT = 4
+    """The parent, on the gate's trials, where practice explored by noise that the gate does without."""
 
 
 def episode_index(stage: Stage, number: int, slot: int, count: int, *, repeat: bool, streams: bool) -> int:
@@ -44,7 +46,8 @@ def episode_index(stage: Stage, number: int, slot: int, count: int, *, repeat: b
         streams: False for a run of version 0.1, which numbered all stages as practice: they shared trials with other stages
             and with later rounds.
     """
-    if streams and stage in {Stage.POSE_SEARCH, Stage.DEMO_REPLAY}:
+    own = {Stage.POSE_SEARCH, Stage.DEMO_REPLAY} if repeat else {Stage.POSE_SEARCH, Stage.DEMO_REPLAY, Stage.PARENT}
+    if streams and stage in own:
         return stage * STREAM + number * ROUND + slot
     return (number if repeat else 2 * number + stage) * count + slot
 
