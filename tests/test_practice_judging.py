@@ -90,7 +90,7 @@ def test_every_second_episode_acts_by_the_other_policy() -> None:
 
 def test_a_named_goal_is_practised_with_noise_and_judged_by_its_photo(practised: tuple[Path, dict[str, Any]]) -> None:
     workspace, document = practised
-    for path in practice(workspace):
+    for path in practice(workspace)[:4]:
         with Recording(path) as recording:
             settings = recording.provenance.settings
             assert (settings["temperature"], settings["persistent_noise"]) == (1.0, 1.0)

@@ -16,9 +16,10 @@ from a2g_cli.core.errors import SafetyStop
 from a2g_cli.core.types import Goal
 from a2g_cli.encoding.episodes import EncodedEpisode
 from a2g_cli.improvement.candidate import CandidateBuilder
+from a2g_cli.improvement.comparison import Comparison
 from a2g_cli.improvement.demo_replay import DemoReplay
 from a2g_cli.improvement.estimates import practice_rates
-from a2g_cli.improvement.gate import Decision, decide, record_decision, refused_unseen, sprt_stop, veto_if_worse
+from a2g_cli.improvement.gate import Decision, record_decision, refused_unseen
 from a2g_cli.improvement.goal_sampling import Curriculum, Experience, GoalSampler, goal_source
 from a2g_cli.improvement.judging import PhotoJudging, PolicyJudging
 from a2g_cli.improvement.pose_search import PoseSearch
@@ -41,8 +42,6 @@ GOAL_TEMPERATURE = 1.0
 """Temperature of practice for named goals, unless another one is asked for."""
 LEAST_NOISE = 0.25
 """Least persistent noise of practice for named goals."""
-COMPARED = 8
-"""Trials of a candidate between two checks of whether the comparison with its parent is decided."""
 
 
 class ImproveWatcher(TrainingWatcher, PracticeWatcher, Protocol):
@@ -104,6 +103,7 @@ class Improvement:
             interrupted,
             self._exploration,
         )
+        self._comparison = Comparison(self._practice, self._judge, self._scorer, interrupted)
         most = settings.pose_search
         pose_search = PoseSearch(self._practice, self._scorer, progress, most, settings.seed, interrupted)
         demo_replay = DemoReplay(self._practice, settings.replay_demos, interrupted)
@@ -257,7 +257,7 @@ class Improvement:
             refused = refused_unseen(losses)
             try:
                 if refused is None:
-                    rivals, after = self._compare(number, state, state.candidate, before)
+                    rivals, after = self._comparison.run(number, state, state.candidate, before)
             except SafetyStop as stop:
                 if stop.cause not in OF_POLICY:
                     raise
@@ -267,7 +267,9 @@ class Improvement:
             rollout_seconds += time.monotonic() - started
             if self.interrupted():
                 return None
-            decision = refused or self._decide(state.candidate, state.acting, rivals[: len(after)], after, losses)
+            decision = refused or self._comparison.decide(
+                state.candidate, state.acting, rivals[: len(after)], after, losses
+            )
             decision = self._settle(state.candidate, state.acting, decision)
             # The next round learns from the candidate's episodes as well.
             self._buffer[number] = [self._read(name) for name in state.recordings()]
@@ -289,57 +291,12 @@ class Improvement:
             len(state.rehearsed),
         )
 
-    def _compare(
-        self, number: int, state: RoundState, candidate: str, before: Sequence[EncodedEpisode]
-    ) -> tuple[Sequence[EncodedEpisode], list[EncodedEpisode]]:
-        """Roll the candidate out, a few trials at a time, until the comparison with its parent is decided; return both sides.
-
-        The parent's side is its practice. If practice explored, the parent acts again without that noise, on half the trials.
-        """
-        again = self._exploration().explores
-        rivals: list[EncodedEpisode] = [] if again else list(before)
-        most = max(1, len(before) // 2) if again else len(before)
-        trials = "the same trials" if self._practice.attempts.paired else "its own trials"
-        title = f"round {number + 1}: testing {candidate} on {trials}"
-        after: list[EncodedEpisode] = []
-        while len(after) < most:
-            count = min(len(after) + COMPARED, most)
-            if again:
-                of_parent = f"round {number + 1}: {state.acting} on {trials}"
-                self._practice.roll(state.acting, number, Stage.PARENT, state.parent, of_parent, count)
-                if self.interrupted():
-                    break
-                rivals += [self._read(name) for name in state.parent[len(rivals) : count]]
-            self._practice.roll(candidate, number, Stage.GATE, state.compared, title, count)
-            if self.interrupted():
-                break
-            after += [self._read(name) for name in state.compared[len(after) : count]]
-            if sprt_stop(*self._judge.sides(candidate, rivals[:count], after), self._scorer.bound):
-                break
-        return rivals, after
-
     def _spare_episodes(self) -> int:
         """Return how many episodes pose search and demo replay may use."""
         settings = self.settings
         if settings.most_episodes is None:
             return settings.pose_search + settings.replay_demos
         return max(0, settings.most_episodes - self.progress.episodes - 2 * settings.episodes)
-
-    def _decide(
-        self,
-        name: str,
-        acting: str,
-        before: list[EncodedEpisode],
-        after: list[EncodedEpisode],
-        losses: dict[str, float],
-    ) -> Decision:
-        """Compare both through the candidate's camera warp, and if that warp is new, on the uncorrected images as well."""
-        scorer, paired = self._scorer, self._practice.attempts.paired
-        sides = self._judge.sides(name, before, after)
-        decision = decide(*sides, losses, scorer.bound, paired, self._judge.words)
-        if self._judge.name == "photo" or scorer.same_views(name, acting):
-            return decision
-        return veto_if_worse(decision, *scorer.sides(BASE, before, after), scorer.bound)
 
     def _settle(self, name: str, acting: str, decision: Decision) -> Decision:
         """Write the decision into the lineage, and make a promoted adapter active; return the decision to report."""
