@@ -27,8 +27,8 @@ class ImproveSettings:
     rounds: int = setting(5, "Maximum number of rounds; each practises, then adapts.", metavar="N", low=1)
     episodes: int = setting(
         20,
-        "Practice episodes per round. The gate promotes trained weights only if they succeed on at least three trials more "
-        "than the current adapter.",
+        "Practice episodes per round; 40 for a GOAL judged by its photo. The gate promotes trained weights only if they "
+        "succeed on at least three trials more than the current adapter.",
         metavar="N",
         low=1,
         high=1_000_000,

@@ -90,7 +90,7 @@ class FinetuneSettings:
     retention: float = setting(
         0.0,
         "Share of each batch that comes from the segments of demonstrations that the base keeps, below 1: the adapter then "
-        "forgets less of the training domain.",
+        "forgets less of the training domain. `a2g improve GOAL` uses 0.25.",
         metavar="SHARE",
         panel="Learning",
     )
