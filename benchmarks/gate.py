@@ -32,8 +32,9 @@ from a2g_cli.core.workspace import Workspace
 from a2g_cli.demo_replay import trajectory
 from a2g_cli.demo_replay.policy import TrajectoryReplayPolicy
 from a2g_cli.encoding.episodes import EncodedEpisode
+from a2g_cli.improvement.comparison import COMPARED
 from a2g_cli.improvement.gate import Decision, decide, refused_unseen, sprt_stop, veto_if_worse
-from a2g_cli.improvement.loop import COMPARED, OF_POLICY
+from a2g_cli.improvement.loop import OF_POLICY
 from a2g_cli.improvement.scoring import EpisodeScorer
 from a2g_cli.models import checkpoint
 from a2g_cli.robots.base import Robot, Trial

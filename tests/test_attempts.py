@@ -217,8 +217,8 @@ def test_drawn_attempts_are_the_same_for_parent_and_candidate(robots: list[SimRo
 
 @pytest.mark.parametrize("repeat", [False, True])
 def test_no_two_episodes_of_a_run_draw_the_same_but_a_trial_that_the_gate_repeats(repeat: bool) -> None:
-    stages = [stage for stage in Stage if not (repeat and stage is Stage.GATE)]
-    counts = {Stage.PRACTICE: 20, Stage.GATE: 20, Stage.POSE_SEARCH: 64, Stage.DEMO_REPLAY: 300}
+    stages = [stage for stage in Stage if not (repeat and stage in {Stage.GATE, Stage.PARENT})]
+    counts = {Stage.PRACTICE: 20, Stage.GATE: 20, Stage.POSE_SEARCH: 64, Stage.DEMO_REPLAY: 300, Stage.PARENT: 20}
     drawn = [
         episode_index(stage, number, slot, 20, repeat=repeat, streams=True)
         for stage in stages

@@ -82,6 +82,7 @@ def test_a_result_is_the_documented_object() -> None:
         "rate": 1.0,
         "interval": [0.7225, 1.0],
         "seconds": 1.23,
+        "judge": "truth",
     }
     assert Result("base", 0, 0, 0.0).to_json()["interval"] == [0.0, 1.0]
 

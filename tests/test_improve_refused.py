@@ -7,7 +7,7 @@ from cli_examples import ask
 
 from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.core.workspace import Workspace
-from a2g_cli.improvement import loop
+from a2g_cli.improvement import comparison
 from a2g_cli.improvement.gate import Decision
 from a2g_cli.improvement.scoring import EpisodeScorer
 from a2g_cli.training import finetune_plan
@@ -21,7 +21,7 @@ def carried(workspace: Path, names: list[str]) -> list[bool]:
 
 
 def test_after_a_refused_measurement_practice_is_imitated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "decide", lambda *_: Decision(promoted=False, reason="refused", measured={}))
+    monkeypatch.setattr(comparison, "decide", lambda *_: Decision(promoted=False, reason="refused", measured={}))
     monkeypatch.setattr(
         finetune_plan, "select", lambda encoded, *_: list(encoded)
     )  # so short an episode arrives nowhere
@@ -38,8 +38,10 @@ def test_pictures_as_they_are_have_the_last_word_on_a_new_view(
 ) -> None:
     monkeypatch.setattr(EpisodeScorer, "same_views", lambda *_: known)
     told = Decision(promoted=False, reason="as they are", measured={})
-    monkeypatch.setattr(loop, "decide", lambda *_: Decision(promoted=True, reason="through the view", measured={}))
-    monkeypatch.setattr(loop, "veto_if_worse", lambda decision, *_: told if decision.promoted else decision)
+    monkeypatch.setattr(
+        comparison, "decide", lambda *_: Decision(promoted=True, reason="through the view", measured={})
+    )
+    monkeypatch.setattr(comparison, "veto_if_worse", lambda decision, *_: told if decision.promoted else decision)
     words = ("--rounds", 1, "--evaluation", 1, "--iterations", 1)
     (done,) = ask(tmp_path, "improve", *WORDS, *words)["rounds"]
     assert done["promoted"] == known

@@ -16,7 +16,7 @@ from cli_examples import a2g, ask, refused
 
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.improvement import candidate as making
-from a2g_cli.improvement import loop
+from a2g_cli.improvement import comparison, loop
 from a2g_cli.improvement.state import PROGRESS, RunState
 from a2g_cli.policies.base import Policy
 from a2g_cli.robots.sim import SimRobot
@@ -105,7 +105,7 @@ def test_it_goes_on_from_every_moment(
 def test_it_goes_on_from_within_a_comparison(
     tmp_path: Path, base: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch, saves: int
 ) -> None:
-    monkeypatch.setattr(loop, "COMPARED", 1)
+    monkeypatch.setattr(comparison, "COMPARED", 1)
     save = RunState.save
 
     def dying(self: RunState) -> None:
@@ -123,8 +123,8 @@ def test_it_goes_on_from_within_a_comparison(
 
 
 def test_a_comparison_ends_where_it_is_settled(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "COMPARED", 1)
-    monkeypatch.setattr(loop, "sprt_stop", lambda parent, candidate, _: len(parent) == len(candidate) == 1)
+    monkeypatch.setattr(comparison, "COMPARED", 1)
+    monkeypatch.setattr(comparison, "sprt_stop", lambda parent, candidate, _: len(parent) == len(candidate) == 1)
     document = ask(tmp_path, "improve", *WORDS, "--base", base)
     assert [(done["episodes"], done["gate_episodes"]) for done in document["rounds"]] == [(2, 1)]
     assert len(list((tmp_path / "recordings/sessions/long").glob("episode-*.hdf5"))) == 3
