@@ -16,9 +16,10 @@ from a2g_cli.core.workspace import Workspace
 from a2g_cli.data import goals as goal_store
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.pictures import picture
-from a2g_cli.improvement.settings import ImproveSettings
+from a2g_cli.improvement.settings import ImproveSettings, goal_learning
 from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.runtime.evaluation import draw_trials
+from a2g_cli.training.finetune_settings import settings_from
 
 GOAL = "demo-goal"
 START = 10_000
@@ -53,7 +54,7 @@ def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: in
     if first.exit_code == 130:
         return first
     console.rule(f"3 · practice of this goal: {rounds} rounds")
-    settings = ImproveSettings(rounds=rounds, episodes=EPISODES, seed=seed)
+    settings = ImproveSettings(rounds=rounds, episodes=EPISODES, seed=seed, adapt=settings_from(**goal_learning(None)))
     brought = improve(workspace, ImproveRequest(deployment, (GOAL,), None, settings, evaluation, seed))
     if brought.exit_code:
         return brought
