@@ -15,7 +15,8 @@ nearest frame has fewer than SLACK times the base's `arrived_below` steps left, 
 episodes with the fewest; `photo`: those that `calibration/photo_judge.py` calls successes, each round judged by itself.
 It is imitated up to the frame nearest to the goal by the base's head (`--cut head`), to the one at which the photo was
 matched best (`photo`; the arm is then still at work, where the photo shows it at rest), or to its end. With `--rest` that
-share of a batch is of the episodes that are not kept, whole, towards what they reached. `--lasting`: `lasting_noise.py`.
+share of a batch is of the episodes that are not kept, whole, towards what they reached. `--lasting`:
+noise that an episode keeps (`ActingSettings.persistent_noise`).
 What the base reaches on a goal is kept in --work.
 """
 
@@ -29,7 +30,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from lasting_noise import LastingNoise
 from single_goal_learner import DECAYS, Learner
 
 from a2g_cli.calibration.photo_judge import PhotoVerdict, judge_recordings
@@ -101,7 +101,7 @@ class World:
         self, model: Act2Goal, base: Act2Goal, trials: Sequence[Trial], temperature: float, lasting: float = 0.0
     ) -> list[Practised]:
         """Roll ``model`` out with its noise and return what was recorded, encoded by ``base``."""
-        policy = LastingNoise(model, temperature, lasting)
+        policy = Act2GoalPolicy(model, ActingSettings(temperature=temperature, persistent_noise=lasting))
         with tempfile.TemporaryDirectory() as folder:
             paths = {trial.index: Path(folder) / f"episode-{trial.index:06d}.hdf5" for trial in trials}
 

@@ -95,6 +95,11 @@ def test_a_named_goal_is_practised_with_noise_and_judged_by_its_photo(practised:
             settings = recording.provenance.settings
             assert (settings["temperature"], settings["persistent_noise"]) == (1.0, 1.0)
     assert "(photo judge)" in document["rounds"][0]["reason"]
+    (done,) = document["rounds"]
+    assert done["gate_episodes"] == 4, "two trials, on which the parent acts again beside the candidate"
+    for path in practice(workspace)[4:]:
+        with Recording(path) as recording:
+            assert "temperature" not in recording.provenance.settings, "the gate compares without the noise of practice"
 
 
 def test_it_agrees_with_the_truth_where_the_base_solves_the_goal(practised: tuple[Path, dict[str, Any]]) -> None:

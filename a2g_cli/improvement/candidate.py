@@ -35,7 +35,7 @@ class CandidateBuilder:
     settings: FinetuneSettings
     seed: int
     demonstrations: Sequence[Path]
-    """Recordings that are mixed into every batch (``settings.mix``)."""
+    """Recordings that are mixed into every batch (``settings.cotrain``)."""
     watcher: TrainingWatcher
     interrupted: Callable[[], bool]
     fresh: bool = False

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from a2g_cli.calibration.photo_judge import PhotoJudge, PhotoVerdict, fit_to_recordings, judge_recording
+from a2g_cli.calibration.photo_judge import PhotoJudge, fit_to_recordings, judge_recording
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.encoding.episodes import EncodedEpisode
 from a2g_cli.improvement.scoring import EpisodeScorer
@@ -81,7 +81,7 @@ class PhotoVerdicts:
         """Prepare it. ``model`` says which cameras are compared, and at which size."""
         self._cameras, self._size = model.config.cameras, model.config.size
         self._judges: dict[str, PhotoJudge] = {}
-        self._verdicts: dict[Path, PhotoVerdict] = {}
+        self._judged: dict[Path, tuple[str, bool | None]] = {}
 
     def fit(self, practice: Sequence[Path], fewest: int = 1) -> None:
         """Fit the judge of every goal that has none yet to its recordings in ``practice``. Raises RecordingError.
@@ -113,16 +113,17 @@ class PhotoVerdicts:
         Unchanged if its goal has no judge and no person was asked, and if it replayed a trajectory.
         """
         path = episode.path
-        answer, judge = _answer(path), self._judges.get(_goal(path))
-        if episode.replayed or (answer is None and judge is None):
+        if episode.replayed:
             return episode
-        if judge is None:
-            return episode.judged("person", answer)
-        if path not in self._verdicts:
-            self._verdicts[path] = judge_recording(judge, path, self._cameras, self._size)
-        if answer is not None:
-            return episode.judged("person", answer)
-        return episode.judged("photo", self._verdicts[path].success)
+        if path not in self._judged:
+            answer, judge = _answer(path), self._judges.get(_goal(path))
+            if answer is not None:
+                self._judged[path] = "person", answer
+            elif judge is not None:
+                self._judged[path] = "photo", judge_recording(judge, path, self._cameras, self._size).success
+            else:
+                return episode
+        return episode.judged(*self._judged[path])
 
 
 class PhotoJudging:

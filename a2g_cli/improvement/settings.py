@@ -88,8 +88,8 @@ class ImproveSettings:
     judge: str = setting(
         "auto",
         "Who decides which practice episodes reached a named GOAL: photo (compares them with the goal photo), person (asked "
-        "for a key after ten episodes, which teach the photo judge), policy (its steps-to-go); auto: photo. Goals that are "
-        "drawn are judged by the policy.",
+        "for a key after each of the first ten episodes, which teaches the photo judge), policy (its steps-to-go); auto: "
+        "photo. Goals that are drawn are judged by the policy.",
         metavar="WHO",
         panel="Practice",
     )
