@@ -15,11 +15,12 @@ from a2g_cli.calibration import nominal
 from a2g_cli.calibration.base_pose import BasePose
 from a2g_cli.calibration.estimate import estimate_transform, suspected_base_pose
 from a2g_cli.calibration.policy import TransformedPolicy
-from a2g_cli.calibration.posterior import CHANCE, PRIOR_STD, SPACING, SUCCESS, TOLERANCE, PosePosterior, pose_posterior
+from a2g_cli.calibration.posterior import OffsetPosterior, offset_posterior
 from a2g_cli.calibration.posterior_policy import PosteriorSamplingPolicy
 from a2g_cli.calibration.transform import DomainTransform
 from a2g_cli.core.types import Goal, Observation
 from a2g_cli.encoding.episodes import EncodedEpisode
+from a2g_cli.improvement.pose_search import PRIOR
 from a2g_cli.models import checkpoint
 from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.robots.sim import SimRobot
@@ -29,9 +30,9 @@ NOTHING = torch.zeros(0, 2), torch.zeros(0, dtype=torch.bool)
 
 
 def test_without_evidence_the_reading_is_believed_as_far_as_it_can_be() -> None:
-    belief = pose_posterior(*NOTHING)
+    belief = offset_posterior(*NOTHING, PRIOR)
     torch.testing.assert_close(belief.mean, torch.zeros(2, dtype=torch.double), atol=1e-9, rtol=0)
-    assert belief.spread == pytest.approx(math.sqrt(2) * PRIOR_STD, rel=0.02)
+    assert belief.spread == pytest.approx(math.sqrt(2) * PRIOR.std, rel=0.02)
     assert float(belief.weights.sum()) == pytest.approx(1)
 
 
@@ -44,30 +45,32 @@ def test_beliefs_do_not_hang_on_the_order_and_go_towards_who_arrived(
     seen: list[tuple[tuple[float, float], bool]], chance: object
 ) -> None:
     tried, arrived = torch.tensor([place for place, _ in seen]), torch.tensor([yes for _, yes in seen])
-    belief = pose_posterior(tried, arrived)
+    belief = offset_posterior(tried, arrived, PRIOR)
     order = torch.randperm(len(seen), generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(pose_posterior(tried[order], arrived[order]).weights, belief.weights)
+    torch.testing.assert_close(offset_posterior(tried[order], arrived[order], PRIOR).weights, belief.weights)
     for yes in (True, False):
-        once_more = pose_posterior(torch.cat([tried, tried[:1]]), torch.cat([arrived, torch.tensor([yes])]))
-        there = (belief.offsets - tried[0]).norm(dim=1) < TOLERANCE
+        once_more = offset_posterior(torch.cat([tried, tried[:1]]), torch.cat([arrived, torch.tensor([yes])]), PRIOR)
+        there = (belief.offsets - tried[0]).norm(dim=1) < PRIOR.tolerance
         likely, before = float(once_more.weights[there].sum()), float(belief.weights[there].sum())
         assert likely >= before - 1e-12 if yes else likely <= before + 1e-12
 
 
 def world(true: Tensor, tried: Tensor, chance: torch.Generator) -> Tensor:
     """Return who arrives, in a world that is as the belief has it."""
-    rate = CHANCE + (SUCCESS - CHANCE) * torch.exp(-(((tried - true).norm(dim=1) / TOLERANCE) ** 2))
+    rate = PRIOR.chance + (PRIOR.success - PRIOR.chance) * torch.exp(
+        -(((tried - true).norm(dim=1) / PRIOR.tolerance) ** 2)
+    )
     return torch.rand(len(tried), generator=chance) < rate
 
 
-def search(seed: int) -> tuple[PosePosterior, Tensor]:
+def search(seed: int) -> tuple[OffsetPosterior, Tensor]:
     chance = torch.Generator().manual_seed(seed)
-    true = PRIOR_STD * torch.randn(2, generator=chance).double()
+    true = PRIOR.std * torch.randn(2, generator=chance).double()
     tried, arrived = NOTHING
     for _ in range(8):
-        more = pose_posterior(tried, arrived).draw(8, chance)
+        more = offset_posterior(tried, arrived, PRIOR).draw(8, chance)
         tried, arrived = torch.cat([tried, more]), torch.cat([arrived, world(true, more, chance)])
-    return pose_posterior(tried, arrived), true
+    return offset_posterior(tried, arrived, PRIOR), true
 
 
 def test_sixty_four_episodes_find_the_place() -> None:
@@ -79,7 +82,7 @@ def test_sixty_four_episodes_find_the_place() -> None:
     assert np.median(errors) < 0.005
     assert np.mean(np.array(errors) < 0.01) >= 0.9
     assert np.mean(told) == pytest.approx(np.sqrt(np.mean(np.square(errors))), rel=0.6), "it knows how sure it is"
-    assert min(told) > SPACING / 2
+    assert min(told) > PRIOR.spacing / 2
 
 
 class Echo(Policy):

@@ -1,9 +1,11 @@
-"""The posterior of the arm's position, from which episodes reached their goal.
+"""The posterior of an offset in x and y, from which episodes reached their goal.
 
-Where a camera was moved as well, an image shows the position of the arm only roughly, because tall things lean in a warped
-image. So each episode assumes a position, and Bayes' rule weighs all positions by the episodes that reached their goal and
-those that did not. Positions are drawn from the posterior (Thompson sampling, 1933): likely ones are tried more often. No
-reward and no ground truth: the base's own steps-to-go head judges whether the goal was reached.
+Each episode assumes an offset, and Bayes' rule weighs all offsets by the episodes that reached their goal and those that did
+not. Offsets are drawn from the posterior (Thompson sampling, 1933): likely ones are tried more often. No reward and no ground
+truth: a judge of practice says which episodes reached their goal.
+
+Two searches use it: for the place of an arm whose camera was moved as well (``improvement/pose_search.py``), and for where
+the arm has to aim to reach one goal (``improvement/aim_search.py``).
 """
 
 from dataclasses import dataclass
@@ -11,19 +13,28 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-PRIOR_STD = 0.02
-"""Standard deviation of the position that a warped image shows, in x and in y [m]."""
-RADIUS, SPACING = 0.07, 0.0025
-"""The grid of positions: its largest offset and its spacing, in x and in y [m]."""
-TOLERANCE = 0.016
-"""Error at which the chance of success has dropped to 1/e of that without error [m]."""
-SUCCESS, CHANCE = 0.85, 0.04
-"""Probability that an episode reaches its goal, at the right position and far from it."""
+
+@dataclass(frozen=True)
+class OffsetPrior:
+    """What is believed before any episode, and how success depends on the error of an offset."""
+
+    std: float
+    """Standard deviation of the offset, in x and in y [m]."""
+    tolerance: float
+    """Error at which the chance of success has dropped to 1/e of that without error [m]."""
+    radius: float
+    """Largest offset of the grid, in x and in y [m]."""
+    spacing: float
+    """Of the grid [m]."""
+    success: float = 0.85
+    """Probability that an episode reaches its goal at the right offset ..."""
+    chance: float = 0.04
+    """... and far from it."""
 
 
 @dataclass(frozen=True)
-class PosePosterior:
-    """The probability of each offset of the arm from the position that an image shows."""
+class OffsetPosterior:
+    """The probability of each offset of a grid."""
 
     offsets: Tensor
     """(n, 2): x and y [m]."""
@@ -45,18 +56,19 @@ class PosePosterior:
         return self.offsets[torch.multinomial(self.weights, count, replacement=True, generator=generator)]
 
 
-def pose_posterior(tried: Tensor, reached: Tensor) -> PosePosterior:
+def offset_posterior(tried: Tensor, reached: Tensor, prior: OffsetPrior) -> OffsetPosterior:
     """Return the posterior after N episodes; the prior for N = 0.
 
     Args:
         tried: (N, 2) offsets that the episodes assumed [m].
         reached: (N,) bool, whether each reached its goal.
+        prior: what is believed without them.
     """
-    line = torch.arange(-RADIUS, RADIUS + SPACING / 2, SPACING, dtype=torch.double)
+    line = torch.arange(-prior.radius, prior.radius + prior.spacing / 2, prior.spacing, dtype=torch.double)
     offsets = torch.cartesian_prod(line, line)
-    logs = -offsets.square().sum(dim=1) / (2 * PRIOR_STD**2)
+    logs = -offsets.square().sum(dim=1) / (2 * prior.std**2)
     if len(tried):
         error = torch.cdist(offsets, tried.double())
-        probability = CHANCE + (SUCCESS - CHANCE) * torch.exp(-((error / TOLERANCE) ** 2))
+        probability = prior.chance + (prior.success - prior.chance) * torch.exp(-((error / prior.tolerance) ** 2))
         logs = logs + torch.where(reached, probability, 1 - probability).log().sum(dim=1)
-    return PosePosterior(offsets, logs.softmax(dim=0))
+    return OffsetPosterior(offsets, logs.softmax(dim=0))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from a2g_cli.adapters.registry import BASE
 from a2g_cli.calibration.photo_judge import PhotoJudge, fit_to_recordings, judge_recording
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.encoding.episodes import EncodedEpisode
@@ -28,6 +29,13 @@ class Judging(Protocol):
 
     def fit(self, practice: Sequence[Path]) -> None:
         """Learn what a judge needs from a round's practice, for goals that it does not know yet. Raises RecordingError."""
+
+    def so_far(self, practice: Sequence[Path]) -> list[bool | None]:
+        """Return whether each episode of a round that goes on reached its goal; None where the judge does not know.
+
+        Raises:
+            RecordingError: a recording is damaged.
+        """
 
     def read(self, path: Path) -> EncodedEpisode:
         """Return a recording, encoded and judged. Raises RecordingError."""
@@ -54,6 +62,10 @@ class PolicyJudging:
 
     def fit(self, practice: Sequence[Path]) -> None:
         """Learn nothing."""
+
+    def so_far(self, practice: Sequence[Path]) -> list[bool | None]:
+        """Return whether fewer steps are left than the bound."""
+        return [self._scorer.arrived(path, BASE) for path in practice]
 
     def read(self, path: Path) -> EncodedEpisode:
         """Return a recording, encoded."""
@@ -112,9 +124,11 @@ class PhotoVerdicts:
 
         Unchanged if its goal has no judge and no person was asked, and if it replayed a trajectory.
         """
-        path = episode.path
-        if episode.replayed:
-            return episode
+        judgement = None if episode.replayed else self.judgement(episode.path)
+        return episode if judgement is None else episode.judged(*judgement)
+
+    def judgement(self, path: Path) -> tuple[str, bool | None] | None:
+        """Return who judges a recording and what they say; None if its goal has no judge and no person was asked."""
         if path not in self._judged:
             answer, judge = _answer(path), self._judges.get(_goal(path))
             if answer is not None:
@@ -122,8 +136,12 @@ class PhotoVerdicts:
             elif judge is not None:
                 self._judged[path] = "photo", judge_recording(judge, path, self._cameras, self._size).success
             else:
-                return episode
-        return episode.judged(*self._judged[path])
+                return None
+        return self._judged[path]
+
+    def knows(self, path: Path) -> bool:
+        """Whether the goal of a recording has a judge."""
+        return _goal(path) in self._judges
 
 
 class PhotoJudging:
@@ -137,6 +155,14 @@ class PhotoJudging:
     def fit(self, practice: Sequence[Path]) -> None:
         """Fit the judge of every goal that has none yet."""
         self._photos.fit(practice)
+
+    def so_far(self, practice: Sequence[Path]) -> list[bool | None]:
+        """Return what the judges say; a goal that has none yet gets one for now, fitted to these episodes alone."""
+        for_now = PhotoVerdicts(self._scorer.model)
+        for_now.fit([path for path in practice if not self._photos.knows(path)])
+        judges = (self._photos if self._photos.knows(path) else for_now for path in practice)
+        judgements = [judge.judgement(path) for judge, path in zip(judges, practice, strict=True)]
+        return [None if judgement is None else judgement[1] for judgement in judgements]
 
     def read(self, path: Path) -> EncodedEpisode:
         """Return a recording, encoded and judged."""

@@ -15,21 +15,24 @@ from a2g_cli.core.clock import goes_on
 from a2g_cli.core.errors import SafetyStop
 from a2g_cli.core.types import Goal
 from a2g_cli.encoding.episodes import EncodedEpisode
+from a2g_cli.improvement.aim_search import AimSearch
 from a2g_cli.improvement.candidate import CandidateBuilder
 from a2g_cli.improvement.comparison import Comparison
 from a2g_cli.improvement.demo_replay import DemoReplay
 from a2g_cli.improvement.estimates import practice_rates
+from a2g_cli.improvement.exploration import Exploration, exploration
 from a2g_cli.improvement.gate import Decision, record_decision, refused_unseen
 from a2g_cli.improvement.goal_sampling import Curriculum, Experience, GoalSampler, goal_source
 from a2g_cli.improvement.judging import PhotoJudging, PolicyJudging
 from a2g_cli.improvement.pose_search import PoseSearch
-from a2g_cli.improvement.practice import Exploration, Practice, PracticeWatcher, drives_home, set_ups
+from a2g_cli.improvement.practice import Practice, PracticeWatcher, drives_home, set_ups
 from a2g_cli.improvement.prompted import PromptedSampler
 from a2g_cli.improvement.reset_free import CycleObserver, ResetFreeSampler
 from a2g_cli.improvement.scoring import EpisodeScorer
 from a2g_cli.improvement.settings import ImproveSettings
 from a2g_cli.improvement.state import Round, RoundState, RunState
-from a2g_cli.improvement.trials import ResetSampler, Stage, TrialSampler
+from a2g_cli.improvement.trials import ResetSampler, TrialSampler
+from a2g_cli.policies.exploring import can_aim
 from a2g_cli.robots.base import Robot
 from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.training.watcher import TrainingWatcher
@@ -38,10 +41,6 @@ __all__ = ["ImproveSettings", "Improvement"]
 
 OF_POLICY = ("action-not-finite", "action-range", "action-jump")
 """Guards that stop a policy's actions. A candidate that they stop is not promoted."""
-GOAL_TEMPERATURE = 1.0
-"""Temperature of practice for named goals, unless another one is asked for."""
-LEAST_NOISE = 0.25
-"""Least persistent noise of practice for named goals."""
 
 
 class ImproveWatcher(TrainingWatcher, PracticeWatcher, Protocol):
@@ -103,6 +102,7 @@ class Improvement:
             interrupted,
             self._exploration,
         )
+        self._aim_search = AimSearch(self._practice, self._judge, settings.seed, interrupted)
         self._comparison = Comparison(self._practice, self._judge, self._scorer, interrupted)
         most = settings.pose_search
         pose_search = PoseSearch(self._practice, self._scorer, progress, most, settings.seed, interrupted)
@@ -171,14 +171,10 @@ class Improvement:
         )
 
     def _exploration(self) -> Exploration:
-        """Return how practice explores now. For named goals the persistent noise falls as practice succeeds."""
-        settings = self.settings
-        if not self.goals or self._judge.name == "policy":
-            return Exploration(settings.practice_temperature)
-        temperature = GOAL_TEMPERATURE if settings.practice_temperature is None else settings.practice_temperature
-        done = self.progress.done
-        noise = max(LEAST_NOISE, 1.0 - done[-1].arrived) if done else 1.0
-        return Exploration(temperature, noise)
+        """Return how practice explores now."""
+        aims = can_aim(self.factory.spec.proprioception_names)
+        by_photo = self._judge.name == "photo"
+        return exploration(by_photo, aims, self.settings.practice_temperature, self.progress.done)
 
     def _path(self, name: str) -> Path:
         return self.progress.session.folder / name
@@ -229,7 +225,7 @@ class Improvement:
         """Play one round, or what is left of it; return its result, None if it was interrupted."""
         started = time.monotonic()
         title = f"round {number + 1}: practice"
-        successes = self._practice.roll(state.acting, number, Stage.PRACTICE, state.practice, title)
+        successes = self._aim_search.roll(number, state, title)
         rollout_seconds = time.monotonic() - started
         if self.interrupted():
             return None

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from a2g_cli.calibration.base_pose import BasePose
-from a2g_cli.calibration.posterior import PosePosterior, pose_posterior
+from a2g_cli.calibration.posterior import OffsetPosterior, OffsetPrior, offset_posterior
 from a2g_cli.calibration.transform import DomainTransform
 from a2g_cli.core.errors import RecordingError
 from a2g_cli.data.recording.reader import Recording
@@ -23,6 +23,8 @@ from a2g_cli.improvement.scoring import EpisodeScorer
 from a2g_cli.improvement.state import RoundState, RunState, whole
 from a2g_cli.improvement.trials import Stage, episode_index
 
+PRIOR = OffsetPrior(std=0.02, tolerance=0.016, radius=0.07, spacing=0.0025)
+"""A warped image shows the position of the arm to 2 cm."""
 BATCH = 8
 """Episodes between two updates of the posterior."""
 SURE = 0.004
@@ -57,7 +59,7 @@ class PoseSearch:
         """
         tried, reached = self._evidence(calibration, suspected)
         while not self.interrupted():
-            posterior = pose_posterior(tried, reached)
+            posterior = offset_posterior(tried, reached, PRIOR)
             count = len(state.explored)
             if all(whole(self._path(name)) for name in state.explored):
                 more = min(BATCH, self.most - len(tried), spare - count)
@@ -68,7 +70,7 @@ class PoseSearch:
             tried, reached = self._evidence(calibration, suspected)
         if int(reached.sum()) < FEWEST:
             return calibration
-        return replace(calibration, base_pose=_moved(suspected, pose_posterior(tried, reached).mean))
+        return replace(calibration, base_pose=_moved(suspected, offset_posterior(tried, reached, PRIOR).mean))
 
     def _try(
         self,
@@ -76,7 +78,7 @@ class PoseSearch:
         state: RoundState,
         calibration: DomainTransform,
         suspected: BasePose,
-        posterior: PosePosterior,
+        posterior: OffsetPosterior,
         count: int,
     ) -> None:
         """Roll out those of the round's first ``count`` episodes that are not recorded, each on its own base pose."""

@@ -8,6 +8,7 @@ from typing import Protocol
 from a2g_cli.adapters.registry import BASE
 from a2g_cli.core.types import Goal, Outcome, Provenance
 from a2g_cli.data.recording.reader import Recording
+from a2g_cli.improvement.exploration import Exploration
 from a2g_cli.improvement.state import RunState
 from a2g_cli.improvement.trials import Attempt, Stage, TrialSampler
 from a2g_cli.policies.base import Policy
@@ -28,21 +29,6 @@ class PracticeWatcher(Protocol):
 
         ``successes`` are the simulator's, for people only; nothing learns from them.
         """
-
-
-@dataclass(frozen=True)
-class Exploration:
-    """Noise of practice: it finds what the policy misses."""
-
-    temperature: float | None = None
-    """Of the actions; None: as the policy acts otherwise."""
-    persistent_noise: float = 0.0
-    """Above 0, episodes of odd slots have this noise instead of the temperature (``policies/acting.py``)."""
-
-    @property
-    def explores(self) -> bool:
-        """Whether practice acts otherwise than the policy."""
-        return self != Exploration()
 
 
 @dataclass(frozen=True)
@@ -82,7 +68,7 @@ class Practice:
             first: roll out only the first so many attempts.
             assigned: the policy that acts instead, on behalf of adapter ``name``.
         """
-        exploration = self.exploration() if stage is Stage.PRACTICE and assigned is None else Exploration()
+        exploration = self.exploration() if stage is Stage.PRACTICE else Exploration()
         policy = self._exploring(name, exploration) if assigned is None else assigned
         acting = Provenance(
             settings=asdict(exploration) if exploration.explores else {},
@@ -115,15 +101,20 @@ class Practice:
             show()
         return sum(bool(outcome.success) for outcome in outcomes)
 
+    def noisy(self, name: str, exploration: Exploration) -> Policy:
+        """Return the policy of adapter ``name`` with the temperature of practice."""
+        usual = self.factory.settings
+        heat = exploration.temperature
+        return self.factory.get(name, usual if heat is None else replace(usual, temperature=heat))
+
     def _exploring(self, name: str, exploration: Exploration) -> Policy:
-        factory, usual = self.factory, self.factory.settings
         if not exploration.explores:
-            return factory.get(name)
-        noisy = usual if exploration.temperature is None else replace(usual, temperature=exploration.temperature)
-        even = factory.get(name, noisy)
+            return self.factory.get(name)
+        even = self.noisy(name, exploration)
         if not exploration.persistent_noise:
             return even
-        return AlternatingPolicy(even, factory.get(name, replace(usual, persistent_noise=exploration.persistent_noise)))
+        lasting = replace(self.factory.settings, persistent_noise=exploration.persistent_noise)
+        return AlternatingPolicy(even, self.factory.get(name, lasting))
 
     def _job(self, attempt: Attempt, acting: Provenance, path: Path) -> Job:
         seed = self.seed * 100_003 + attempt.index

@@ -26,12 +26,12 @@ class PromptedSampler:
             streams: see ``episode_index``.
         """
         self.robots: Sequence[Robot] = [robot]
-        self._count, self._goals, self._ask, self._streams = count, goals, ask, streams
+        self._count, self.goals, self._ask, self._streams = count, goals, ask, streams
 
     def of(self, number: int, stage: Stage, slots: Sequence[int]) -> Iterator[Attempt]:
         """Yield the attempts in ``slots``, each after the person has answered; stops when the person interrupts."""
         for slot in slots:
-            goal = self._goals[slot % len(self._goals)]
+            goal = self.goals[slot % len(self.goals)]
             self.robots[0].rest()
             if not self._ask(goal.name):
                 return

@@ -70,7 +70,7 @@ class ResetFreeSampler:
         self.robots: Sequence[Robot] = [robot]
         self._way, self._seed, self._count, self._observer = way, seed, count, observer
         self._drive_home, self._note = drive_home, note
-        self._goals, self._choose, self._streams = goals, choose or GoalSampler(), streams
+        self.goals, self._choose, self._streams = goals, choose or GoalSampler(), streams
         self._turn = 0
         self._known = False
         self._failed = 0
@@ -86,14 +86,14 @@ class ResetFreeSampler:
             if self._known and self._stuck():
                 why = f"the last {self._failed} goals were not reached and nothing on the table moved"
                 start = "stuck"
-            elif self._goals and self._gone:
+            elif self.goals and self._gone:
                 why = f"the goals show what is out of reach now: {', '.join(self._gone)}"
                 start = "stuck"
             elif self._known:
                 if self._way == "rest-pose" and not self._drive_home(index):
                     return
                 goal = self._next(number, index)
-                why = "every goal is reached already" if self._goals else "no goal is possible from this state"
+                why = "every goal is reached already" if self.goals else "no goal is possible from this state"
                 start = start if goal else "stuck"
             if start == "stuck":
                 self._note(
@@ -114,7 +114,7 @@ class ResetFreeSampler:
         moved = isinstance(robot, ResetFreeRobot) and self._before is not None and robot.rearranged(self._before)
         self._failed = 0 if reached or moved else self._failed + 1
         gone = robot.out_of_reach() if isinstance(robot, ResetFreeRobot) else []
-        if not self._goals and (new := [name for name in gone if name not in self._gone]):
+        if not self.goals and (new := [name for name in gone if name not in self._gone]):
             self._note(f"Out of reach from now on: {', '.join(new)}. Practice goes on without it.")
         self._gone = gone
         if isinstance(robot, InstrumentedRobot):
@@ -126,10 +126,10 @@ class ResetFreeSampler:
     def _next(self, number: int, index: int) -> Goal | None:
         """Return a goal that the current state does not satisfy yet; None if there is none."""
         seen = self.robots[0].observe().images
-        if not self._goals:
+        if not self.goals:
             chosen = self._choose(lambda at: self._draw(seen, at), number, self._seed, index)
             return None if chosen is None else chosen.goal
-        for _ in self._goals:
+        for _ in self.goals:
             goal = self._named()
             if not self._observer.satisfied(seen, goal):
                 return goal
@@ -142,16 +142,16 @@ class ResetFreeSampler:
 
     def _named(self) -> Goal:
         self._turn += 1
-        return self._goals[(self._turn - 1) % len(self._goals)]
+        return self.goals[(self._turn - 1) % len(self.goals)]
 
     def _fresh(self, index: int) -> tuple[Goal, Callable[[Robot], None]]:
         """Return a goal and a function that sets up a start for it. Raises UsageError if no goal has a start."""
         robot = self.robots[0]
-        if not self._goals:
+        if not self.goals:
             trial = instrumented(robot).trial("practice", self._seed, index)
             return trial.goal, begin_at(trial.start)
         refused: UsageError | None = None
-        for _ in self._goals:  # a goal that undoes another one may have no start of its own
+        for _ in self.goals:  # a goal that undoes another one may have no start of its own
             goal = self._named()
             if not isinstance(robot, InstrumentedRobot):
                 return goal, own_reset

@@ -80,6 +80,8 @@ class TrialSampler(Protocol):
     """The robots that act at the same time, in lockstep."""
     paired: bool
     """Whether practice and gate of a round have the same starts and goals."""
+    goals: Sequence[Goal]
+    """The named goals, in the order in which slots have them in turn; empty where goals are drawn."""
 
     def of(self, number: int, stage: Stage, slots: Sequence[int]) -> Iterable[Attempt]:
         """Return the attempts in ``slots`` of a stage of round ``number``, made one by one if each depends on the last."""
@@ -118,7 +120,7 @@ class ResetSampler:
         Raises:
             UsageError: the robot cannot draw goals, and none were named.
         """
-        self.robots, self._seed, self._count, self._goals = robots, seed, count, goals
+        self.robots, self._seed, self._count, self.goals = robots, seed, count, goals
         self.paired = isinstance(robots[0], InstrumentedRobot)
         if not self.paired and not goals:
             raise UsageError(
@@ -131,9 +133,9 @@ class ResetSampler:
         for slot in slots:
             index = episode_index(stage, number, slot, self._count, repeat=True, streams=self._streams)
             if not self.paired:
-                yield Attempt(slot, index, self._goals[slot % len(self._goals)], "fresh", own_reset)
+                yield Attempt(slot, index, self.goals[slot % len(self.goals)], "fresh", own_reset)
                 continue
-            trial = self._named(slot, index) if self._goals else self._choose(self._draw, number, self._seed, index)
+            trial = self._named(slot, index) if self.goals else self._choose(self._draw, number, self._seed, index)
             if trial is None:
                 raise UsageError(f"{self.robots[0].spec.name} draws no goal: name one.")
             yield Attempt(slot, index, trial.goal, "drawn", begin_at(trial.start))
@@ -148,7 +150,7 @@ class ResetSampler:
 
     def _named(self, slot: int, index: int) -> Candidate:
         """Return a named goal and a start for it."""
-        robot, goal = instrumented(self.robots[0]), self._goals[slot % len(self._goals)]
+        robot, goal = instrumented(self.robots[0]), self.goals[slot % len(self.goals)]
         start = robot.start_for(goal, self._seed, index)
         return Candidate(goal, start, lambda: robot.photograph(start))
 

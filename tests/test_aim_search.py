@@ -1,0 +1,131 @@
+"""Where to aim is found by trying: who acts with an aim that is off, what a search finds, and that a kill changes nothing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from cli_examples import a2g, ask
+
+from a2g_cli.calibration.posterior import OffsetPrior, offset_posterior
+from a2g_cli.core.types import Goal, Observation
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.data.recording.sessions import Session
+from a2g_cli.improvement import aim_search
+from a2g_cli.improvement.exploration import AIM_STD, Exploration, exploration
+from a2g_cli.improvement.state import Round, RunState, load
+from a2g_cli.policies.base import Plan, PlanRequest, Policy
+from a2g_cli.policies.exploring import AimOffsetPolicy, can_aim
+
+NAMES = ("z", "y", "gripper", "x")
+WORDS = ("--scene", "plug", "--rounds", 1, "--episodes", 6, "--seed", 7, "--steps", 60, "--calibrate", "off")
+RUN = ("socket", *WORDS, "--evaluation", 1, "--iterations", 1, "--session", "long")
+
+
+class Echo(Policy):
+    """A policy whose chunk is what it is told of the tool's place."""
+
+    name = "echo"
+
+    def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
+        return [Plan(request.observation.proprioception[None], 5.0) for request in requests]
+
+
+def test_each_episode_is_told_its_own_offset_and_what_was_measured_stays() -> None:
+    policy = AimOffsetPolicy(Echo(), NAMES, {0: (0.01, -0.02), 1: (0.0, 0.0)})
+    assert policy.start_episode(70, 0) == {"aim_offset": [0.01, -0.02]}
+    policy.start_episode(71, 1)
+    measured = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
+    seen = Observation({}, measured.copy(), {}, 0.0)
+    moved, same = policy.plan([PlanRequest(seen, Goal("goal", {}, "test"), seed, 0) for seed in (70, 71)])
+    np.testing.assert_allclose(moved.chunk[0], [0.1, 0.18, 0.3, 0.41], atol=1e-7)
+    np.testing.assert_array_equal(same.chunk[0], measured)
+    np.testing.assert_array_equal(seen.proprioception, measured)
+    policy.end_episode(70)
+    with pytest.raises(KeyError):
+        policy.plan([PlanRequest(seen, Goal("goal", {}, "test"), 70, 0)])
+
+
+def test_only_an_arm_that_measures_x_and_y_can_aim_elsewhere() -> None:
+    assert can_aim(NAMES)
+    assert not can_aim(("x", "joint1"))
+
+
+def test_forty_episodes_find_the_aim() -> None:
+    prior = OffsetPrior(AIM_STD, aim_search.TOLERANCE, aim_search.RADIUS, aim_search.SPACING)
+    chance = torch.Generator().manual_seed(0)
+    late, errors = [], []
+    for _ in range(30):
+        true = AIM_STD * torch.randn(2, generator=chance).double()
+        tried, reached = torch.zeros(0, 2), torch.zeros(0, dtype=torch.bool)
+        for _batch in range(5):
+            more = offset_posterior(tried, reached, prior).draw(8, chance)
+            rate = 0.9 * torch.exp(-(((more - true).norm(dim=1) / 0.008) ** 2))
+            yes = torch.rand(8, generator=chance) < rate
+            tried, reached = torch.cat([tried, more]), torch.cat([reached, yes])
+        late.append(float(yes.double().mean()))
+        errors.append(float((offset_posterior(tried, reached, prior).mean - true).norm()))
+    assert np.median(errors) < 0.004
+    assert np.mean(late) > 0.55, "the last episodes are good examples"
+
+
+def done(arrived: float) -> Round:
+    return Round(1, 1, 0.0, 0.0, True, "a", "", 0, arrived)
+
+
+def test_it_explores_less_the_more_often_it_succeeds_and_only_where_a_photo_judges() -> None:
+    assert exploration(by_photo=False, aims=True, temperature=None, done=[]) == Exploration()
+    first = exploration(by_photo=True, aims=True, temperature=None, done=[])
+    later = exploration(by_photo=True, aims=True, temperature=None, done=[done(0.5)])
+    last = exploration(by_photo=True, aims=True, temperature=None, done=[done(0.5), done(1.0)])
+    assert first.aim_std == AIM_STD
+    assert first.aim_std > later.aim_std > last.aim_std > 0
+    blind = exploration(by_photo=True, aims=False, temperature=None, done=[])
+    assert (blind.aim_std, blind.persistent_noise) == (0.0, 1.0)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
+
+
+def offsets(workspace: Path) -> list[Any]:
+    """Return by which offset each practice episode of the first round aimed elsewhere."""
+    progress = load(Session(workspace / "recordings" / "sessions" / "long"))
+    told = []
+    for name in progress.rounds[0].practice:
+        with Recording(progress.session.folder / name) as recording:
+            told.append(recording.provenance.settings["aim_offset"])
+    return told
+
+
+def test_a_named_goal_is_practised_with_other_aims_and_a_kill_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aim_search, "BATCH", 3)
+    for name in ("whole", "killed"):
+        ask(tmp_path / name, "capture-goal", "socket", "--seed", 3, "--scene", "plug")
+    ask(tmp_path / "whole", "improve", *RUN)
+    tried = offsets(tmp_path / "whole")
+    assert len(tried) == 6
+    assert len({tuple(one) for one in tried}) > 3
+    progress = load(Session(tmp_path / "whole" / "recordings" / "sessions" / "long"))
+    with Recording(progress.session.folder / progress.rounds[0].compared[0]) as recording:
+        assert "aim_offset" not in recording.provenance.settings, "the gate compares without it"
+
+    save, saves = RunState.save, 0
+
+    def dying(self: RunState) -> None:
+        nonlocal saves
+        save(self)
+        saves += any(working.practice for working in self.rounds)
+        if saves == 2:  # the second batch is begun, and nothing of it is rolled out
+            raise Killed
+
+    with monkeypatch.context() as once:
+        once.setattr(RunState, "save", dying)
+        with pytest.raises(Killed):
+            a2g(tmp_path / "killed", "improve", *RUN)
+    ask(tmp_path / "killed", "improve", "--resume", "long")
+    assert offsets(tmp_path / "killed") == tried
