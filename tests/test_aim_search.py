@@ -109,7 +109,8 @@ def test_a_named_goal_is_practised_with_other_aims_and_a_kill_changes_nothing(
     ask(tmp_path / "whole", "improve", *RUN)
     tried = offsets(tmp_path / "whole")
     assert len(tried) == 6
-    assert len({tuple(one) for one in tried}) > 3
+    assert [one == [0.0, 0.0] for one in tried[:3]] == [True, False, True], "the policy's own aim may be right"
+    assert len({tuple(one) for one in tried}) > 2
     progress = load(Session(tmp_path / "whole" / "recordings" / "sessions" / "long"))
     with Recording(progress.session.folder / progress.rounds[0].compared[0]) as recording:
         assert "aim_offset" not in recording.provenance.settings, "the gate compares without it"

@@ -66,7 +66,10 @@ class AimSearch:
         return successes
 
     def _draw(self, number: int, state: RoundState, slots: range, std: float) -> Iterator[Offset]:
-        """Yield the offset of each slot, from the posterior of its goal."""
+        """Yield the offset of each slot, from the posterior of its goal.
+
+        In a goal's first batch every second episode aims as the policy does: it may be right.
+        """
         prior = OffsetPrior(std, TOLERANCE, RADIUS, SPACING)
         evidence = self._evidence(number, state, slots.start)
         posteriors = []
@@ -76,8 +79,9 @@ class AimSearch:
             posteriors.append(offset_posterior(tried, torch.tensor([yes for _, yes in known], dtype=torch.bool), prior))
         chance = torch.Generator().manual_seed(1000 * self.seed + 100 * number + slots.start)
         for slot in slots:
-            x, y = posteriors[slot % len(posteriors)].draw(1, chance)[0].tolist()
-            yield x, y
+            turn, goal = divmod(slot, len(posteriors))
+            x, y = posteriors[goal].draw(1, chance)[0].tolist()
+            yield (0.0, 0.0) if turn < BATCH and turn % 2 == 0 else (x, y)
 
     def _evidence(self, number: int, state: RoundState, first: int) -> list[tuple[str, Offset, bool]]:
         """Return (fingerprint of the goal, offset, whether it was reached) of earlier episodes of the adapter that acts.

@@ -154,7 +154,7 @@ def goal_learning(base: Path | None) -> dict[str, Any]:
     from a2g_cli.training.retention_set import RETENTION
 
     replayed = {"retention": 0.25} if ((base or SHIPPED) / RETENTION).exists() else {}
-    return {"batch": 32, "iterations": 110, **replayed}
+    return {"batch": 32, "iterations": 250, **replayed}
 
 
 def check_limits(settings: ImproveSettings) -> None:
