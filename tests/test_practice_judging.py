@@ -22,7 +22,7 @@ from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.writer import write_episode
 from a2g_cli.encoding.episodes import encode_episode, select
-from a2g_cli.improvement.exploration import AIM_TEMPERATURE
+from a2g_cli.improvement.exploration import GOAL_TEMPERATURE
 from a2g_cli.improvement.judging import PhotoJudging, PhotoVerdicts
 from a2g_cli.improvement.scoring import EpisodeScorer
 from a2g_cli.improvement.settings import ImproveSettings, goal_learning, improve_settings_from_json
@@ -94,7 +94,7 @@ def test_a_named_goal_is_practised_with_noise_and_judged_by_its_photo(practised:
     for path in practice(workspace)[:4]:
         with Recording(path) as recording:
             settings = recording.provenance.settings
-            assert settings["temperature"] == AIM_TEMPERATURE
+            assert settings["temperature"] == GOAL_TEMPERATURE
             assert len(settings["aim_offset"]) == 2
     assert "(photo judge)" in document["rounds"][0]["reason"]
     (done,) = document["rounds"]

@@ -6,16 +6,18 @@ the same goal and the same adapter updates it. The episodes that succeed are imi
 learns the aim, and acts without any offset.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from a2g_cli.calibration.posterior import OffsetPrior, offset_posterior
 from a2g_cli.core.errors import RecordingError
 from a2g_cli.data.recording.reader import Recording
+from a2g_cli.improvement.exploration import AIM_TEMPERATURE, GOAL_TEMPERATURE, Exploration
 from a2g_cli.improvement.judging import Judging
 from a2g_cli.improvement.practice import Practice
 from a2g_cli.improvement.state import RoundState, whole
@@ -26,7 +28,20 @@ BATCH = 8
 """Episodes of a goal between two updates of its posterior."""
 TOLERANCE, RADIUS, SPACING = 0.008, 0.04, 0.002
 """Of ``OffsetPrior`` [m]."""
+FOUND = 2
+"""Successes with each goal after which practice has less noise."""
 Offset = tuple[float, float]
+
+
+class Evidence(NamedTuple):
+    """What an episode shows of where to aim."""
+
+    goal: str
+    """Fingerprint of its goal."""
+    offset: Offset
+    """By which it aimed elsewhere, in x and y [m]."""
+    reached: bool
+    """Whether it reached the goal, by the judge."""
 
 
 @dataclass(frozen=True)
@@ -52,39 +67,48 @@ class AimSearch:
         exploration = practice.exploration()
         if not exploration.aim_std:
             return practice.roll(state.acting, number, Stage.PRACTICE, state.practice, title)
-        names = practice.factory.spec.proprioception_names
-        usual = practice.noisy(state.acting, exploration)
-        goals = len(practice.attempts.goals)
         offsets: dict[int, Offset] = {}
         successes = 0
         while len(offsets) < practice.count and not self.interrupted():
             first = len(offsets)
-            slots = range(first, min(first + BATCH * goals, practice.count))
-            offsets |= dict(zip(slots, self._draw(number, state, slots, exploration.aim_std), strict=True))
-            aimed = AimOffsetPolicy(usual, names, offsets)
-            successes = practice.roll(state.acting, number, Stage.PRACTICE, state.practice, title, len(offsets), aimed)
+            slots = range(first, min(first + BATCH * len(practice.attempts.goals), practice.count))
+            evidence = self._evidence(number, state, first)
+            offsets |= dict(zip(slots, self._draw(number, slots, evidence, exploration.aim_std), strict=True))
+            batch = replace(exploration, temperature=self._temperature(exploration, evidence))
+            policy = practice.noisy(state.acting, batch)
+            aimed = AimOffsetPolicy(policy, practice.factory.spec.proprioception_names, offsets)
+            noted = replace(practice, exploration=partial(replace, batch))
+            successes = noted.roll(state.acting, number, Stage.PRACTICE, state.practice, title, len(offsets), aimed)
         return successes
 
-    def _draw(self, number: int, state: RoundState, slots: range, std: float) -> Iterator[Offset]:
+    def _temperature(self, exploration: Exploration, evidence: Sequence[Evidence]) -> float:
+        """Return the next batch's temperature: as asked for, else lower once each goal was reached ``FOUND`` times."""
+        if exploration.temperature is not None:
+            return exploration.temperature
+        reached = sum(one.reached for one in evidence)
+        return AIM_TEMPERATURE if reached >= FOUND * len(self.practice.attempts.goals) else GOAL_TEMPERATURE
+
+    def _draw(self, number: int, slots: range, evidence: Sequence[Evidence], std: float) -> Iterator[Offset]:
         """Yield the offset of each slot, from the posterior of its goal.
 
         In a goal's first batch every second episode aims as the policy does: it may be right.
         """
         prior = OffsetPrior(std, TOLERANCE, RADIUS, SPACING)
-        evidence = self._evidence(number, state, slots.start)
         posteriors = []
         for goal in self.practice.attempts.goals:
-            known = [(offset, reached) for which, offset, reached in evidence if which == goal.fingerprint]
-            tried = torch.tensor([offset for offset, _ in known], dtype=torch.double).reshape(-1, 2)
-            posteriors.append(offset_posterior(tried, torch.tensor([yes for _, yes in known], dtype=torch.bool), prior))
+            known = [one for one in evidence if one.goal == goal.fingerprint]
+            tried = torch.tensor([one.offset for one in known], dtype=torch.double).reshape(-1, 2)
+            posteriors.append(
+                offset_posterior(tried, torch.tensor([one.reached for one in known], dtype=torch.bool), prior)
+            )
         chance = torch.Generator().manual_seed(1000 * self.seed + 100 * number + slots.start)
         for slot in slots:
-            turn, goal = divmod(slot, len(posteriors))
-            x, y = posteriors[goal].draw(1, chance)[0].tolist()
+            turn, which = divmod(slot, len(posteriors))
+            x, y = posteriors[which].draw(1, chance)[0].tolist()
             yield (0.0, 0.0) if turn < BATCH and turn % 2 == 0 else (x, y)
 
-    def _evidence(self, number: int, state: RoundState, first: int) -> list[tuple[str, Offset, bool]]:
-        """Return (fingerprint of the goal, offset, whether it was reached) of earlier episodes of the adapter that acts.
+    def _evidence(self, number: int, state: RoundState, first: int) -> list[Evidence]:
+        """Return what earlier episodes of the adapter that acts show.
 
         Those of which the judge does not know are left out, and those without an offset.
 
@@ -98,7 +122,7 @@ class AimSearch:
         paths = [folder / name for name in (*earlier, *state.practice[:first])]
         tried = {path: found for path in paths if whole(path) and (found := _tried(path)) is not None}
         verdicts = zip(tried, self.judge.so_far(list(tried)), strict=True)
-        return [(*tried[path], reached) for path, reached in verdicts if reached is not None]
+        return [Evidence(*tried[path], reached) for path, reached in verdicts if reached is not None]
 
 
 def _tried(path: Path) -> tuple[str, Offset] | None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from a2g_cli.improvement.state import Round
 
 GOAL_TEMPERATURE = 1.0
-"""Temperature of practice for named goals where aims cannot be moved, unless another one is asked for ..."""
+"""Temperature of practice for named goals, unless another one is asked for ..."""
 AIM_TEMPERATURE = 0.5
-"""... and where they are: the aims find what noise would have to."""
+"""... and while aims are searched, once episodes have succeeded: from then on, good examples are worth more than new ways."""
 LEAST = 0.25
 """Least share of the first round's persistent noise or aim offsets that is left when practice succeeds."""
 AIM_STD = 0.012
@@ -20,7 +20,7 @@ class Exploration:
     """What practice does otherwise than the policy, to find what it misses."""
 
     temperature: float | None = None
-    """Of the actions; None: as the policy acts otherwise."""
+    """Of the actions; None: as the policy acts otherwise, or as the search of aims chooses."""
     persistent_noise: float = 0.0
     """Above 0, episodes of odd slots have this noise instead of the temperature (``policies/acting.py``)."""
     aim_std: float = 0.0
@@ -45,5 +45,5 @@ def exploration(by_photo: bool, aims: bool, temperature: float | None, done: Seq
         return Exploration(temperature)
     share = max(LEAST, 1.0 - done[-1].arrived) if done else 1.0
     if aims:
-        return Exploration(AIM_TEMPERATURE if temperature is None else temperature, aim_std=share * AIM_STD)
+        return Exploration(temperature, aim_std=share * AIM_STD)
     return Exploration(GOAL_TEMPERATURE if temperature is None else temperature, persistent_noise=share)

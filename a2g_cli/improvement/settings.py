@@ -95,7 +95,8 @@ class ImproveSettings:
     )
     practice_temperature: float | None = setting(
         None,
-        "Noise of the actions while practising, from 0 (none) to 2.  [default: 1 for a GOAL judged by its photo, else 0.3]",
+        "Noise of the actions while practising, from 0 (none) to 2.  [default: 1, then 0.5, for a GOAL judged by its photo; "
+        "else 0.3]",
         kind=float,
         metavar="X",
         low=0.0,
