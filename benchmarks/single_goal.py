@@ -82,7 +82,7 @@ class World:
         self.robots, self.goal = robots, goal
         limit = limit_for(robots[0], RolloutSettings())
         self._practice = RolloutSettings(limit=limit, arrived_below=bound)
-        self._evaluation = RolloutSettings(limit=limit, stop_on_truth=True)
+        self.evaluation = RolloutSettings(limit=limit, stop_on_truth=True)
 
     def trials(self, seed: int, numbers: Sequence[int], repeat: int = 0) -> list[Trial]:
         """Return a trial for each start number of ``seed``'s stream; ``repeat`` changes the noise of the policy alone."""
@@ -94,7 +94,7 @@ class World:
         """Return which of the ``n`` held-out starts were solved."""
         policy = Act2GoalPolicy(model, ActingSettings(temperature=temperature))
         jobs = jobs_for(self.trials(EVALUATION, range(n)), lambda _trial, _robot: NullSink())
-        outcomes = roll_out(self.robots, jobs, policy, self._evaluation)
+        outcomes = roll_out(self.robots, jobs, policy, self.evaluation)
         return sorted(i for i, outcome in outcomes if outcome.success)
 
     def practise(
