@@ -99,7 +99,7 @@ def curve(world: World, base: Act2Goal, keep: str, given: argparse.Namespace) ->
 
 
 def instance(seed: int, robots: Sequence[Robot], base: Act2Goal, given: argparse.Namespace) -> dict[str, list[float]]:
-    """Return keep -> success before and after each round, from --work where it is known; empty for a goal that is no instance."""
+    """Return keep -> success before and after each round, from --work where known; empty for a goal that is no instance."""
     path: Path = given.work / f"{given.scene}-{given.shift.replace(':', '-')}-{seed}-{given.relabel}.json"
     known: dict[str, list[float]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     goal = instrumented(robots[0]).trial("practice", seed, 0).goal
