@@ -10,7 +10,6 @@ from cli_examples import a2g, ask
 from a2g_cli.cli.commands import demo
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.improvement.settings import ImproveSettings
-from a2g_cli.training.finetune_settings import FinetuneSettings
 
 WORDS = ("demo", "--shift", "lighting:0.3", "--rounds", 1, "--evaluation", 1)
 
@@ -18,8 +17,8 @@ WORDS = ("demo", "--shift", "lighting:0.3", "--rounds", 1, "--evaluation", 1)
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "EPISODES", 2)
-    quick = partial(ImproveSettings, pose_search=0, adapt=FinetuneSettings(iterations=1, calibrate="off"))
-    monkeypatch.setattr(demo, "ImproveSettings", quick)
+    monkeypatch.setattr(demo, "ImproveSettings", partial(ImproveSettings, pose_search=0))
+    monkeypatch.setattr(demo, "goal_learning", lambda _: {"iterations": 1, "calibrate": "off"})
 
 
 def start_of(tried: dict[str, Any]) -> bytes:
