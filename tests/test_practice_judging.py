@@ -19,6 +19,7 @@ from a2g_cli.cli.commands.prompts import first_answers
 from a2g_cli.core.errors import UsageError
 from a2g_cli.core.types import Outcome
 from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.goals import load_goal
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.writer import write_episode
 from a2g_cli.encoding.episodes import encode_episode, select
@@ -126,6 +127,38 @@ def test_it_agrees_with_the_truth_where_the_base_solves_the_goal(practised: tupl
     assert agrees >= len(episodes) - 1
     assert any(judging.reached(episode, "base") for episode in episodes)
     assert judging.sides("base", episodes[:1], []) == ([0.0 if episodes[0].judgement else math.inf], [])
+
+
+def test_its_adapter_acts_on_that_goal_alone(practised: tuple[Path, dict[str, Any]]) -> None:
+    workspace, document = practised
+    ask(workspace, "capture-goal", "other", "--seed", 4, *SCENE)
+    robot = SimRobot(scene="plug")
+    registry = AdapterRegistry(Workspace(workspace))
+    name = document["rounds"][0]["adapter"]
+    assert registry.get(name).acts_on == ("socket",)
+    robot.connect()
+    try:
+        robot.reset()
+        seen = robot.observe()
+    finally:
+        robot.close()
+    factory = PolicyFactory(checkpoint.SHIPPED, registry, robot.spec)
+    own, base = factory.get(name), factory.get("base")
+    for goal, same in (("other", True), ("socket", False)):
+        request = PlanRequest(seen, load_goal(Workspace(workspace), goal), 0, 0)
+        (one,), (two,) = own.plan([request]), base.plan([request])
+        assert np.array_equal(one.chunk, two.chunk) is same
+    told: list[str] = []
+    factory.note_goals(told.append, ["base", name], [load_goal(Workspace(workspace), "socket")])
+    assert told == []
+    factory.note_goals(told.append, ["base", name], [load_goal(Workspace(workspace), "other")])
+    assert told == [f"{name} practised socket; on other the base policy acts"]
+    session = document["session"]
+    everywhere = ask(
+        workspace, "adapt", session, "--acts-on", "all", "--iterations", 1, "--parent", "base", "--no-promote"
+    )
+    assert registry.get(everywhere["adapter"]).acts_on is None
+    assert "choice of goals" in refused(workspace, "adapt", session, "--acts-on", "most")
 
 
 def test_what_the_judge_does_not_know_is_neither_imitated_nor_a_failure() -> None:

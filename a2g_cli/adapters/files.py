@@ -71,6 +71,16 @@ class Adapter:
             raise CheckpointError(f"{self.folder / LINEAGE} holds {error}") from error
 
     @property
+    def acts_on(self) -> tuple[str, ...] | None:
+        """Names of the goals on which alone its weights act; None: on all. Raises CheckpointError if damaged."""
+        names = self.lineage.get("acts_on")
+        if names is None:
+            return None
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+            raise CheckpointError(f"{self.folder / LINEAGE} is damaged: `acts_on` must be a list of names of goals.")
+        return tuple(names)
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of weights and domain transform, 16 hexadecimal digits. Raises CheckpointError if they are missing."""
         try:

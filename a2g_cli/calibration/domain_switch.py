@@ -18,7 +18,7 @@ from a2g_cli.calibration.transform import DomainTransform
 from a2g_cli.core.types import Observation
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.autoencoder import to_tensor
-from a2g_cli.policies.base import Plan, PlanRequest, Policy
+from a2g_cli.policies.base import Plan, PlanRequest, Policy, plan_each
 from a2g_cli.policies.image_size import resized
 
 
@@ -93,12 +93,7 @@ class DomainSwitchPolicy(Policy):
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         """Answer several requests at once, in order."""
-        chosen = [self._choose(request) for request in requests]
-        plans: dict[int, Plan] = {}
-        for policy in (self._transformed, self._base):
-            rows = [i for i, choice in enumerate(chosen) if choice is policy]
-            plans |= zip(rows, policy.plan([requests[i] for i in rows]), strict=True) if rows else {}
-        return [plans[i] for i in range(len(requests))]
+        return plan_each([self._choose(request) for request in requests], requests)
 
     def _choose(self, request: PlanRequest) -> Policy:
         before = self._evidence.get(request.seed, 0.0) if request.index else 0.0

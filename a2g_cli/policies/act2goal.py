@@ -1,6 +1,6 @@
 """Act2Goal as a policy: encodes images, runs the networks once for all requests, returns chunks of actions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.autoencoder import to_images, to_tensor
 from a2g_cli.policies.acting import N_ACTION_STEPS, ActingSettings
 from a2g_cli.policies.base import Plan, PlanRequest, Policy
+from a2g_cli.policies.image_size import resized_images
 
 
 class Act2GoalPolicy(Policy):
@@ -52,7 +53,7 @@ class Act2GoalPolicy(Policy):
 
     def _plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         model, settings = self.model, self.settings
-        now = model.encode(self._stack([request.observation.images for request in requests]))
+        now = model.encode(_stack(model, [request.observation.images for request in requests]))
         goal = torch.stack([self._goal(request.goal) for request in requests])
         proprioception = torch.from_numpy(np.stack([request.observation.proprioception for request in requests]))
         noises = [self._noise(request) for request in requests]
@@ -84,15 +85,10 @@ class Act2GoalPolicy(Policy):
         for request, chunk in zip(requests, chunks, strict=True):
             yield chunk[int(request.ahead) : self.model.config.hashing.proximal].numpy().astype(np.float32)
 
-    def _stack(self, images: Sequence[object]) -> Tensor:
-        """Return (B, V, 3, H, W) in [-1, 1] of per-camera images."""
-        views = [np.stack([view[camera] for camera in self.model.config.cameras]) for view in images]  # type: ignore[index]
-        return to_tensor(torch.from_numpy(np.stack(views)))
-
     def _goal(self, goal: Goal) -> Tensor:
         key = goal.fingerprint
         if key not in self._goals:
-            self._goals[key] = self.model.encode(self._stack([goal.images]))[0]
+            self._goals[key] = encode_goal(self.model, goal)
         return self._goals[key]
 
     def _noise(self, request: PlanRequest) -> tuple[Tensor, Tensor]:
@@ -112,3 +108,14 @@ class Act2GoalPolicy(Policy):
         with torch.no_grad():
             images = to_images(self.model.autoencoder.decode(frames.flatten(0, 1))).unflatten(0, frames.shape[:2])
         return {camera: list(images[:, i].numpy()) for i, camera in enumerate(self.model.config.cameras)}
+
+
+def encode_goal(model: Act2Goal, goal: Goal) -> Tensor:
+    """Return the latents (V, C, h, w) of a goal's photo, cropped and resized to the size that the base was trained at."""
+    return model.encode(_stack(model, [resized_images(goal.images, model.config.size)]))[0]
+
+
+def _stack(model: Act2Goal, images: Sequence[Mapping[str, Image]]) -> Tensor:
+    """Return (B, V, 3, H, W) in [-1, 1] of per-camera images."""
+    views = [np.stack([view[camera] for camera in model.config.cameras]) for view in images]
+    return to_tensor(torch.from_numpy(np.stack(views)))

@@ -87,3 +87,12 @@ class WrappedPolicy(Policy):
     def end_episode(self, seed: int) -> None:
         """End the episode of the wrapped policy."""
         self._policy.end_episode(seed)
+
+
+def plan_each(policies: Sequence[Policy], requests: Sequence[PlanRequest]) -> list[Plan]:
+    """Return each request's plan by the policy in the same place; what one policy has to plan, it plans at once."""
+    plans: dict[int, Plan] = {}
+    for policy in {id(policy): policy for policy in policies}.values():
+        rows = [i for i, one in enumerate(policies) if one is policy]
+        plans |= zip(rows, policy.plan([requests[i] for i in rows]), strict=True)
+    return [plans[i] for i in range(len(requests))]

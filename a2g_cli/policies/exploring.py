@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from a2g_cli.policies.base import Plan, PlanRequest, Policy, WrappedPolicy
+from a2g_cli.policies.base import Plan, PlanRequest, Policy, WrappedPolicy, plan_each
 
 AIMED = ("x", "y")
 """Measured values, in metres, by which an aim can be moved."""
@@ -88,9 +88,6 @@ class AlternatingPolicy(WrappedPolicy):
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         """Answer several requests at once, in order."""
-        odd = [request.seed in self._odd_episodes for request in requests]
-        plans: dict[int, Plan] = {}
-        for policy, own in ((self._policy, False), (self._odd, True)):
-            rows = [i for i, is_odd in enumerate(odd) if is_odd is own]
-            plans |= zip(rows, policy.plan([requests[i] for i in rows]), strict=True) if rows else {}
-        return [plans[i] for i in range(len(requests))]
+        return plan_each(
+            [self._odd if request.seed in self._odd_episodes else self._policy for request in requests], requests
+        )

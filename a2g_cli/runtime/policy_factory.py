@@ -1,9 +1,10 @@
 """Makes policies by name: the base, the base with an adapter, or a baseline."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from a2g_cli.adapters import files as adapters
+from a2g_cli.adapters.goals import read_goals
 from a2g_cli.adapters.registry import BASE, AdapterRegistry
 from a2g_cli.calibration import nominal
 from a2g_cli.calibration.base_pose import BasePose
@@ -12,12 +13,14 @@ from a2g_cli.calibration.goal_distance import GoalScorer
 from a2g_cli.calibration.policy import TransformedPolicy
 from a2g_cli.calibration.posterior_policy import PosteriorSamplingPolicy
 from a2g_cli.calibration.transform import IDENTITY, DomainTransform
+from a2g_cli.core.types import Goal
 from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
-from a2g_cli.policies.act2goal import Act2GoalPolicy
+from a2g_cli.policies.act2goal import Act2GoalPolicy, encode_goal
 from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.policies.base import Policy
 from a2g_cli.policies.baselines import RandomPolicy, StillPolicy
+from a2g_cli.policies.goal_switch import GoalSwitchPolicy
 from a2g_cli.policies.image_size import ResizingPolicy, in_words, resized_spec
 from a2g_cli.robots.base import RobotSpec
 
@@ -108,8 +111,38 @@ class PolicyFactory:
         if name in BASELINES:
             return BASELINES[name](self.spec)
         model = self._model(name)
-        policy = self._calibrated(model, name, settings or self.settings)
+        policy = self._on_goals(model, name, name, settings or self.settings)
         return ResizingPolicy(policy, model.config.size) if self._resizes(model) else policy
+
+    def note_goals(self, note: Callable[[str], None], names: Iterable[str], goals: Iterable[Goal] = ()) -> None:
+        """Call ``note`` for each of ``names`` that acts on its own goals alone, unless all of ``goals`` are among them.
+
+        Raises:
+            UnknownNameError, CheckpointError: as ``get`` does.
+        """
+        for name in (name for name in names if name != BASE and name not in BASELINES):
+            adapter = self.registry.get(name)
+            known, model = read_goals(adapter), checkpoint.load(self.folder)
+            others = [goal.name for goal in goals if known is not None and not known.include(encode_goal(model, goal))]
+            if known is not None and (others or not goals):
+                before = adapter.lineage.get("parent") or "the base policy"
+                which = ", ".join(others[:3]) or "other goals"
+                note(f"{name} practised {', '.join(known.latents)}; on {which} {before} acts")
+
+    def _on_goals(self, model: Act2Goal, name: str, calibrated: str, settings: ActingSettings) -> Policy:
+        """Return the weights of ``name`` as a policy, behind the domain transform of ``calibrated``.
+
+        If they act on named goals alone, the weights that they began from act on the others; the base's, if that adapter was
+        removed.
+        """
+        policy = self._calibrated(model, calibrated, settings)
+        goals = None if name == BASE else read_goals(self.registry.get(name))
+        if goals is None:
+            return policy
+        parent = self.registry.get(name).lineage.get("parent")
+        before = parent if parent in self.registry.names() else BASE
+        other = self._on_goals(self._model(before), before, calibrated, settings)
+        return GoalSwitchPolicy(policy, other, lambda goal: goals.include(encode_goal(model, goal)))
 
     def _calibrated(self, model: Act2Goal, name: str, settings: ActingSettings) -> Policy:
         """Return ``model`` as a policy, behind the domain transform of ``name`` if it has one."""

@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 
 from a2g_cli.adapters.files import LINEAGE, Adapter, check_base
+from a2g_cli.adapters.goals import AdapterGoals, read_goals
 from a2g_cli.calibration.transform import IDENTITY, DomainTransform
 from a2g_cli.core.errors import A2GError, RecordingError, UsageError
 from a2g_cli.core.files import sync_folder, sync_tree
@@ -29,6 +30,7 @@ from a2g_cli.training.cotraining import Cotraining, RetentionReplay, cotrained
 from a2g_cli.training.finetune_settings import FinetuneSettings, settings_from
 from a2g_cli.training.finetuners import make_finetuner, target_modules
 from a2g_cli.training.optimiser import adamw
+from a2g_cli.training.practised_goals import practised_goals
 from a2g_cli.training.retention import FeatureAlignment, nominal_error
 from a2g_cli.training.retention_set import Retention
 from a2g_cli.training.watcher import TrainingWatcher
@@ -151,14 +153,16 @@ class Finetuning:
         torch.set_rng_state(state)
         return loss
 
-    def save(self, folder: Path, lineage: dict[str, Any]) -> None:
-        """Write adapter and lineage; ``folder`` appears only when it is complete. Raises A2GError."""
+    def save(self, folder: Path, lineage: dict[str, Any], goals: AdapterGoals | None = None) -> None:
+        """Write adapter, lineage and goals; ``folder`` appears only when it is complete. Raises A2GError."""
         temporary = folder.with_name(f".{folder.name}.tmp")
         shutil.rmtree(temporary, ignore_errors=True)
         try:
             temporary.parent.mkdir(parents=True, exist_ok=True)
             self.finetuner.save(temporary)
             (temporary / LINEAGE).write_text(json.dumps(lineage, indent=2) + "\n", encoding="utf-8")
+            if goals is not None:
+                goals.write(temporary)
             sync_tree(temporary)
             temporary.rename(folder)
             sync_folder(folder.parent)
@@ -225,6 +229,9 @@ def finetune(
     names = [episode.name for episode in encoded]
     cotraining = cotrained(encoded, demonstrations, settings.cotrain, settings.held_out)
     started = time.monotonic()
+    goals = practised_goals(model, encoded) if settings.acts_on == "practised" and train else None
+    if parent is not None and not train:  # the same weights, for the same goals
+        goals = read_goals(parent)
     work = Finetuning(model, base, parent, settings)
     segments = join([episode.segments for episode in encoded])
     batch_source = HindsightBC(segments, work.model, work.settings.slowness_tau)
@@ -244,11 +251,12 @@ def finetune(
         "demonstrations": [demonstration.name for demonstration in demonstrations],
         "settings": asdict(work.settings),
         "calibration": calibration.to_json() if calibration else None,
+        "acts_on": None if goals is None else list(goals.latents),
         "losses": {name: round(value, 5) for name, value in losses.items()},
         "mean_weight": round(weight, 4),
         "seconds": round(seconds, 2),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "promotion": None,
     }
-    work.save(folder, lineage)
+    work.save(folder, lineage, goals)
     return FinetuneResult(folder, losses, seconds, len(names), weight)

@@ -19,6 +19,9 @@ Placement = Literal["all", "expert", "world-model"]
 Calibrate = Literal["apply", "off"]
 
 
+ACTS_ON = ("practised", "all")
+
+
 @dataclass(frozen=True)
 class FinetuneSettings:
     """How an adapter is trained. The defaults are the values that measured best: docs/lab-notes.
@@ -94,6 +97,13 @@ class FinetuneSettings:
         metavar="SHARE",
         panel="Learning",
     )
+    acts_on: str = setting(
+        "practised",
+        "Goals on which the adapter acts: practised (the goals that it learned from, if their photos or a person judged "
+        "them; on other goals the weights act that it began from), or all.",
+        metavar="GOALS",
+        panel="Learning",
+    )
     demonstrations: list[str] = setting(
         list,
         "Session or recording of demonstrations for --cotrain; repeatable.",
@@ -141,6 +151,8 @@ def settings_from(**given: Any) -> FinetuneSettings:
     plugins.load("finetuning method", settings.method)
     if settings.method == "full" and given.get("rank") is not None:
         raise UsageError("--rank belongs to lora and dora: --method full has no rank. Leave --rank out.")
+    if settings.acts_on not in ACTS_ON:
+        raise UnknownNameError("choice of goals", settings.acts_on, ACTS_ON)
     if settings.keep not in get_args(Keep):
         raise UnknownNameError("choice of episodes", settings.keep, get_args(Keep))
     if not 0 <= settings.feature_alignment < math.inf:

@@ -71,6 +71,7 @@ def show_adapter(workspace: Workspace, name: str) -> Report:
         "parent": str(document["parent"] or BASE),
         _KINDS.get(adapter.method, adapter.method): _weights_words(adapter),
         "calibration": str(adapter.calibration) if adapter.calibration else "",
+        "acts on": ", ".join(adapter.acts_on or ["every goal"]),
         "recordings": f"{len(recordings)}: {', '.join(map(str, recordings[:3]))}{', …' if len(recordings) > 3 else ''}"
         if isinstance(recordings, list) and recordings
         else "",

@@ -57,6 +57,7 @@ def evaluate_adapters(
         factory = PolicyFactory(base or checkpoint.SHIPPED, registry, robots[0].spec, acting)
         policies = [(name, factory.get(name)) for name in names]  # wrong names are refused before anything runs
         factory.note_resizing(view.note, *names)
+        factory.note_goals(view.note, names, wanted)
         check_measurable(workspace, robots[0], wanted)
         robot = robots[0]
         tests = [({"goal": goal.name}, trials_for(robot, goal, seed, episodes)) for goal in wanted]

@@ -143,6 +143,7 @@ def run(
             settings = replace(settings, verdict=make_judge(care.judge, judging, settings.arrived_below, key))
             view.note(f"{robot.spec.name} · adapter {name} · session {session.name} · seed {seed}")
             factory.note_resizing(view.note, name)
+            factory.note_goals(view.note, [name], goals)
             rolled = RunUnderWay(robot, policy, settings, session, provenance, view, interrupt)
             ask = ask_for_key(care.patience, view.note, interrupt)
             before = _reset(way, rolled, seed, wait_for_key if care.limits.hold_key is not None else None, ask)
