@@ -30,6 +30,8 @@ class OffsetPrior:
     """Probability that an episode reaches its goal at the right offset ..."""
     chance: float = 0.04
     """... and far from it."""
+    zero: float = 0.0
+    """Probability that there is no offset at all."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,9 @@ def offset_posterior(tried: Tensor, reached: Tensor, prior: OffsetPrior) -> Offs
     """
     line = torch.arange(-prior.radius, prior.radius + prior.spacing / 2, prior.spacing, dtype=torch.double)
     offsets = torch.cartesian_prod(line, line)
-    logs = -offsets.square().sum(dim=1) / (2 * prior.std**2)
+    believed = (1 - prior.zero) * (-offsets.square().sum(dim=1) / (2 * prior.std**2)).softmax(dim=0)
+    believed[len(offsets) // 2] += prior.zero
+    logs = believed.log()
     if len(tried):
         error = torch.cdist(offsets, tried.double())
         probability = prior.chance + (prior.success - prior.chance) * torch.exp(-((error / prior.tolerance) ** 2))

@@ -26,8 +26,8 @@ from a2g_cli.policies.exploring import AimOffsetPolicy
 
 BATCH = 8
 """Episodes of a goal between two updates of its posterior."""
-TOLERANCE, RADIUS, SPACING = 0.008, 0.04, 0.002
-"""Of ``OffsetPrior`` [m]."""
+TOLERANCE, RADIUS, SPACING, ZERO = 0.008, 0.04, 0.002, 0.3
+"""Of ``OffsetPrior``."""
 FOUND = 2
 """Successes with each goal after which practice has less noise."""
 Offset = tuple[float, float]
@@ -93,7 +93,7 @@ class AimSearch:
 
         In a goal's first batch every second episode aims as the policy does: it may be right.
         """
-        prior = OffsetPrior(std, TOLERANCE, RADIUS, SPACING)
+        prior = OffsetPrior(std, TOLERANCE, RADIUS, SPACING, zero=ZERO)
         posteriors = []
         for goal in self.practice.attempts.goals:
             known = [one for one in evidence if one.goal == goal.fingerprint]
