@@ -9,7 +9,7 @@ from a2g_cli.core.errors import UsageError
 from a2g_cli.core.settings import settings_of
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
-from a2g_cli.policies.act2goal import Act2GoalPolicy
+from a2g_cli.policies.act2goal import Act2GoalPolicy, encode_goal
 from a2g_cli.policies.acting import N_ACTION_STEPS, ActingSettings, acting_from
 from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.policies.baselines import RandomPolicy, StillPolicy
@@ -186,8 +186,8 @@ def test_frames_are_imagined_only_when_asked_for_and_change_no_action(model: Act
 def test_the_estimate_is_the_head_s_own(model: Act2Goal) -> None:
     policy = Act2GoalPolicy(model)
     asked = [request(seen=i) for i in range(3)]
-    now = model.encode(policy._stack([one.observation.images for one in asked]))
-    wanted = model.encode(policy._stack([one.goal.images for one in asked]))
+    seen = [encode_goal(model, replace(one.goal, images=one.observation.images)) for one in asked]
+    now, wanted = torch.stack(seen), torch.stack([encode_goal(model, one.goal) for one in asked])
     estimates = [plan.steps_to_go for plan in policy.plan(asked)]
     np.testing.assert_allclose(estimates, model.steps_to_go.steps(now, wanted), rtol=1e-4)
     assert min(estimates) >= 0

@@ -68,9 +68,11 @@ def offset_posterior(tried: Tensor, reached: Tensor, prior: OffsetPrior) -> Offs
     """
     line = torch.arange(-prior.radius, prior.radius + prior.spacing / 2, prior.spacing, dtype=torch.double)
     offsets = torch.cartesian_prod(line, line)
-    believed = (1 - prior.zero) * (-offsets.square().sum(dim=1) / (2 * prior.std**2)).softmax(dim=0)
-    believed[len(offsets) // 2] += prior.zero
-    logs = believed.log()
+    logs = -offsets.square().sum(dim=1) / (2 * prior.std**2)
+    if prior.zero:
+        believed = (1 - prior.zero) * logs.softmax(dim=0)
+        believed[len(offsets) // 2] += prior.zero
+        logs = believed.log()
     if len(tried):
         error = torch.cdist(offsets, tried.double())
         probability = prior.chance + (prior.success - prior.chance) * torch.exp(-((error / prior.tolerance) ** 2))
