@@ -25,6 +25,7 @@ from a2g_cli.data.relabelling import parse_mixture
 from a2g_cli.encoding.episodes import EncodedEpisode, split
 from a2g_cli.encoding.segments import Segments, join
 from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.training import finetune_settings
 from a2g_cli.training.batch_sources import BatchSource, HindsightBC
 from a2g_cli.training.cotraining import Cotraining, RetentionReplay, cotrained
 from a2g_cli.training.finetune_settings import FinetuneSettings, settings_from
@@ -143,8 +144,9 @@ class Finetuning:
         return losses, mean_weight
 
     @torch.no_grad()
-    def held_out_loss(self, batch_source: BatchSource, size: int = 512) -> float:
-        """Return the weighted action loss on ``size`` samples, with the same samples and noise at every call."""
+    def held_out_loss(self, batch_source: BatchSource) -> float:
+        """Return the weighted action loss on some samples, with the same samples and noise at every call."""
+        size = finetune_settings.HELD_OUT_SAMPLES
         generator = torch.Generator().manual_seed(self.settings.seed + 1)
         batch = batch_source.batch(size, self.mixture, generator)
         state = torch.get_rng_state()
