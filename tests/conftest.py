@@ -20,7 +20,9 @@ from a2g_cli.robots.base import Trial
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.training import finetune_settings
 
-finetune_settings.HELD_OUT_SAMPLES = 32  # of 512 the shipped base takes seconds, and no test is about how sure a loss is
+finetune_settings.HELD_OUT_SAMPLES = (
+    32  # of 512 the shipped base takes seconds, and no test is about how sure a loss is
+)
 
 if TYPE_CHECKING:
     from pretrain_examples import Whole

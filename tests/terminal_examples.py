@@ -1,17 +1,15 @@
 """A program at a real pseudo-terminal, which is closed while it runs."""
 
-import fcntl
 import os
 import pty
 import select
-import signal
-import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
+
+from processes import Forked
 
 PATIENCE = 120.0
 """[s]; a slow machine starts a process in several."""
@@ -23,20 +21,8 @@ class AtATerminal:
     def __init__(self, *words: object, env: Mapping[str, str] | None = None, module: str = "a2g_cli") -> None:
         self._ours, theirs = pty.openpty()
         termios.tcsetwinsize(theirs, (40, 100))
-        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may have it ignored
-        try:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", module, *map(str, words)],
-                stdin=theirs,
-                stdout=theirs,
-                stderr=theirs,
-                start_new_session=True,
-                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no other way to a terminal
-                env={**os.environ, "TERM": "xterm-256color", **(env or {})},
-            )
-        finally:
-            signal.signal(signal.SIGHUP, before)
-            os.close(theirs)
+        self.process = Forked(*words, module=module, env={"TERM": "xterm-256color", **(env or {})}, terminal=theirs)
+        os.close(theirs)
         self.seen = b""
         self.open = True
 
@@ -66,9 +52,8 @@ class AtATerminal:
     def __exit__(self, *_: object) -> None:
         if self.open:
             os.close(self._ours)
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        self.process.kill()
+        self.process.wait()
 
 
 def written(folder: Path, at_least: int) -> Callable[[], bool]:

@@ -2,13 +2,13 @@
 
 import os
 import pty
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 from cli_examples import a2g, ask, refused
+from processes import Forked
 
 from a2g_cli.cli.commands import safety
 from a2g_cli.core.errors import A2GError, RecordingError, UsageError
@@ -163,25 +163,16 @@ def test_a_key_that_is_let_go_of_stops_a_real_run(place: Path) -> None:
     ours, theirs = pty.openpty()
     folder = place / "recordings" / "sessions" / "held"
     words = ["run", "cup", "--adapter", "random", "--steps", "5000", "--session", "held", "--deadman-key", "k"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "a2g_cli", *words, "--workspace", str(place)],
-        stdin=theirs,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
     try:
-        end = time.monotonic() + PATIENCE
-        while sum(path.stat().st_size for path in folder.glob("*.partial")) < 20_000:
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < end, "no episode began"
-            os.write(ours, b"k")
-            time.sleep(0.03)
-        _, err = process.communicate(timeout=PATIENCE)
+        with Forked(*words, "--workspace", place, stdin=theirs) as process:
+            end = time.monotonic() + PATIENCE
+            while sum(path.stat().st_size for path in folder.glob("*.partial")) < 20_000:
+                assert process.poll() is None, process.communicate()
+                assert time.monotonic() < end, "no episode began"
+                os.write(ours, b"k")
+                time.sleep(0.03)
+            _, err = process.communicate(timeout=PATIENCE)
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
         os.close(ours)
         os.close(theirs)
     assert process.returncode == 4, err

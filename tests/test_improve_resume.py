@@ -2,17 +2,14 @@
 
 import json
 import math
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli_examples import a2g, ask, refused
+from processes import Forked
 
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.improvement import candidate as making
@@ -190,19 +187,13 @@ def test_it_mixes_demonstrations_in_and_says_what_it_costs_at_home(tmp_path: Pat
 def test_sigkill_in_the_middle_of_an_episode(tmp_path: Path, base: Path, whole: dict[str, Any]) -> None:
     words = [*map(str, WORDS), "--base", str(base), "--workspace", str(tmp_path)]
     folder = tmp_path / "recordings/sessions/long"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "a2g_cli", "improve", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
+    with Forked("improve", *words) as process:
         end = time.monotonic() + PATIENCE
         while not list(folder.glob("episode-*")):
             assert process.poll() is None
             assert time.monotonic() < end, "no episode began"
             time.sleep(0.001)
-        os.kill(process.pid, signal.SIGKILL)
-    finally:
         process.kill()
-        process.wait()
     check(tmp_path, whole, ask(tmp_path, "improve", "--resume", "long"))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cli_examples import ask
+from processes import Forked
 
 from a2g_cli.data.recording.reader import Recording
 
@@ -35,17 +36,7 @@ def test_a_signal_in_the_middle_of_an_episode_saves_it(tmp_path: Path, base: Pat
     ask(tmp_path, "capture-goal", "cup", "--seed", 3)
     words = ["run", "cup", "--episodes", "3", "--steps", "5000", "--base", str(base), "--session", "cut", "--json"]
     folder = tmp_path / "recordings" / "sessions" / "cut"
-    before = signal.signal(
-        signal.SIGHUP, signal.SIG_DFL
-    )  # whoever runs the tests may have it ignored, and children inherit
-    process = subprocess.Popen(
-        [sys.executable, "-m", "a2g_cli", *words, "--workspace", str(tmp_path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    signal.signal(signal.SIGHUP, before)
-    try:
+    with Forked(*words, "--workspace", tmp_path) as process:
         end = time.monotonic() + PATIENCE
         # Past the goal and the first observation: some steps are written.
         while sum(path.stat().st_size for path in folder.glob("*.partial")) < 60_000:
@@ -54,10 +45,6 @@ def test_a_signal_in_the_middle_of_an_episode_saves_it(tmp_path: Path, base: Pat
             time.sleep(0.02)
         process.send_signal(asked)
         out, err = process.communicate(timeout=PATIENCE)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
     assert process.returncode == 130
     assert "Traceback" not in err
     assert "finishing the step, saving" in err
@@ -79,16 +66,8 @@ def test_a_signal_before_the_first_step_closes_what_is_open_and_leaves_nothing(
 ) -> None:
     ask(tmp_path, "capture-goal", "cup", "--seed", 3)
     words = ["run", "cup", "--robot", "gym:gym_examples:Slow-v0", "--adapter", "still", "--json"]
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "a2g_cli", *words, "--workspace", str(tmp_path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "A2G_SLOW": str(tmp_path), "PYTHONPATH": os.pathsep.join(map(str, sys.path))},
-    )
-    signal.signal(signal.SIGHUP, before)
-    try:
+    env = {"A2G_SLOW": str(tmp_path), "PYTHONPATH": os.pathsep.join(map(str, sys.path))}
+    with Forked(*words, "--workspace", tmp_path, env=env) as process:
         end = time.monotonic() + PATIENCE
         while not (tmp_path / "begun").exists():
             assert process.poll() is None, process.communicate()
@@ -96,10 +75,6 @@ def test_a_signal_before_the_first_step_closes_what_is_open_and_leaves_nothing(
             time.sleep(0.02)
         process.send_signal(asked)
         out, err = process.communicate(timeout=PATIENCE)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
     assert process.returncode == 130, err
     assert json.loads(out) == {"error": {"message": "interrupted", "exit_code": 130}}
     assert "Traceback" not in err

@@ -4,16 +4,16 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from policy_examples import Quiet, network, segments
+from processes import Forked
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -185,15 +185,13 @@ PROCESS = """
 import os, signal, sys
 from pathlib import Path
 import torch
-torch.set_num_threads(1)
-sys.path.insert(0, str(Path(sys.argv[1]).parent))
 from safetensors.torch import save_file
 from test_machine import SETTINGS, Quiet
 from a2g_cli.training.device import choose_device
 from a2g_cli.training.pretrain import Pretraining
 
-folder, dies = Path(sys.argv[2]), int(sys.argv[3])
-recordings = [Path(name) for name in sys.argv[4:]]
+folder, dies = Path(sys.argv[1]), int(sys.argv[2])
+recordings = [Path(name) for name in sys.argv[3:]]
 
 def kept(iteration, *_):
     checkpoints.append(iteration)
@@ -210,33 +208,28 @@ save_file({**model.state_dict(), "losses": losses}, folder / f"{on.rank}.safeten
 
 
 @contextmanager
-def two(tmp_path: Path, demonstrations: list[Path], dies: int = 0) -> Iterator[list[subprocess.Popen[bytes]]]:
+def two(tmp_path: Path, demonstrations: list[Path], dies: int = 0) -> Iterator[list[Forked]]:
     """Start two processes of one training; the first kills itself once the checkpoint of iteration ``dies`` is written."""
-    script = tmp_path / "process.py"
-    script.write_text(PROCESS)
+    (tmp_path / "process.py").write_text(PROCESS)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    words = [sys.executable, str(script), __file__, str(tmp_path), str(dies), *map(str, demonstrations)]
-    processes = [
-        subprocess.Popen(
-            words, env={**os.environ, **world, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE
-        )
-        for rank in range(2)
-    ]
-    try:
-        yield processes
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "PYTHONPATH": path}
+    words, needs = (tmp_path, dies, *demonstrations), ("test_machine", "accelerate")
+    with ExitStack() as processes:
+        yield [
+            processes.enter_context(
+                Forked(*words, module="process", env={**world, "RANK": rank, "LOCAL_RANK": rank}, imports=needs)
+            )
+            for rank in "01"
+        ]
 
 
-def both_end(processes: list[subprocess.Popen[bytes]]) -> None:
+def both_end(processes: list[Forked]) -> None:
     for process in processes:
         _, said = process.communicate(timeout=120)
-        assert process.returncode == 0, said.decode()
+        assert process.returncode == 0, said
 
 
 def test_two_processes_train_what_one_does(demonstrations: list[Path], tmp_path: Path) -> None:
@@ -265,7 +258,7 @@ def test_two_processes_that_were_killed_go_on_as_if_they_had_not_been(
         assert first.wait(timeout=120) == -signal.SIGKILL
         # Whoever waits for a process that is gone is told so, and does not hang or write.
         _, said = other.communicate(timeout=120)
-        assert other.returncode > 0, said.decode()
+        assert other.returncode > 0, said
     assert not list(killed.glob("?.safetensors"))
     with two(killed, demonstrations) as again:
         both_end(again)

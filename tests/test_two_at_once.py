@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from cli_examples import a2g, ask, refused, shelve
 from exchange_examples import robomimic_file
+from processes import Forked
 
 from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.core.errors import BusyError, SessionExistsError
@@ -52,9 +52,12 @@ print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
 
 
 def promoters(workspace: Path, how: str) -> list[int]:
-    command = [sys.executable, "-c", PROMOTERS, str(workspace), how]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
-    codes: list[int] = json.loads(done.stdout)
+    (workspace / "promoters.py").write_text(PROMOTERS)
+    path = os.pathsep.join([str(workspace), *sys.path])
+    with Forked(workspace, how, module="promoters", env={"PYTHONPATH": path}) as process:
+        said, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    codes: list[int] = json.loads(said)
     return codes
 
 
@@ -117,10 +120,8 @@ def workspace(tmp_path: Path, base: Path) -> Path:
     return tmp_path
 
 
-def begin(workspace: Path, *words: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "a2g_cli", *map(str, words), "--json", "--workspace", str(workspace)]
-    alone = {**os.environ, "OMP_NUM_THREADS": "1"}  # several at once on few cores
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=alone)
+def begin(workspace: Path, *words: object) -> Forked:
+    return Forked(*words, "--json", "--workspace", workspace, imports=("peft",) if "adapt" in words else ())
 
 
 def test_run_and_two_adapts_and_a_promotion_side_by_side(workspace: Path, base: Path) -> None:
@@ -161,7 +162,8 @@ def test_a_killed_run_and_a_killed_adapt_leave_a_workspace_that_goes_on(workspac
         time.sleep(0.01)
     for process in (run, adapt):
         process.kill()
-        process.communicate()
+        said = process.communicate()
+        assert process.returncode == -signal.SIGKILL, said
     listed = ask(workspace, "recordings", "list", "killed")
     assert len(listed["recordings"]) >= 3
     assert ask(workspace, "recordings", "verify", "killed")["damaged"] == 0
