@@ -36,7 +36,7 @@ base: install
 
 # Each worker takes a core and up to 2 GB of memory: `make test WORKERS=8`.
 WORKERS ?= 2
-test: check docs $(VENV)/.robomimic $(VENV)/.formats $(VENV)/.lerobot
+test: $(VENV)/.tests check docs
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # The tests that are nearest to what was changed since SINCE (default: since main), in under a minute.
@@ -45,23 +45,15 @@ quick: install
 	$(BIN)/ruff format --check .
 	SINCE=$(SINCE) $(BIN)/python tests/quick.py
 
-# Recordings promise that robomimic reads them; its SequenceDataset needs none of what robomimic asks for (torchvision, EGL …).
-$(VENV)/.robomimic: $(STAMP)
-	$(BIN)/python -m pip install -qqq --disable-pip-version-check --no-deps robomimic==0.3.0
-	touch $@
-
-# Exports promise that LeRobot and Rerun read them. LeRobot's dataset class needs neither its robots nor its policies.
-$(VENV)/.formats: $(STAMP)
-	$(BIN)/python -m pip install -qqq --disable-pip-version-check "datasets>=4,<5" "pandas" "rerun-sdk>=0.41"
-	touch $@
-
-# LeRobot's robots and motors, without what it needs to train (datasets, torchvision, its own torch ...). feetech-servo-sdk
-# has no wheel: setuptools, which a2g's own build needs, builds it.
-$(VENV)/.lerobot: $(STAMP)
-	$(BIN)/python -m pip install -qqq --disable-pip-version-check --no-deps lerobot==0.4.4 draccus==0.10.0 mergedeep==1.3.4 \
-	  typing-inspect==0.9.0 pyyaml-include==1.4.1 toml==0.10.2 deepdiff==9.1.0 orderly-set==5.5.0 cachebox==6.2.10 \
-	  pyserial==3.5 feetech-servo-sdk==1.0.0
-	touch $@
+# What tests and documentation need beyond a2g[dev]. Recordings and exports promise that robomimic, LeRobot and Rerun read them.
+# robomimic's SequenceDataset needs none of what robomimic asks for (torchvision, EGL …), LeRobot's robots, motors and dataset
+# class none of what its policies do. feetech-servo-sdk has no wheel: setuptools, which a2g's own build needs, builds it.
+$(VENV)/.tests: $(STAMP)
+	$(BIN)/python -m pip install -qqq --disable-pip-version-check --editable ".[docs]" "datasets>=4,<5" pandas "rerun-sdk>=0.41"
+	$(BIN)/python -m pip install -qqq --disable-pip-version-check --no-deps robomimic==0.3.0 \
+	  lerobot==0.4.4 draccus==0.10.0 mergedeep==1.3.4 typing-inspect==0.9.0 pyyaml-include==1.4.1 toml==0.10.2 \
+	  deepdiff==9.1.0 orderly-set==5.5.0 cachebox==6.2.10 pyserial==3.5 feetech-servo-sdk==1.0.0
+	touch $(VENV)/.docs $@
 
 # The documentation site, in site/. mkdocs.yml is strict: a warning is an error. `make docs SERVE=1` shows it at localhost:8000.
 docs: $(VENV)/.docs
@@ -74,8 +66,7 @@ $(VENV)/.docs: $(STAMP)
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	MYPYPATH=benchmarks $(BIN)/mypy --explicit-package-bases benchmarks docs
+	MYPYPATH=benchmarks $(BIN)/mypy --explicit-package-bases a2g_cli benchmarks docs
 
 format: install
 	$(BIN)/ruff check --fix .

@@ -39,9 +39,9 @@ class _Placeholders(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def lerobot() -> None:
-    """Import LeRobot's robots; skip the test where `make .venv/.lerobot` has not installed them."""
+    """Import LeRobot's robots; skip the test where `make .venv/.tests` has not installed them."""
     if importlib.util.find_spec("lerobot") is None:
-        pytest.skip("LeRobot is not installed: make .venv/.lerobot")
+        pytest.skip("LeRobot is not installed: make .venv/.tests")
     if "lerobot.robots" in sys.modules:
         return
     real = {name: sys.modules.pop(name) for name in list(sys.modules) if _needless(name)}
