@@ -7,7 +7,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # several workers on few cores: t
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a background job's; children, who are sent Ctrl-C, inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-import tempfile
+import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,9 @@ from a2g_cli.robots.base import Trial
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.training import finetune_settings
 
+MEMORY, ROOM = Path("/dev/shm"), 4 << 30  # noqa: S108 - tests make folders of their own in it
+if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))  # tests sync thousands of files, and disks are slow
 finetune_settings.HELD_OUT_SAMPLES = (
     32  # of 512 the shipped base takes seconds, and no test is about how sure a loss is
 )
@@ -101,13 +104,3 @@ def robots() -> Iterator[list[SimRobot]]:
 @pytest.fixture(scope="module")
 def trials(robots: list[SimRobot]) -> list[Trial]:
     return [robots[0].trial("practice", 1, i) for i in range(5)]
-
-
-@pytest.fixture
-def memory(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory where the system has one: crash tests write thousands of files, and sync them."""
-    if not os.access("/dev/shm", os.W_OK):  # noqa: S108 - a place of its own is made in it
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        yield Path(folder)

@@ -45,26 +45,26 @@ OTHERS = [
 
 @pytest.mark.parametrize("reasons", [FULL, OTHERS], ids=["full", "pulled-read-only-quota"])
 def test_a_disk_may_fail_at_any_call(
-    memory: Path, monkeypatch: pytest.MonkeyPatch, reasons: list[tuple[int, str]]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reasons: list[tuple[int, str]]
 ) -> None:
     monkeypatch.setattr(writing, "SYNC_SECONDS", 0.0)
-    (memory / "w").mkdir()
-    old = write_episode(memory / "w" / "recordings" / "sessions" / "old" / "a.hdf5", TINY, episode(3, 9, TINY))
+    (tmp_path / "w").mkdir()
+    old = write_episode(tmp_path / "w" / "recordings" / "sessions" / "old" / "a.hdf5", TINY, episode(3, 9, TINY))
     before = fingerprint(old)
     calls = salvaged = 0
     for first in count():
         writers: list[RecordingWriter] = []
         said = ""
         number, reason = reasons[first % len(reasons)]
-        with Failing(memory / "w", first, number) as disk:
+        with Failing(tmp_path / "w", first, number) as disk:
             try:
-                _record(memory / "w", writers)
+                _record(tmp_path / "w", writers)
             except RecordingError as error:
                 said = str(error)
         if disk.seen <= first:
             break  # it never came to the call that was to fail
         calls += 1
-        session = Session(memory / "w" / "recordings" / "sessions" / "s")
+        session = Session(tmp_path / "w" / "recordings" / "sessions" / "s")
         # Only a leftover that could not be removed is no error: everything is there.
         done = (session.folder / INDEX).exists() and len(session.recordings()) == 1
         assert reason in said or done, f"call {first} failed, and what was said is {said!r}"

@@ -79,15 +79,15 @@ def tally(how: str, sessions: list[Path]) -> Counter[str]:
     return found
 
 
-def test_killed_at_random_moments(memory: Path) -> None:
-    found = tally("killed at random moments", killed(memory, "moment", POINTS))
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    found = tally("killed at random moments", killed(tmp_path, "moment", POINTS))
     assert found["complete"] > POINTS
     assert found["salvaged"] > POINTS // 8
 
 
-def test_killed_at_every_call_that_changes_the_disk(memory: Path) -> None:
+def test_killed_at_every_call_that_changes_the_disk(tmp_path: Path) -> None:
     # More points than an episode and its session file make: the last writer was not killed at all.
-    found = tally("killed at every call", killed(memory, "call", 160))
+    found = tally("killed at every call", killed(tmp_path, "call", 160))
     assert min(found["complete"], found["salvaged"], found["completed"]) > 0
-    last = sorted(memory.glob("*.log"))[-1].read_text()
+    last = sorted(tmp_path.glob("*.log"))[-1].read_text()
     assert last.endswith("0 linked\n"), "too few points: not every call was reached"

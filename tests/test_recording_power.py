@@ -118,10 +118,10 @@ def _shown(tree: Tree) -> Tree:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 3600.0], ids=["synced-always", "synced-never"])
-def test_power_may_fail_at_any_moment(memory: Path, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+def test_power_may_fail_at_any_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(writing, "SYNC_SECONDS", seconds)
-    disk = Recorded(memory / "disk")
-    (memory / "disk").mkdir()
+    disk = Recorded(tmp_path / "disk")
+    (tmp_path / "disk").mkdir()
     with disk:
         work(disk)
     chance = random.Random(0)  # noqa: S311 - not for secrets
@@ -133,14 +133,14 @@ def test_power_may_fail_at_any_moment(memory: Path, monkeypatch: pytest.MonkeyPa
             key = hash((repr(tree), len(promises)))
             if key not in checked:
                 checked.add(key)
-                put(tree, memory / "cut")
+                put(tree, tmp_path / "cut")
                 try:
-                    check(memory / "cut", promises, found)
+                    check(tmp_path / "cut", promises, found)
                 except Exception as error:
                     error.add_note(f"after call {number} of {len(disk.steps)}, {kind}")
                     raise
-                shutil.rmtree(memory / "cut")
-    assert after_power_cut(disk.disk, "kept", chance) == seen(memory / "disk"), "something was written behind our back"
+                shutil.rmtree(tmp_path / "cut")
+    assert after_power_cut(disk.disk, "kept", chance) == seen(tmp_path / "disk"), "written behind our back"
     assert min(found["complete"], found["salvaged"], found["completed"], found["nothing to salvage"]) > 0
     calls = sum(map(callable, disk.steps))
     said = f"{calls} calls, {states} disks, {len(checked)} of them different, {dict(found)}, promises broken: 0"
@@ -148,11 +148,11 @@ def test_power_may_fail_at_any_moment(memory: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_recording_that_is_not_synced_before_it_is_named_is_noticed(
-    memory: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The check itself is checked: without fsync the same disks break the promise."""
     from a2g_cli.data.recording import storage
 
     monkeypatch.setattr(storage, "sync_folder", lambda folder: None)
     with pytest.raises(AssertionError, match="a recording is lost"):
-        test_power_may_fail_at_any_moment(memory, monkeypatch, 3600.0)
+        test_power_may_fail_at_any_moment(tmp_path, monkeypatch, 3600.0)
