@@ -91,3 +91,72 @@ class Unbounded(Point):
 
 for name in ("Point", "Drawn", "Breaking", "Slow", "Unbounded"):
     gymnasium.register(id=f"{name}-v0", entry_point=f"gym_examples:{name}", max_episode_steps=5)
+
+
+class Flat(Drawn):
+    """A plain environment: numbers in one row, of which the last two are the target, and success in ``info``."""
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.observation_space = spaces.Box(-1.0, 2.0, (4,), np.float32)
+
+    def _seen(self) -> Any:
+        return np.concatenate([self.place, self.target]).astype(np.float32)
+
+
+class Silent(Flat):
+    """It never says whether it was a success."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        seen, reward, done, cut, _ = super().step(action)
+        return seen, reward, done, cut, {}
+
+
+class PointWorld:
+    """What Flat's owner says of it."""
+
+    settings: ClassVar[dict[str, Any]] = {
+        "actions": ["dx", "dy"],
+        "proprioception": {"x": "observation.0", "y": "observation.1"},
+        "units": {"dx": "m", "x": "m", "y": "m"},
+        "limit": 30,
+    }
+
+    def __init__(self, env: Any) -> None:
+        self._env = env.unwrapped
+
+    def draw(self, random: np.random.Generator) -> tuple[dict[str, Any], dict[str, Any]]:
+        target = random.uniform(0.6, 0.9, 2)
+        return self.draw_start({"target": target}, random), {"place": target, "target": target}
+
+    def draw_start(self, goal: dict[str, Any], random: np.random.Generator) -> dict[str, Any]:
+        return {"place": random.uniform(0.0, 0.4, 2), "target": goal["target"]}
+
+    def set_state(self, state: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        self._env.place, self._env.target = np.array(state["place"]), np.array(state["target"])
+        return self._env._seen(), {}
+
+    def state(self) -> dict[str, Any]:
+        return {"place": self._env.place, "target": self._env.target}
+
+    def reached(self, goal: dict[str, Any]) -> bool:
+        return bool(np.linalg.norm(self._env.place - np.array(goal["place"])) < 0.1)
+
+    def expert(self, goal: dict[str, Any]) -> Any:
+        return np.clip((np.array(goal["place"]) - self._env.place) / 0.1, -1, 1)
+
+
+class Halfway:
+    """It says too little."""
+
+    def __init__(self, env: Any) -> None:
+        self.env = env
+
+
+def towards(seen: Any) -> Any:
+    """An expert of Flat: its observation in, the next action out."""
+    return np.clip((seen[2:] - seen[:2]) / 0.1, -1, 1)
+
+
+for name in ("Flat", "Silent"):
+    gymnasium.register(id=f"{name}-v0", entry_point=f"gym_examples:{name}", max_episode_steps=5)

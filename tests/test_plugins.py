@@ -10,7 +10,7 @@ from cli_examples import ask, refused
 from rollout_examples import Kept, steady
 
 from a2g_cli.core.errors import HardwareError, PluginError, UnknownNameError
-from a2g_cli.core.plugins import GROUPS, Kind, known, load
+from a2g_cli.core.plugins import GROUPS, THIRD_PARTY, Kind, known, load
 from a2g_cli.core.types import Outcome
 from a2g_cli.data.formats.registry import detect, find
 from a2g_cli.data.relabelling import parse_mixture, relabel
@@ -41,7 +41,7 @@ ENTRIES = {
     "a2g.finetuning": "unreadable = plugged_elsewhere:Finetuner",
     "a2g.robots": "unreadable = plugged_elsewhere:Robot",
 }
-KINDS: list[Kind] = list(GROUPS)
+KINDS: list[Kind] = [kind for kind in GROUPS if kind not in THIRD_PARTY]
 
 
 @pytest.fixture

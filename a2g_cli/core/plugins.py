@@ -16,7 +16,9 @@ from typing import Any, Literal, get_args
 
 from a2g_cli.core.errors import A2GError, HardwareError, PluginError, UnknownNameError, UsageError
 
-Kind = Literal["robot", "camera", "scene", "shift", "format", "relabelling rule", "finetuning method", "judge"]
+Kind = Literal[
+    "robot", "camera", "scene", "shift", "format", "relabelling rule", "finetuning method", "judge", "world", "expert"
+]
 
 GROUPS: Mapping[Kind, str] = {
     "robot": "a2g.robots",
@@ -27,8 +29,13 @@ GROUPS: Mapping[Kind, str] = {
     "relabelling rule": "a2g.relabelling",
     "finetuning method": "a2g.finetuning",
     "judge": "a2g.judges",
+    "world": "a2g.worlds",
+    "expert": "a2g.experts",
 }
 """Kind of plugin, as messages name it -> its entry-point group."""
+
+THIRD_PARTY: tuple[Kind, ...] = ("world", "expert")
+"""Kinds of which a2g itself has none."""
 
 _SETTING_TYPES: dict[Any, tuple[tuple[type, ...], str]] = {
     bool: ((bool,), "true or false"),
@@ -113,7 +120,7 @@ def load(kind: Kind, name: str) -> Any:
     """
     entries = [entry for entry in entry_points(group=GROUPS[kind]) if entry.name == name]
     if not entries:
-        if not (names := known(kind)):
+        if not (names := known(kind)) and kind not in THIRD_PARTY:
             raise PluginError(
                 f"no {kind} is registered, not even a2g's own: this installation of a2g is older than its code. "
                 "Install it again: pip install a2g, or pip install -e . in a clone."
@@ -127,6 +134,37 @@ def load(kind: Kind, name: str) -> Any:
         raise failure(f"{kind} {name!r} needs a package that is not installed: {error}") from error
     except Exception as error:  # importing other people's code can raise anything
         raise failure(f"{kind} {name!r} does not load{_location(error)}: {_sentence(error)}") from error
+
+
+def find(kind: Kind, text: str) -> Any:
+    """Return the plugin called ``text``, or the object at ``MODULE:ATTRIBUTE``, which needs no package.
+
+    Raises:
+        UnknownNameError: no plugin of this kind has that name.
+        UsageError: there is no such module, or it has no such attribute.
+        PluginError: the module, or the plugin, cannot be imported.
+    """
+    module, colon, attribute = text.partition(":")
+    if not colon:
+        if text not in (names := known(kind)):
+            raise UnknownNameError(kind, text, names, "An object of a module is named MODULE:ATTRIBUTE.")
+        return load(kind, text)
+    where = f"{kind} {text!r}"
+    try:
+        found: Any = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise PluginError(f"{where} needs a package that is not installed: {error}.") from error
+        raise UsageError(
+            f"{where}: there is no module {error.name!r}; its folder has to be on PYTHONPATH, or installed."
+        ) from error
+    except Exception as error:  # importing other people's code can raise anything
+        raise PluginError(f"{where} does not load{_location(error)}: {_sentence(error)}") from error
+    for part in attribute.split("."):
+        found = getattr(found, part, None)
+        if found is None:
+            raise UsageError(f"{where}: the module {module!r} has no {attribute!r}.")
+    return found
 
 
 def sdk(module: str, package: str, extra: str) -> Any:

@@ -230,7 +230,13 @@ class LiveRolloutView(PlainRolloutView):
         return grid
 
 
-JUDGES = {"truth": "simulator", "policy": "policy's estimate", "distance": "distance in latents", "person": "person"}
+JUDGES = {
+    "truth": "simulator",
+    "environment": "environment",
+    "policy": "policy's estimate",
+    "distance": "distance in latents",
+    "person": "person",
+}
 """Who judged an episode, as people read it."""
 
 

@@ -159,6 +159,31 @@ class InstrumentedRobot(Protocol):
 
 
 @runtime_checkable
+class ReportingRobot(Protocol):
+    """A robot that says whether its own task is done, whatever goal it is shown, and can begin at a start of a seed.
+
+    Most Gymnasium environments are (``info["success"]``). It shows no goals: they are photos or frames of recordings.
+    """
+
+    def start_for(self, goal: Goal, seed: int, index: int) -> State:
+        """Draw start ``index`` of ``seed``."""
+
+    def begin(self, start: State) -> None:
+        """Begin at ``start``."""
+
+    def reported_success(self) -> bool | None:
+        """Whether its task is done now; None as long as it has said nothing."""
+
+
+@runtime_checkable
+class ExpertRobot(Protocol):
+    """A robot whose world knows how its goals are reached: a simulator with a scripted expert."""
+
+    def expert_action(self, goal: Goal) -> Vector | None:
+        """Return the next action (A,) to ``goal``; None where there is nothing left to do. Raises UsageError."""
+
+
+@runtime_checkable
 class ResetFreeRobot(Protocol):
     """A robot that can draw a new goal for the world as it is: practice continues without a reset."""
 

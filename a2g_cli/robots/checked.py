@@ -16,6 +16,7 @@ _TO_REST = "action_to_rest_pose"
 _UNDONE_BY = "undone_by"
 _OPTIONAL = (
     *("trial", "start_for", "begin", "photograph", "state_from", "state", "succeeded"),  # InstrumentedRobot
+    *("reported_success", "expert_action"),  # ReportingRobot, ExpertRobot
     *("next_goal", "out_of_reach", "rearranged"),  # ResetFreeRobot
 )
 """Optional methods of a robot: the wrapper has those that the driver has."""

@@ -1,6 +1,6 @@
 """Gymnasium environments with pictures and a Box action as robots. Gymnasium is imported when one is made."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,18 +9,23 @@ from a2g_cli.cameras.metadata import Framing
 from a2g_cli.core.clock import SteppedClock
 from a2g_cli.core.errors import HardwareError, SafetyStop, UsageError
 from a2g_cli.core.safety_limits import SafetyLimits
-from a2g_cli.core.types import Observation, State, Vector
-from a2g_cli.robots.base import RobotSpec
+from a2g_cli.core.types import Goal, Observation, State, Vector
+from a2g_cli.robots.base import EPISODE_LIMIT, RobotSpec
 from a2g_cli.robots.gymnasium_calls import begun, make, stepped, strangers_code
 from a2g_cli.robots.gymnasium_choice import CameraSetting, NumbersSetting
+from a2g_cli.robots.gymnasium_names import action_names, units_of
 from a2g_cli.robots.gymnasium_observation import ObservationReader
+from a2g_cli.robots.gymnasium_shift import check_shift, move_cameras, weakened
 from a2g_cli.robots.gymnasium_values import is_so
+from a2g_cli.simulator.shifts import parse_shift
 
 RATE = 10.0
 """Control rate of an environment without ``render_fps`` in its metadata [Hz]."""
 SUCCESS = ("success", "is_success")
 """Keys of ``info`` by which environments report success."""
 _MAX_SEED = 2**31
+MANY = 100_000
+"""Largest ``limit`` [steps]."""
 
 
 class GymRobot:
@@ -35,10 +40,17 @@ class GymRobot:
         options: what ``gymnasium.make`` passes to it.
         rate: control rate [Hz]; None for that of its metadata, or 10.
         size: height and width of the pictures [px], cropped about the centre; None for their own size.
-        proprioception: names of numbers in the observation or in ``info``; a slash goes into a dictionary or a tuple.
+        proprioception: names of numbers in the observation or in ``info``; a slash goes into a dictionary or a tuple, a
+            dot to a single number (``"observation.0"``). A mapping names them: ``{"x": "observation.0"}``.
         seed: of the starts that ``reset`` draws.
         camera: camera -> name of a picture in the observation, or only such names: ``"pixels/top"``, ``"image[3]"`` of a
             stack, ``"render"`` for the environment's own rendering.
+        actions: names of the actions, in their order; None: ``action.0``, ``action.1``, ...
+        units: name of an action or of a measured value -> its unit.
+        repeat: how many steps of the environment one action takes, 1 to 100; they divide the rate of its metadata.
+        limit: the default for the most actions in an episode [steps].
+        shift: how this deployment differs from training, ``"camera-bump:0.5"`` or ``"actuator-gain"``.
+        name: what recordings call the robot; None: ``gym:`` and the environment's id.
 
     Raises:
         HardwareError: Gymnasium is not installed, or it cannot make the environment.
@@ -54,16 +66,26 @@ class GymRobot:
         proprioception: NumbersSetting | None = None,
         seed: int = 0,
         camera: CameraSetting | None = None,
+        actions: Sequence[str] | None = None,
+        units: Mapping[str, str] | None = None,
+        repeat: int = 1,
+        limit: int | None = None,
+        shift: str = "none",
+        name: str | None = None,
     ) -> None:
-        self._id, self._options = id, dict(options or {})
+        self._id, self._options, self._name = id, dict(options or {}), name or f"gym:{id}"
+        self.shift = parse_shift(shift)
+        self._repeat = _within(self._name, "repeat", repeat, 100) or 1
+        self.limit = _within(self._name, "limit", limit, MANY) or EPISODE_LIMIT
         self._starts = np.random.default_rng(seed)
         self._clock = SteppedClock()
         self._connected = self._over = self._done = False
         self._seen: Any = None
         self._info: Mapping[str, Any] = {}
-        self._env: Any = make(id, self._options)
+        self._reported = False
+        self._env: Any = self._made()
         try:
-            self._describe(rate, size, seed, camera, proprioception)
+            self._describe(rate, size, seed, camera, proprioception, actions, units)
         except BaseException:
             self.close()
             raise
@@ -75,13 +97,16 @@ class GymRobot:
         seed: int,
         camera: CameraSetting | None,
         proprioception: NumbersSetting | None,
+        actions: Sequence[str] | None,
+        units: Mapping[str, str] | None,
     ) -> None:
         """Reset the environment and describe it. Raises HardwareError, UsageError."""
-        name, space = f"gym:{self._id}", self._env.action_space
+        name, space = self._name, self._env.action_space
         low, high = np.ravel(getattr(space, "low", [])), np.ravel(getattr(space, "high", []))
         if not low.size or not np.isfinite([low, high]).all():
             raise UsageError(f"{name} takes {space}: a robot's action is a Box with finite bounds.")
-        rate = float(self._env.metadata.get("render_fps") or RATE) if rate is None else float(rate)
+        own_rate = float(self._env.metadata.get("render_fps") or RATE) / self._repeat
+        rate = own_rate if rate is None else float(rate)
         if not 0 < rate <= 1000:
             raise UsageError(f"a control rate of {rate:g} Hz is not possible: expected more than 0, at most 1000.")
         self._framing = Framing(size=None if size is None else (int(size[0]), int(size[1])))
@@ -92,15 +117,17 @@ class GymRobot:
             )
             frames = self._reader.pictures(self._seen)
         self.notes = self._reader.notes
+        names, measured = action_names(name, actions, low.size), self._reader.names
+        check_shift(name, self.shift, names)
         self._spec = RobotSpec(
             name=name,
-            action_names=tuple(f"action.{i}" for i in range(low.size)),
-            action_units=("1",) * low.size,
+            action_names=names,
+            action_units=units_of(name, units, names, (*names, *measured)),
             action_low=tuple(low.tolist()),
             action_high=tuple(high.tolist()),
             rate=rate,
-            proprioception_names=self._reader.names,
-            proprioception_units=("1",) * len(self._reader.names),
+            proprioception_names=measured,
+            proprioception_units=units_of(name, units, measured, (*names, *measured)),
             cameras={name: self._framing.apply(image).shape[:2] for name, image in frames.items()},
         )
 
@@ -128,7 +155,7 @@ class GymRobot:
         if self._connected:
             return
         if self._env is None:
-            self._env = make(self._id, self._options)
+            self._env = self._made()
         self._connected = True
         self.reset()
 
@@ -165,11 +192,16 @@ class GymRobot:
         if np.shape(action) != (count,) or not np.isfinite(action).all():
             raise SafetyStop(f"{self._spec.name} was sent {action!r}; an action is {count} finite numbers")
         sent = self._spec.clip(action)
-        if not self._over:
+        low, high = (np.array(side, np.float32) for side in (self._spec.action_low, self._spec.action_high))
+        moved = weakened(self.shift, sent, self._spec.action_names, low, high)
+        for _ in range(self._repeat):
+            if self._over:
+                break
             space = self._env.action_space
             with strangers_code(self._id, "step"):
-                answer = self._env.step(sent.reshape(space.shape).astype(space.dtype))
+                answer = self._env.step(moved.reshape(space.shape).astype(space.dtype))
                 self._seen, self._over, self._info = stepped(self._id, answer)
+                self._reported = self._reported or any(name in self._info for name in SUCCESS)
                 self._done = any(is_so(self._info[name]) for name in SUCCESS if name in self._info)
         self._clock.advance(1.0 / self._spec.rate)
         return sent
@@ -181,6 +213,35 @@ class GymRobot:
 
     def rest(self) -> None:
         """Do nothing: the environment stands still between actions."""
+
+    @property
+    def raw(self) -> Any:
+        """The environment's own present observation, as a scripted expert of that environment reads it."""
+        self._check_connected()
+        return self._seen
+
+    def reported_success(self) -> bool | None:
+        """Whether the environment reports success now; None as long as it has not reported any."""
+        return self._done if self._reported else None
+
+    def start_for(self, goal: Goal, seed: int, index: int) -> State:  # noqa: ARG002 - it knows nothing of goals
+        """Draw start ``index`` of ``seed``: the seed of a reset."""
+        return self._draw(np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(3, index))))
+
+    def begin(self, start: State) -> None:
+        """Begin at ``start``."""
+        self._check_connected()
+        self._restart(start)
+
+    def _made(self) -> Any:
+        """Return a new environment, shifted as this robot is."""
+        env = make(self._id, self._options)
+        try:
+            move_cameras(self._name, env, self.shift)
+        except BaseException:
+            env.close()
+            raise
+        return env
 
     def _draw(self, random: np.random.Generator) -> State:
         return {"seed": [float(random.integers(_MAX_SEED))]}
@@ -196,10 +257,17 @@ class GymRobot:
         """Return the options of a reset."""
         return None
 
-    def _drawn(self) -> Any:
+    def _drawn(self, env: Any = None) -> Any:
         with strangers_code(self._id, "render"):
-            return self._env.render()
+            return (self._env if env is None else env).render()
 
     def _check_connected(self) -> None:
         if not self._connected:
             raise HardwareError(f"{self._spec.name} is not connected; call connect() first")
+
+
+def _within(robot: str, setting: str, value: int | None, most: int) -> int | None:
+    """Return a setting that is a whole number from 1 to ``most``, or None. Raises UsageError."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most):
+        raise UsageError(f"{robot}: {setting} = {value!r}: expected a whole number from 1 to {most}.")
+    return value

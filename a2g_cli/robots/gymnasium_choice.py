@@ -5,7 +5,7 @@ What cannot be settled is refused with what was found and how to choose; what is
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from a2g_cli.core.errors import UsageError
@@ -21,7 +21,7 @@ MOST = 4096
 WHERE = "under [robot] in a2g.toml"
 
 CameraSetting = Mapping[str, str] | Sequence[str] | str
-NumbersSetting = Sequence[str] | str
+NumbersSetting = Mapping[str, str] | Sequence[str] | str
 Drawn = Callable[[], Found | None]
 
 
@@ -36,6 +36,19 @@ class Source:
     count: int
     """How many stand there."""
     range: Range
+
+
+@dataclass(frozen=True)
+class Column:
+    """One number of proprioception."""
+
+    name: str
+    entry: str
+    """Where it stands: in the observation or in ``info``."""
+    index: int
+    """Which of the entry's numbers it is."""
+    size: int
+    """How many numbers the entry had at the start."""
 
 
 def every_picture(name: str, found: Entries, looks: Mapping[str, Found], drawn: Drawn) -> dict[str, Source]:
@@ -110,48 +123,74 @@ def _by_name(name: str, cameras: Sequence[tuple[str, str, int, Found]]) -> dict[
     return sources
 
 
-def every_number(found: Entries, looks: Mapping[str, Found]) -> Entries:
+def every_number(found: Entries, looks: Mapping[str, Found]) -> list[Column]:
     """Return proprioception where nobody has chosen: all numbers that do not have the shape of a picture."""
-    return {entry: array for entry, array in found.items() if is_numeric(array) and entry not in looks}
+    return [
+        column
+        for entry, array in found.items()
+        if is_numeric(array) and entry not in looks
+        for column in _columns(entry, array.size)
+    ]
 
 
-def chosen_numbers(name: str, setting: NumbersSetting, known: Entries) -> Entries:
-    """Return the entries that somebody has chosen, with all that lies within them.
+def chosen_numbers(name: str, setting: NumbersSetting, known: Entries) -> list[Column]:
+    """Return the numbers that somebody has chosen: entries with all that lies within them, or single numbers.
+
+    A mapping names them: ``{"x": "observation.0"}``; an entry of several numbers becomes ``x.0``, ``x.1``, ...
 
     Raises:
         UsageError: no names of entries, or names of what holds no numbers.
     """
-    values: Entries = {}
-    for wanted in _names("proprioception", setting):
-        here = {entry: array for entry, array in known.items() if beneath(entry, wanted)}
-        if not here:
-            raise UsageError(f"{name} measures no {wanted}; it has: {listed(known)}.")
-        for entry, array in here.items():
-            if not is_numeric(array):
-                raise UsageError(f"{name} has no numbers as {entry!r}: it is {_kind(array)}.")
-        values |= here
-    return values
+    if isinstance(setting, Mapping):
+        columns: list[Column] = []
+        for label, asked in setting.items():
+            (wanted,) = _names("proprioception", asked)
+            here = _numbers(name, wanted, known)
+            labels = numbered(label, len(here))
+            columns += [replace(column, name=one) for one, column in zip(labels, here, strict=True)]
+        return columns
+    return [column for wanted in _names("proprioception", setting) for column in _numbers(name, wanted, known)]
 
 
-def check_numbers(name: str, values: Entries) -> None:
+def _numbers(name: str, wanted: str, known: Entries) -> list[Column]:
+    here = {entry: array for entry, array in known.items() if beneath(entry, wanted)}
+    single = re.fullmatch(r"(.+)\.([0-9]{1,6})", wanted)
+    if not here and single and (array := known.get(single[1])) is not None and is_numeric(array):
+        if int(single[2]) >= array.size:
+            raise UsageError(f"{name} has {array.size} numbers as {single[1]!r}: {single[1]}.0 to .{array.size - 1}.")
+        return [Column(wanted, single[1], int(single[2]), array.size)]
+    if not here:
+        raise UsageError(f"{name} measures no {wanted}; it has: {listed(known)}.")
+    for entry, array in here.items():
+        if not is_numeric(array):
+            raise UsageError(f"{name} has no numbers as {entry!r}: it is {_kind(array)}.")
+    return [column for entry, array in here.items() for column in _columns(entry, array.size)]
+
+
+def _columns(entry: str, size: int) -> list[Column]:
+    return [Column(one, entry, index, size) for index, one in enumerate(numbered(entry, size))]
+
+
+def check_numbers(name: str, columns: Sequence[Column], known: Entries) -> None:
     """Raise UsageError where proprioception has more values than can be recorded, or two of one name."""
-    count = sum(array.size for array in values.values())
-    if count > MOST:
-        most = max(values, key=lambda entry: values[entry].size)
+    if len(columns) > MOST:
+        used = {column.entry: known[column.entry] for column in columns}
+        most = max(used, key=lambda entry: used[entry].size)
         raise UsageError(
-            f"{name} measures {count} numbers, {values[most].size} of them as {most!r}; at most {MOST} can be recorded. "
-            f"Choose with proprioception = [...] {WHERE}; it has: {listed(values)}."
+            f"{name} measures {len(columns)} numbers, {used[most].size} of them as {most!r}; at most {MOST} can be recorded. "
+            f"Choose with proprioception = [...] {WHERE}; it has: {listed(used)}."
         )
     seen: set[str] = set()
-    for entry, array in values.items():
-        for one in numbered(entry, array.size):
-            if one in seen:
-                raise UsageError(f"{name} has two numbers called {one!r}: choose with proprioception = [...] {WHERE}.")
-            seen.add(one)
+    for column in columns:
+        if column.name in seen:
+            raise UsageError(
+                f"{name} has two numbers called {column.name!r}: choose with proprioception = [...] {WHERE}."
+            )
+        seen.add(column.name)
 
 
 def left_out(
-    name: str, found: Entries, looks: Mapping[str, Found], used: set[str], numbers: Entries, chosen: tuple[bool, bool]
+    name: str, found: Entries, looks: Mapping[str, Found], used: set[str], numbers: set[str], chosen: tuple[bool, bool]
 ) -> list[str]:
     """Return in words what of an observation is left out, and why.
 
@@ -160,7 +199,7 @@ def left_out(
         found: the observation.
         looks: which of it has the shape of a picture.
         used: entries that are cameras.
-        numbers: proprioception.
+        numbers: entries that are proprioception.
         chosen: whether somebody has chosen the cameras, and the numbers: what they leave out is no news to them.
     """
     notes = []

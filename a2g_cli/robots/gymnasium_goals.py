@@ -1,6 +1,6 @@
 """Gymnasium environments that render their goals and judge success: instrumented robots, like the simulator."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,9 @@ from a2g_cli.robots.base import Purpose, Trial
 from a2g_cli.robots.gymnasium import GymRobot
 from a2g_cli.robots.gymnasium_calls import begun, make, strangers_code
 from a2g_cli.robots.gymnasium_choice import CameraSetting, NumbersSetting
+from a2g_cli.robots.gymnasium_instrumented import WorldGymRobot
 from a2g_cli.robots.gymnasium_observation import shows_goal
+from a2g_cli.robots.gymnasium_world import WorldFactory, settings_of, world_factory
 
 
 class GoalGymRobot(GymRobot):
@@ -32,15 +34,10 @@ class GoalGymRobot(GymRobot):
         random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(3, index)))
         return {**self._draw(random), "task": self._truth(goal)["task"]}
 
-    def begin(self, start: State) -> None:
-        """Begin at ``start``."""
-        self._check_connected()
-        self._restart(start)
-
     def photograph(self, state: State) -> dict[str, Image]:
         """Return the environment's rendering of the goal of the task in ``state``, without changing the present state."""
         self._check_connected()
-        studio = make(self._id, self._options)
+        studio = self._made()
         try:
             with strangers_code(self._id, "reset"):
                 _, info = begun(self._id, studio.reset(seed=int(state["seed"][0]), options=self._told(state)))
@@ -89,17 +86,48 @@ def gym_robot(
     proprioception: NumbersSetting | None = None,
     seed: int = 0,
     camera: CameraSetting | None = None,
+    actions: Sequence[str] | None = None,
+    units: Mapping[str, str] | None = None,
+    repeat: int | None = None,
+    limit: int | None = None,
+    shift: str = "none",
+    name: str | None = None,
+    world: str | WorldFactory | None = None,
 ) -> GymRobot:
-    """Return the robot of an environment: a GoalGymRobot if the environment renders and judges its goals, else a GymRobot.
+    """Return the robot of an environment.
 
-    Arguments and errors are those of GymRobot.
+    With ``world`` it is a WorldGymRobot; an entry point's name (group ``a2g.worlds``) or ``MODULE:ATTRIBUTE``, see
+    gymnasium_world. Without it, it is a GoalGymRobot if the environment renders and judges its goals, else a GymRobot. The
+    other arguments and the errors are those of GymRobot; a world may give values for those that are None.
     """
-    env = make(id, dict(options or {}))
+    factory = None if world is None else world_factory(world)
+    settings: dict[str, Any] = {
+        "rate": rate,
+        "size": size,
+        "proprioception": proprioception,
+        "camera": camera,
+        "actions": actions,
+        "units": units,
+        "repeat": repeat,
+        "limit": limit,
+    }
+    if factory is not None:
+        given = settings_of(factory, f"gym:{id}")
+        settings = {key: given.get(key) if value is None else value for key, value in settings.items()}
+    settings["repeat"] = 1 if settings["repeat"] is None else settings["repeat"]
+    settings |= {"id": id, "options": options, "seed": seed, "shift": shift, "name": name}
+    if factory is not None:
+        return WorldGymRobot(factory, **settings)
+    return (GoalGymRobot if _has_goals(id, dict(options or {})) else GymRobot)(**settings)
+
+
+def _has_goals(id: str, options: Mapping[str, Any]) -> bool:  # noqa: A002
+    """Whether an environment renders and judges its own goals."""
+    env = make(id, options)
     try:
         with strangers_code(id, "reset"):
-            goals = hasattr(env.unwrapped, "num_tasks") and shows_goal(
+            return hasattr(env.unwrapped, "num_tasks") and shows_goal(
                 begun(id, env.reset(seed=0, options={"task_id": 1, "render_goal": True}))[1]
             )
     finally:
         env.close()
-    return (GoalGymRobot if goals else GymRobot)(id, options, rate, size, proprioception, seed, camera)

@@ -10,7 +10,7 @@ from a2g_cli.core.types import Image, Vector
 from a2g_cli.robots import gymnasium_choice as choice
 from a2g_cli.robots.gymnasium_choice import RENDER, CameraSetting, NumbersSetting, Source
 from a2g_cli.robots.gymnasium_pictures import Found, look, to_image
-from a2g_cli.robots.gymnasium_values import ROOT, Entries, entries, is_numeric, numbered, spaces
+from a2g_cli.robots.gymnasium_values import ROOT, Entries, entries, is_numeric, spaces
 
 
 class ObservationReader:
@@ -24,7 +24,8 @@ class ObservationReader:
         draw: has the environment draw itself.
         camera: camera -> entry, or entries alone: ``"pixels/top"``, ``"image[3]"`` of a stack, or ``"render"``. None: all
             pictures in the observation, else the environment's own drawing.
-        proprioception: entries of the observation or of ``info``; None: all numbers in the observation.
+        proprioception: entries of the observation or of ``info``, or single numbers of them (``"observation.0"``); a
+            mapping names them. None: all numbers in the observation.
 
     Raises:
         UsageError: no pictures; pictures or numbers of which somebody has to choose some; a choice that is not there.
@@ -53,12 +54,13 @@ class ObservationReader:
         else:
             self._sources = choice.chosen_pictures(name, camera, found, looks, self._drawn)
         self._with_info = proprioception is not None
+        known = self._known(found, info)
         if proprioception is None:
-            numbers = choice.every_number(found, looks)
+            self._columns = choice.every_number(found, looks)
         else:
-            numbers = choice.chosen_numbers(name, proprioception, self._known(found, info))
-        choice.check_numbers(name, numbers)
-        self._sizes = {entry: array.size for entry, array in numbers.items()}
+            self._columns = choice.chosen_numbers(name, proprioception, known)
+        choice.check_numbers(name, self._columns, known)
+        numbers = {column.entry for column in self._columns}
         used = {source.entry for source in self._sources.values()}
         chosen = (camera is not None, proprioception is not None)
         self.notes = tuple(choice.left_out(name, found, looks, used, numbers, chosen))
@@ -67,37 +69,42 @@ class ObservationReader:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of proprioception, in its order."""
-        return tuple(one for entry, size in self._sizes.items() for one in numbered(entry, size))
+        return tuple(column.name for column in self._columns)
 
     @property
     def bounds(self) -> dict[str, tuple[float, float]]:
         """Name in proprioception -> its least and its greatest value, where the observation space bounds it."""
         found: dict[str, tuple[float, float]] = {}
-        for entry, size in self._sizes.items():
-            box = self._spaces.get(entry)
-            bounds = (np.ravel(getattr(box, "low", [])), np.ravel(getattr(box, "high", [])))
-            if all(bound.size == size for bound in bounds):
-                for one, low, high in zip(numbered(entry, size), *bounds, strict=True):
-                    if np.isfinite([low, high]).all() and low < high:
-                        found[one] = (float(low), float(high))
+        for column in self._columns:
+            box = self._spaces.get(column.entry)
+            low, high = (np.ravel(getattr(box, side, [])) for side in ("low", "high"))
+            if low.size == high.size == column.size:
+                least, most = low[column.index], high[column.index]
+                if np.isfinite([least, most]).all() and least < most:
+                    found[column.name] = (float(least), float(most))
         return found
 
-    def pictures(self, seen: Any) -> dict[str, Image]:
-        """Return camera -> picture. Raises HardwareError for one that is not as it was at the start."""
+    def pictures(self, seen: Any, draw: Callable[[], Any] | None = None) -> dict[str, Image]:
+        """Return camera -> picture. Raises HardwareError for one that is not as it was at the start.
+
+        Args:
+            seen: an observation.
+            draw: has another environment of the same kind draw itself; None: the reader's own.
+        """
         found = dict(entries(seen))
-        return {camera: self._picture(source, found) for camera, source in self._sources.items()}
+        return {camera: self._picture(source, found, draw or self._draw) for camera, source in self._sources.items()}
 
     def measured(self, seen: Any, info: Any) -> Vector:
         """Return proprioception (P,). Raises HardwareError where an entry is not as many numbers as at the start."""
         known = self._known(dict(entries(seen)), info)
-        parts = []
-        for entry, size in self._sizes.items():
+        values: dict[str, Any] = {}
+        for entry, size in {column.entry: column.size for column in self._columns}.items():
             array = known.get(entry)
             if array is None or array.size != size or not is_numeric(array):
                 now = "it is missing" if array is None else f"they are {array.size} ({array.dtype})"
                 raise HardwareError(f"{self._name}: the numbers of {entry!r} were {size} at the start, now {now}.")
-            parts.append(np.ravel(array))
-        return np.concatenate([*parts, []]).astype(np.float32)
+            values[entry] = np.ravel(array)
+        return np.array([values[column.entry][column.index] for column in self._columns], np.float32)
 
     def goal(self, info: Mapping[str, Any]) -> dict[str, Image]:
         """Return camera -> goal picture of a reset's ``info``: of the goal observation, else of the goal that was drawn."""
@@ -115,13 +122,13 @@ class ObservationReader:
     def _known(self, found: Entries, info: Any) -> Entries:
         return {**dict(entries(info)), **found} if self._with_info else found
 
-    def _drawn(self) -> Found | None:
-        drawn = dict(entries(self._draw()))
+    def _drawn(self, draw: Callable[[], Any] | None = None) -> Found | None:
+        drawn = dict(entries((draw or self._draw)()))
         return look(drawn[ROOT]) if set(drawn) == {ROOT} else None
 
-    def _picture(self, source: Source, found: Entries) -> Image:
+    def _picture(self, source: Source, found: Entries, draw: Callable[[], Any]) -> Image:
         drawing = source.entry == RENDER and RENDER not in found
-        one = self._drawn() if drawing else look(found.get(source.entry, np.empty(0)))
+        one = self._drawn(draw) if drawing else look(found.get(source.entry, np.empty(0)))
         if one is None or one.count != source.count:
             now = "no picture" if one is None else one.words()
             raise HardwareError(f"{self._name} shows {source.entry!r} as {now}, not as at the start.")

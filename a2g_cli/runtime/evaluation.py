@@ -10,7 +10,7 @@ from typing import Any
 from a2g_cli.core.errors import UsageError
 from a2g_cli.core.types import Goal
 from a2g_cli.policies.base import Policy
-from a2g_cli.robots.base import InstrumentedRobot, Purpose, Robot, Trial
+from a2g_cli.robots.base import InstrumentedRobot, Purpose, ReportingRobot, Robot, Trial
 from a2g_cli.runtime.rollout import Job, roll_out
 from a2g_cli.runtime.sink import NullSink, Sink
 from a2g_cli.runtime.termination import RolloutSettings
@@ -68,8 +68,16 @@ def pooled(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def instrumented(robot: Robot) -> InstrumentedRobot:
     """Return ``robot`` as one with ground truth. Raises UsageError if it has none."""
     if not isinstance(robot, InstrumentedRobot):
-        raise UsageError(f"{robot.spec.name} has no ground truth for starts and goals: use a simulator.")
+        raise UsageError(
+            f"{robot.spec.name} has no ground truth for starts and goals: use a simulator. An environment that reports "
+            "success is evaluated on a GOAL; with a world (docs/worlds.md) it draws goals too."
+        )
     return robot
+
+
+def startable(robot: Robot) -> InstrumentedRobot | ReportingRobot:
+    """Return ``robot`` as one that begins at chosen starts and says what succeeded. Raises UsageError if it does not."""
+    return robot if isinstance(robot, ReportingRobot) else instrumented(robot)
 
 
 def draw_trials(robot: Robot, purpose: Purpose, seed: int, count: int, first: int = 0) -> list[Trial]:
@@ -85,7 +93,7 @@ def trials_for(robot: Robot, goal: Goal, seed: int, count: int) -> list[Trial]:
         UsageError: the robot has no ground truth, or no start can be drawn.
         GoalError: the goal is another scene's, or has no ground truth.
     """
-    source = instrumented(robot)
+    source = startable(robot)
     return [Trial("evaluation", seed, i, source.start_for(goal, seed, HELD_OUT + i), goal) for i in range(count)]
 
 
@@ -96,7 +104,7 @@ def jobs_for(trials: Sequence[Trial], sink: Callable[[Trial, Robot], Sink], wher
         return Job(
             trial.goal,
             trial.seed * 100_003 + trial.index,
-            lambda robot: instrumented(robot).begin(trial.start),
+            lambda robot: startable(robot).begin(trial.start),
             lambda robot: sink(trial, robot),
             where,
         )
@@ -126,11 +134,16 @@ def evaluate(
 
     Raises:
         KeyboardInterrupt: interrupted; there is no partial result.
+        UsageError: the robot says nothing about success.
     """
     started = time.monotonic()
     done = successes = 0
     jobs = jobs_for(trials, lambda _trial, _robot: NullSink())
     for _, outcome in roll_out(robots, jobs, policy, settings, None, interrupted):
+        if outcome.success is None and not interrupted():
+            raise UsageError(
+                f'{robots[0].spec.name} reports no success: its info has neither "success" nor "is_success".'
+            )
         done, successes = done + 1, successes + bool(outcome.success)
         if advanced is not None:
             advanced(done, successes)

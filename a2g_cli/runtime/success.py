@@ -57,11 +57,11 @@ def make_judge(judge: str, scorer: FrameScorer | None, arrived_below: float, ask
 
 
 def auto(context: JudgeContext) -> Judgement:
-    """``truth`` where it is known, otherwise ``policy``; what the robot says for a policy without a base."""
+    """What the simulator or the environment says, otherwise ``policy``; what the robot says for a policy without a base."""
     by_policy = None if context.scorer is None else policy(context)
 
     def judgement(outcome: Outcome, goal: Goal, first: Observation, last: Observation) -> Outcome:
-        if outcome.judge == "truth" or by_policy is None:
+        if outcome.judge in {"truth", "environment"} or by_policy is None:
             return outcome
         return by_policy(outcome, goal, first, last)
 
@@ -69,7 +69,7 @@ def auto(context: JudgeContext) -> Judgement:
 
 
 def truth(context: JudgeContext) -> Judgement:
-    """The simulator's truth; nobody's where there is none."""
+    """The simulator's truth, or what the environment reports; nobody's where there is neither."""
     return lambda outcome, goal, first, last: outcome
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.types import Goal, Outcome
 from a2g_cli.policies.base import Plan
-from a2g_cli.robots.base import InstrumentedRobot, Robot, limit_of
+from a2g_cli.robots.base import InstrumentedRobot, ReportingRobot, Robot, limit_of
 from a2g_cli.runtime.judge import Judgement
 from a2g_cli.runtime.safety.guards import Held, always_held
 
@@ -38,10 +38,13 @@ def limit_for(robot: Robot, settings: RolloutSettings) -> int:
 
 
 class Termination:
-    """Decides when one episode ends. Ground truth is used only if the robot has it."""
+    """Decides when one episode ends. Ground truth, or what the environment reports, is used only if the robot has it."""
 
     def __init__(self, robot: Robot, goal: Goal, settings: RolloutSettings) -> None:
         self._robot = robot if isinstance(robot, InstrumentedRobot) and goal.truth is not None else None
+        # An instrumented robot judges the goal itself; another one's report is about its own task, whatever the goal.
+        reports = isinstance(robot, ReportingRobot) and not isinstance(robot, InstrumentedRobot)
+        self._reporting = robot if reports and isinstance(robot, ReportingRobot) else None
         self._goal, self._settings = goal, settings
         self.limit = limit_for(robot, settings)
         self.left = float("nan")
@@ -57,8 +60,13 @@ class Termination:
 
     def look(self) -> None:
         """Check the ground truth after a step."""
+        reached: bool | None = None
         if self._robot is not None:
-            self._success_steps = self._success_steps + 1 if self._robot.succeeded(self._goal) else 0
+            reached = self._robot.succeeded(self._goal)
+        elif self._reporting is not None:
+            reached = self._reporting.reported_success()
+        if reached is not None:
+            self._success_steps = self._success_steps + 1 if reached else 0
             self._succeeded = self._succeeded or self._success_steps >= self._settings.hold
 
     def over(self, step: int) -> str | None:
@@ -70,4 +78,5 @@ class Termination:
     def outcome(self, reason: str) -> Outcome:
         """Return the outcome of the episode."""
         left = None if np.isnan(self.left) else float(self.left)
-        return Outcome(self._succeeded, "none" if self._succeeded is None else "truth", reason, left)
+        judge = "environment" if self._robot is None else "truth"
+        return Outcome(self._succeeded, "none" if self._succeeded is None else judge, reason, left)
