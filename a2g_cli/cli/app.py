@@ -11,6 +11,7 @@ from a2g_cli.cli import catalogue, options
 from a2g_cli.cli.adapt import adapt
 from a2g_cli.cli.capture_goal import capture_goal
 from a2g_cli.cli.demo import demo
+from a2g_cli.cli.demonstrate import demonstrate
 from a2g_cli.cli.doctor import doctor
 from a2g_cli.cli.evaluate import evaluate
 from a2g_cli.cli.improve import improve
@@ -67,6 +68,7 @@ app.command("replay", rich_help_panel=EVERY_DAY)(replay)
 app.command("improve", rich_help_panel=MORE)(improve)
 app.command("demo", rich_help_panel=MORE)(demo)
 app.command("evaluate", rich_help_panel=MORE)(evaluate)
+app.command("demonstrate", rich_help_panel=MORE)(demonstrate)
 app.command("pretrain", rich_help_panel=MORE)(pretrain)
 app.command("init", rich_help_panel=MORE)(init)
 app.command("doctor", rich_help_panel=MORE)(doctor)

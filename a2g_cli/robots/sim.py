@@ -269,6 +269,13 @@ class SimRobot:
         """Whether the present state reaches ``goal``. Raises GoalError for a goal without truth, or of another scene."""
         return self.task.reached(self.state(), self._truth(goal))
 
+    def expert_action(self, goal: Goal) -> Vector | None:
+        """Return the scripted expert's next action (4,) to ``goal``; None where nothing is left to do. Raises GoalError."""
+        from a2g_cli.simulator.expert import ScriptedExpert
+
+        expert = ScriptedExpert(self)
+        return None if expert.done(goal) else expert.act(goal)
+
     def _truth(self, goal: Goal) -> State:
         if goal.truth is None:
             raise GoalError(

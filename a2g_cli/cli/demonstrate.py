@@ -1,0 +1,63 @@
+"""``a2g demonstrate`` as it is typed: parse, call one function, print."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from a2g_cli.cli import options
+from a2g_cli.cli.runner import finish, place
+
+if TYPE_CHECKING:
+    from a2g_cli.cli.commands.report import Report
+
+
+def demonstrate(
+    expert: Annotated[
+        str,
+        typer.Option(
+            "--expert",
+            metavar="NAME",
+            help="Who demonstrates: own (the simulator's or the world's own expert), an entry point of a2g.experts, "
+            "or MODULE:FUNCTION (the environment's observation -> action).",
+        ),
+    ] = "own",
+    episodes: Annotated[
+        int, typer.Option("--episodes", metavar="N", min=1, max=options.MANY, help="Demonstrations to record.")
+    ] = 50,
+    robot: options.Robot = None,
+    scene: options.Scene = None,
+    shift: options.Shift = None,
+    disturb: Annotated[
+        float,
+        typer.Option(
+            "--disturb",
+            metavar="SHARE",
+            min=0.0,
+            max=2.0,
+            help="Push the robot now and then, so that the demonstrations show how to recover: 1 as strongly as in a2g's own "
+            "demonstrations, 0 never. The recorded actions are the expert's.",
+        ),
+    ] = 0.0,
+    session: Annotated[
+        str | None,
+        typer.Option("--session", metavar="NAME", help="Session to record into.  [default: demonstrations-ROBOT-SEED]"),
+    ] = None,
+    steps: options.Steps = None,
+    keep_failures: Annotated[
+        bool, typer.Option("--keep-failures", help="Record failed demonstrations too, marked as such.")
+    ] = False,
+    seed: options.Seed = 0,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+) -> None:
+    """Record an expert's demonstrations in a simulated world, for `a2g pretrain`. Started again, it goes on."""
+
+    def work() -> "Report":
+        from a2g_cli.cli.commands.demonstrate import demonstrate_into
+        from a2g_cli.cli.commands.deployment import Deployment
+
+        where = place(workspace)
+        deployment = Deployment.choose(where, robot, scene=scene, shift=shift)
+        return demonstrate_into(where, deployment, expert, episodes, seed, disturb, session, steps, keep_failures)
+
+    finish(as_json, work)
