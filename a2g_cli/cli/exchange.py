@@ -74,6 +74,15 @@ def import_recordings(
             "--columns", metavar="NAME,...", help="Import only these columns as proprioception.  [default: all]"
         ),
     ] = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rename",
+            metavar="OLD=NEW[:UNIT]",
+            help="Another name, and unit, for an action or a measured value; repeatable. Calibration looks for x, y, z "
+            "and dx, dy, dz: docs/worlds.md.",
+        ),
+    ] = None,
     colour_order: Annotated[
         str,
         typer.Option(
@@ -105,7 +114,9 @@ def import_recordings(
     def work() -> "Report":
         from a2g_cli.cli.commands.exchange import import_options, import_recordings
 
-        chosen = import_options(rate, resize, episodes, cameras, columns, colour_order, flip, skip_bad=skip_bad)
+        chosen = import_options(
+            rate, resize, episodes, cameras, columns, colour_order, flip, skip_bad=skip_bad, renames=rename or []
+        )
         return import_recordings(place(workspace), source, form, session, chosen)
 
     finish(as_json, work)

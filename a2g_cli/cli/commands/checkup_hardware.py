@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from a2g_cli.calibration.names import in_words
 from a2g_cli.cameras import opencv
 from a2g_cli.cameras.base import warnings_of
 from a2g_cli.cameras.choice import CameraChoice, choose, identity
@@ -137,8 +138,8 @@ def _locked(settings: object) -> str:
     return f"locked at {', '.join(f'{name}={settings[name]:g}' for name in names)}" if names else ""
 
 
-def robot(workspace: Workspace, deployment: Deployment, asked: bool) -> Check:
-    """Check the robot; one that was given by name is connected and observed. It does not move."""
+def robot(workspace: Workspace, deployment: Deployment, asked: bool) -> Check | list[Check]:
+    """Check the robot, and what its names allow; one that was given by name is connected and observed. It does not move."""
     for name, choice in deployment.cameras.items():
         try:
             choice.make()
@@ -152,13 +153,14 @@ def robot(workspace: Workspace, deployment: Deployment, asked: bool) -> Check:
             Guards(outside, deployment.safety)
             again = to_type(workspace, "doctor", "--robot", deployment.robot)
             how = "" if deployment.robot == "sim" else f"; to connect to it: {again}"
-            return Check("robot", "ok", f"{_about(spec)}{how}")
+            return [Check("robot", "ok", f"{_about(spec)}{how}"), calibration(spec)]
         with deployment.connected() as (found,):
             begun = time.monotonic()
             seen = found.observe()
             Guards(found, deployment.safety).readable(seen)
             took = 1000 * (time.monotonic() - begun)
-            return Check("robot", "ok", f"{_about(found.spec)}; connected, an observation takes {took:.0f} ms")
+            about = f"{_about(found.spec)}; connected, an observation takes {took:.0f} ms"
+            return [Check("robot", "ok", about), calibration(found.spec)]
     except UsageError as error:
         typed = asked and isinstance(error, UnknownNameError)
         advice = "correct --robot." if typed else "correct `[robot]` or `[safety]` in a2g.toml."
@@ -166,6 +168,20 @@ def robot(workspace: Workspace, deployment: Deployment, asked: bool) -> Check:
     except A2GError as error:
         advice = "check that it is plugged in and switched on; see the line serial ports."
         return Check("robot", "fail", f"{deployment.robot}: {error}", advice)
+
+
+def calibration(spec: RobotSpec) -> Check:
+    """Say which parts of the calibration the robot's names allow."""
+    can, cannot = in_words(spec.action_names, spec.proprioception_names)
+    if not cannot:
+        return Check("calibration", "ok", f"by its names: {can}")
+    named = ", ".join((*spec.action_names, *spec.proprioception_names)[:12])
+    return Check(
+        "calibration",
+        "note",
+        f"by its names ({named}): {can}; not {cannot}",
+        "name actions and measured values, if the arm has such: docs/worlds.md, Names.",
+    )
 
 
 def _about(spec: RobotSpec) -> str:

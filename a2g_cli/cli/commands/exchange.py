@@ -16,6 +16,7 @@ from a2g_cli.data.formats.importing import ImportOptions, bring_in
 from a2g_cli.data.formats.incoming import Flip
 from a2g_cli.data.formats.reading import ColourOrder, ReadOptions
 from a2g_cli.data.formats.registry import detect, find
+from a2g_cli.data.formats.renaming import parse_renames
 from a2g_cli.data.recording import schema
 from a2g_cli.data.recording.sessions import find_recordings
 from a2g_cli.display.console import stderr_console
@@ -134,6 +135,7 @@ def import_options(
     flip: str | None,
     *,
     skip_bad: bool,
+    renames: Sequence[str] = (),
 ) -> ImportOptions:
     """Return the options, checked. Raises UsageError."""
     orders, flips = get_args(ColourOrder), get_args(Flip)
@@ -145,7 +147,7 @@ def import_options(
         rate, _names("--cameras", cameras), _names("--columns", columns), cast("ColourOrder", colour_order)
     )
     size = None if resize is None else parse_size(resize)
-    return ImportOptions(read, size, cast("Flip | None", flip), skip_bad, episodes)
+    return ImportOptions(read, size, cast("Flip | None", flip), skip_bad, episodes, parse_renames(renames))
 
 
 def _names(option: str, text: str | None) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from a2g_cli.data.formats.building import being_built
 from a2g_cli.data.formats.incoming import Flip, Incoming, SourceError, flipped, resized
 from a2g_cli.data.formats.reading import ReadOptions, SourceEpisode
 from a2g_cli.data.formats.registry import Format
+from a2g_cli.data.formats.renaming import Renames, renamed
 from a2g_cli.data.recording import checks, storage
 from a2g_cli.data.recording.journal import NO_TIMING
 from a2g_cli.data.recording.sessions import Session, session_name
@@ -40,6 +41,8 @@ class ImportOptions:
     """Leave out an episode that cannot be used, instead of refusing the whole source."""
     most: int | None = None
     """Most episodes to read; None for all."""
+    renames: Renames = field(default_factory=dict)
+    """Other names for actions and measured values."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,8 @@ def _check(episode: Incoming) -> None:
 
 
 def _prepared(episode: Incoming, options: ImportOptions) -> Incoming:
+    if options.renames:
+        episode = renamed(episode, options.renames)
     if options.flip is not None:
         episode = flipped(episode, options.flip)
     return episode if options.size is None else resized(episode, *options.size)
