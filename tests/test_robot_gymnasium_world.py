@@ -1,5 +1,6 @@
 """A Gymnasium environment with a World, and plain ones that report success or do not."""
 
+import gc
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -38,6 +39,7 @@ def test_a_world_names_what_nobody_else_has_named() -> None:
 def test_goals_evaluation_and_practice_are_the_simulators(tmp_path: Path) -> None:
     (tmp_path / "a2g.toml").write_text(TOML)
     goal = ask(tmp_path, "capture-goal", "there", "--seed", 5)
+    assert "place (2 numbers), target (2 numbers)" in a2g(tmp_path, "goals", "list").stdout.replace("\n", " ")
     assert goal["truth"] == ask(tmp_path, "capture-goal", "again", "--seed", 5)["truth"]
     drawn = ask(tmp_path, "evaluate", "--adapter", "random", "--adapter", "still", "--episodes", 4, "--steps", 10)
     named = ask(tmp_path, "evaluate", "there", "--adapter", "still", "--episodes", 3, "--steps", 8)
@@ -205,6 +207,21 @@ def test_a_moved_camera_still_looks_at_the_same_point() -> None:
     towards = (point - model.cam_pos[0]) / np.linalg.norm(point - model.cam_pos[0])
     np.testing.assert_allclose(-now[:, 2], towards, atol=1e-6)
     assert 1.0 < np.degrees(np.arccos(now[:, 1] @ turned[:, 1])) < 3.0
+
+
+def test_a_robot_that_was_never_connected_leaves_no_environment_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[object] = []
+    monkeypatch.setattr(gym_examples.Flat, "close", lambda self: closed.append(type(self)))
+    robot = gym_robot(FLAT, world=PointWorld)
+    assert closed == []
+    del robot
+    gc.collect()
+    assert closed == [gym_examples.Flat]
+    robot = gym_robot(FLAT, world=PointWorld)
+    robot.connect()
+    robot.close()
+    robot.close()
+    assert len(closed) == 3  # its two environments, each once
 
 
 def test_an_action_may_be_repeated() -> None:

@@ -1,5 +1,6 @@
 """Gymnasium environments with pictures and a Box action as robots. Gymnasium is imported when one is made."""
 
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -78,6 +79,7 @@ class GymRobot:
         self._repeat = _within(self._name, "repeat", repeat, 100) or 1
         self.limit = _within(self._name, "limit", limit, MANY) or EPISODE_LIMIT
         self._starts = np.random.default_rng(seed)
+        self._ends: dict[int, weakref.finalize[..., Any]] = {}
         self._clock = SteppedClock()
         self._connected = self._over = self._done = False
         self._seen: Any = None
@@ -162,9 +164,8 @@ class GymRobot:
     def close(self) -> None:
         """Close the environment; harmless when called twice."""
         self._connected = False
-        if self._env is not None:
-            self._env.close()
-            self._env = None
+        env, self._env = self._env, None
+        self._end(env)
 
     def observe(self) -> Observation:
         """Return the present observation."""
@@ -234,14 +235,20 @@ class GymRobot:
         self._restart(start)
 
     def _made(self) -> Any:
-        """Return a new environment, shifted as this robot is."""
+        """Return a new environment, shifted as this robot is; it is closed by ``_end``, or when this robot is no more."""
         env = make(self._id, self._options)
+        self._ends[id(env)] = weakref.finalize(self, env.close)
         try:
             move_cameras(self._name, env, self.shift)
         except BaseException:
-            env.close()
+            self._end(env)
             raise
         return env
+
+    def _end(self, env: Any) -> None:
+        """Close an environment of ``_made``, once."""
+        if (end := self._ends.pop(id(env), None)) is not None:
+            end()
 
     def _draw(self, random: np.random.Generator) -> State:
         return {"seed": [float(random.integers(_MAX_SEED))]}

@@ -43,7 +43,7 @@ class GoalGymRobot(GymRobot):
                 _, info = begun(self._id, studio.reset(seed=int(state["seed"][0]), options=self._told(state)))
                 images = self._reader.goal(info)
         finally:
-            studio.close()
+            self._end(studio)
         return {name: self._framing.apply(image) for name, image in images.items()}
 
     def state_from(self, values: Description) -> State:

@@ -37,7 +37,7 @@ class WorldGymRobot(GymRobot):
         self._world = None
         studio, self._studio = self._studio, None
         if studio is not None:
-            studio[0].close()
+            self._end(studio[0])
         super().close()
 
     def reset(self) -> None:
@@ -135,7 +135,7 @@ class WorldGymRobot(GymRobot):
                     env.reset(seed=0)
             except BaseException:
                 self._studio = None
-                env.close()
+                self._end(env)
                 raise
         return self._studio
 

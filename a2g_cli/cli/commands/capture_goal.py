@@ -241,8 +241,13 @@ _POSE = 7
 """Most numbers in the pose of an object; longer rows are drawings."""
 
 
-def where(truth: State | None) -> str:
-    """Return the positions of objects in a true state, in words; empty if the state is unknown."""
+def where(truth: State | None, source: str) -> str:
+    """Return what a true state says of objects, in words; empty if the state is unknown.
+
+    Only the simulator's states (``source``: who took the photo) have positions first; of others, only sizes are known.
+    """
+    if not source.startswith("sim"):
+        return ", ".join(f"{key} ({len(row)} numbers)" for key, row in (truth or {}).items())
     things = {key: row for key, row in (truth or {}).items() if key != "tool" and len(row) >= 2}
     return ", ".join(
         f"{key} at x {row[0]:.3f} m, y {row[1]:.3f} m" if len(row) <= _POSE else f"{key} of {len(row) // 2} dots"
@@ -271,7 +276,7 @@ def _report(
         "warnings": list(warnings),
         "next": following,
     }
-    how = ", ".join(filter(None, [where(goal.truth), *notes]))
+    how = ", ".join(filter(None, [where(goal.truth, goal.source), *notes]))
     sizes = ", ".join(f"{camera} {image.shape[1]}x{image.shape[0]}" for camera, image in goal.images.items())
     lines = [
         printable(f"goal {goal.name}: {how or goal.source}"),

@@ -35,7 +35,7 @@ def list_goals(workspace: Workspace) -> Report:
     rows = [
         [goal["name"], "-", "damaged: take it again", ""]
         if goal["problem"]
-        else [goal["name"], _sizes(goal), where(goal["truth"]), goal["source"]]
+        else [goal["name"], _sizes(goal), where(goal["truth"], goal["source"]), goal["source"]]
         for goal in found
     ]
     return Report({"goals": found}, listing(["goal", "cameras", "where", "source"], rows))
@@ -54,7 +54,7 @@ def show_goal(workspace: Workspace, name: str) -> Report:
             "path": document["path"],
             "source": goal.source,
             "cameras": _sizes(document),
-            "where": where(goal.truth),
+            "where": where(goal.truth, goal.source),
             "shift": printable(goal.shift or ""),
             "judged by": "the simulator" if goal.truth else "the policy (the goal's true state is unknown)",
             "next": running(workspace, goal),
