@@ -51,6 +51,17 @@ def test_a_linear_robot_is_measured_exactly() -> None:
     torch.testing.assert_close(found(episodes(WEAK)), WEAK.matrix, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("scale", [0.002, 50.0])
+def test_the_unit_of_commands_does_not_matter(scale: float) -> None:
+    scaled = ActuatorModel(WEAK.names, scale * WEAK.matrix)
+    torch.testing.assert_close(found(episodes(scaled)) / scale, WEAK.matrix, atol=1e-3, rtol=0)
+
+
+def test_an_arm_that_does_not_move_has_no_law() -> None:
+    assert fit_actuators(episodes(ActuatorModel(WEAK.names, 0 * WEAK.matrix)), ACTIONS, MEASURED) is None
+    assert fit_actuators(episodes(ActuatorModel(WEAK.names, 0 * WEAK.matrix), noise=0.01), ACTIONS, MEASURED) is None
+
+
 def test_noise_and_collisions_do_not_bend_it() -> None:
     torch.testing.assert_close(found(episodes(WEAK, 3000, noise=0.01, stuck=0.08)), WEAK.matrix, atol=0.02, rtol=0)
 

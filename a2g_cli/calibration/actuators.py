@@ -22,6 +22,8 @@ TRIM = 0.9
 """Share of the steps, those with the smallest errors, that a model is fitted to: a collision keeps a command from acting."""
 MAX_ERROR = 0.15
 """Error relative to the displacement beyond which a fit is rejected."""
+LEAST_GAIN = 0.05
+"""The direction that commands move least, as a share of the one that they move most; below it is noise."""
 MIN_STEPS = 100
 """Number of steps that a fit needs."""
 
@@ -58,9 +60,11 @@ class ActuatorModel:
         return self.distance(other, commands) > MIN_CHANGE
 
     def invertible(self) -> bool:
-        """Whether all numbers are finite and every displacement has a command."""
-        gains = self.matrix[:-1]
-        return bool(self.matrix.isfinite().all()) and float(torch.linalg.svdvals(gains).min()) > 0.05
+        """Whether all numbers are finite and every displacement has a command, in whatever unit commands are given."""
+        if not self.matrix.isfinite().all():
+            return False
+        gains = torch.linalg.svdvals(self.matrix[:-1])
+        return bool(gains.min() > LEAST_GAIN * gains.max())
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``from_json`` reads."""
