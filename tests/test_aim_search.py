@@ -89,13 +89,13 @@ def done(arrived: float) -> Round:
 
 
 def test_it_explores_less_the_more_often_it_succeeds_and_only_where_a_photo_judges() -> None:
-    assert exploration(by_photo=False, aims=True, temperature=None, done=[]) == Exploration()
-    first = exploration(by_photo=True, aims=True, temperature=None, done=[])
-    later = exploration(by_photo=True, aims=True, temperature=None, done=[done(0.5)])
-    last = exploration(by_photo=True, aims=True, temperature=None, done=[done(0.5), done(1.0)])
+    assert exploration(one_by_one=False, aims=True, temperature=None, done=[]) == Exploration()
+    first = exploration(one_by_one=True, aims=True, temperature=None, done=[])
+    later = exploration(one_by_one=True, aims=True, temperature=None, done=[done(0.5)])
+    last = exploration(one_by_one=True, aims=True, temperature=None, done=[done(0.5), done(1.0)])
     assert first.aim_std == AIM_STD
     assert first.aim_std > later.aim_std > last.aim_std > 0
-    blind = exploration(by_photo=True, aims=False, temperature=None, done=[])
+    blind = exploration(one_by_one=True, aims=False, temperature=None, done=[])
     assert (blind.aim_std, blind.persistent_noise) == (0.0, 1.0)
 
 

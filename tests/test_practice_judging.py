@@ -15,6 +15,7 @@ from recording_examples import SPEC
 from recording_examples import episode as an_episode
 
 from a2g_cli.adapters.registry import AdapterRegistry
+from a2g_cli.cli.commands.improve import _check_truth
 from a2g_cli.cli.commands.prompts import first_answers
 from a2g_cli.core.errors import UsageError
 from a2g_cli.core.types import Outcome
@@ -23,6 +24,7 @@ from a2g_cli.data.goals import load_goal
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.writer import write_episode
 from a2g_cli.encoding.episodes import encode_episode, select
+from a2g_cli.improvement.estimates import distrust, false_successes
 from a2g_cli.improvement.exploration import GOAL_TEMPERATURE
 from a2g_cli.improvement.judging import PhotoJudging, PhotoVerdicts
 from a2g_cli.improvement.scoring import EpisodeScorer
@@ -266,3 +268,32 @@ def test_what_a_person_said_counts_more_than_the_photo(tmp_path: Path) -> None:
     judged = PhotoVerdicts(model).judged(one)
     assert (judged.judge, judged.judgement) == ("person", True)
     assert int(judged.segments.length[0]) == int(one.segments.length[0])
+
+
+def test_the_simulator_can_judge_practice_and_other_robots_cannot(tmp_path: Path) -> None:
+    ask(tmp_path, "capture-goal", "socket", "--seed", 3, *SCENE)
+    (done,) = ask(tmp_path, "improve", "socket", *SCENE, *FEW, "--seed", 5, "--judge", "truth")["rounds"]
+    assert "(simulator)" in done["reason"]
+    assert done["false_successes"] == 0
+    hardware = SPEC.name
+    with pytest.raises(UsageError, match=f"{hardware} does not know its true state"):
+        _check_truth(ImproveSettings(judge="truth"), Echo())  # type: ignore[arg-type]
+
+
+class Echo:
+    spec = SPEC
+
+
+def test_a_judge_that_is_often_wrong_is_named(tmp_path: Path) -> None:
+    def recorded(name: str, success: bool, judge: str) -> Path:
+        outcome = Outcome(success=success, judge=judge, stopped_by="steps")
+        return write_episode(tmp_path / f"{name}.hdf5", SPEC, replace(an_episode(3), outcome=outcome))
+
+    right, wrong = recorded("a", True, "truth"), recorded("b", False, "environment")
+    by_hand = recorded("c", False, "person")
+    assert false_successes([(by_hand, True)]) is None, "no simulator knows"
+    assert false_successes([(right, True), (wrong, True), (wrong, False), (by_hand, True)]) == 1
+    assert distrust("photo judge", 12, 3) is None
+    assert "photo judge says that 8 episodes" in str(distrust("photo judge", 8, 3))
+    assert distrust("photo judge", 2, 2) is None, "too few to say"
+    assert distrust("photo judge", 8, None) is None

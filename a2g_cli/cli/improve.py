@@ -89,15 +89,15 @@ def improve(
             return command.resume(where, resume, {name: practice[name] for name in LIMITS})
         deployment = Deployment.choose(where, robot, camera or [], scene=scene, shift=shift)
         given = {name: value for name, value in practice.items() if value is not None}
-        by_photo = bool(goals) and given.get("judge") != "policy"
-        if by_photo:
+        one_by_one = bool(goals) and given.get("judge") != "policy"
+        if one_by_one:
             given = {"episodes": GOAL_EPISODES, **given}
         typed = {name: value for name, value in learning.items() if value is not None}
         settings = ImproveSettings(
             **given,
             seed=unused_seed(where) if seed is None else seed,
             rollout=RolloutSettings(limit=steps, safety=limits_from(deployment.safety, safety or [], deadman_key)),
-            adapt=settings_from(**(goal_learning(base) if by_photo else {}) | typed),
+            adapt=settings_from(**(goal_learning(base) if one_by_one else {}) | typed),
         )
         check_way(settings.reset)
         check_source(settings.goals_from, settings.curriculum, goals or [])

@@ -62,7 +62,7 @@ class EncodedEpisode:
     judgement: bool | None = None
     """Whether it reached its goal; None: the judge does not know. Only if ``judge`` is not ``"policy"``."""
     judge: str = "policy"
-    """Who decides whether it reached its goal: ``"policy"`` (``steps_left``), ``"photo"`` or ``"person"``."""
+    """Who decides whether it reached its goal: ``"policy"`` (``steps_left``), ``"photo"``, ``"person"`` or ``"truth"``."""
 
     def reached(self, bound: float) -> bool | None:
         """Return whether the episode reached its goal; None if its judge does not know.

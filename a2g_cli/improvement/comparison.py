@@ -64,7 +64,7 @@ class Comparison:
         scorer, paired = self._scorer, self._practice.attempts.paired
         sides = self._judge.sides(name, before, after)
         decision = decide(*sides, losses, scorer.bound, paired, self._judge.words)
-        if self._judge.name == "photo" or scorer.same_views(name, acting):
+        if self._judge.name != "policy" or scorer.same_views(name, acting):
             return decision
         return veto_if_worse(decision, *scorer.sides(BASE, before, after), scorer.bound)
 

@@ -1,4 +1,4 @@
-"""How often each named goal was reached in practice, as the policy judges: for robots on which nobody can measure success."""
+"""How often each named goal was reached in practice, as a judge says; and how often it errs, where a simulator knows."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -39,6 +39,37 @@ def practice_rates(
             successes = sum(reached(path) for path in episodes[goal])
             rates[goal][moment] = Result(adapter, len(episodes[goal]), successes, 0.0, judge).to_json()
     return rates
+
+
+def false_successes(said: Sequence[tuple[Path, bool]]) -> int | None:
+    """Return how many episodes a judge called successes and the simulator did not; None where no simulator knows.
+
+    Args:
+        said: episodes, and whether the judge says that they reached their goal.
+    """
+    known = [(reached, truth) for path, reached in said if (truth := _truth(path)) is not None]
+    return sum(reached and not truth for reached, truth in known) if known else None
+
+
+def distrust(judge: str, said: int, false: int | None) -> str | None:
+    """Return a warning if more than a quarter of what a judge calls successes are none, and at least three.
+
+    Args:
+        judge: as people read it.
+        said: its successes.
+        false: how many of them are none, by the simulator; None: nobody knows.
+    """
+    if false is None or false < 3 or 4 * false <= said:
+        return None
+    return (
+        f"the {judge} says that {said} episodes of this round reached their goal; by the simulator {false} of them did not. "
+        "What such a judge keeps and promotes is not to be trusted here: use --judge person, or --judge truth for experiments"
+    )
+
+
+def _truth(path: Path) -> bool | None:
+    with Recording(path) as recording:
+        return recording.outcome.success if recording.outcome.judge in {"truth", "environment"} else None
 
 
 def _by_goal(paths: Iterable[Path]) -> dict[str, list[Path]]:

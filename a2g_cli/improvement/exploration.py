@@ -32,16 +32,16 @@ class Exploration:
         return self != Exploration()
 
 
-def exploration(by_photo: bool, aims: bool, temperature: float | None, done: Sequence[Round]) -> Exploration:
+def exploration(one_by_one: bool, aims: bool, temperature: float | None, done: Sequence[Round]) -> Exploration:
     """Return how the next round explores; less, the more often the last one succeeded.
 
     Args:
-        by_photo: whether named goals are practised that are judged by their photos; others are practised as the policy acts.
+        one_by_one: whether named goals are practised until they work; others are practised as the policy acts.
         aims: whether the robot's aim can be moved.
         temperature: that was asked for.
         done: the rounds that have ended.
     """
-    if not by_photo:
+    if not one_by_one:
         return Exploration(temperature)
     share = max(LEAST, 1.0 - done[-1].arrived) if done else 1.0
     if aims:

@@ -23,7 +23,7 @@ class Judging(Protocol):
     """Judges the episodes of a run."""
 
     name: str
-    """As results say it: ``policy`` or ``photo``."""
+    """As results say it: ``policy``, ``photo`` or ``truth``."""
     words: str
     """As people read it."""
 
@@ -144,7 +144,47 @@ class PhotoVerdicts:
         return _goal(path) in self._judges
 
 
-class PhotoJudging:
+class EpisodeJudging:
+    """Judges that say of each episode whether it reached its goal, whoever acts."""
+
+    def reached(self, episode: EncodedEpisode, adapter: str) -> bool:  # noqa: ARG002 - no camera warp is needed
+        """Whether the judge said so; False if it does not know."""
+        return bool(episode.judgement)
+
+    def sides(
+        self, adapter: str, before: Sequence[EncodedEpisode], after: Sequence[EncodedEpisode]
+    ) -> tuple[list[float], list[float]]:
+        """Return 0 for each episode that reached its goal, infinity for the others."""
+        old, new = ([0.0 if self.reached(one, adapter) else math.inf for one in side] for side in (before, after))
+        return old, new
+
+
+class TruthJudging(EpisodeJudging):
+    """The simulator or the environment, for experiments: no robot outside a simulator has this judge."""
+
+    name, words = "truth", "simulator"
+
+    def __init__(self, scorer: EpisodeScorer) -> None:
+        self._scorer = scorer
+
+    def fit(self, practice: Sequence[Path]) -> None:
+        """Learn nothing."""
+
+    def so_far(self, practice: Sequence[Path]) -> list[bool | None]:
+        """Return what was recorded."""
+        return [success_of(path) for path in practice]
+
+    def read(self, path: Path) -> EncodedEpisode:
+        """Return a recording, encoded and judged."""
+        episode = self._scorer.read(path)
+        return episode if episode.replayed else episode.judged(self.name, success_of(path))
+
+    def nothing_reached(self) -> str:
+        """Return why there is nothing to learn from."""
+        return "No episode reached its goal (simulator), so there is nothing to learn from"
+
+
+class PhotoJudging(EpisodeJudging):
     """The photo judge: what the goal photo adds to the starts. It sees the images as recorded, without any camera warp."""
 
     name, words = "photo", "photo judge"
@@ -168,17 +208,6 @@ class PhotoJudging:
         """Return a recording, encoded and judged."""
         return self._photos.judged(self._scorer.read(path))
 
-    def reached(self, episode: EncodedEpisode, adapter: str) -> bool:  # noqa: ARG002 - photos need no camera warp
-        """Whether the photo was matched, or a person said so."""
-        return bool(episode.judgement)
-
-    def sides(
-        self, adapter: str, before: Sequence[EncodedEpisode], after: Sequence[EncodedEpisode]
-    ) -> tuple[list[float], list[float]]:
-        """Return 0 for each episode that reached its goal, infinity for the others."""
-        old, new = ([0.0 if self.reached(one, adapter) else math.inf for one in side] for side in (before, after))
-        return old, new
-
     def nothing_reached(self) -> str:
         """Return why there is nothing to learn from."""
         if self._photos.blind:
@@ -198,3 +227,16 @@ def _answer(path: Path) -> bool | None:
     """Return whether a person said that the episode reached its goal; None if nobody was asked, or could not tell."""
     with Recording(path) as recording:
         return recording.outcome.success if recording.outcome.judge == "person" else None
+
+
+def success_of(path: Path) -> bool | None:
+    """Return what a recording's own judge said. Raises RecordingError."""
+    with Recording(path) as recording:
+        return recording.outcome.success
+
+
+def judging_of(judge: str, named: bool, scorer: EpisodeScorer) -> Judging:
+    """Return the judge of practice called ``judge``; ``named``: whether goals were named."""
+    if judge == "truth":
+        return TruthJudging(scorer)
+    return PhotoJudging(scorer) if named and judge != "policy" else PolicyJudging(scorer)

@@ -19,11 +19,11 @@ from a2g_cli.improvement.aim_search import AimSearch
 from a2g_cli.improvement.candidate import CandidateBuilder
 from a2g_cli.improvement.comparison import Comparison
 from a2g_cli.improvement.demo_replay import DemoReplay
-from a2g_cli.improvement.estimates import practice_rates
+from a2g_cli.improvement.estimates import distrust, false_successes, practice_rates
 from a2g_cli.improvement.exploration import Exploration, exploration
 from a2g_cli.improvement.gate import Decision, record_decision, refused_unseen
 from a2g_cli.improvement.goal_sampling import Curriculum, Experience, GoalSampler, goal_source
-from a2g_cli.improvement.judging import PhotoJudging, PolicyJudging
+from a2g_cli.improvement.judging import judging_of
 from a2g_cli.improvement.pose_search import PoseSearch
 from a2g_cli.improvement.practice import Practice, PracticeWatcher, drives_home, set_ups
 from a2g_cli.improvement.prompted import PromptedSampler
@@ -87,8 +87,7 @@ class Improvement:
         self.goals, self.watcher, self.interrupted = goals, watcher, interrupted
         self.active = active
         self._scorer = EpisodeScorer(factory)
-        by_photo = bool(goals) and settings.judge != "policy"
-        self._judge = PhotoJudging(self._scorer) if by_photo else PolicyJudging(self._scorer)
+        self._judge = judging_of(settings.judge, bool(goals), self._scorer)
         self._ask = ask
         self._stopped: SafetyStop | None = None
         self._practice = Practice(
@@ -118,7 +117,7 @@ class Improvement:
             demonstrations,
             watcher,
             interrupted,
-            fresh=by_photo,
+            fresh=self._one_by_one,
         )
         self._buffer: list[list[EncodedEpisode]] = []
         for state in progress.rounds:
@@ -170,11 +169,15 @@ class Improvement:
             self.progress, self.goals, lambda path: self._reached(self._judge.read(path)), self._judge.name
         )
 
+    @property
+    def _one_by_one(self) -> bool:
+        """Whether named goals are practised until they work, by a judge that sees them."""
+        return bool(self.goals) and self._judge.name != "policy"
+
     def _exploration(self) -> Exploration:
         """Return how practice explores now."""
         aims = can_aim(self.factory.spec.proprioception_names)
-        by_photo = self._judge.name == "photo"
-        return exploration(by_photo, aims, self.settings.practice_temperature, self.progress.done)
+        return exploration(self._one_by_one, aims, self.settings.practice_temperature, self.progress.done)
 
     def _path(self, name: str) -> Path:
         return self.progress.session.folder / name
@@ -285,7 +288,16 @@ class Improvement:
             lost,
             len(state.explored),
             len(state.rehearsed),
+            self._check_judge(self._buffer[number]),
         )
+
+    def _check_judge(self, episodes: Sequence[EncodedEpisode]) -> int | None:
+        """Return how many of the judge's successes are false, where a simulator knows; warn if they are many."""
+        said = [(episode.path, self._reached(episode)) for episode in episodes if not episode.replayed]
+        false = false_successes(said)
+        if warning := distrust(self._judge.words, sum(reached for _, reached in said), false):
+            self.watcher.note(warning)
+        return false
 
     def _spare_episodes(self) -> int:
         """Return how many episodes pose search and demo replay may use."""

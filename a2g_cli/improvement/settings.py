@@ -89,7 +89,7 @@ class ImproveSettings:
         "auto",
         "Who decides which practice episodes reached a named GOAL: photo (compares them with the goal photo), person (asked "
         "for a key after each of the first ten episodes, which teaches the photo judge), policy (its steps-to-go); auto: "
-        "photo. Goals that are drawn are judged by the policy.",
+        "photo. Goals that are drawn are judged by the policy. truth asks the simulator, for experiments.",
         metavar="WHO",
         panel="Practice",
     )
@@ -129,7 +129,7 @@ class ImproveSettings:
         return 2 * self.episodes
 
 
-JUDGES = ("auto", "photo", "person", "policy")
+JUDGES = ("auto", "photo", "person", "policy", "truth")
 """Who can judge practice."""
 
 

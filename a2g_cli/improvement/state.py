@@ -51,6 +51,8 @@ class Round:
     """Episodes of the pose search."""
     rehearsed: int = 0
     """Episodes that replayed demonstrations."""
+    false_successes: int | None = None
+    """Episodes of practice and gate that the judge called successes and the simulator did not; None: no simulator."""
 
     @property
     def rolled_out(self) -> int:

@@ -199,7 +199,9 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
         spec, shift = robots[0].spec, shift_of(robots[0])
         limit = limit_for(robots[0], settings.rollout)
         rollout = replace(settings.rollout, held=held)
-        practice = _practice(settings, rollout, limit, arrived_below, lambda: asks_for_a_key(view.note, interrupt))
+        practice = _practice(
+            settings, robots[0], rollout, limit, arrived_below, lambda: asks_for_a_key(view.note, interrupt)
+        )
         judged = replace(rollout, limit=limit, stop_on_truth=True)
         check_measurable(workspace, robots[0], goals)
         factory = PolicyFactory(folder, registry, spec, ActingSettings())
@@ -260,10 +262,24 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
     return finished.report
 
 
+def _check_truth(settings: ImproveSettings, robot: Robot) -> None:
+    """Raise UsageError if the simulator's truth is asked for, and there is no simulator."""
+    if settings.judge == "truth" and not isinstance(robot, InstrumentedRobot):
+        raise UsageError(
+            f"--judge truth asks a simulator, and {robot.spec.name} does not know its true state: use photo or person."
+        )
+
+
 def _practice(
-    settings: ImproveSettings, rollout: RolloutSettings, limit: int, arrived_below: float, ask: Callable[[], Ask]
+    settings: ImproveSettings,
+    robot: Robot,
+    rollout: RolloutSettings,
+    limit: int,
+    arrived_below: float,
+    ask: Callable[[], Ask],
 ) -> RolloutSettings:
-    """Return the settings of practice episodes. Raises UsageError if a person is to judge and there is no terminal."""
+    """Return the settings of practice episodes. Raises UsageError if the chosen judge cannot judge them here."""
+    _check_truth(settings, robot)
     # Episodes that need more than three quarters of the limit make detours, and detours are bad to imitate.
     practice = replace(rollout, limit=max(1, limit * 3 // 4), arrived_below=arrived_below)
     if settings.judge != "person":
