@@ -102,9 +102,14 @@ def test_a_named_goal_is_practised_with_noise_and_judged_by_its_photo(practised:
     assert "(photo judge)" in document["rounds"][0]["reason"]
     (done,) = document["rounds"]
     assert done["gate_episodes"] == 4, "two trials, on which the parent acts again beside the candidate"
+    tested = []
     for path in practice(workspace)[4:]:
         with Recording(path) as recording:
-            assert "temperature" not in recording.provenance.settings, "the gate compares without the noise of practice"
+            settings = recording.provenance.settings
+            assert "temperature" not in settings, "the gate compares without the noise of practice"
+            tested.append(settings["index"])
+    assert tested[:2] == tested[2:], "parent and candidate have the same trials"
+    assert not set(tested) & set(range(4)), "which nothing was trained on"
 
 
 def test_it_agrees_with_the_truth_where_the_base_solves_the_goal(practised: tuple[Path, dict[str, Any]]) -> None:

@@ -197,7 +197,8 @@ class Improvement:
         choose = GoalSampler(source, curriculum, satisfied)
         seed, count, streams = settings.seed, settings.episodes, self.progress.seed_streams
         if settings.reset == "own":
-            return ResetSampler(self.robots, seed, count, self.goals, choose, streams=streams)
+            apart = self._exploration().explores
+            return ResetSampler(self.robots, seed, count, self.goals, choose, streams=streams, apart=apart)
         if settings.reset == "prompt":
             return PromptedSampler(robot, count, self.goals, self._ask, streams=streams)
         observer = CycleObserver(lambda path: self._scorer.arrived(path, self.active), satisfied)

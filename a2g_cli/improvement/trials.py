@@ -32,7 +32,9 @@ class Stage(IntEnum):
     """The parent, on the gate's trials, where practice explored by noise that the gate does without."""
 
 
-def episode_index(stage: Stage, number: int, slot: int, count: int, *, repeat: bool, streams: bool) -> int:
+def episode_index(
+    stage: Stage, number: int, slot: int, count: int, *, repeat: bool, streams: bool, apart: bool = False
+) -> int:
     """Return the index of an episode in its run: with the run's seed it fixes start, goal and noise.
 
     Pose search and demo replay have streams of their own. Practice and gate share one.
@@ -45,7 +47,11 @@ def episode_index(stage: Stage, number: int, slot: int, count: int, *, repeat: b
         repeat: whether the gate repeats the trials of practice; otherwise it has indices of its own.
         streams: False for a run of version 0.1, which numbered all stages as practice: they shared trials with other stages
             and with later rounds.
+        apart: the gate's trials are a stream of their own, for candidate and parent, so that the candidate is tested on
+            starts that it was not trained on.
     """
+    if apart and stage in {Stage.GATE, Stage.PARENT}:
+        return Stage.GATE * STREAM + number * ROUND + slot
     own = {Stage.POSE_SEARCH, Stage.DEMO_REPLAY} if repeat else {Stage.POSE_SEARCH, Stage.DEMO_REPLAY, Stage.PARENT}
     if streams and stage in own:
         return stage * STREAM + number * ROUND + slot
@@ -106,6 +112,7 @@ class ResetSampler:
         choose: GoalSampler | None = None,
         *,
         streams: bool = True,
+        apart: bool = False,
     ) -> None:
         """Prepare it.
 
@@ -116,6 +123,7 @@ class ResetSampler:
             goals: the named goals, practised in turn; without any, goals are drawn.
             choose: chooses among drawn goals.
             streams: see ``episode_index``.
+            apart: see ``episode_index``.
 
         Raises:
             UsageError: the robot cannot draw goals, and none were named.
@@ -126,12 +134,14 @@ class ResetSampler:
             raise UsageError(
                 f"{robots[0].spec.name} cannot draw goals: name the goals to practise (`a2g capture-goal` makes them)."
             )
-        self._choose, self._streams = choose or GoalSampler(), streams
+        self._choose, self._streams, self._apart = choose or GoalSampler(), streams, apart
 
     def of(self, number: int, stage: Stage, slots: Sequence[int]) -> Iterable[Attempt]:
         """Yield the attempts in ``slots`` of a round. Raises UsageError if the robot draws no goal."""
         for slot in slots:
-            index = episode_index(stage, number, slot, self._count, repeat=True, streams=self._streams)
+            index = episode_index(
+                stage, number, slot, self._count, repeat=True, streams=self._streams, apart=self._apart
+            )
             if not self.paired:
                 yield Attempt(slot, index, self.goals[slot % len(self.goals)], "fresh", own_reset)
                 continue
