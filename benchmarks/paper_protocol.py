@@ -20,7 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import torch
-from single_goal import EVALUATION, LANES, PRACTICE, Practised, World
+from single_goal import LANES, PRACTICE, Practised, World
 from single_goal_learner import Learner
 from torch import Tensor
 
@@ -29,7 +29,7 @@ from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.policies.act2goal import Act2GoalPolicy
 from a2g_cli.policies.acting import N_ACTION_STEPS, ActingSettings
-from a2g_cli.robots.base import Robot
+from a2g_cli.robots.base import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.runtime.evaluation import instrumented, jobs_for
 from a2g_cli.runtime.rollout import roll_out
@@ -39,6 +39,8 @@ from a2g_cli.training.batch_sources import HindsightBC, hindsight_weights
 LOW, HIGH = 0.1, 0.5
 START = 0
 """Number of the one start."""
+TESTED = 1_000_000
+"""Number of the first attempt by which success is measured; practice has smaller ones."""
 KEEP = ("all", "successes", "failures")
 PAPER: dict[str, dict[str, tuple[float, ...]]] = {
     "all": {
@@ -66,9 +68,14 @@ class ChunkBC(HindsightBC):
         return batch
 
 
-def success(world: World, model: Act2Goal, n: int) -> float:
-    """Return the success rate of ``n`` attempts from the one start."""
-    trials = [world.trials(EVALUATION, [START], repeat=i)[0] for i in range(n)]
+def attempts(world: World, given: argparse.Namespace, first: int, n: int) -> list[Trial]:
+    """Return ``n`` attempts from the one start; ``first`` numbers them, and so their noise."""
+    return [world.trials(PRACTICE + 100 * given.seed, [START], repeat=first + i)[0] for i in range(n)]
+
+
+def success(world: World, model: Act2Goal, given: argparse.Namespace) -> float:
+    """Return the success rate of attempts from the one start, with noise that practice does not have."""
+    n, trials = given.evaluation, attempts(world, given, TESTED, given.evaluation)
     policy = Act2GoalPolicy(model, ActingSettings())
     jobs = jobs_for(trials, lambda _trial, _robot: NullSink())
     return sum(bool(one.success) for _, one in roll_out(world.robots, jobs, policy, world.evaluation)) / n
@@ -83,9 +90,7 @@ def curve(world: World, base: Act2Goal, keep: str, given: argparse.Namespace) ->
     """Return the success after each round."""
     learner, acting, rates = Learner(given.rank, given.seed, given.placement), base, []
     for number in range(given.rounds):
-        seed = PRACTICE + 100 * given.seed
-        first = number * given.episodes
-        trials = [world.trials(seed, [START], repeat=first + i)[0] for i in range(given.episodes)]
+        trials = attempts(world, given, number * given.episodes, given.episodes)
         kept = learned_from(world.practise(acting, base, trials, given.temperature), keep)
         if kept:
             kind = ChunkBC if given.relabel == "chunk" else HindsightBC
@@ -93,7 +98,7 @@ def curve(world: World, base: Act2Goal, keep: str, given: argparse.Namespace) ->
             chosen = argparse.Namespace(**{**vars(given), "relabel": "final"}) if kind is ChunkBC else given
             learner.train(source, None, chosen, given.iterations, given.seed * 1000 + number)
             acting = learner.merged()
-        rates.append(success(world, acting, given.evaluation))
+        rates.append(success(world, acting, given))
         print(f"  {keep}, round {number + 1}: {len(kept)} episodes, success {rates[-1]:.2f}", flush=True)
     return rates
 
@@ -106,7 +111,7 @@ def instance(seed: int, robots: Sequence[Robot], base: Act2Goal, given: argparse
     world = World(robots, goal, checkpoint.arrived_below(checkpoint.SHIPPED))
     known.setdefault("before", [])
     if not known["before"]:
-        known["before"] = [success(world, base, given.evaluation)]
+        known["before"] = [success(world, base, given)]
     for keep in given.keep or KEEP:
         if LOW <= known["before"][0] <= HIGH and keep not in known:
             print(f"goal {seed}: before {known['before'][0]:.2f}", flush=True)
