@@ -1,10 +1,12 @@
 """Success before and after practice of single goals: `a2g improve GOAL`, one goal after the other, as a user types it.
 
-    python benchmarks/named_goals.py --scene plug --shift unseen:1.5 [--goals 8] [--first 100] [-- --calibrate off]
+    python benchmarks/named_goals.py --scene plug --shift unseen:1.5 [--goals 8] [--first 100] [--between .05 .5]
+        [-- --calibrate off]
 
 Goals are those of `a2g capture-goal NAME --seed S` for S = 100, 101, ... of which the base solves between .05 and .5 of 40
-held-out starts. Arguments after `--` go to `a2g improve`. Results are kept in --work: an interrupted suite goes on. The table
-has a row for each goal: success on its held-out starts, and on other goals in the training domain, before and after.
+held-out starts, unless --between says otherwise. Arguments after `--` go to `a2g improve`. Results are kept in --work: an
+interrupted suite goes on. The table has a row for each goal: success on its held-out starts, and on other goals in the training
+domain, before and after.
 """
 
 import argparse
@@ -16,8 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-LOW, HIGH = 0.05, 0.5
-"""Success of the base on a goal of the suite: neither hopeless nor solved."""
+BETWEEN = (0.05, 0.5)
+"""Success of the base on a goal of the suite: neither hopeless nor solved. ``--between 0 0``: goals that it never solves."""
 
 
 def a2g(workspace: Path, *words: object) -> dict[str, Any]:
@@ -90,6 +92,9 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--shift", default="unseen:1.5")
     parser.add_argument("--goals", type=int, default=8)
     parser.add_argument("--first", type=int, default=100, help="seed of the first goal that is tried")
+    parser.add_argument(
+        "--between", type=float, nargs=2, default=BETWEEN, help="success of the base on the suite's goals"
+    )
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--evaluation", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1, help="of practice and of the held-out starts")
@@ -103,7 +108,7 @@ def main(words: Sequence[str] | None = None) -> None:
     documents: list[dict[str, Any]] = []
     seed = given.first
     while len(documents) < given.goals:
-        if LOW <= before(workspace, seed, given) <= HIGH:
+        if given.between[0] <= before(workspace, seed, given) <= given.between[1]:
             documents.append(practise(workspace, seed, given))
             print(row(seed, documents[-1]), flush=True)
         seed += 1
