@@ -1,9 +1,13 @@
 """What every test runs under, and what is slow to make and never changed: made once for the whole run."""
 
+import gc
 import os
 import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # several workers on few cores: threads would only wait for each other
+os.environ.setdefault(
+    "TORCHINDUCTOR_COMPILE_THREADS", "1"
+)  # else torch's compiler starts processes, which import torch
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a background job's; children, who are sent Ctrl-C, inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -13,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import in_process
 import pytest
 from quick import UNTIL
 
@@ -26,6 +31,7 @@ if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
 finetune_settings.HELD_OUT_SAMPLES = (
     32  # of 512 the shipped base takes seconds, and no test is about how sure a loss is
 )
+in_process.begin()
 
 if TYPE_CHECKING:
     from pretrain_examples import Whole
@@ -33,10 +39,15 @@ if TYPE_CHECKING:
     from a2g_cli.encoding.episodes import EncodedEpisode
 
 LONGEST = (
-    *("test_two_at_once", "test_improve_rehearsing", "test_improve_exploring", "test_terminal_closes"),
-    *("test_recording_kill", "test_recording_power", "test_machine", "test_improve_refused", "test_interruption"),
+    *("test_improve_exploring", "test_improve_resume", "test_terminal_closes", "test_fuzz", "test_calibrate"),
+    *("test_named_goals", "test_pretrain", "test_practice_judging", "test_two_at_once", "test_demonstrate"),
+    *("test_version_0_1", "test_machine", "test_improve_rehearsing", "test_cli_following", "test_demo"),
 )
 """Files that take long begin first: begun last, one would be waited for while every other worker has nothing to do."""
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what all tests have imported is not searched for garbage again and again
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,6 +72,30 @@ def demonstrations(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         ]
     finally:
         robot.close()
+
+
+@pytest.fixture(scope="session")
+def unskilled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base without skill: its checkpoint, which nobody may change."""
+    from base_examples import made
+
+    return made(tmp_path_factory.mktemp("unskilled"))
+
+
+@pytest.fixture(scope="session")
+def easy(unskilled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same; by its estimate every episode reaches its goal, so that there is always something to imitate."""
+    from base_examples import ALWAYS, arriving
+
+    return arriving(unskilled, tmp_path_factory.mktemp("easy") / "base", ALWAYS)
+
+
+@pytest.fixture(scope="session")
+def hard(unskilled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same; by its estimate no episode ever reaches its goal."""
+    from base_examples import NEVER, arriving
+
+    return arriving(unskilled, tmp_path_factory.mktemp("hard") / "base", NEVER)
 
 
 @pytest.fixture(scope="session")

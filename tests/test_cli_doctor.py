@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import in_process
 import pytest
 from camera_examples import FaultyCamera, folder
 from cli_examples import a2g, ask, shelve
@@ -31,8 +32,6 @@ from a2g_cli.models import checkpoint, presets
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.robots.sim import SimRobot
 
-REALLY_DRAWING = checkup._drawing
-
 
 def found(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {check["name"]: check for check in document["checks"]}
@@ -42,8 +41,6 @@ def found(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing works without a process of its own; tests that want otherwise say so. The base is the one that is shipped."""
     monkeypatch.setattr(checkup, "_drawing", lambda: Check("simulator", "ok", "draws"))
-    monkeypatch.setattr(checkup_hardware, "_TRIAL_BYTES", 2**20)
-    monkeypatch.setattr(checkup_hardware, "WATCH", 0.4)
 
 
 def test_all_is_well(tmp_path: Path) -> None:
@@ -71,7 +68,7 @@ def test_every_line_says_what_to_do(tmp_path: Path) -> None:
 class TestDrawing:
     @pytest.fixture(autouse=True)
     def drawing(self, monkeypatch: pytest.MonkeyPatch, quick: None) -> None:
-        monkeypatch.setattr(checkup, "_drawing", REALLY_DRAWING)
+        in_process.processes_of_their_own(monkeypatch)
 
     def test_a_picture_is_really_drawn(self) -> None:
         check = checkup._drawing()

@@ -7,6 +7,7 @@ import pytest
 from cli_examples import a2g, ask, refused
 from driver_examples import ERRORS, install
 
+from a2g_cli.cli.commands import checkup_hardware
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.robots.sim import SimRobot
 
@@ -160,12 +161,16 @@ def test_a_camera_that_fails_in_an_episode_is_hardware_that_fails(bench: Path) -
 
 
 @pytest.mark.parametrize("call", ["open", "read", "close"])
-def test_a_camera_that_fails_is_one_line_at_a_capture_and_for_the_doctor(bench: Path, call: str) -> None:
+def test_a_camera_that_fails_is_one_line_at_a_capture_and_for_the_doctor(
+    bench: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
     camera = f"front=faulty:{call}=RuntimeError"
+    if call == "read":
+        monkeypatch.setattr(checkup_hardware, "WATCH", 2.0)  # it fails in its thirtieth picture
     document = ask(bench, "doctor", "--camera", camera, code=3)
     failed = [check for check in document["checks"] if check["name"] == "camera front" and check["state"] == "fail"]
     assert f"camera 'front' failed in {call} (driver_examples.py, line " in failed[-1]["detail"]
-    if call != "read":  # it fails in its thirtieth picture
+    if call != "read":
         message = refused(bench, "capture-goal", "plate", "--camera", camera, "--force", code=3)
         assert f"camera 'front' failed in {call} " in message
         assert (bench / "recordings" / "goals" / "plate").exists() == (call == "close")

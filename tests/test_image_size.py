@@ -147,12 +147,8 @@ def test_words_name_only_the_cameras_that_differ() -> None:
     assert said == "images of 640x480 (b, c) are cropped about the centre and resized to 64x64"
 
 
-def test_a_robot_whose_camera_gives_another_size_runs_practises_and_is_judged(tmp_path: Path) -> None:
-    made = ask(
-        tmp_path,
-        *("pretrain", "--scene", "place", "--demonstrations", 4, *QUICK, "--out", tmp_path / "run"),
-    )
-    base = Path(made["checkpoint"])
+def test_a_robot_whose_camera_gives_another_size_runs_practises_and_is_judged(tmp_path: Path, unskilled: Path) -> None:
+    base = unskilled
     assert checkpoint.read_config(base)[0].size == SIZE
     (tmp_path / "a2g.toml").write_text('[robot]\ndriver = "sim:place"\nsize = 96\n')
     ask(tmp_path, "capture-goal", "cup", "--seed", 3)

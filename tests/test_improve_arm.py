@@ -1,7 +1,5 @@
 """An arm that nobody can put into a chosen start, and that cannot tell what is true, practises all the same."""
 
-import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,29 +47,6 @@ class Arm:
         self._sim.close()
 
 
-@pytest.fixture(scope="module")
-def unskilled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base without skill, to which no episode ever arrives."""
-    folder = tmp_path_factory.mktemp("base")
-    words = ("--scene", "place", "--demonstrations", 3, "--preset", "micro", "--iterations", 4, "--batch", 2)
-    made = ask(folder, "pretrain", *words, "--autoencoder-iterations", 2, "--evaluation", 1, "--out", folder / "run")
-    return arriving(Path(made["checkpoint"]), 1e-9)
-
-
-@pytest.fixture(scope="module")
-def base(unskilled: Path) -> Path:
-    """The same, but to it every episode has arrived."""
-    return arriving(Path(shutil.copytree(unskilled, unskilled.parent / "arriving")), 1e3)
-
-
-def arriving(base: Path, below: float) -> Path:
-    """Return the base, to which whatever is fewer steps than ``below`` away has arrived."""
-    told = json.loads((base / "config.json").read_text())
-    told["facts"]["arrived_below"] = below
-    (base / "config.json").write_text(json.dumps(told))
-    return base
-
-
 @pytest.fixture
 def arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workspace with two goals and an arm in it."""
@@ -91,8 +66,8 @@ def test_it_is_no_simulator() -> None:
     assert not isinstance(arm, InstrumentedRobot | RestPoseRobot)
 
 
-def test_it_practises_named_goals_with_its_own_resets(arm: Path, base: Path) -> None:
-    document = ask(arm, "improve", "here", "there", "--robot", "arm", "--base", base, *SETTINGS)
+def test_it_practises_named_goals_with_its_own_resets(arm: Path, easy: Path) -> None:
+    document = ask(arm, "improve", "here", "there", "--robot", "arm", "--base", easy, *SETTINGS)
     assert (document["before"], document["after"]) == (None, None)
     assert document["in_distribution"] == {"before": None, "after": None}
     done = document["rounds"][0]
@@ -117,28 +92,28 @@ def test_it_practises_named_goals_with_its_own_resets(arm: Path, base: Path) -> 
     assert CONNECTED == []
 
 
-def test_it_practises_in_a_cycle(arm: Path, unskilled: Path) -> None:
-    words = ("--robot", "arm", "--reset", "cycle", "--base", unskilled, *SETTINGS)
+def test_it_practises_in_a_cycle(arm: Path, hard: Path) -> None:
+    words = ("--robot", "arm", "--reset", "cycle", "--base", hard, *SETTINGS)
     done = ask(arm, "improve", "here", "there", *words)["rounds"][0]
     assert done["set_ups"] < done["episodes"] + done["gate_episodes"]
 
 
-def test_a_person_puts_the_scene_back(arm: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_puts_the_scene_back(arm: Path, easy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def asking(_seconds: float, _told: object, _interrupted: object) -> Callable[[str], bool]:
         return lambda goal: asked.append(goal) is None
 
     monkeypatch.setattr("a2g_cli.cli.commands.improve.ask_for_key", asking)
-    words = ("--robot", "arm", "--reset", "prompt", "--base", base, *SETTINGS)
+    words = ("--robot", "arm", "--reset", "prompt", "--base", easy, *SETTINGS)
     done = ask(arm, "improve", "here", *words)["rounds"][0]
     assert asked == ["here"] * (3 + done["gate_episodes"])
     assert done["set_ups"] == len(asked)
     assert "reset" not in CONNECTED
 
 
-def test_it_says_what_its_policy_saw(arm: Path, base: Path) -> None:
-    result = a2g(arm, "improve", "here", "there", "--robot", "arm", "--base", base, *SETTINGS)
+def test_it_says_what_its_policy_saw(arm: Path, easy: Path) -> None:
+    result = a2g(arm, "improve", "here", "there", "--robot", "arm", "--base", easy, *SETTINGS)
     assert "policy's estimate" in result.stdout
     assert "round 1" in result.stdout
 
@@ -152,11 +127,11 @@ def test_it_says_what_its_policy_saw(arm: Path, base: Path) -> None:
         (("--reset", "prompt"), "name the goals to practise"),
     ],
 )
-def test_what_it_cannot_do_is_one_line(arm: Path, base: Path, words: tuple[str, ...], part: str) -> None:
-    assert part in refused(arm, "improve", *words, "--robot", "arm", "--base", base, *SETTINGS)
+def test_what_it_cannot_do_is_one_line(arm: Path, easy: Path, words: tuple[str, ...], part: str) -> None:
+    assert part in refused(arm, "improve", *words, "--robot", "arm", "--base", easy, *SETTINGS)
     assert CONNECTED == []
 
 
-def test_nobody_can_put_a_simulator_s_scene_back(arm: Path, base: Path) -> None:
-    words = ("--robot", "sim:place", "--reset", "prompt", "--base", base, *SETTINGS)
+def test_nobody_can_put_a_simulator_s_scene_back(arm: Path, easy: Path) -> None:
+    words = ("--robot", "sim:place", "--reset", "prompt", "--base", easy, *SETTINGS)
     assert "use --reset own" in refused(arm, "improve", "here", *words)

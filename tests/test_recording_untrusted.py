@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import in_process
 import numpy as np
 import pytest
 from recording_examples import SPEC, episode, same
@@ -218,6 +219,7 @@ def test_a_view_that_kills_hdf5_is_found_by_verify(tmp_path: Path, monkeypatch) 
     fake = tmp_path / "python"
     fake.write_text("#!/bin/sh\nkill -SEGV $$\n")
     fake.chmod(0o755)
+    in_process.processes_of_their_own(monkeypatch)
     monkeypatch.setattr("sys.executable", str(fake))
     assert verify(path) == ["obs, next_obs: HDF5 cannot read them (its process ended with -11)"]
     assert Recording(path).length == 2
