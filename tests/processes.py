@@ -30,6 +30,8 @@ IMPORTED = (
     "a2g_cli.runtime.policy_factory",
 )
 """Not MuJoCo, whose OpenGL is for the process that imports it."""
+TRAINING = ("peft", "torch._dynamo")
+"""What is imported late by what trains: torch's optimisers import its compiler, which takes seconds."""
 _NUMBER = struct.Struct("=i")
 
 
@@ -42,6 +44,7 @@ class Forked:
         module: str = "a2g_cli",
         env: Mapping[str, str] | None = None,
         stdin: int | None = None,
+        stdout: int | None = None,
         terminal: int | None = None,
         imports: Sequence[str] = (),
     ) -> None:
@@ -52,6 +55,7 @@ class Forked:
             module: what is run, found as by ``python -m``.
             env: added to this process's environment.
             stdin: descriptor of its input; by default there is none, and what it says is kept.
+            stdout: descriptor of its output; by default what it writes is kept.
             terminal: descriptor of a terminal for input, output and errors, in a session of its own.
             imports: imported before, once for all that are started.
         """
@@ -62,7 +66,8 @@ class Forked:
         none = os.open(os.devnull, os.O_RDONLY)
         if terminal is None:
             self._said = [tempfile.TemporaryFile("w+", encoding="utf-8") for _ in range(2)]  # noqa: SIM115
-            streams = [none if stdin is None else stdin, *(said.fileno() for said in self._said)]
+            out, err = (said.fileno() for said in self._said)
+            streams = [none if stdin is None else stdin, out if stdout is None else stdout, err]
         else:
             streams = [terminal] * 3
         leads = terminal is not None

@@ -1,8 +1,6 @@
 import json
 import os
 import pty
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -13,6 +11,7 @@ import PIL.Image
 import pytest
 from camera_examples import folder, video
 from cli_examples import a2g, ask, refused
+from processes import Forked
 from test_display_views import pipe, terminal, visible
 
 from a2g_cli.cameras.base import view_of
@@ -205,12 +204,8 @@ def talk(workspace: Path, words: list[str], script: list[str]) -> str:
     """Run ``a2g capture-goal words`` on a terminal; ``script`` alternates what to wait for and what to type."""
     ours, theirs = pty.openpty()
     # The child makes the terminal its own, so that Ctrl-C reaches it.
-    own = "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])"
-    begun = [sys.executable, "-c", own, sys.executable, "-m", "a2g_cli", "--workspace", str(workspace)]
-    environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | {"TERM": "xterm-256color"}
-    with subprocess.Popen(
-        [*begun, "capture-goal", *words], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
-    ) as child:
+    environment = {"NO_COLOR": "", "TERM": "xterm-256color"}
+    with Forked("--workspace", workspace, "capture-goal", *words, terminal=theirs, env=environment) as child:
         os.close(theirs)
         seen = bytearray()
 

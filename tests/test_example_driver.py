@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from camera_contract import CameraContract
 from example_packages import count_lines, installed
+from processes import Forked
 from robot_contract import RobotContract
 
 from a2g_cli.core.plugins import known, load
@@ -40,15 +41,13 @@ def test_both_are_known_beside_the_built_in_ones() -> None:
 def test_a_process_of_its_own_records_an_episode_on_it(tmp_path: Path, site: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(site), "A2G_WORKSPACE": str(tmp_path)}
 
-    def a2g(*words: str) -> dict[str, object]:
-        command = [sys.executable, "-m", "a2g_cli", *words, "--robot", "shuttle", "--json"]
-        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert ran.returncode == 0, ran.stderr
-        document: dict[str, object] = json.loads(ran.stdout)
-        return document
-
-    a2g("capture-goal", "middle")
-    assert a2g("run", "middle", "--adapter", "still", "--steps", "3")["episodes"] == 1
+    words = ("--robot", "shuttle", "--json")
+    command = [sys.executable, "-m", "a2g_cli", "capture-goal", "middle", *words]
+    subprocess.run(command, env=environment, capture_output=True, check=True)
+    with Forked("run", "middle", "--adapter", "still", "--steps", 3, *words, env=environment) as ran:
+        out, err = ran.communicate()
+    assert ran.returncode == 0, err
+    assert json.loads(out)["episodes"] == 1
 
 
 def test_it_is_short_enough_to_be_read() -> None:

@@ -1,9 +1,6 @@
 """The plugin package in ``examples/``, installed as a third party's would be, and used by its names."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +8,7 @@ import pytest
 import torch
 from cli_examples import ask, refused
 from example_packages import count_lines, installed
+from processes import Forked
 
 from a2g_cli.core.plugins import known
 from a2g_cli.data.recording.reader import Recording
@@ -46,11 +44,11 @@ def test_its_rule_is_one_of_a_mixture() -> None:
 
 def test_a_process_of_its_own_judges_by_it_and_the_recording_says_so(tmp_path: Path, site: Path) -> None:
     ask(tmp_path, "capture-goal", "cup", "--seed", 3)
-    command = [sys.executable, "-m", "a2g_cli", "run", "cup", "--adapter", "still", "--steps", "3", "--judge", "pixels"]
-    environment = {**os.environ, "PYTHONPATH": str(site), "A2G_WORKSPACE": str(tmp_path)}
-    ran = subprocess.run([*command, "--json"], env=environment, capture_output=True, text=True, check=False)
-    assert ran.returncode == 5, ran.stderr
-    [kept] = json.loads(ran.stdout)["recordings"]
+    words = ("run", "cup", "--adapter", "still", "--steps", 3, "--judge", "pixels", "--json")
+    with Forked(*words, env={"PYTHONPATH": str(site), "A2G_WORKSPACE": str(tmp_path)}) as ran:
+        out, err = ran.communicate()
+    assert ran.returncode == 5, err
+    [kept] = json.loads(out)["recordings"]
     assert kept["judge"] == "pixels"
     with Recording(Path(kept["path"])) as recording:
         assert (recording.outcome.success, recording.outcome.judge) == (False, "pixels")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from policy_examples import Quiet, network, segments
-from processes import Forked
+from processes import TRAINING, Forked
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -216,7 +216,7 @@ def two(tmp_path: Path, demonstrations: list[Path], dies: int = 0) -> Iterator[l
         port = free.getsockname()[1]
     path = os.pathsep.join([str(tmp_path), *sys.path])
     world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "PYTHONPATH": path}
-    words, needs = (tmp_path, dies, *demonstrations), ("test_machine", "accelerate")
+    words, needs = (tmp_path, dies, *demonstrations), ("test_machine", "accelerate", *TRAINING)
     with ExitStack() as processes:
         yield [
             processes.enter_context(

@@ -6,37 +6,41 @@ import pty
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cli_examples import a2g, ask
 from gym_shapes import NOISE
+from processes import Forked
 
 import a2g_cli
 
 ROBOT = ("--robot", "gym:gym_shapes:Shapes-v0")
+PATIENCE = 90.0
+"""[s]; a slow machine starts a process in several."""
 PATH = os.pathsep.join([str(Path(a2g_cli.__file__).parents[1]), str(Path(__file__).parent)])
 
 
-def start(*words: object, stdout: Any = subprocess.PIPE) -> "subprocess.CompletedProcess[str]":
+def start(*words: object) -> "subprocess.CompletedProcess[str]":
     """Run ``python -m a2g_cli words...`` as a person does."""
     command = [sys.executable, "-m", "a2g_cli", *map(str, words)]
     environment = {**os.environ, "PYTHONPATH": PATH, "COLUMNS": "80"}
     return subprocess.run(
-        command,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        check=False,
-        stdin=subprocess.DEVNULL,
+        command, capture_output=True, text=True, env=environment, check=False, stdin=subprocess.DEVNULL
     )
+
+
+def fork(*words: object, stdout: int | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run the same in a process that need not wait for imports."""
+    environment = {"PYTHONPATH": PATH, "COLUMNS": "80"}
+    with Forked(*words, env=environment, stdout=stdout, imports=("gymnasium",)) as process:
+        out, err = process.communicate(PATIENCE)
+    return subprocess.CompletedProcess(process.args, process.returncode or 0, out, err)
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
     """A workspace whose robot prints in every way there is."""
-    start("init", *ROBOT, "--set", "options.kind=noisy", "--yes", "--workspace", tmp_path)
+    fork("init", *ROBOT, "--set", "options.kind=noisy", "--yes", "--workspace", tmp_path)
     return tmp_path
 
 
@@ -50,8 +54,8 @@ def test_whatever_prints_the_document_is_alone(workspace: Path) -> None:
 
 def test_the_document_of_an_error_is_alone_too(workspace: Path) -> None:
     words = ("--set", "options.kind=noisy", "--set", "camera=['imgae']", "--yes", "--overwrite")
-    start("init", *ROBOT, *words, "--workspace", workspace)
-    done = start("capture-goal", "cup", "--json", "--workspace", workspace)
+    fork("init", *ROBOT, *words, "--workspace", workspace)
+    done = fork("capture-goal", "cup", "--json", "--workspace", workspace)
     assert json.loads(done.stdout)["error"]["exit_code"] == done.returncode == 2
     for noise in NOISE:
         assert noise in done.stderr
@@ -59,7 +63,7 @@ def test_the_document_of_an_error_is_alone_too(workspace: Path) -> None:
 
 def test_lines_for_a_person_are_alone_in_a_file(workspace: Path) -> None:
     with (workspace / "said").open("w") as said:
-        done = start("capture-goal", "cup", "--force", "--workspace", workspace, stdout=said)
+        done = fork("capture-goal", "cup", "--force", "--workspace", workspace, stdout=said.fileno())
     text = (workspace / "said").read_text()
     assert "saved in" in text
     assert not [noise for noise in NOISE if noise in text]
@@ -67,10 +71,10 @@ def test_lines_for_a_person_are_alone_in_a_file(workspace: Path) -> None:
 
 
 def test_a_terminal_still_shows_tables_in_its_colours_and_nothing_else(workspace: Path) -> None:
-    start("capture-goal", "cup", "--force", "--workspace", workspace)
+    fork("capture-goal", "cup", "--force", "--workspace", workspace)
     ours, theirs = pty.openpty()
     try:
-        done = start("goals", "list", "--workspace", workspace, stdout=theirs)
+        done = fork("goals", "list", "--workspace", workspace, stdout=theirs)
         shown = os.read(ours, 65536).decode()
     finally:
         os.close(ours)
