@@ -1,6 +1,8 @@
 """A base that is trained in two seconds: what the tests of training share."""
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,10 @@ SETTINGS = PretrainSettings(
     warm_up=5,
     save_every=10,
 )
+BRIEF = replace(SETTINGS, autoencoder_iterations=20, joint_iterations=20, action_iterations=20)
+"""Every stage is saved within it, and at its end."""
+SHORT = replace(SETTINGS, autoencoder_iterations=10, joint_iterations=10, action_iterations=10)
+"""Every stage is saved at its end."""
 
 
 class Killed(BaseException):
@@ -42,6 +48,22 @@ class Watcher(Quiet):
             raise Killed
 
 
+class Copying(Quiet):
+    """Copies the run's folder whenever it hears from the run: that is what a kill at this moment leaves."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder, self._copies = folder, folder.with_name(f"{folder.name} copies")
+
+    def advanced(self, step: int, losses: dict[str, float], rate: float | None = None) -> None:
+        super().advanced(step, losses, rate)
+        shutil.copytree(self._folder, self._copies / self.stages[-1][0] / str(step), dirs_exist_ok=True)
+
+    def left(self, folder: Path, stage: str, step: int) -> None:
+        """Put into ``folder`` what a kill leaves when ``stage`` has come to ``step``."""
+        shutil.copytree(self._copies / stage / str(step), folder, dirs_exist_ok=True)
+
+
 def nothing(iteration: int, model: Act2Goal, facts: dict[str, Any]) -> None:
     pass
 
@@ -56,13 +78,13 @@ def run(
     return Pretraining(folder, recordings, settings, watcher or Quiet(), on_checkpoint).run()
 
 
-Whole = tuple[Path, Act2Goal, Quiet, list[tuple[int, dict[str, Tensor], dict[str, Any]]]]
+Whole = tuple[Path, Act2Goal, Copying, list[tuple[int, dict[str, Tensor], dict[str, Any]]]]
 """A run that nobody disturbed: (folder, model, watcher, checkpoints)."""
 
 
 def undisturbed(folder: Path, recordings: list[Path], settings: PretrainSettings = SETTINGS) -> Whole:
     """Train in ``folder``."""
-    watcher = Quiet()
+    watcher = Copying(folder)
     checkpoints: list[tuple[int, dict[str, Tensor], dict[str, Any]]] = []
 
     def keep(iteration: int, model: Act2Goal, facts: dict[str, Any]) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cli_examples import a2g, ask
+from cli_examples import ask
+from kill_moments import KillMoments
 
 from a2g_cli.calibration.posterior import OffsetPrior, offset_posterior
 from a2g_cli.core.types import Goal, Observation
@@ -15,7 +16,7 @@ from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import Session
 from a2g_cli.improvement import aim_search
 from a2g_cli.improvement.exploration import AIM_STD, Exploration, exploration
-from a2g_cli.improvement.state import Round, RunState, load
+from a2g_cli.improvement.state import Round, load
 from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.policies.exploring import AimOffsetPolicy, can_aim
 
@@ -99,10 +100,6 @@ def test_it_explores_less_the_more_often_it_succeeds_and_only_where_a_photo_judg
     assert (blind.aim_std, blind.persistent_noise) == (0.0, 1.0)
 
 
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing catches it."""
-
-
 def offsets(workspace: Path) -> list[Any]:
     """Return by which offset each practice episode of the first round aimed elsewhere."""
     progress = load(Session(workspace / "recordings" / "sessions" / "long"))
@@ -117,29 +114,16 @@ def test_a_named_goal_is_practised_with_other_aims_and_a_kill_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(aim_search, "BATCH", 3)
-    for name in ("whole", "killed"):
-        ask(tmp_path / name, "capture-goal", "socket", "--seed", 3, "--scene", "plug")
-    ask(tmp_path / "whole", "improve", *RUN)
-    tried = offsets(tmp_path / "whole")
+    ask(tmp_path / "run" / "workspace", "capture-goal", "socket", "--seed", 3, "--scene", "plug")
+    run = KillMoments(tmp_path / "run", *RUN, when=lambda state: any(one.practice for one in state.rounds))
+    tried = offsets(run.workspace)
     assert len(tried) == 6
     assert [one == [0.0, 0.0] for one in tried[:3]] == [True, False, True], "the policy's own aim may be right"
     assert len({tuple(one) for one in tried}) > 1
-    progress = load(Session(tmp_path / "whole" / "recordings" / "sessions" / "long"))
+    progress = load(Session(run.workspace / "recordings" / "sessions" / "long"))
     with Recording(progress.session.folder / progress.rounds[0].compared[0]) as recording:
         assert "aim_offset" not in recording.provenance.settings, "the gate compares without it"
-
-    save, saves = RunState.save, 0
-
-    def dying(self: RunState) -> None:
-        nonlocal saves
-        save(self)
-        saves += any(working.practice for working in self.rounds)
-        if saves == 2:  # the second batch is begun, and nothing of it is rolled out
-            raise Killed
-
-    with monkeypatch.context() as once:
-        once.setattr(RunState, "save", dying)
-        with pytest.raises(Killed):
-            a2g(tmp_path / "killed", "improve", *RUN)
+    run.left(tmp_path / "killed", 2)  # the second batch is begun, and nothing of it is rolled out
+    assert len(list((tmp_path / "killed").rglob("episode-*.hdf5"))) == 3
     ask(tmp_path / "killed", "improve", "--resume", "long")
     assert offsets(tmp_path / "killed") == tried

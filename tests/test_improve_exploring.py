@@ -6,20 +6,17 @@ from typing import Any
 
 import pytest
 from cli_examples import a2g, ask
+from kill_moments import KillMoments
 
 from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import Session
 from a2g_cli.improvement import pose_search
-from a2g_cli.improvement.state import RunState, load
+from a2g_cli.improvement.state import load
 
 WORDS = ("--scene", "plug", "--shift", "combined:1", "--rounds", 1, "--episodes", 6, "--seed", 7)
 RUN = (*WORDS, "--pose-search", 6, "--evaluation", 1, "--iterations", 1, "--session", "long")
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing catches it."""
 
 
 def explored(workspace: Path) -> list[dict[str, Any]]:
@@ -40,30 +37,19 @@ def few(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_it_tries_and_a_kill_changes_nothing(tmp_path: Path, few: pytest.MonkeyPatch) -> None:
-    whole = ask(tmp_path / "whole", "improve", *RUN)
-    (done,) = whole["rounds"]
-    sampled_poses = explored(tmp_path / "whole")
+    run = KillMoments(tmp_path / "run", *RUN, when=lambda state: any(one.explored for one in state.rounds))
+    (done,) = run.document["rounds"]
+    sampled_poses = explored(run.workspace)
     assert done["explored"] == len(sampled_poses) == 6
     assert len({tuple(one["shift"]) for one in sampled_poses}) > 3, "not the same place again and again"
-    base_pose = AdapterRegistry(Workspace(tmp_path / "whole")).get(done["adapter"]).calibration.base_pose
+    base_pose = AdapterRegistry(Workspace(run.workspace)).get(done["adapter"]).calibration.base_pose
     assert base_pose is not None
     assert "the arm is turned by" in done["reason"]
-    said = a2g(tmp_path / "whole", "improve", "--resume", "long").stdout
+    said = a2g(run.workspace, "improve", "--resume", "long").stdout
     assert f"practice: {6 + 6 + done['gate_episodes']} episodes (6 of them searched for the arm's base pose)" in said
 
-    save, saves = RunState.save, 0
-
-    def dying(self: RunState) -> None:
-        nonlocal saves
-        save(self)
-        saves += any(working.explored for working in self.rounds)
-        if saves == 2:  # the second batch is begun, and nothing of it is rolled out
-            raise Killed
-
-    with few.context() as patched:
-        patched.setattr(RunState, "save", dying)
-        with pytest.raises(Killed):
-            a2g(tmp_path / "killed", "improve", *RUN)
+    run.left(tmp_path / "killed", 2)  # the second batch is begun, and nothing of it is rolled out
+    assert len(list((tmp_path / "killed").rglob("episode-*.hdf5"))) == 6 + 3
     (again,) = ask(tmp_path / "killed", "improve", "--resume", "long")["rounds"]
     assert explored(tmp_path / "killed") == sampled_poses
     assert (again["explored"], again["reason"]) == (6, done["reason"])
@@ -74,7 +60,7 @@ def test_it_keeps_within_the_episodes_that_it_may_have_and_off_is_off(tmp_path: 
     (done,) = ask(tmp_path, "improve", *RUN, "--max-episodes", 14)["rounds"]
     assert done["explored"] == 2
     assert AdapterRegistry(Workspace(tmp_path)).get(done["adapter"]).calibration.base_pose is None, "too few arrived"
-    short = ("--episodes", 1, "--evaluation", 1, "--iterations", 1)
+    short = ("--episodes", 1, "--steps", 10, "--evaluation", 1, "--iterations", 1)
     (off,) = ask(tmp_path, "improve", *WORDS, *short, "--calibrate", "off")["rounds"]
     assert off["explored"] == 0
 

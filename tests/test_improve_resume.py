@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_examples import a2g, ask, refused
-from processes import Forked
+from cli_examples import ask, refused
+from kill_moments import KillMoments
+from processes import TRAINING, Forked
 
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.improvement import candidate as making
 from a2g_cli.improvement import comparison, loop
-from a2g_cli.improvement.state import PROGRESS, RunState
+from a2g_cli.improvement.state import PROGRESS
 from a2g_cli.policies.base import Policy
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.runtime.faults import FaultyPolicy, parse_fault
@@ -28,27 +29,38 @@ MOMENTS = {"evaluated": 3, "practice": 4, "candidate": 5, "gate": 6, "decided": 
 """Which save of the run's progress it is that comes before the practice, the adaptation, ...; 1 begins the run."""
 
 
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing catches it."""
+@pytest.fixture(scope="module")
+def base(easy: Path) -> Path:
+    """To it every episode has arrived, so that there is always something to imitate."""
+    return easy
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base without skill, to which every episode has arrived, so that there is always something to imitate."""
-    folder = tmp_path_factory.mktemp("base")
-    words = ("--scene", "place", "--demonstrations", 3, "--preset", "micro", "--iterations", 4, "--batch", 2)
-    made = ask(folder, "pretrain", *words, "--autoencoder-iterations", 2, "--evaluation", 1, "--out", folder / "run")
-    config = Path(made["checkpoint"]) / "config.json"
-    told = json.loads(config.read_text())
-    told["facts"]["arrived_below"] = 1e3
-    config.write_text(json.dumps(told))
-    return Path(made["checkpoint"])
+def run(tmp_path_factory: pytest.TempPathFactory, base: Path) -> KillMoments:
+    """The run that nothing interrupts, and what a kill leaves of it."""
+    made = KillMoments(tmp_path_factory.mktemp("run"), *WORDS, "--base", base)
+    assert made.saves == max(MOMENTS.values()), "it saves at other moments now"
+    return made
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, base: Path) -> dict[str, Any]:
+def whole(run: KillMoments) -> dict[str, Any]:
     """What the run says that nothing interrupts."""
-    return ask(tmp_path_factory.mktemp("whole"), "improve", *WORDS, "--base", base)
+    return run.document
+
+
+@pytest.fixture(scope="module")
+def one_by_one(tmp_path_factory: pytest.TempPathFactory, base: Path) -> KillMoments:
+    """The same run, which compares one trial at a time."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(comparison, "COMPARED", 1)
+        return KillMoments(tmp_path_factory.mktemp("compared"), *WORDS, "--base", base)
+
+
+@pytest.fixture(scope="module")
+def cycle(tmp_path_factory: pytest.TempPathFactory, base: Path) -> KillMoments:
+    """The same run in a cycle of goals."""
+    return KillMoments(tmp_path_factory.mktemp("cycle"), *WORDS, "--reset", "cycle", "--base", base)
 
 
 def told(document: dict[str, Any]) -> dict[str, Any]:
@@ -78,44 +90,17 @@ def check(workspace: Path, whole: dict[str, Any], document: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("written", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_it_goes_on_from_every_moment(
-    tmp_path: Path, base: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch, moment: str, written: bool
-) -> None:
-    saves, save, last = 0, RunState.save, MOMENTS[moment]
-
-    def dying(self: RunState) -> None:
-        nonlocal saves
-        saves += 1
-        if saves < last or written:
-            save(self)
-        if saves == last:
-            raise Killed
-
-    monkeypatch.setattr(RunState, "save", dying)
-    with pytest.raises(Killed):
-        a2g(tmp_path, "improve", *WORDS, "--base", base)
-    monkeypatch.undo()
-    check(tmp_path, whole, ask(tmp_path, "improve", "--resume", "long"))
+def test_it_goes_on_from_every_moment(tmp_path: Path, run: KillMoments, moment: str, written: bool) -> None:
+    run.left(tmp_path, MOMENTS[moment], written)
+    check(tmp_path, run.document, ask(tmp_path, "improve", "--resume", "long"))
 
 
-@pytest.mark.parametrize("saves", range(6, 10))
+@pytest.mark.parametrize("save", range(6, 10))
 def test_it_goes_on_from_within_a_comparison(
-    tmp_path: Path, base: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch, saves: int
+    tmp_path: Path, one_by_one: KillMoments, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch, save: int
 ) -> None:
     monkeypatch.setattr(comparison, "COMPARED", 1)
-    save = RunState.save
-
-    def dying(self: RunState) -> None:
-        nonlocal saves
-        save(self)
-        saves -= 1
-        if not saves:
-            raise Killed
-
-    with monkeypatch.context() as patched:
-        patched.setattr(RunState, "save", dying)
-        with pytest.raises(Killed):
-            a2g(tmp_path, "improve", *WORDS, "--base", base)
+    one_by_one.left(tmp_path, save)
     check(tmp_path, whole, ask(tmp_path, "improve", "--resume", "long"))
 
 
@@ -173,8 +158,11 @@ def test_what_its_losses_refuse_never_moves_the_robot(
     assert "loss" in done["reason"]
 
 
-def test_it_mixes_demonstrations_in_and_says_what_it_costs_at_home(tmp_path: Path, base: Path) -> None:
-    ask(tmp_path, "improve", *WORDS, "--base", base)
+def test_it_mixes_demonstrations_in_and_says_what_it_costs_at_home(
+    tmp_path: Path, base: Path, run: KillMoments
+) -> None:
+    run.ended(tmp_path)
+    ask(tmp_path, "adapters", "promote", "base")
     words = ("--session", "mixed", "--cotrain", 0.5, "--demonstrations", "long", "--feature-alignment", 1)
     made = ask(tmp_path, "improve", *WORDS, "--base", base, *words)["rounds"][0]["adapter"]
     lineage = json.loads((tmp_path / "adapters" / made / "lineage.json").read_text())
@@ -187,7 +175,7 @@ def test_it_mixes_demonstrations_in_and_says_what_it_costs_at_home(tmp_path: Pat
 def test_sigkill_in_the_middle_of_an_episode(tmp_path: Path, base: Path, whole: dict[str, Any]) -> None:
     words = [*map(str, WORDS), "--base", str(base), "--workspace", str(tmp_path)]
     folder = tmp_path / "recordings/sessions/long"
-    with Forked("improve", *words) as process:
+    with Forked("improve", *words, imports=TRAINING) as process:
         end = time.monotonic() + PATIENCE
         while not list(folder.glob("episode-*")):
             assert process.poll() is None
@@ -198,22 +186,8 @@ def test_sigkill_in_the_middle_of_an_episode(tmp_path: Path, base: Path, whole: 
 
 
 @pytest.mark.parametrize("moment", ["candidate", "gate"])
-def test_a_cycle_that_was_killed_goes_on_from_a_fresh_start(
-    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch, moment: str
-) -> None:
-    saves, save = 0, RunState.save
-
-    def dying(self: RunState) -> None:
-        nonlocal saves
-        saves += 1
-        save(self)
-        if saves == MOMENTS[moment]:
-            raise Killed
-
-    monkeypatch.setattr(RunState, "save", dying)
-    with pytest.raises(Killed):
-        a2g(tmp_path, "improve", *WORDS, "--reset", "cycle", "--base", base)
-    monkeypatch.undo()
+def test_a_cycle_that_was_killed_goes_on_from_a_fresh_start(tmp_path: Path, cycle: KillMoments, moment: str) -> None:
+    cycle.left(tmp_path, MOMENTS[moment])
     document = ask(tmp_path, "improve", "--resume", "long")
     folder = tmp_path / "recordings/sessions/long"
     progress = json.loads((folder / PROGRESS).read_text())
@@ -239,9 +213,7 @@ def test_between_drives_home_are_recorded_apart(tmp_path: Path, base: Path) -> N
         assert recording.provenance.policy == "reset"
 
 
-def test_goals_that_were_achieved_are_practised_again_and_a_kill_changes_no_choice(
-    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_goals_that_were_achieved_are_practised_again_and_a_kill_changes_no_choice(tmp_path: Path, base: Path) -> None:
     never = tmp_path / "never"  # a base to which no goal holds, so that any may be asked for
     shutil.copytree(base, never)
     config = json.loads((never / "config.json").read_text())
@@ -257,24 +229,12 @@ def test_goals_that_were_achieved_are_practised_again_and_a_kill_changes_no_choi
                 found.append((recording.goal.source.partition(":")[0], recording.goal.fingerprint))
         return found
 
-    ask(tmp_path / "one", "improve", *words)
-    assert [kind for kind, _ in sources(tmp_path / "one")] == ["sim", "sim", "recording", "recording"]
-    saves, save = 0, RunState.save
-
-    def dying(self: RunState) -> None:
-        nonlocal saves
-        saves += 1
-        save(self)
-        if saves == 6:
-            raise Killed
-
-    monkeypatch.setattr(RunState, "save", dying)
-    with pytest.raises(Killed):
-        a2g(tmp_path / "other", "improve", *words)
-    monkeypatch.undo()
+    whole = KillMoments(tmp_path / "one", *words)
+    assert [kind for kind, _ in sources(whole.workspace)] == ["sim", "sim", "recording", "recording"]
+    whole.left(tmp_path / "other", 6)
     assert len(sources(tmp_path / "other")) == 2, "killed at the beginning of the second round"
     ask(tmp_path / "other", "improve", "--resume", "long")
-    assert sources(tmp_path / "other") == sources(tmp_path / "one")
+    assert sources(tmp_path / "other") == sources(whole.workspace)
 
 
 @pytest.mark.parametrize(
@@ -292,10 +252,11 @@ def test_a_scene_that_nothing_undoes_is_refused_before_anything_is_made(
     assert not (tmp_path / "recordings").exists()
 
 
-def test_what_was_begun_can_be_asked_for_more(tmp_path: Path, base: Path, whole: dict[str, Any]) -> None:
-    first = ask(tmp_path, "improve", *WORDS, "--base", base)
+def test_what_was_begun_can_be_asked_for_more(tmp_path: Path, run: KillMoments) -> None:
+    run.ended(tmp_path)
+    first = run.document
     assert first["stopped_by"] == "rounds"
-    assert told(ask(tmp_path, "improve", "--resume", "latest")) == told(whole), (
+    assert told(ask(tmp_path, "improve", "--resume", "latest")) == told(first), (
         "once it has ended, going on changes nothing"
     )
     more = ask(tmp_path, "improve", "--resume", "long", "--rounds", 3, "--max-episodes", 8)
@@ -327,10 +288,8 @@ def test_what_cannot_go_on_is_refused(tmp_path: Path, base: Path) -> None:
         assert "damaged" in refused(tmp_path, "improve", "--resume", "plain", code=1)
 
 
-def test_another_base_and_names_that_leave_the_session_are_refused(tmp_path: Path, base: Path) -> None:
-    mine = tmp_path / "base"
-    shutil.copytree(base, mine)
-    ask(tmp_path, "improve", *WORDS, "--base", mine)
+def test_another_base_and_names_that_leave_the_session_are_refused(tmp_path: Path, run: KillMoments) -> None:
+    run.ended(tmp_path)
     path = tmp_path / "recordings/sessions/long" / PROGRESS
     document = json.loads(path.read_text())
     empty = {"acting": "base", "practice": ["../../../etc/passwd"], "candidate": None, "compared": [], "done": None}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from cli_examples import a2g, ask, refused
+from kill_moments import KillMoments
 
 from a2g_cli.cli.commands import held_out
 from a2g_cli.core.types import Goal, State
@@ -27,16 +28,9 @@ class Killed(BaseException):
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base without skill, by whose estimate every episode reaches its goal: there is always something to imitate."""
-    folder = tmp_path_factory.mktemp("base")
-    words = ("--scene", "place", "--demonstrations", 3, "--preset", "micro", "--iterations", 4, "--batch", 2)
-    made = ask(folder, "pretrain", *words, "--autoencoder-iterations", 2, "--evaluation", 1, "--out", folder / "run")
-    config = Path(made["checkpoint"]) / "config.json"
-    told = json.loads(config.read_text())
-    told["facts"]["arrived_below"] = 1e3
-    config.write_text(json.dumps(told))
-    return Path(made["checkpoint"])
+def base(easy: Path) -> Path:
+    """By its estimate every episode reaches its goal: there is always something to imitate."""
+    return easy
 
 
 @pytest.fixture
@@ -145,32 +139,18 @@ def test_a_repeated_run_practises_new_starts_and_is_measured_on_the_same(
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, base: Path) -> dict[str, Any]:
-    """What the run says that nothing interrupts."""
-    folder = tmp_path_factory.mktemp("whole")
+def run(tmp_path_factory: pytest.TempPathFactory, base: Path) -> KillMoments:
+    """The run that nothing interrupts, and what a kill leaves of it."""
+    folder = tmp_path_factory.mktemp("run")
     for name, seed in (("cup", 3), ("after", 4)):
-        ask(folder, "capture-goal", name, "--seed", seed)
-    return ask(folder, *IMPROVE, "--base", base)
+        ask(folder / "workspace", "capture-goal", name, "--seed", seed)
+    return KillMoments(folder, *IMPROVE[1:], "--base", base)
 
 
 @pytest.mark.parametrize("last", [2, 3, 4, 6, 9])
-def test_it_goes_on_from_every_moment(
-    workspace: Path, base: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch, last: int
-) -> None:
-    saves, save = 0, RunState.save
-
-    def dying(self: RunState) -> None:
-        nonlocal saves
-        saves += 1
-        save(self)
-        if saves == last:
-            raise Killed
-
-    with monkeypatch.context() as patched:
-        patched.setattr(RunState, "save", dying)
-        with pytest.raises(Killed):
-            a2g(workspace, *IMPROVE, "--base", base)
-    assert untimed(ask(workspace, "improve", "--resume", "long")) == untimed(whole)
+def test_it_goes_on_from_every_moment(tmp_path: Path, run: KillMoments, last: int) -> None:
+    run.left(tmp_path, last)
+    assert untimed(ask(tmp_path, "improve", "--resume", "long")) == untimed(run.document)
 
 
 def test_longer_practice_measures_the_end_again(workspace: Path, base: Path, measured: list[list[Trial]]) -> None:

@@ -6,7 +6,19 @@ from typing import Any
 import pytest
 import torch
 from policy_examples import Quiet
-from pretrain_examples import SETTINGS, Killed, Watcher, Whole, assert_same, nothing, run, state_of
+from pretrain_examples import (
+    BRIEF,
+    SETTINGS,
+    SHORT,
+    Killed,
+    Watcher,
+    Whole,
+    assert_same,
+    nothing,
+    run,
+    state_of,
+    undisturbed,
+)
 
 from a2g_cli.cli.commands.checkpoint_eval import table
 from a2g_cli.core.errors import CheckpointError, UnknownNameError
@@ -92,11 +104,10 @@ def test_the_autoencoder_is_frozen_while_the_policy_learns(whole: Whole) -> None
 def test_the_seed_fixes_the_run(whole: Whole, demonstrations: list[Path], tmp_path: Path) -> None:
     # Compared after the autoencoder: other stages are compared below.
     with pytest.raises(Killed):
-        run(tmp_path / "same", demonstrations, Watcher("autoencoder", 20))
-    with pytest.raises(Killed):
         run(tmp_path / "other", demonstrations, Watcher("autoencoder", 20), replace(SETTINGS, seed=1))
     with pytest.raises(Killed):
         run(tmp_path / "again", demonstrations, Watcher("autoencoder", 20))
+    whole[2].left(tmp_path / "same", "autoencoder", 20)
     same, other, again = (state_of(tmp_path / name).part("model") for name in ("same", "other", "again"))
     assert_same(same, again)
     assert not torch.equal(same["autoencoder.encoder.0.weight"], other["autoencoder.encoder.0.weight"])
@@ -105,59 +116,64 @@ def test_the_seed_fixes_the_run(whole: Whole, demonstrations: list[Path], tmp_pa
 # -- it goes on -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def brief(demonstrations: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """A shorter run that nobody disturbed."""
+    return undisturbed(tmp_path_factory.mktemp("brief"), demonstrations, BRIEF)
+
+
 @pytest.mark.parametrize(
     ("stage", "step"),
     [
         ("autoencoder", 10),  # before the first save: from the beginning
         ("autoencoder", 20),
-        ("autoencoder", 40),
         ("encoding frames", 3),
         ("policy", 0),
         ("policy", 20),
-        ("policy", 40),  # in the second stage
-        ("policy", 60),
+        ("policy", 30),  # in the second stage
+        ("policy", 40),
     ],
 )
 def test_a_killed_run_that_is_resumed_gives_the_weights_of_one_that_was_not(
-    whole: Whole, demonstrations: list[Path], tmp_path: Path, stage: str, step: int
+    brief: Whole, demonstrations: list[Path], tmp_path: Path, stage: str, step: int
 ) -> None:
-    with pytest.raises(Killed):
-        run(tmp_path, demonstrations, Watcher(stage, step))
+    brief[2].left(tmp_path, stage, step)
     torch.manual_seed(1234)  # another process has other chance
     watcher = Quiet()
-    model = run(tmp_path, demonstrations, watcher, on_checkpoint=lambda *_: torch.rand(100))
-    assert_same(model.state_dict(), whole[1].state_dict())
-    assert_same(dict(state_of(tmp_path).tensors), dict(state_of(whole[0]).tensors))
-    if (stage, step) == ("policy", 40):
+    model = run(tmp_path, demonstrations, watcher, BRIEF, lambda *_: torch.rand(100))
+    assert_same(model.state_dict(), brief[1].state_dict())
+    assert_same(dict(state_of(tmp_path).tensors), dict(state_of(brief[0]).tensors))
+    if (stage, step) == ("policy", 30):
         assert [title for title, _ in watcher.stages] == ["reading recordings", "policy"]
-        assert watcher.steps[len(demonstrations)] == 30  # nothing before the last save is done again
+        assert watcher.steps[len(demonstrations)] == 20  # nothing before the last save is done again
 
 
 def test_a_run_killed_while_a_checkpoint_is_handed_over_goes_on_just_the_same(
-    whole: Whole, demonstrations: list[Path], tmp_path: Path
+    brief: Whole, demonstrations: list[Path], tmp_path: Path
 ) -> None:
     def die(iteration: int, model: Act2Goal, facts: dict[str, Any]) -> None:
         if iteration == 20:
             raise Killed
 
     with pytest.raises(Killed):
-        run(tmp_path, demonstrations, on_checkpoint=die)
+        run(tmp_path, demonstrations, settings=BRIEF, on_checkpoint=die)
     assert state_of(tmp_path).iteration == 20
-    assert_same(run(tmp_path, demonstrations).state_dict(), whole[1].state_dict())
+    assert_same(run(tmp_path, demonstrations, settings=BRIEF).state_dict(), brief[1].state_dict())
 
 
 def test_a_killed_run_in_slices_gives_the_weights_of_one_that_was_not_killed(
-    whole: Whole, demonstrations: list[Path], tmp_path: Path
+    demonstrations: list[Path], tmp_path: Path
 ) -> None:
     sliced = TrainingDevice(accumulate=3)
-    undisturbed = Pretraining(tmp_path / "a", demonstrations, SETTINGS, Quiet(), nothing, machine=sliced).run()
-    with pytest.raises(Killed):
-        Pretraining(tmp_path / "b", demonstrations, SETTINGS, Watcher("policy", 40), nothing, machine=sliced).run()
-    resumed = Pretraining(tmp_path / "b", demonstrations, SETTINGS, Quiet(), nothing, machine=sliced).run()
+    undisturbed = Pretraining(tmp_path / "a", demonstrations, SHORT, Quiet(), nothing, machine=sliced).run()
+    with pytest.raises(Killed):  # in the second stage
+        Pretraining(tmp_path / "b", demonstrations, SHORT, Watcher("policy", 20), nothing, machine=sliced).run()
+    resumed = Pretraining(tmp_path / "b", demonstrations, SHORT, Quiet(), nothing, machine=sliced).run()
     assert_same(resumed.state_dict(), undisturbed.state_dict())
     # The same training, but for rounding, as on the whole batch.
-    torch.testing.assert_close(resumed.action_mean, whole[1].action_mean)
-    assert (resumed.expert.out.weight - whole[1].expert.out.weight).abs().max() < 0.01
+    whole = run(tmp_path / "whole", demonstrations, settings=SHORT)
+    torch.testing.assert_close(resumed.action_mean, whole.action_mean)
+    assert (resumed.expert.out.weight - whole.expert.out.weight).abs().max() < 0.01
 
 
 def test_a_finished_run_is_not_trained_again(whole: Whole, demonstrations: list[Path]) -> None:
@@ -235,19 +251,18 @@ def test_groups_are_kept_in_the_facts_and_belong_to_the_run(demonstrations: list
 # -- copies that look otherwise -------------------------------------------------------------------------------------------
 
 
-def test_copies_are_learned_from_and_a_killed_run_goes_on_with_them(
-    whole: Whole, demonstrations: list[Path], tmp_path: Path
-) -> None:
-    settings = replace(SETTINGS, copies=1)
+def test_copies_are_learned_from_and_a_killed_run_goes_on_with_them(demonstrations: list[Path], tmp_path: Path) -> None:
+    settings = replace(SHORT, copies=1)
     with pytest.raises(Killed):
         run(tmp_path / "killed", demonstrations, Watcher("policy", 20), settings)
     resumed = run(tmp_path / "killed", demonstrations, settings=settings)
     undisturbed = run(tmp_path / "whole", demonstrations, settings=settings)
     assert_same(resumed.state_dict(), undisturbed.state_dict())
-    assert not torch.equal(resumed.expert.out.weight, whole[1].expert.out.weight)
+    plain = run(tmp_path / "plain", demonstrations, settings=SHORT)
+    assert not torch.equal(resumed.expert.out.weight, plain.expert.out.weight)
     # What was encoded without copies is not taken for what was encoded with them.
-    (tmp_path / "plain").mkdir()
-    shutil.copy(whole[0] / LATENTS, tmp_path / "plain")
-    watcher = Quiet()
-    run(tmp_path / "plain", demonstrations, watcher, settings)
-    assert "encoding frames" in [title for title, _ in watcher.stages]
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(tmp_path / "plain" / LATENTS, other)
+    with pytest.raises(Killed):
+        run(other, demonstrations, Watcher("encoding frames", 1), settings)
