@@ -20,6 +20,7 @@ from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording.practice import held, recorder_of
 from a2g_cli.data.recording.sessions import Session
 from a2g_cli.improvement.gate import Decision
+from a2g_cli.models import checkpoint
 from a2g_cli.training.demonstrations import record_demonstrations
 
 _LABELLED = re.compile(r"(?:^|; |[^ ]: )(?:(next|undo|promote|watch|go on): )(a2g .*)$")
@@ -60,8 +61,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, the present one; no workspace is in the environment."""
+def here(tmp_path: Path, easy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, the present one; no workspace is in the environment. The base that ships is a small one."""
+    monkeypatch.setattr(checkpoint, "SHIPPED", easy)
     monkeypatch.delenv("A2G_WORKSPACE", raising=False)
     folder = tmp_path / "here"
     folder.mkdir()

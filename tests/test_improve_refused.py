@@ -13,6 +13,7 @@ from a2g_cli.improvement.scoring import EpisodeScorer
 from a2g_cli.training import finetune_plan
 
 WORDS = ("--scene", "place", "--shift", "actuator-gain", "--episodes", 6, "--steps", 30, "--seed", 7)
+FEW = ("--rounds", 1, "--evaluation", 1, "--iterations", 1, "--pose-search", 0)
 
 
 def carried(workspace: Path, names: list[str]) -> list[bool]:
@@ -25,8 +26,7 @@ def test_after_a_refused_measurement_practice_is_imitated(tmp_path: Path, monkey
     monkeypatch.setattr(
         finetune_plan, "select", lambda encoded, *_: list(encoded)
     )  # so short an episode arrives nowhere
-    words = ("--rounds", 1, "--evaluation", 1, "--iterations", 1, "--session", "long")
-    ask(tmp_path, "improve", *WORDS, *words)
+    ask(tmp_path, "improve", *WORDS, *FEW, "--session", "long")
     # The run goes on from the disk alone, where it says what was refused.
     rounds = ask(tmp_path, "improve", "--resume", "long", "--rounds", 2)["rounds"]
     assert carried(tmp_path, [one["adapter"] for one in rounds]) == [True, False]
@@ -34,7 +34,7 @@ def test_after_a_refused_measurement_practice_is_imitated(tmp_path: Path, monkey
 
 @pytest.mark.parametrize("known", [True, False])
 def test_pictures_as_they_are_have_the_last_word_on_a_new_view(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+    tmp_path: Path, easy: Path, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
     monkeypatch.setattr(EpisodeScorer, "same_views", lambda *_: known)
     told = Decision(promoted=False, reason="as they are", measured={})
@@ -42,7 +42,6 @@ def test_pictures_as_they_are_have_the_last_word_on_a_new_view(
         comparison, "decide", lambda *_: Decision(promoted=True, reason="through the view", measured={})
     )
     monkeypatch.setattr(comparison, "veto_if_worse", lambda decision, *_: told if decision.promoted else decision)
-    words = ("--rounds", 1, "--evaluation", 1, "--iterations", 1)
-    (done,) = ask(tmp_path, "improve", *WORDS, *words)["rounds"]
+    (done,) = ask(tmp_path, "improve", *WORDS, *FEW, "--base", easy)["rounds"]
     assert done["promoted"] == known
     assert done["reason"].startswith("through the view" if known else "as they are")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from cli_examples import a2g, ask, refused
+from kill_moments import KillMoments
 
 from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.core.workspace import Workspace
@@ -17,17 +18,13 @@ from a2g_cli.demo_replay.trajectory import TRAJECTORIES, load_trajectories
 from a2g_cli.encoding.episodes import encode_episode, select
 from a2g_cli.encoding.frames import encode_recording
 from a2g_cli.improvement.scoring import EpisodeScorer
-from a2g_cli.improvement.state import RunState, load
+from a2g_cli.improvement.state import load
 from a2g_cli.models import checkpoint
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.runtime.policy_factory import PolicyFactory
 
 WORDS = ("--scene", "write", "--shift", "camera-bump:1", "--episodes", 2, "--steps", 60, "--seed", 7, "--evaluation", 1)
 RUN = (*WORDS, "--rounds", 1, "--iterations", 2, "--calibrate", "off", "--session", "long")
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing catches it."""
 
 
 def rehearsed(workspace: Path, number: int = 0) -> list[Path]:
@@ -40,14 +37,14 @@ def lineage(workspace: Path, name: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    workspace = tmp_path_factory.mktemp("whole")
-    return workspace, ask(workspace, "improve", *RUN, "--replay-demos", 4)
+def run(tmp_path_factory: pytest.TempPathFactory) -> KillMoments:
+    folder = tmp_path_factory.mktemp("run")
+    return KillMoments(folder, *RUN, "--replay-demos", 4, when=lambda state: any(one.rehearsed for one in state.rounds))
 
 
-def test_it_is_learned_from_though_nothing_arrived(whole: tuple[Path, dict[str, Any]]) -> None:
-    workspace, run = whole
-    (done,) = run["rounds"]
+def test_it_is_learned_from_though_nothing_arrived(run: KillMoments) -> None:
+    workspace = run.workspace
+    (done,) = run.document["rounds"]
     paths = rehearsed(workspace)
     assert done["rehearsed"] == len(paths) == 4
     told = lineage(workspace, done["adapter"])
@@ -60,12 +57,12 @@ def test_it_is_learned_from_though_nothing_arrived(whole: tuple[Path, dict[str, 
     assert f"practice: {episodes} episodes (4 of them replayed demonstrations)" in said
 
 
-def test_what_it_achieved_is_what_it_was_for(whole: tuple[Path, dict[str, Any]]) -> None:
+def test_what_it_achieved_is_what_it_was_for(run: KillMoments) -> None:
     model, known = checkpoint.load(), [one for one in load_trajectories(checkpoint.SHIPPED) if one.robot == "sim:write"]
     scorer = EpisodeScorer(
-        PolicyFactory(checkpoint.SHIPPED, AdapterRegistry(Workspace(whole[0])), SimRobot("write").spec)
+        PolicyFactory(checkpoint.SHIPPED, AdapterRegistry(Workspace(run.workspace)), SimRobot("write").spec)
     )
-    for path in rehearsed(whole[0]):
+    for path in rehearsed(run.workspace):
         one = encode_episode(model, path)
         assert select([one], "reached", 2.0) == [one]
         with Recording(path) as recording:
@@ -84,33 +81,25 @@ def test_what_it_achieved_is_what_it_was_for(whole: tuple[Path, dict[str, Any]])
         assert int(one.segments.length) == len(latents) - 1
 
 
-def test_a_kill_changes_nothing(
-    whole: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    save = RunState.save
-
-    def dying(self: RunState) -> None:
-        save(self)
-        if any(working.rehearsed for working in self.rounds):
-            raise Killed  # what is to be rehearsed is named, and nothing of it is rolled out
-
-    with monkeypatch.context() as patched:
-        patched.setattr(RunState, "save", dying)
-        with pytest.raises(Killed):
-            a2g(tmp_path, "improve", *RUN, "--replay-demos", 4)
+def test_a_kill_changes_nothing(run: KillMoments, tmp_path: Path) -> None:
+    run.left(tmp_path, 1)  # what is to be rehearsed is named, and nothing of it is rolled out
+    assert len(list(tmp_path.rglob("episode-*.hdf5"))) == 2
     (again,) = ask(tmp_path, "improve", "--resume", "long")["rounds"]
-    (done,) = whole[1]["rounds"]
+    (done,) = run.document["rounds"]
     assert (again["rehearsed"], again["reason"]) == (4, done["reason"])
-    names = [lineage(place, again["adapter"])["recordings"] for place in (tmp_path, whole[0])]
+    names = [lineage(place, again["adapter"])["recordings"] for place in (tmp_path, run.workspace)]
     assert [one.split()[0] for one in names[0]] == [one.split()[0] for one in names[1]]
 
 
-def test_a_run_rehearses_no_more_than_it_may_and_learns_from_it_in_later_rounds(tmp_path: Path) -> None:
-    run = ask(tmp_path, "improve", *RUN, "--rounds", 2, "--replay-demos", 3, "--max-episodes", 6)
+def test_a_run_rehearses_no_more_than_it_may_and_learns_from_it_in_later_rounds(tmp_path: Path, easy: Path) -> None:
+    world = ("--scene", "place", "--shift", "camera-bump:1", "--base", easy, "--seed", 7)
+    few = ("--episodes", 2, "--steps", 6, "--evaluation", 1, "--iterations", 2)
+    words = (*world, *few, "--calibrate", "off", "--session", "long")
+    run = ask(tmp_path, "improve", *words, "--rounds", 2, "--replay-demos", 3, "--max-episodes", 6)
     first = run["rounds"][0]
     assert first["rehearsed"] == 2, "six, and practice and the gate want four"
     (tmp_path / "other").mkdir()
-    run = ask(tmp_path / "other", "improve", *RUN, "--rounds", 2, "--replay-demos", 3)
+    run = ask(tmp_path / "other", "improve", *words, "--rounds", 2, "--replay-demos", 3)
     assert [done["rehearsed"] for done in run["rounds"]] == [3, 0]
     names = [path.name for path in rehearsed(tmp_path / "other")]
     later = [name.split()[0] for name in lineage(tmp_path / "other", run["rounds"][1]["adapter"])["recordings"]]
@@ -118,8 +107,9 @@ def test_a_run_rehearses_no_more_than_it_may_and_learns_from_it_in_later_rounds(
 
 
 def test_what_is_measured_comes_first(tmp_path: Path) -> None:
-    words = ("--scene", "place", "--shift", "actuator-gain", "--episodes", 4, "--seed", 7, "--evaluation", 1)
-    run = ask(tmp_path, "improve", *words, "--rounds", 1, "--iterations", 1, "--replay-demos", 2)
+    world = ("--scene", "place", "--shift", "actuator-gain", "--seed", 7)
+    words = ("--episodes", 4, "--steps", 30, "--evaluation", 1, "--rounds", 1, "--iterations", 1)
+    run = ask(tmp_path, "improve", *world, *words, "--replay-demos", 2)
     (done,) = run["rounds"]
     assert "actuators" in done["reason"]
     assert done["rehearsed"] == 0

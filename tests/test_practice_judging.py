@@ -40,7 +40,7 @@ from a2g_cli.training.cotraining import RetentionReplay
 from a2g_cli.training.finetune_settings import settings_from
 
 SCENE = ("--scene", "plug")
-FEW = ("--rounds", 1, "--episodes", 4, "--evaluation", 2, "--iterations", 1, "--steps", 60)
+FEW = ("--rounds", 1, "--episodes", 4, "--evaluation", 1, "--iterations", 1, "--steps", 60)
 
 
 @pytest.fixture(scope="module")
