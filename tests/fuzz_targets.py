@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from exchange_examples import aloha_file, in_memory, robomimic_file
+from fuzzing import Target
 from hdf5_examples import (
     aloha as aloha_of_act,
 )
@@ -37,23 +37,6 @@ from a2g_cli.improvement.state import Round, RoundState, RunState, load
 
 EARLY = (aloha, lerobot_read, rerun_read)
 """Imported by the formats when they are first asked for, which would be while a reader is watched."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """One reader."""
-
-    name: str
-    make: Callable[[Path], object]
-    """Writes a sound example into a folder."""
-    read: Callable[[Path], object]
-    """Reads what stands in that folder, all of it. May raise A2GError, nothing else."""
-    spoil: tuple[str, ...] = ("**/*",)
-    """Which files a case may spoil."""
-    isolated: bool = False
-    """The program calls it in a process of its own: a crash there is told to the user, and ends nothing."""
-    torch: bool = False
-    """Needs torch, which takes seconds to import and gigabytes of address space."""
 
 
 def _recording(folder: Path) -> Path:

@@ -1,7 +1,7 @@
 """Fuzzes every reader in ``fuzz_targets.py``: ``python tests/fuzzing.py --cases 10000 [--seed S] [--target NAME]``.
 
 A worker reads spoiled files, case after case, with little memory; whoever watches it notices when it dies, hangs or says
-that something escaped, notes the case, and starts another worker behind it. A case passes that ends in an A2GError of one
+that something escaped, notes the case, and has another worker forked behind it. A case passes that ends in an A2GError of one
 line, or in a clean result. It escapes as
 
     another exception, a crash, a hang (20 s), an allocation beyond 1 GB, or one that was tried and refused,
@@ -24,15 +24,32 @@ import threading
 import traceback
 import types
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 HANG = 20
 """Seconds."""
 ROOM = 1 << 30
 """What a case may take beside what its worker has [bytes]; arrays of the sound examples have some kilobytes."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One reader."""
+
+    name: str
+    make: Callable[[Path], object]
+    """Writes a sound example into a folder."""
+    read: Callable[[Path], object]
+    """Reads what stands in that folder, all of it. May raise A2GError, nothing else."""
+    spoil: tuple[str, ...] = ("**/*",)
+    """Which files a case may spoil."""
+    isolated: bool = False
+    """The program calls it in a process of its own: a crash there is told to the user, and ends nothing."""
+    torch: bool = False
+    """Needs torch, which takes seconds to import."""
 
 
 # -- the worker ---------------------------------------------------------------------------------------------------------
@@ -204,14 +221,14 @@ def fuzz(names: Sequence[str], each: int, seed: str, environment: dict[str, str]
     result = Result()
     isolated = {target.name for target in TARGETS if target.isolated}
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - a folder of its own in it; no fsync waits
-    with tempfile.TemporaryDirectory(prefix="a2g-fuzz-", dir=memory) as folder:
+    with tempfile.TemporaryDirectory(prefix="a2g-fuzz-", dir=memory) as folder, _Workers(environment) as workers:
         left = dict.fromkeys(names, (0, each))
         while any(first < last for first, last in left.values()):
             waiting = [name for name in names if left[name][0] < left[name][1]]
-            arguments = json.dumps({"names": waiting, "seed": seed, "cases": left, "root": folder})
+            job = json.dumps({"names": waiting, "seed": seed, "cases": left, "root": folder})
             under_way: dict[str, Any] = {}
             ending = "hang"
-            for facts in _watched([sys.executable, __file__, "--work", arguments], environment):
+            for facts in workers.run(job):
                 if "ending" in facts:
                     ending = facts["ending"]
                 elif "begin" in facts:
@@ -246,38 +263,101 @@ def _count(result: Result, name: str, case: int, verdict: str, how: str) -> None
         result.escapes.append({"target": name, "case": case, "verdict": verdict, "how": how})
 
 
-def _watched(command: list[str], environment: dict[str, str] | None) -> Iterator[dict[str, Any]]:
-    """Yield what a worker says, and last how it ended; one that is silent for too long is ended."""
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system", **(environment or {})}
-    with (
-        tempfile.TemporaryFile("w+") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=env) as worker,
-    ):
-        lines: queue.Queue[str | None] = queue.Queue()
+class _Workers:
+    """Workers that are forked, one after the other, by a process that imports once what they read with."""
+
+    def __init__(self, environment: dict[str, str] | None) -> None:
+        self._environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "ARROW_DEFAULT_MEMORY_POOL": "system",
+            **(environment or {}),
+        }
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed at the end
+        self._parent: subprocess.Popen[str] | None = None
+        self._lines: queue.Queue[str | None] = queue.Queue()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+        self._errors.close()
+
+    def run(self, job: str) -> Iterator[dict[str, Any]]:
+        """Yield what a worker says, and last how it ended; one that is silent for too long is ended."""
+        parent = self._parent or self._begin()
+        assert parent.stdin is not None
+        parent.stdin.write(job + "\n")
+        parent.stdin.flush()
+        patience = 300.0  # until the first case: what is read is imported before
+        while True:
+            try:
+                line = self._lines.get(timeout=patience)
+            except queue.Empty:
+                self._end()
+                yield {"ending": "hang"}
+                return
+            facts = {"ending": "1"} if line is None else json.loads(line)
+            if facts.get("ending") == "1":
+                self._errors.seek(0)
+                raise RuntimeError("a worker failed:\n" + self._errors.read()[-3000:])
+            yield facts
+            if "ending" in facts:
+                return
+            patience = 3 * HANG
+
+    def _begin(self) -> "subprocess.Popen[str]":
+        self._lines = lines = queue.Queue()
+        parent = subprocess.Popen(
+            [sys.executable, __file__, "--fork"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env=self._environment,
+            start_new_session=True,  # so that a worker that hangs ends with it
+        )
 
         def listen() -> None:
-            for line in worker.stdout or ():
+            for line in parent.stdout or ():
                 lines.put(line)
             lines.put(None)
 
         threading.Thread(target=listen, daemon=True).start()
-        patience = 300.0  # until the first case: what is read is imported before
-        while True:
+        self._parent = parent
+        return parent
+
+    def _end(self) -> None:
+        if self._parent is not None:
+            os.killpg(self._parent.pid, signal.SIGKILL)
+            with self._parent:  # closes its streams, and waits for it
+                pass
+        self._parent = None
+
+
+def fork() -> None:
+    """Fork a worker for each job, a line on stdin; say how it ended."""
+    import fuzz_mutations  # noqa: F401 - once for all workers
+    from fuzz_targets import TARGETS
+
+    for line in sys.stdin:
+        job = json.loads(line)
+        if any(target.torch for target in TARGETS if target.name in job["names"]):
+            import cli_examples  # noqa: F401
+            import policy_examples  # noqa: F401
+        child = os.fork()
+        if child == 0:
+            code = 1
             try:
-                line = lines.get(timeout=patience)
-            except queue.Empty:
-                worker.kill()
-                yield {"ending": "hang"}
-                return
-            if line is None:
-                break
-            patience = 3 * HANG
-            yield json.loads(line)
-        code = worker.wait()
-        if code == 1:
-            errors.seek(0)
-            raise RuntimeError("a worker failed:\n" + errors.read()[-3000:])
-        yield {"ending": str(code)}
+                work(job["names"], job["seed"], job["cases"], Path(job["root"]))
+                code = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stderr.flush()
+                os._exit(code)
+        say(ending=str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
 
 
 def main() -> int:
@@ -288,11 +368,10 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=10_000, help="of all targets together")
     parser.add_argument("--seed", default="0")
     parser.add_argument("--target", action="append", help="this one alone; repeatable")
-    parser.add_argument("--work", help=argparse.SUPPRESS)
+    parser.add_argument("--fork", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.work:
-        job = json.loads(options.work)
-        work(job["names"], job["seed"], job["cases"], Path(job["root"]))
+    if options.fork:
+        fork()
         return 0
     names = [target.name for target in TARGETS if not options.target or target.name in options.target]
     result = fuzz(names, -(-options.cases // len(names)), options.seed)
