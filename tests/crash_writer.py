@@ -20,7 +20,8 @@ from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording import writer as writing
 from a2g_cli.data.recording.sessions import new_session
 
-STEPS = 20
+STEPS = 20 if "A2G_CRASH_POINTS" in os.environ else 8
+"""Of an episode; the long mode has longer ones."""
 LINES = STEPS + 2
 """Of the log, for an episode."""
 

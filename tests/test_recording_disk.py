@@ -23,7 +23,7 @@ from a2g_cli.data.recording.reader import fingerprint, read_episode
 from a2g_cli.data.recording.sessions import INDEX, Session, new_session
 from a2g_cli.data.recording.writer import RecordingWriter, write_episode
 
-STEPS = 6
+STEPS = 4
 
 
 def _record(root: Path, writers: list[RecordingWriter]) -> None:
