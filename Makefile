@@ -4,8 +4,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Python compiles a module when it is first imported; pip would compile all of them, most of which are never imported.
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 
-.PHONY: install demo test quick check docs format base clean
+.PHONY: install demo test compiled quick check docs format base clean
 
 install: $(STAMP)
 
@@ -18,7 +20,7 @@ $(STAMP): pyproject.toml
 	  $(PYTHON) -m venv $(VENV) || { \
 	    rm -rf $(VENV); \
 	    echo "no virtual environment could be made; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	$(PIP) --quiet --editable ".[dev]"
 	touch $(STAMP)
 
 demo: install
@@ -36,8 +38,15 @@ base: install
 
 # Each worker takes a core and up to 2 GB of memory: `make test WORKERS=8`.
 WORKERS ?= 2
-test: $(VENV)/.tests check docs
+test: $(VENV)/.tests
+	$(MAKE) --jobs 2 check docs compiled
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+# What tests import, compiled before they run: a compiler's warning about another project's code would be a test's failure.
+# `make test` does it while mypy keeps another core busy. Some packages have files that are for other versions of Python.
+UNUSED := /tests?/|/transformers/models/
+compiled: $(VENV)/.tests
+	-$(BIN)/python -m compileall -qq -j 2 -x '$(UNUSED)' $(VENV)/lib/python*/site-packages
 
 # The tests that are nearest to what was changed since SINCE (default: since main), in under a minute.
 quick: install
@@ -49,8 +58,8 @@ quick: install
 # robomimic's SequenceDataset needs none of what robomimic asks for (torchvision, EGL …), LeRobot's robots, motors and dataset
 # class none of what its policies do. feetech-servo-sdk has no wheel: setuptools, which a2g's own build needs, builds it.
 $(VENV)/.tests: $(STAMP)
-	$(BIN)/python -m pip install -qqq --disable-pip-version-check --editable ".[docs]" "datasets>=4,<5" pandas "rerun-sdk>=0.41"
-	$(BIN)/python -m pip install -qqq --disable-pip-version-check --no-deps robomimic==0.3.0 \
+	$(PIP) -qqq --editable ".[docs]" "datasets>=4,<5" pandas "rerun-sdk>=0.41"
+	$(PIP) -qqq --no-deps robomimic==0.3.0 \
 	  lerobot==0.4.4 draccus==0.10.0 mergedeep==1.3.4 typing-inspect==0.9.0 pyyaml-include==1.4.1 toml==0.10.2 \
 	  deepdiff==9.1.0 orderly-set==5.5.0 cachebox==6.2.10 pyserial==3.5 feetech-servo-sdk==1.0.0
 	touch $(VENV)/.docs $@
@@ -60,7 +69,7 @@ docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs $(if $(SERVE),serve,build --quiet)
 
 $(VENV)/.docs: $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	$(PIP) --quiet --editable ".[docs]"
 	touch $@
 
 check: install
