@@ -48,7 +48,7 @@ def test_a_run_with_its_live_view_saves_the_episode(workspace: Path, again: tupl
 
 def test_a_terminal_that_nobody_told_of_stops_nothing_either(workspace: Path) -> None:
     """As under ``nohup``, or with a shell that disowned it: no signal comes, every write fails."""
-    words = ("run", "cup", "--adapter", "still", "--steps", 80, "--episodes", 2, "--session", "deaf")
+    words = ("run", "cup", "--adapter", "still", "--steps", 250, "--episodes", 2, "--session", "deaf")
     ignoring = "import signal, runpy, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); sys.argv[0] = 'a2g'; "
     (workspace / "deaf.py").write_text(f"{ignoring}runpy.run_module('a2g_cli', run_name='__main__')\n")
     path = os.pathsep.join([str(workspace), *sys.path])
@@ -80,9 +80,9 @@ def test_the_second_hang_up_does_not_cut_the_way_to_rest_short(
     assert sound(workspace, "arm") == ["interrupted"]
 
 
-def test_an_improvement_run_goes_on_where_it_was(workspace: Path, hard: Path) -> None:
-    words = ("improve", "--rounds", 1, "--episodes", 4, "--evaluation", 1, "--steps", 100, "--base", hard)
-    with AtATerminal(*words, "--session", "night", "--workspace", workspace) as terminal:
+def test_an_improvement_run_goes_on_where_it_was(workspace: Path) -> None:
+    words = ("improve", "--rounds", 1, "--episodes", 4, "--evaluation", 1, "--session", "night")
+    with AtATerminal(*words, "--workspace", workspace) as terminal:
         terminal.read_until(written(workspace / "recordings", 20_000))
         terminal.close()
         terminal.process.send_signal(signal.SIGHUP)
