@@ -5,8 +5,8 @@
 
 Goals are those of `a2g capture-goal NAME --seed S` for S = 100, 101, ... of which the base solves between .05 and .5 of 40
 held-out starts, unless --between says otherwise. Arguments after `--` go to `a2g improve`. Results are kept in --work: an
-interrupted suite goes on. The table has a row for each goal: success on its held-out starts, and on other goals in the training
-domain, before and after.
+interrupted suite goes on. The table has a row for each goal: success on its held-out starts, and on other goals in the
+training domain, before and after.
 """
 
 import argparse
