@@ -108,7 +108,7 @@ def test_a_run_rehearses_no_more_than_it_may_and_learns_from_it_in_later_rounds(
 
 def test_what_is_measured_comes_first(tmp_path: Path) -> None:
     world = ("--scene", "place", "--shift", "actuator-gain", "--seed", 7)
-    words = ("--episodes", 4, "--steps", 30, "--evaluation", 1, "--rounds", 1, "--iterations", 1)
+    words = ("--episodes", 4, "--evaluation", 1, "--rounds", 1, "--iterations", 1)
     run = ask(tmp_path, "improve", *world, *words, "--replay-demos", 2)
     (done,) = run["rounds"]
     assert "actuators" in done["reason"]

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import h5py
+import in_process
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -309,6 +310,7 @@ def test_verify_goes_on_after_a_recording_that_kills_its_helper(
     fake.write_text("#!/bin/sh\nread line\ncase $line in *a.hdf5*) kill -SEGV $$;; *) echo '[]';; esac\n")
     fake.chmod(0o755)
     monkeypatch.setattr("sys.executable", str(fake))
+    in_process.processes_of_their_own(monkeypatch)
     assert [verdict.problems for verdict in verify_all(paths)] == [
         ("obs, next_obs: HDF5 cannot read them (its process ended with -11)",),
         (),
