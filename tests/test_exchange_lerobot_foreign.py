@@ -111,6 +111,7 @@ def test_success_in_lists_of_one_is_read(tmp_path: Path) -> None:
     columns = {"next.success": lambda e, i: [e == 1]}
     made = episodes(Made(columns=columns).write(tmp_path / "set"))
     assert [one.outcome.success for one in made if one.outcome] == [False, True, False]
+    assert {one.outcome.judge for one in made if one.outcome} == {"environment"}, "no person has looked at it"
 
 
 @pytest.mark.parametrize(("dtype", "key"), [("image", DEPTH), ("depth", "observation.images.depth")])

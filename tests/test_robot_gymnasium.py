@@ -102,6 +102,23 @@ def test_what_does_not_fit_is_said_in_a_line(arguments: dict[str, object], error
         gym_robot(**arguments)  # type: ignore[arg-type]
 
 
+def test_photos_of_goals_are_taken_in_one_environment_beside_the_one_that_acts(monkeypatch: pytest.MonkeyPatch) -> None:
+    robot = gym_robot(POINT)
+    assert isinstance(robot, GoalGymRobot)
+    robot.connect()
+    made: list[object] = []
+    make = robot._made
+    monkeypatch.setattr(robot, "_made", lambda: made.append(make()) or made[-1])
+    before = robot.observe().proprioception
+    first, _, again = (robot.trial("practice", 0, index).goal.fingerprint for index in (0, 1, 0))
+    assert len(made) == 1
+    assert first == again
+    np.testing.assert_array_equal(robot.observe().proprioception, before)
+    assert len(robot._ends) == 2
+    robot.close()
+    assert not robot._ends, "both environments are closed"
+
+
 def test_goals_and_success_come_from_the_environment(tmp_path: Path) -> None:
     robot = f"--robot=gym:{POINT}"
     assert ask(tmp_path, "capture-goal", "there", "--state", "task=2", robot)["truth"]["task"] == [2.0]

@@ -106,8 +106,9 @@ class Outcome:
     success: bool | None
     """None if it was not judged."""
     judge: str
-    """Who decided ``success``: ``"truth"`` (of the simulator), ``"policy"`` (its steps-to-go head), ``"distance"`` (of the
-    last frame to the goal in the world model's latents), ``"person"``, ``"none"`` (nobody), or another package's judge."""
+    """Who decided ``success``: ``"truth"`` (of the simulator), ``"environment"`` (its own test), ``"policy"`` (its
+    steps-to-go head), ``"distance"`` (of the last frame to the goal in the world model's latents), ``"person"``, ``"none"``
+    (nobody), or another package's judge."""
     stopped_by: str
     """``"success"``, ``"steps"``, ``"arrived"``, ``"interrupted"``, ``"hardware"``, or the guard that stopped it."""
     steps_to_go: float | None = None

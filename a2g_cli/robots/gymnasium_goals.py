@@ -19,8 +19,18 @@ from a2g_cli.robots.gymnasium_world import WorldFactory, settings_of, world_fact
 class GoalGymRobot(GymRobot):
     """An environment that renders its goals and judges success, as OGBench's do: ``options={"task_id", "render_goal"}``.
 
-    A state is the seed and the task of a reset, which give the same start again. Other states cannot be set.
+    A state is the seed and the task of a reset, which give the same start again. Other states cannot be set. Goals are
+    photographed in a second environment, which is made when it is first needed and kept.
     """
+
+    _studio: Any = None
+
+    def close(self) -> None:
+        """Close both environments; harmless when called twice."""
+        studio, self._studio = self._studio, None
+        if studio is not None:
+            self._end(studio)
+        super().close()
 
     def trial(self, purpose: Purpose, seed: int, index: int) -> Trial:
         """Draw start and goal ``index`` of ``seed``; each purpose has its own stream."""
@@ -37,13 +47,12 @@ class GoalGymRobot(GymRobot):
     def photograph(self, state: State) -> dict[str, Image]:
         """Return the environment's rendering of the goal of the task in ``state``, without changing the present state."""
         self._check_connected()
-        studio = self._made()
-        try:
-            with strangers_code(self._id, "reset"):
-                _, info = begun(self._id, studio.reset(seed=int(state["seed"][0]), options=self._told(state)))
-                images = self._reader.goal(info)
-        finally:
-            self._end(studio)
+        if self._studio is None:
+            self._studio = self._made()
+        with strangers_code(self._id, "reset"):
+            answer = self._studio.reset(seed=int(state["seed"][0]), options=self._told(state))
+            _, info = begun(self._id, answer)
+            images = self._reader.goal(info)
         return {name: self._framing.apply(image) for name, image in images.items()}
 
     def state_from(self, values: Description) -> State:

@@ -109,6 +109,7 @@ class PolicyFactory:
             UsageError: the base cannot act with these settings.
         """
         if name in BASELINES:
+            checkpoint.read_config(self.folder)  # a baseline needs no base, but a wrong --base must not go unnoticed
             return BASELINES[name](self.spec)
         model = self._model(name)
         policy = self._on_goals(model, name, name, settings or self.settings)

@@ -218,7 +218,7 @@ class _Dataset:
             self.spec,
             last_frame_as_goal(goal, f"lerobot:{self.root.name}#{number}", task),
             Provenance(self.spec.name, "imported", settings={"imported": {"format": "lerobot", "episode": number}}),
-            Outcome(reached, "none" if reached is None else "person", "imported"),
+            Outcome(reached, "none" if reached is None else "environment", "imported"),
             actions[:-1],
             rows.get(REQUESTED, actions)[:-1],
             self._joints(rows),
