@@ -99,6 +99,16 @@ def driven_columns(
     return [acting.index(f"d{name}") for name in names], [measured.index(name) for name in names]
 
 
+def displacements(
+    segments: Segments, names: Sequence[str], actions: Sequence[str], proprioception: Sequence[str]
+) -> tuple[Tensor, Tensor]:
+    """Return the commands (N, D) that drive ``names``, and the displacements (N, D) that they were followed by."""
+    steps = torch.cat([first + torch.arange(int(n)) for first, n in zip(segments.first, segments.length, strict=True)])
+    acting, measured = driven_columns(names, actions, proprioception)
+    displacement = (segments.proprioception[steps + 1] - segments.proprioception[steps])[:, measured]
+    return segments.actions[steps][:, acting], displacement
+
+
 def fit_actuators(segments: Segments, actions: Sequence[str], proprioception: Sequence[str]) -> ActuatorModel | None:
     """Return the actuator model of some episodes, by trimmed least squares.
 
@@ -112,12 +122,10 @@ def fit_actuators(segments: Segments, actions: Sequence[str], proprioception: Se
         model fits.
     """
     names = driven_names(actions, proprioception)
-    steps = torch.cat([first + torch.arange(int(n)) for first, n in zip(segments.first, segments.length, strict=True)])
-    if not names or len(steps) < MIN_STEPS:
+    command, displacement = displacements(segments, names, actions, proprioception)
+    command, displacement = command.double(), displacement.double()
+    if not names or len(command) < MIN_STEPS:
         return None
-    acting, measured = driven_columns(names, actions, proprioception)
-    displacement = (segments.proprioception[steps + 1] - segments.proprioception[steps])[:, measured].double()
-    command = segments.actions[steps][:, acting].double()
     rows = torch.cat([command, torch.ones(len(command), 1, dtype=command.dtype)], 1)
     kept = torch.ones(len(rows), dtype=torch.bool)
     for _ in range(10):

@@ -4,12 +4,14 @@
 deployments cannot be compared with the training domain.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from a2g_cli.calibration.accuracy import Accuracy, accuracies_of
 from a2g_cli.calibration.actuators import ActuatorModel
 from a2g_cli.calibration.tool_keypoint import ToolKeypoint
 from a2g_cli.core.errors import CheckpointError
@@ -31,9 +33,11 @@ class NominalDomain:
     """G names: the scene or session of each background."""
     actuators: ActuatorModel | None = None
     """None where no action drives a measured value, or no single model fits."""
+    accuracy: Mapping[str, Accuracy] = field(default_factory=dict)
+    """Estimator -> its error on held-out demonstrations; empty if it was not measured."""
 
     def save(self, folder: Path) -> None:
-        """Write backgrounds and network beside a checkpoint, whose facts hold the actuator model. Raises A2GError."""
+        """Write backgrounds and network beside a checkpoint, whose facts hold the rest. Raises A2GError."""
         # The keys ``pictures`` and ``reader`` are those of version 0.1.
         tensors = {"pictures": self.backgrounds}
         if self.tool_keypoint is not None:
@@ -55,12 +59,13 @@ def load_nominal(folder: Path) -> NominalDomain | None:
         raise CheckpointError(
             f"{folder / 'config.json'} has a damaged actuator model (motion_law): {error}."
         ) from error
+    accuracy = accuracies_of(facts, folder / "config.json")
     views, size = len(config.cameras), (config.height, config.width)
     part = load_part(path, GROUPS)
     if part is None:
         if actuators is None:
             return None
-        return NominalDomain(torch.zeros(0, views, *size, 3, dtype=torch.uint8), actuators=actuators)
+        return NominalDomain(torch.zeros(0, views, *size, 3, dtype=torch.uint8), actuators=actuators, accuracy=accuracy)
     tensors, groups = part
     check_part(path, tensors, {"pictures": ((len(groups), views, *size, 3), torch.uint8)})
     backgrounds, tool_keypoint = tensors.pop("pictures"), None
@@ -70,4 +75,4 @@ def load_nominal(folder: Path) -> NominalDomain | None:
             weights = {name.removeprefix("reader."): value.float() for name, value in tensors.items()}
             tool_keypoint.load_state_dict(weights)
             tool_keypoint.requires_grad_(requires_grad=False).eval()
-    return NominalDomain(backgrounds, tool_keypoint, groups, actuators)
+    return NominalDomain(backgrounds, tool_keypoint, groups, actuators, accuracy)

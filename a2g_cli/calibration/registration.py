@@ -16,6 +16,8 @@ BLURS = (0.09, 0.045, 0.022, 0.01)
 """Standard deviation of the Gaussian blur at each stage [share of the image's width]."""
 STEPS = 150
 """Gradient steps at each stage."""
+REFINING = 40
+"""Gradient steps from a warp that is near."""
 REGULARISATION = 0.002
 """Weight of the squared homography's difference from the identity."""
 SMOOTHING = 0.01
@@ -33,19 +35,23 @@ class Registration:
     """The same with the warp."""
 
 
-def register(nominal: Tensor, observed: Tensor) -> Registration:
-    """Return the warp under which ``observed`` looks like ``nominal``, both (H, W, 3) uint8 images of one size."""
+def register(nominal: Tensor, observed: Tensor, start: CameraWarp | None = None) -> Registration:
+    """Return the warp under which ``observed`` looks like ``nominal``, both (H, W, 3) uint8 images of one size.
+
+    With ``start``, which has to be near, only the last stage is done, and only in part.
+    """
     images = [image.movedim(-1, 0).float()[None] / 255 for image in (nominal, observed)]
-    bend = torch.zeros(3, 3, requires_grad=True)
-    colour = torch.zeros(2, 3, requires_grad=True)
+    bend = torch.zeros(3, 3) if start is None else start.homography - torch.eye(3)
+    colour = torch.zeros(2, 3) if start is None else torch.stack([start.gain - 1, start.offset])
+    bend, colour = bend.requires_grad_(), colour.requires_grad_()
     optimiser = torch.optim.Adam([bend, colour], lr=0.01)
     free = torch.ones(3, 3)
     free[2, 2] = 0.0  # a homography is defined up to scale
     with torch.enable_grad():
-        for stage, blur in enumerate(BLURS):
+        for stage, blur in list(enumerate(BLURS))[0 if start is None else -1 :]:
             target, source = (_blurred(image, blur * image.shape[-1]) for image in images)
             optimiser.param_groups[0]["lr"] = 0.01 if stage < 2 else 0.004
-            for _ in range(STEPS):
+            for _ in range(STEPS if start is None else REFINING):
                 optimiser.zero_grad()
                 loss = _error(target, source, _warp(bend * free, colour))
                 loss = loss + REGULARISATION * (bend * free).square().sum()

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from a2g_cli.calibration.accuracy import BASE_POSE, camera_key
 from a2g_cli.calibration.actuators import ActuatorModel, driven_columns, driven_names
 from a2g_cli.calibration.base_pose import POSITION, BasePose
 from a2g_cli.calibration.camera import MIN_COLOUR_CHANGE, MIN_DISPLACEMENT, CameraWarp
@@ -34,6 +35,10 @@ class DomainTransform:
     actuators: ActuatorModel | None = None
     nominal_actuators: ActuatorModel | None = None
     """The actuator model of the training domain; None: one unit of command moves by one unit."""
+    intervals: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Estimator (``accuracy.py``) -> half widths of its 95 % interval: of a camera the displacement [share of the width] and
+    the colour; of the base pose yaw [rad] and displacement [m]; of the actuators the relative change. Empty for adapters made
+    before there were any."""
 
     def __bool__(self) -> bool:
         """Whether anything differs."""
@@ -117,18 +122,24 @@ class DomainTransform:
         for camera, warp in self.camera_warps.items():
             displacement, colour = warp.distance(CameraWarp.identity())
             if displacement > MIN_DISPLACEMENT:
-                parts.append(f"camera {camera} moved by {100 * displacement:.0f} % of its image")
+                within = self._within(camera_key(camera), 0, 100, 1)
+                parts.append(f"camera {camera} moved by {100 * displacement:.0f}{within} % of its image")
             if colour > MIN_COLOUR_CHANGE:
                 parts.append(f"camera {camera} sees other light")
         if self.base_pose is not None:
             angle, distance = self.base_pose.distance(BasePose.identity())
             parts.append(
-                f"the arm is turned by {math.degrees(angle):.0f} degrees and its tool is "
-                f"{100 * distance:.0f} cm from where it was in training"
+                f"the arm is turned by {math.degrees(angle):.0f}{self._within(BASE_POSE, 0, math.degrees(1), 1)} degrees and "
+                f"its tool is {100 * distance:.0f}{self._within(BASE_POSE, 1, 100, 1)} cm from where it was in training"
             )
         if self.actuators is not None:
             parts.append("the actuators respond differently")
         return ", ".join(parts) or "no difference from the training domain"
+
+    def _within(self, estimator: str, which: int, scale: float, digits: int) -> str:
+        """Return the half width of an interval as people read it, ``(±1.2)``; empty if it has none."""
+        interval = self.intervals.get(estimator)
+        return "" if interval is None else f" (±{scale * interval[which]:.{digits}f})"
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``from_json`` reads."""
@@ -138,6 +149,7 @@ class DomainTransform:
             "mount": None if self.base_pose is None else self.base_pose.to_json(),
             "motors": None if self.actuators is None else self.actuators.to_json(),
             "home": None if self.nominal_actuators is None else self.nominal_actuators.to_json(),
+            **({"intervals": {name: list(row) for name, row in self.intervals.items()}} if self.intervals else {}),
         }
 
     @classmethod
@@ -151,9 +163,15 @@ class DomainTransform:
             )
             if actuators is not None and nominal is not None and actuators.names != nominal.names:
                 raise ValueError("its actuators are not those of the training domain")
+            rows = dict(data.get("intervals") or {}).items()
+            intervals = {str(name): tuple(float(value) for value in row) for name, row in rows}
+            if not all(
+                len(row) in {1, 2} and all(0 <= value < math.inf for value in row) for row in intervals.values()
+            ):
+                raise ValueError("its intervals are not one or two numbers from 0 on for each estimator")
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"a damaged domain transform: {error}.") from error
-        return cls(warps, base_pose, actuators, nominal)
+        return cls(warps, base_pose, actuators, nominal, intervals)
 
 
 IDENTITY = DomainTransform()

@@ -122,8 +122,8 @@ class CandidateBuilder:
         if self.settings.calibrate == "off":
             return current, 0.0
         model, nominal_domain = self.scorer.model, nominal.load_nominal(self.factory.folder)
-        transform = estimate_transform(model, nominal_domain, buffer, current)
-        suspected = suspected_base_pose(model, nominal_domain, buffer, transform)
+        transform = estimate_transform(model, nominal_domain, buffer, current, self.watcher.note)
+        suspected = suspected_base_pose(model, nominal_domain, buffer, transform, self.watcher.note)
         if suspected is None or refused.base_pose is not None:
             return transform, 0.0
         started = time.monotonic()

@@ -75,6 +75,19 @@ def save(model: Act2Goal, folder: Path, card: str, facts: dict[str, Any]) -> str
     return fingerprint(folder)
 
 
+def add_facts(folder: Path, facts: dict[str, Any]) -> None:
+    """Add to the facts of a checkpoint, which are not part of its hash.
+
+    Raises:
+        CheckpointError: the checkpoint is missing or damaged.
+        OSError: the disk refuses.
+    """
+    config, before = read_config(folder)
+    data = {"a2g_checkpoint": FORMAT, "policy": config.to_json(), "facts": {**before, **facts}}
+    with replacing(folder / "config.json") as file:
+        file.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+
 def read_config(folder: Path) -> tuple[Act2GoalConfig, dict[str, Any]]:
     """Return a checkpoint's config and its facts.
 

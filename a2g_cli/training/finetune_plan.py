@@ -1,6 +1,6 @@
 """What one finetuning does: the domain transform that practice shows, and the episodes that are learned from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -45,6 +45,7 @@ def plan_finetuning(
     refused: DomainTransform = IDENTITY,
     measured: DomainTransform | None = None,
     relabel: ReplayLabels = as_recorded,
+    note: Callable[[str], None] = lambda _text: None,
 ) -> FinetunePlan:
     """Return what to learn from episodes of one deployment.
 
@@ -59,11 +60,14 @@ def plan_finetuning(
             episodes are imitated instead.
         measured: the transform that practice shows; None: it is estimated here.
         relabel: gives the actions that are learned from replayed trajectories.
+        note: told what is not calibrated although it seems to differ.
     """
     current = IDENTITY if parent is None else parent.calibration
     transform = measured
     if transform is None:
-        transform = current if settings.calibrate == "off" else estimate_transform(base, nominal, encoded, current)
+        transform = (
+            current if settings.calibrate == "off" else estimate_transform(base, nominal, encoded, current, note)
+        )
     commands = _driven_actions(base, encoded)
     if refused and not transform.differs(refused, commands):
         transform = current

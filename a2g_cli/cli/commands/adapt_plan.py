@@ -75,9 +75,9 @@ def prepare(
     practised = [photos.judged(episode) for episode in practised]
     bound = checkpoint.SLACK * checkpoint.arrived_below(base)
     plain, at_home = checkpoint.load(base), nominal.load_nominal(base)
-    plan = plan_finetuning(plain, at_home, parent, practised, settings, bound, relabel=relabel)
+    plan = plan_finetuning(plain, at_home, parent, practised, settings, bound, relabel=relabel, note=view.note)
     measuring = settings.calibrate != "off"
-    suspected = suspected_base_pose(plain, at_home, practised, plan.calibration) if measuring else None
+    suspected = suspected_base_pose(plain, at_home, practised, plan.calibration, view.note) if measuring else None
     return Prepared(model, plan, demonstrations, suspected, bound)
 
 

@@ -131,6 +131,7 @@ def _drawing() -> Check:
 
 
 def _base(workspace: Workspace) -> Check:
+    from a2g_cli.calibration.accuracy import accuracies_of
     from a2g_cli.models import checkpoint
     from a2g_cli.robots.sim import SimRobot
 
@@ -138,13 +139,16 @@ def _base(workspace: Workspace) -> Check:
     again = f"reinstall a2g; or train a base ({train}) and give it with --base training/base/checkpoint"
     try:
         fingerprint = checkpoint.fingerprint(checkpoint.SHIPPED)
-        config, _ = checkpoint.read_config(checkpoint.SHIPPED)
+        config, facts = checkpoint.read_config(checkpoint.SHIPPED)
+        tried = accuracies_of(facts, checkpoint.SHIPPED)
         model = checkpoint.load(checkpoint.SHIPPED)
         checkpoint.check_fits(config, SimRobot().spec)
     except CheckpointError as error:
         return Check("base", "fail", str(error), again)
     count = sum(parameter.numel() for parameter in model.parameters())
-    return Check("base", "ok", f"{fingerprint}, {count / 1e6:.1f} million weights, fits the simulator")
+    errors = ", ".join(f"{name} ({'used' if one.trusted else 'not used'})" for name, one in tried.items())
+    about = f"{fingerprint}, {count / 1e6:.1f} million weights, fits the simulator; errors of calibration: "
+    return Check("base", "ok", about + (errors or "not measured"))
 
 
 def _adapters(workspace: Workspace) -> list[Check]:
