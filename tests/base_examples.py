@@ -21,7 +21,9 @@ def made(folder: Path) -> Path:
     words = ("--scene", "place", "--demonstrations", 3, "--preset", "micro", "--iterations", 4, "--batch", 2)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(retention, "BYTES", 32_000)
-        run = ask(folder, "pretrain", *words, "--autoencoder-iterations", 2, "--evaluation", 1, "--out", folder / "run")
+        run = ask(
+            folder, "pretrain", *words, "--autoencoder-iterations", 2, "--evaluate-every", 0, "--out", folder / "run"
+        )
     return Path(run["checkpoint"])
 
 

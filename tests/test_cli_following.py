@@ -53,7 +53,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base without skill."""
     folder = tmp_path_factory.mktemp("a base")
     words = ("--demonstrations", 4, "--preset", "micro", "--iterations", 4, "--batch", 4, "--autoencoder-iterations", 2)
-    made = typed("pretrain", "--scene", "write", *words, "--out", folder / "run", "--workspace", folder)
+    made = typed(
+        "pretrain", "--scene", "write", *words, "--evaluate-every", 0, "--out", folder / "run", "--workspace", folder
+    )
     command = printed(made)["next"]
     assert "--scene=write" in command
     follow(command)

@@ -23,7 +23,20 @@ from a2g_cli.training.retention_set import RETENTION
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base of the smallest preset, from six demonstrations: it has every part and no skill."""
     folder = tmp_path_factory.mktemp("base")
-    words = ("--scene", "place", "--demonstrations", 6, "--preset", "micro", "--iterations", 8, "--batch", 4)
+    words = (
+        "--scene",
+        "place",
+        "--demonstrations",
+        6,
+        "--preset",
+        "micro",
+        "--iterations",
+        8,
+        "--batch",
+        4,
+        "--evaluate-every",
+        0,
+    )
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(retention, "BYTES", 32_000)  # every adaptation measures its error on what is kept, twice
         document = ask(folder, "pretrain", *words, "--autoencoder-iterations", 3, "--out", folder / "run")

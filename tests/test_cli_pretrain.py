@@ -35,7 +35,19 @@ def test_one_base_for_two_scenes_is_tried_in_both_on_the_way(tmp_path: Path) -> 
     again = ask(tmp_path, "pretrain", *words, "--out", tmp_path / "run")
     assert (again["hash"], again["evaluations"]) == (document["hash"], document["evaluations"])
     # Another policy on the same data, with the same autoencoder.
-    other = (*scenes, "--preset", "micro", "--iterations", 4, "--batch", 6, "--autoencoder", tmp_path / "run")
+    other = (
+        *scenes,
+        "--preset",
+        "micro",
+        "--iterations",
+        4,
+        "--batch",
+        6,
+        "--autoencoder",
+        tmp_path / "run",
+        "--evaluate-every",
+        0,
+    )
     taken = Path(ask(tmp_path, "pretrain", *other, "--copies", 2, "--out", tmp_path / "other")["checkpoint"])
     settings = checkpoint.read_config(taken)[1]["settings"]
     assert (settings["autoencoder_iterations"], settings["copies"]) == (0, 2)

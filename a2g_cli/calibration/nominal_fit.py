@@ -21,7 +21,7 @@ from a2g_cli.data.recording.reader import Recording
 from a2g_cli.encoding.frames import encode_frames, equivalent_count
 from a2g_cli.encoding.resizing import read_frames
 from a2g_cli.models.act2goal.model import Act2Goal
-from a2g_cli.models.autoencoder import to_images, to_tensor
+from a2g_cli.models.autoencoder import Autoencoder, to_images, to_tensor
 from a2g_cli.models.presets import Act2GoalConfig
 
 FRAMES = 12_000
@@ -198,3 +198,21 @@ def _consistency_loss(
         new_points, target[..., None, :].expand_as(new_points), beta=0.1, reduction="none"
     )
     return ((new_logits.softmax(-1) * error.sum(-1)).sum(-1) * inside).mean()
+
+
+def reader_step(config: Act2GoalConfig) -> Callable[[], None] | None:
+    """Return a training step of the tool keypoint network on random latents, to measure its time; None if there is none."""
+    if not measures_position(config):
+        return None
+    network = ToolKeypoint(config.latent_channels, len(config.cameras))
+    height, width = (side // Autoencoder.downsampling for side in config.size)
+    latents = torch.randn(BATCH, len(config.cameras), config.latent_channels, height, width)
+
+    def step() -> None:
+        with torch.enable_grad():
+            for _ in range(2):  # the frames, and their augmented copies
+                logits, points = network.votes(latents)
+                (logits.softmax(-1) * network.positions(points).sum(-1)).sum().backward()
+        network.zero_grad()
+
+    return step

@@ -83,16 +83,30 @@ def pretrain(
             rich_help_panel="Learning",
         ),
     ] = False,
+    robot: Annotated[
+        str | None,
+        typer.Option(
+            "--robot",
+            metavar="NAME",
+            help="Simulated robot that knows success, to measure the base with.  [default: the scenes, else that of a2g.toml "
+            "if it knows success]",
+        ),
+    ] = None,
+    grow: Annotated[
+        bool,
+        typer.Option("--grow", help="Go on with the training in --out for more steps or minutes, or on more data."),
+    ] = False,
     evaluate_every: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--evaluate-every",
             metavar="N",
             min=0,
-            help="Measure success in the scenes every N training steps; 0: never.",
+            help="Every N training steps, measure success in the scenes or with the robot, and the error on held-out "
+            "demonstrations; 0: never.  [default: only at the end]",
             rich_help_panel="Learning",
         ),
-    ] = 0,
+    ] = None,
     evaluation: Annotated[
         int,
         typer.Option(
@@ -100,7 +114,7 @@ def pretrain(
             metavar="N",
             min=1,
             max=options.MANY,
-            help="Trials per scene in each of these measurements.",
+            help="Trials per scene or robot in each of these measurements.",
             rich_help_panel="Learning",
         ),
     ] = 20,
@@ -212,6 +226,8 @@ def pretrain(
             autoencoder,
             evaluate_every,
             evaluation,
+            robot=robot,
+            grow=grow,
             skip_bad=skip_bad,
         )
         if not joined.first:

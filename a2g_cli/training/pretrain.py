@@ -3,7 +3,6 @@
 The losses are in ``stages.py``; this module has the training loop and the run's folder.
 """
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 
 from a2g_cli.calibration.actuators import ActuatorModel, fit_actuators
-from a2g_cli.core.errors import CheckpointError, RecordingError, UnknownNameError
+from a2g_cli.core.errors import CheckpointError, RecordingError, UnknownNameError, UsageError
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.encoding.frames import (
     LATENTS,
@@ -32,16 +31,21 @@ from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.autoencoder import to_tensor
 from a2g_cli.training import memory
 from a2g_cli.training.autoencoder import psnr, take_autoencoder
+from a2g_cli.training.budget import GROWING, MINUTE, Budget, autoencoder_budget, policy_budget
 from a2g_cli.training.device import TrainingDevice
 from a2g_cli.training.pretrain_settings import PretrainSettings
-from a2g_cli.training.stages import AutoencoderStage, PolicyStage, Stage
+from a2g_cli.training.progress import stalled
+from a2g_cli.training.stages import AutoencoderStage, PolicyStage, Stage, arrived_below, averaged, resumed
 from a2g_cli.training.state import TrainingState, weights_hash
 from a2g_cli.training.watcher import TrainingWatcher
 
 
 @dataclass
 class Pretraining:
-    """One run in one folder: the state in ``state.safetensors``, and a checkpoint every ``save_every`` iterations."""
+    """One run in one folder: the state in ``state.safetensors``, and a checkpoint every ``save_every`` iterations.
+
+    With a limit of time, the state is also saved every minute.
+    """
 
     folder: Path
     recordings: Sequence[Path]
@@ -58,6 +62,13 @@ class Pretraining:
     evaluate: Callable[[Act2Goal], dict[str, Any]] | None = None
     """Evaluates the averaged model every ``evaluate_every`` iterations of the policy, and at the end."""
     evaluate_every: int = 0
+    """0: only at the end."""
+    grow: bool = False
+    """Whether the folder's run may go on with more iterations, more time or other recordings."""
+    ended: bool = field(default=False, init=False)
+    """Whether the policy is trained: what is saved is final."""
+    stopped_early: bool = field(default=False, init=False)
+    """Whether it ended because it made no progress."""
     seconds: float = field(default=0.0, init=False)
     evaluations: list[dict[str, Any]] = field(default_factory=list, init=False)
     """The results of ``evaluate``, each with its iteration."""
@@ -74,10 +85,10 @@ class Pretraining:
         Raises:
             RecordingError: no recording, or one that does not fit the others.
             CheckpointError: the folder contains a run with other settings.
+            UsageError: a limit of time in several processes; a run to be grown that has had all its training.
             A2GError: not enough memory.
         """
-        if not self.recordings:
-            raise RecordingError("there is no recording to train on.")
+        self._check_possible()
         state = TrainingState.read(self.folder / "state.safetensors")
         groups = list(self.groups or [path.parent.name for path in self.recordings])
         if unknown := set(self.settings.shares) - set(groups):
@@ -87,8 +98,7 @@ class Pretraining:
         with Recording(self.recordings[0]) as first:
             config = self.settings.config(first.spec)
         survey = memory.survey(self.recordings, config)
-        facts = {**asdict(self.settings), "recordings": data, "groups": dict(Counter(groups))}
-        facts.pop("size")
+        facts = self._facts(data, groups)
         if survey.resizing:  # without resizing, --resize makes no difference
             facts["size"] = list(config.size)
             self._resizing = "; ".join(survey.resizing)
@@ -96,12 +106,7 @@ class Pretraining:
         source = None if self.autoencoder is None else checkpoint.load(checkpoint.of_run(self.autoencoder))
         if source is not None:
             facts |= {"autoencoder": weights_hash(source.autoencoder), "autoencoder_iterations": 0}
-        if state is not None and dict(state.settings) != facts:
-            changed = sorted(key for key in facts if state.settings.get(key) != facts[key])
-            raise CheckpointError(
-                f"{self.folder} contains a run with other settings ({', '.join(changed)}): resume it with the same "
-                "settings, or train into another folder."
-            )
+        longer = state is not None and self._grows(state, facts)
         self.machine.check(self.settings.batch)
         torch.manual_seed(self.settings.seed)
         model = Act2Goal(config).to(self.machine.device)
@@ -117,10 +122,35 @@ class Pretraining:
         else:
             self._autoencoder(model, state, facts)
             state = None
+        return self._policy(model, state, facts, groups, longer)
+
+    def _check_possible(self) -> None:
+        """Raise RecordingError or UsageError for what cannot be trained at all."""
+        if not self.recordings:
+            raise RecordingError("there is no recording to train on.")
+        if self.machine.processes > 1 and (self.settings.minutes is not None or self.settings.patience):
+            raise UsageError(
+                "--minutes and --patience end a training in one process: give several processes --iterations."
+            )
+
+    def _facts(self, data: str, groups: Sequence[str]) -> dict[str, Any]:
+        """Return what must not change while the run is resumed."""
+        facts = {**asdict(self.settings), "recordings": data, "groups": dict(Counter(groups))}
+        for name in ("size", "held_out", "patience"):  # the recordings say what is held out
+            facts.pop(name)
+        if self.settings.minutes is None:
+            facts.pop("minutes")
+        return facts
+
+    def _policy(
+        self, model: Act2Goal, state: TrainingState | None, facts: dict[str, Any], groups: Sequence[str], longer: bool
+    ) -> Act2Goal:
+        """Train the policy, whose autoencoder is final; ``longer``: than the folder's run was to be trained."""
+        begun = time.monotonic()
         model.autoencoder.requires_grad_(requires_grad=False)
         times = 1 + self.settings.copies
         all_groups = [group for group in groups for _ in range(times)]
-        segments = balance(self._segments(model, data), all_groups, self.settings.shares)
+        segments = balance(self._segments(model, facts["recordings"]), all_groups, self.settings.shares)
         # Of every scene, without the augmented copies.
         some = times * torch.linspace(0, len(groups) - 1, min(512, len(groups))).long()
         ends = (segments.first + segments.length)[some]
@@ -131,8 +161,27 @@ class Pretraining:
             model.set_scales(segments.actions, segments.proprioception)
         policy = PolicyStage(model, segments, self.settings)
         self.machine.prepare(model.world_model, model.expert)
-        self._loop(policy, model, state, facts)
-        return _averaged(policy, model)
+        if state is None and self.settings.minutes is not None:
+            self.seconds += time.monotonic() - begun  # encoding takes part of the time
+        budget = policy_budget(self.settings, self.seconds if state is None else state.began)
+        if longer and state is not None and budget.over(state.iteration, self.seconds):
+            raise UsageError(
+                f"{self.folder} has had {state.iteration} iterations in {self.seconds / MINUTE:.1f} min: to train it for "
+                "longer, give more in all, with --iterations or --minutes."
+            )
+        self._loop(policy, model, state, facts, budget)
+        return averaged(policy, model)
+
+    def _grows(self, state: TrainingState, facts: dict[str, Any]) -> bool:
+        """Return whether the folder's run is grown; False: it goes on as it was. Raises CheckpointError if it may not."""
+        changed = sorted(key for key in {*facts, *state.settings} if state.settings.get(key) != facts.get(key))
+        if not changed or (self.grow and set(changed) <= GROWING):
+            return bool(changed)
+        how = ", add --grow to train it for longer or on more data" if set(changed) <= GROWING else ""
+        raise CheckpointError(
+            f"{self.folder} contains a run with other settings ({', '.join(changed)}): resume it with the same settings"
+            f"{how}, or train into another folder."
+        )
 
     def _identity(self) -> str:
         self.watcher.started("reading recordings", len(self.recordings))
@@ -144,7 +193,7 @@ class Pretraining:
         """Train the autoencoder and standardise its latents."""
         settings, coder = self.settings, model.autoencoder
         frames = sample_frames(model.config, self.recordings, settings.autoencoder_frames, settings.seed)
-        self._loop(AutoencoderStage(model, frames, settings), model, state, facts)
+        self._loop(AutoencoderStage(model, frames, settings), model, state, facts, autoencoder_budget(settings))
         rows = torch.randint(frames.shape[0], (equivalent_count(512, model.config),))
         sample = to_tensor(frames[rows]).to(self.machine.device)
         coder.standardise(sample)
@@ -177,60 +226,74 @@ class Pretraining:
             self.machine.wait()
         return segments
 
-    def _loop(self, stage: Stage, model: Act2Goal, state: TrainingState | None, facts: dict[str, Any]) -> None:
+    def _loop(
+        self, stage: Stage, model: Act2Goal, state: TrainingState | None, facts: dict[str, Any], budget: Budget
+    ) -> None:
         """Run the iterations of one stage, saving the state every ``save_every``."""
-        start = 0
-        if state is not None and state.stage == stage.name:
-            start = state.iteration
-            model.load_state_dict(state.part("model"))
-            stage.optimiser.load(state.part("optimiser"))
-            torch.set_rng_state(state.tensors["rng"])
-            if stage.average is not None:
-                stage.average.load(state.part("ema"), start)
-        self.watcher.started(stage.name, stage.total)
+        start = resumed(stage, model, state)
+        total = budget.iterations or 0
+        self.watcher.started(stage.name, total)
         self.watcher.advanced(start, {})
         parameters = [p for p in stage.trained.parameters() if p.requires_grad]
         running: dict[str, float] = {}
         before, started, first = self.seconds, time.monotonic(), start
-        for i in range(start, stage.total):
-            losses = self.machine.backward(stage.draw(i), stage.losses, parameters)
+        i, saved, over = start, self.seconds, budget.over(start, self.seconds)
+        policy = stage.average is not None
+        self.stopped_early = policy and start > 0 and stalled(self.evaluations, self.settings.patience)
+        while not over and not self.stopped_early:
+            losses = self.machine.backward(stage.draw(budget.progress(i, self.seconds)), stage.losses, parameters)
             torch.nn.utils.clip_grad_norm_(parameters, self.settings.clip, foreach=True)
-            stage.optimiser.step(_schedule(i, stage.total, self.settings.warm_up))
+            stage.optimiser.step(budget.learning_rate(i, self.seconds, self.settings.warm_up))
             if stage.average is not None:
                 stage.average.update(model.state_dict())
-            for name, value in losses.items():
-                running[name] = value if name not in running else 0.98 * running[name] + 0.02 * value
+            running |= {n: v if n not in running else 0.98 * running[n] + 0.02 * v for n, v in losses.items()}
             self.seconds = before + time.monotonic() - started
-            if (i + 1) % 10 == 0 or i + 1 == stage.total:
-                self.watcher.advanced(i + 1, running, (i + 1 - first) / max(self.seconds - before, 1e-9))
-            if self._evaluated(stage, i + 1, model):
-                self.watcher.started(stage.name, stage.total)
-                self.watcher.advanced(i + 1, running)
-                before, started, first = self.seconds, time.monotonic(), i + 1  # do not count the evaluation's time
-            if (i + 1) % self.settings.save_every == 0 or i + 1 == stage.total or self._due(stage, i + 1):
-                self._save(stage, i + 1, model, facts, running)
-        if start >= stage.total:
+            i += 1
+            over = budget.over(i, self.seconds)
+            if i % 10 == 0 or over:
+                self.watcher.advanced(i, running, (i - first) / max(self.seconds - before, 1e-9))
+            due = self._due(stage, i, over)
+            if due and self._evaluated(stage, i, model):
+                self.watcher.started(stage.name, total)
+                self.watcher.advanced(i, running)
+                before, started, first = self.seconds, time.monotonic(), i  # do not count the evaluation's time
+                self.stopped_early = not over and stalled(self.evaluations, self.settings.patience)
+            ended = over or self.stopped_early
+            timed = budget.ends is not None and self.seconds - saved >= MINUTE
+            if i % self.settings.save_every == 0 or ended or due or timed:
+                self.ended, saved = policy and ended, self.seconds
+                self._save(stage, i, model, facts, running, budget.begins)
+        if i == start:
             # The stage was complete already: write its results (checkpoint, model card) again.
-            self._save(stage, stage.total, model, facts, dict(state.losses) if state else {})
+            self.ended = policy
+            if self._due(stage, start, over=True) and all(one["iteration"] != start for one in self.evaluations):
+                self._evaluated(stage, start, model)
+            self._save(stage, start, model, facts, dict(state.losses) if state else {}, budget.begins)
         self.watcher.finished()
 
-    def _due(self, stage: Stage, iteration: int) -> bool:
-        """Whether the averaged model is to be evaluated after ``iteration``."""
-        if self.evaluate is None or stage.average is None or not self.evaluate_every:
+    def _due(self, stage: Stage, iteration: int, over: bool) -> bool:
+        """Whether the averaged model is to be evaluated after ``iteration``, the last one if ``over``."""
+        if self.evaluate is None or stage.average is None:
             return False
-        return iteration % self.evaluate_every == 0 or iteration == stage.total
+        return over or (self.evaluate_every > 0 and iteration % self.evaluate_every == 0)
 
     def _evaluated(self, stage: Stage, iteration: int, model: Act2Goal) -> bool:
-        """Evaluate the averaged model if due. Other processes wait at their next sum of gradients."""
-        if not self._due(stage, iteration) or not self.machine.first or self.evaluate is None:
+        """Evaluate the averaged model, in the first process. The others wait at their next sum of gradients."""
+        if not self.machine.first or self.evaluate is None:
             return False
         with torch.random.fork_rng(devices=[]):  # the run's random numbers must not change
-            result = self.evaluate(_averaged(stage, model))
+            result = self.evaluate(averaged(stage, model))
         self.evaluations.append({"iteration": iteration, **result})
         return True
 
     def _save(
-        self, stage: Stage, iteration: int, model: Act2Goal, facts: dict[str, Any], losses: dict[str, float]
+        self,
+        stage: Stage,
+        iteration: int,
+        model: Act2Goal,
+        facts: dict[str, Any],
+        losses: dict[str, float],
+        began: float,
     ) -> None:
         if not self.machine.first:
             return
@@ -239,37 +302,20 @@ class Pretraining:
         tensors["rng"] = torch.get_rng_state()
         if stage.average is not None:
             tensors |= {f"ema.{name}": value for name, value in stage.average.weights.items()}
-        state = TrainingState(stage.name, iteration, self.seconds, facts, tensors, losses, self.evaluations)
+        state = TrainingState(stage.name, iteration, self.seconds, facts, tensors, losses, self.evaluations, began)
         state.write(self.folder / "state.safetensors")
         if stage.average is None:
             return
         with torch.random.fork_rng(devices=[]):  # the run's random numbers must not change
-            averaged = _averaged(stage, model)
+            mean = averaged(stage, model)
             card = {"iteration": iteration, "seconds": round(self.seconds, 1), "losses": losses, "settings": facts}
             card |= {"computed": self.machine.to_json(), "evaluations": list(self.evaluations)}
+            if self.stopped_early:
+                card["stopped_early"] = True
             if self._resizing:
                 card["resizing"] = self._resizing
             if self._arrivals is not None:
-                card["arrived_below"] = round(_arrived_below(averaged, *self._arrivals), 3)
+                card["arrived_below"] = round(arrived_below(mean, *self._arrivals), 3)
             if self.law is not None:
                 card["motion_law"] = self.law.to_json()
-            self.on_checkpoint(iteration, averaged, card)
-
-
-def _averaged(stage: Stage, model: Act2Goal) -> Act2Goal:
-    """Return the averaged model that is evaluated and saved: on the CPU, and not compiled, as it acts with other shapes."""
-    averaged = Act2Goal(model.config)
-    averaged.load_state_dict(model.state_dict() if stage.average is None else stage.average.weights)
-    return averaged.requires_grad_(requires_grad=False).eval()
-
-
-@torch.no_grad()
-def _arrived_below(model: Act2Goal, near: Tensor, end: Tensor) -> float:
-    """Return the 90 % quantile of the steps-to-go estimated two steps before the end of demonstrations [steps]."""
-    return float(model.steps_to_go.steps(near, end).quantile(0.9))
-
-
-def _schedule(iteration: int, total: int, warm_up: int) -> float:
-    """Return the learning-rate factor: linear warm-up, then cosine decay to 2 %."""
-    rise = min(1.0, (iteration + 1) / max(1, min(warm_up, total // 10)))
-    return rise * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * iteration / total)))
+            self.on_checkpoint(iteration, mean, card)

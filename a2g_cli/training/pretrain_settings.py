@@ -31,6 +31,14 @@ class PretrainSettings:
     autoencoder_frames: int = 40_000
     joint_iterations: int = 5_500
     action_iterations: int = 1_500
+    minutes: float | None = setting(
+        None,
+        "Train for so many minutes instead of a number of steps; evaluations, and what is imported or recorded before, do "
+        "not count. The learning rate has come down when the time is over.",
+        kind=float,
+        metavar="N",
+        low=0.01,
+    )
     batch: int = setting(64, "Segments per training step.", metavar="N", low=2, panel="Learning")
     draws: int = 2
     """Noises and flow times per sample for the action loss."""
@@ -61,6 +69,22 @@ class PretrainSettings:
         panel="Learning",
     )
     """Each is drawn as often as the original (encoding/augmentation.py)."""
+    held_out: float = setting(
+        0.1,
+        "Share of the demonstrations that is not trained on but measures the result: at most 20 of a session or scene, "
+        "none of fewer than 10.",
+        metavar="SHARE",
+        low=0.0,
+        high=0.5,
+        panel="Learning",
+    )
+    patience: int = setting(
+        0,
+        "End early where the last N measurements (--evaluate-every) were not better than the best before them; 0: never.",
+        metavar="N",
+        low=0,
+        panel="Learning",
+    )
     reader_iterations: int = 2_500
     """Iterations for the tool keypoint detector (calibration/nominal_fit.py), trained after the policy."""
     matrix_lr: float = 0.02
@@ -72,6 +96,11 @@ class PretrainSettings:
     """Height and width to which images are cropped and resized [px]; None: the recorded size."""
     save_every: int = 500
     """Iterations between two saved states."""
+
+    @property
+    def joint_share(self) -> float:
+        """The share of the policy's training that also learns frames."""
+        return self.joint_iterations / max(1, self.joint_iterations + self.action_iterations)
 
     def config(self, spec: "RobotSpec") -> "Act2GoalConfig":
         """Return the policy's architecture for a robot.
@@ -110,7 +139,7 @@ def settings_for(
 
     Raises:
         UnknownNameError: no such preset.
-        UsageError: the plan's shape is not valid.
+        UsageError: the plan's shape is not valid, or both iterations and minutes are given.
         CheckpointError: the preset does not fit images of the given ``size``.
     """
     from a2g_cli.models.presets import PRESETS
@@ -119,6 +148,8 @@ def settings_for(
     settings = PretrainSettings() if preset is None else PretrainSettings(preset=preset)
     if settings.preset not in PRESETS:
         raise UnknownNameError("preset", settings.preset, PRESETS)
+    if iterations is not None and given.get("minutes") is not None:
+        raise UsageError("--iterations and --minutes each say when the training ends: give one of them.")
     if iterations is not None:
         total = settings.joint_iterations + settings.action_iterations
         joint = round(iterations * settings.joint_iterations / total)

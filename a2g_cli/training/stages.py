@@ -19,15 +19,13 @@ from a2g_cli.training.autoencoder import reconstruction_loss, salience
 from a2g_cli.training.device import Batch
 from a2g_cli.training.optimiser import Optimiser, adamw, muon_adamw
 from a2g_cli.training.pretrain_settings import PretrainSettings
-from a2g_cli.training.state import Average
+from a2g_cli.training.state import Average, TrainingState
 
 
 class Stage(Protocol):
     """One stage, as the training loop uses it."""
 
     name: str
-    total: int
-    """Number of iterations."""
     trained: nn.Module
     optimiser: Optimiser
 
@@ -35,8 +33,8 @@ class Stage(Protocol):
     def average(self) -> Average | None:
         """The averaged weights that are evaluated and saved; None: the weights themselves."""
 
-    def draw(self, iteration: int) -> Batch:
-        """Return the whole batch of an iteration, on the CPU."""
+    def draw(self, progress: float) -> Batch:
+        """Return the whole batch of an iteration, on the CPU; ``progress``: how far the stage is, 0 to 1."""
 
     def losses(self, part: Batch, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the part of each loss of ``whole`` that comes from its slice ``part``; ``"total"`` is minimised."""
@@ -51,11 +49,10 @@ class AutoencoderStage:
     def __init__(self, model: Act2Goal, frames: Tensor, settings: PretrainSettings) -> None:
         self.coder, self.frames, self.batch = model.autoencoder, frames, settings.batch
         self.latent = model.frame_shape[1:]
-        self.total = settings.autoencoder_iterations
         self.trained: nn.Module = self.coder
         self.optimiser = adamw(self.coder.parameters(), lr=2e-3)
 
-    def draw(self, iteration: int) -> Batch:  # noqa: ARG002 - all iterations are alike
+    def draw(self, progress: float) -> Batch:  # noqa: ARG002 - all iterations are alike
         """Return images, the weights of their pixels, and noise for their latents."""
         images = to_tensor(self.frames[torch.randint(self.frames.shape[0], (self.batch,))])
         half = self.batch // 2
@@ -82,18 +79,17 @@ class PolicyStage:
     def __init__(self, model: Act2Goal, segments: Segments, settings: PretrainSettings) -> None:
         self.model, self.segments, self.settings = model, segments, settings
         self.mixture = parse_mixture(settings.relabel)
-        self.total = settings.joint_iterations + settings.action_iterations
         self.trained: nn.Module = nn.ModuleDict(
             {"world_model": model.world_model, "expert": model.expert, "steps": model.steps_to_go}
         )
         self.optimiser = muon_adamw(self.trained.named_parameters(), settings.matrix_lr, settings.lr)
         self.average = Average(model.state_dict())
 
-    def draw(self, iteration: int) -> Batch:
+    def draw(self, progress: float) -> Batch:
         """Return segments with their noises and flow times; ``shown`` marks those that have the video loss."""
         settings = self.settings
         batch = self.segments.batch(settings.batch, self.mixture, self.model.config.hashing, torch.default_generator)
-        joint = iteration < settings.joint_iterations
+        joint = progress < settings.joint_share
         noise = self.model.sample_noise(settings.batch, settings.video_share if joint else 0.0, settings.draws)
         return {**batch, **noise, "joint": torch.full((settings.batch,), joint)}
 
@@ -113,3 +109,28 @@ class PolicyStage:
         video = losses["video"] * (part["shown"].sum() / whole["shown"].sum().clamp(min=1).item())
         total = settings.action_weight * action + settings.video_weight * video + steps
         return {"total": total, "action": action, "steps": steps, "video": video}
+
+
+def resumed(stage: Stage, model: Act2Goal, state: TrainingState | None) -> int:
+    """Put the saved state of a stage into it; return its iteration, 0 where there is none."""
+    if state is None or state.stage != stage.name:
+        return 0
+    model.load_state_dict(state.part("model"))
+    stage.optimiser.load(state.part("optimiser"))
+    torch.set_rng_state(state.tensors["rng"])
+    if stage.average is not None:
+        stage.average.load(state.part("ema"), state.iteration)
+    return state.iteration
+
+
+def averaged(stage: Stage, model: Act2Goal) -> Act2Goal:
+    """Return the averaged model that is evaluated and saved: on the CPU, and not compiled, as it acts with other shapes."""
+    mean = Act2Goal(model.config)
+    mean.load_state_dict(model.state_dict() if stage.average is None else stage.average.weights)
+    return mean.requires_grad_(requires_grad=False).eval()
+
+
+@torch.no_grad()
+def arrived_below(model: Act2Goal, near: Tensor, end: Tensor) -> float:
+    """Return the 90 % quantile of the steps-to-go estimated two steps before the end of demonstrations [steps]."""
+    return float(model.steps_to_go.steps(near, end).quantile(0.9))

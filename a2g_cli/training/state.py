@@ -32,6 +32,8 @@ class TrainingState:
     """Running means of the losses."""
     evaluations: Sequence[Mapping[str, Any]] = ()
     """Results of evaluations so far."""
+    began: float = 0.0
+    """Training time at which the stage began [s]."""
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """Return the tensors whose names begin with ``prefix.``, without that prefix."""
@@ -76,6 +78,7 @@ class TrainingState:
                 tensors,
                 facts.get("losses", {}),
                 facts.get("evaluations", []),
+                float(facts.get("began", 0.0)),
             )
         except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise CheckpointError(f"{path} is not a training state: {error}. Remove it to start again.") from error

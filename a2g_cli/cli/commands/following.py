@@ -1,5 +1,6 @@
 """The commands that messages suggest next, with all options that they need."""
 
+import inspect
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from a2g_cli.core.workspace import Workspace
 from a2g_cli.data import goals as goal_store
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import Session
+from a2g_cli.robots.base import InstrumentedRobot
 from a2g_cli.simulator.shifts import current_name
 
 Words = list[str]
@@ -54,12 +56,19 @@ def can_be_evaluated(workspace: Workspace, robot: str, base: Path | None = None)
     False for drivers that give their robot another name: nothing is known about them.
     """
     from a2g_cli.models import checkpoint
+    from a2g_cli.policies.image_size import resized_spec
 
     try:
-        if not hasattr(plugins.load("robot", plugins.split(robot)[0]), "trial"):
+        driver = plugins.load("robot", plugins.split(robot)[0])
+        if inspect.isclass(driver) and not hasattr(driver, "trial"):  # hardware: not even made
             return False
-        spec = Deployment.choose(workspace, robot).make().spec
-        checkpoint.check_fits(checkpoint.read_config(base or checkpoint.SHIPPED)[0], spec)
+        made = Deployment.choose(workspace, robot).make()
+        spec = made.spec
+        made.close()
+        if not isinstance(made, InstrumentedRobot):
+            return False
+        config, _ = checkpoint.read_config(base or checkpoint.SHIPPED)
+        checkpoint.check_fits(config, resized_spec(spec, config.size))
     except (HardwareError, UsageError):
         return False
     return True

@@ -1,47 +1,38 @@
 """``a2g pretrain``: train a base policy from demonstrations: recorded, imported, or made by the simulator's expert."""
 
-import platform
-import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from a2g_cli.calibration.actuators import ActuatorModel
 from a2g_cli.calibration.nominal import NOMINAL
-from a2g_cli.calibration.nominal_fit import measure_nominal, measures_position
-from a2g_cli.cli.commands.checkpoint_eval import CheckpointEvaluation, table
 from a2g_cli.cli.commands.exchange import skipped_lines
 from a2g_cli.cli.commands.following import can_be_evaluated, on_robot
-from a2g_cli.cli.commands.learnable import by_name, not_learnable
-from a2g_cli.cli.commands.pretrain_data import alone, brought_in, demonstrated
+from a2g_cli.cli.commands.pretrain_data import alone, gathered
+from a2g_cli.cli.commands.pretrain_finish import card, command_typed, finish_base, machine_in_words
+from a2g_cli.cli.commands.pretrain_plan import announce
+from a2g_cli.cli.commands.pretrain_worlds import evaluation_in, robot_to_ask, scenes_to_ask
 from a2g_cli.cli.commands.prompts import to_type
 from a2g_cli.cli.commands.report import Report
 from a2g_cli.core import plugins
 from a2g_cli.core.errors import UnknownNameError, UsageError
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording.reader import Recording
-from a2g_cli.data.recording.sessions import find_recordings
-from a2g_cli.data.relabelling import parse_mixture
-from a2g_cli.demo_replay import trajectory
-from a2g_cli.demo_replay.selection import select_trajectories
 from a2g_cli.demo_replay.trajectory import TRAJECTORIES
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import training_view
 from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
-from a2g_cli.models.presets import SIZE, Act2GoalConfig
+from a2g_cli.models.presets import SIZE
 from a2g_cli.simulator.scenes import find_scene
+from a2g_cli.training.budget import reference_iterations
 from a2g_cli.training.device import TrainingDevice
 from a2g_cli.training.pretrain import Pretraining
 from a2g_cli.training.pretrain_settings import PretrainSettings
-from a2g_cli.training.retention import SEGMENTS, choose_retention_set
 from a2g_cli.training.retention_set import RETENTION
 from a2g_cli.training.state import settings_of
-from a2g_cli.training.watcher import TrainingWatcher, Unwatched
+from a2g_cli.training.watcher import Unwatched
 
 DEMONSTRATIONS = 4000
 """Default number of demonstrations per scene."""
@@ -109,9 +100,11 @@ def pretrain(
     settings: PretrainSettings,
     machine: TrainingDevice,
     autoencoder: Path | None = None,
-    evaluate_every: int = 0,
+    evaluate_every: int | None = None,
     evaluation: int = 20,
     *,
+    robot: str | None = None,
+    grow: bool = False,
     skip_bad: bool = False,
 ) -> Report:
     """Train a base into ``out``; a run that was stopped is resumed.
@@ -124,14 +117,16 @@ def pretrain(
         settings: of the training.
         machine: the device. Several processes share the workspace and ``out``; only the first one writes.
         autoencoder: another base's checkpoint or run, whose frozen autoencoder is used; None: train one.
-        evaluate_every: iterations between evaluations in the simulator; 0: none.
-        evaluation: trials per scene in such an evaluation.
+        evaluate_every: iterations between evaluations; None: only at the end; 0: none.
+        evaluation: trials in each world in such an evaluation.
+        robot: ``DRIVER:WHAT`` of a robot that knows success; None: the scenes, else the workspace's robot if it does.
+        grow: go on with a run that had fewer iterations, less time or other recordings.
         skip_bad: leave out episodes that cannot be learned from, instead of raising an error.
 
     The document lists those under ``skipped``: ``{name: reason}``.
 
     Raises:
-        UsageError: there are no data.
+        UsageError: there are no data; the robot knows no success.
         BusyError: another program trains into ``out``, or imports the same data for too long.
         UnknownNameError, RecordingError, CheckpointError: see their messages.
     """
@@ -140,139 +135,91 @@ def pretrain(
             "there are no data to learn from: name sessions, recordings or other programs' data, or add --scene place for "
             "demonstrations in the simulator."
         )
-    if evaluate_every and not scenes:
-        raise UsageError("--evaluate-every measures success in the simulator: add --scene.")
-    machine.check(settings.batch)  # raises its errors before demonstrations are made
-    if autoencoder is not None:
-        checkpoint.read_config(checkpoint.of_run(autoencoder))
+    _check_trainable(settings, machine, autoencoder, evaluate_every)
     skipped: dict[str, str] = {}
-    with training_view(stderr_console()) if machine.first else nullcontext(Unwatched()) as view:
-        given = [
-            brought_in(workspace, name, settings.size, view, machine, skipped, skip_bad=skip_bad) for name in names
-        ]
-        paths = find_recordings(workspace, given) if given else []
-        bad = not_learnable(paths, view, "`--skip-bad` leaves such recordings out.", skip_bad=skip_bad) if paths else {}
-        paths = [path for path in paths if path not in bad]
-        skipped |= by_name(bad)
+    with training_view(stderr_console()) if machine.first else nullcontext(Unwatched()) as view, ExitStack() as stack:
+        data = gathered(workspace, names, scenes, settings, machine, skipped, view, skip_bad=skip_bad)
         for line in skipped_lines(skipped):
             view.note(line)
-        groups = [path.parent.name for path in paths]
-        for scene, count in scenes.items():
-            shown = demonstrated(workspace, scene, count, settings.seed, view, machine)
-            paths += shown
-            groups += [scene] * len(shown)
+        announced, measure = None, None
+        if machine.first:
+            if grow or not (out / "checkpoint" / NOMINAL).exists():
+                begun = (out / "state.safetensors").exists()
+                announced = announce(data.paths, len(data.held_out), settings, machine, autoencoder, view, begun=begun)
+            if evaluate_every != 0:
+                asked = bool(evaluate_every)
+                worlds = scenes_to_ask(scenes) or robot_to_ask(
+                    workspace, robot, data.spec(), stack, view.note, asked=asked
+                )
+                measure = evaluation_in(worlds, settings, evaluation, data, view)
         state: dict[str, Any] = {}
 
         def keep(iteration: int, model: Act2Goal, facts: dict[str, Any]) -> None:
-            data = dict(Counter(groups))
-            facts |= {"demonstrations": len(paths), "data": data, "machine": _machine(machine), "command": _command()}
-            facts["scenes"] = list(scenes)
-            state["hash"] = checkpoint.save(model, out / "checkpoint", _card(facts, model.config), facts)
+            facts |= {"demonstrations": len(data.paths), "data": data.counts(), "machine": machine_in_words(machine)}
+            facts |= {"command": command_typed(), "scenes": list(scenes), "held_out": len(data.held_out)}
+            state["hash"] = checkpoint.save(model, out / "checkpoint", card(facts, model.config), facts)
             state["iteration"] = iteration
-            if iteration < settings.joint_iterations + settings.action_iterations:
+            if not run.ended:
                 for name in (NOMINAL, RETENTION, TRAJECTORIES):  # of a run that was there before
                     (out / "checkpoint" / name).unlink(missing_ok=True)
 
-        rehearsal = CheckpointEvaluation(scenes, settings.seed, evaluation, view) if evaluate_every else None
-        run = Pretraining(out, paths, settings, view, keep, groups, machine, autoencoder, rehearsal, evaluate_every)
+        every = evaluate_every or 0
+        run = Pretraining(
+            out, data.paths, settings, view, keep, data.groups, machine, autoencoder, measure, every, grow=grow
+        )
         # Two trainings must not write their state into one folder.
         with alone(out / ".lock", str(out), 0.0, view) if machine.first else nullcontext():
             model = run.run()
             if machine.first:
-                _finish(out / "checkpoint", model, paths, groups, run.law, settings, view)
+                each = announced.speed.reader if announced is not None else 0.0
+                settings = replace(settings, reader_iterations=reference_iterations(settings, each))
+                found = finish_base(out / "checkpoint", model, data, run, settings, view)
+                state["verdict"] = found.to_json()
     document = {
         "checkpoint": str(out / "checkpoint"),
-        "recordings": len(paths),
-        "data": dict(Counter(groups)),
+        "recordings": len(data.paths),
+        "data": data.counts(),
         "seconds": round(run.seconds, 1),
         "evaluations": run.evaluations,
         "skipped": skipped,
+        **({"held_out": len(data.held_out)} if data.held_out else {}),
+        **({} if announced is None else {"found": announced.to_json()}),
         **state,
     }
+    early = ", ended early: no progress" if run.stopped_early else ""
     lines = [
-        f"base {state.get('hash', '')} in {out / 'checkpoint'}, {run.seconds / 60:.0f} min of training.",
-        *_next(workspace, out / "checkpoint", paths),
+        f"base {state.get('hash', '')} in {out / 'checkpoint'}, {run.seconds / 60:.0f} min of training{early}.",
+        *(found.lines() if machine.first else []),
+        *_next(workspace, out / "checkpoint", data.paths, robot),
     ]
     return Report(document, lines)
 
 
-def _next(workspace: Workspace, base: Path, paths: Sequence[Path]) -> list[str]:
-    """Return the commands that evaluate ``base``, one for each robot of its demonstrations that can be evaluated here."""
+def _check_trainable(
+    settings: PretrainSettings, machine: TrainingDevice, autoencoder: Path | None, evaluate_every: int | None
+) -> None:
+    """Raise UsageError or CheckpointError for what cannot be trained, before demonstrations are made."""
+    if settings.patience and not evaluate_every:
+        raise UsageError("--patience counts measurements on the way: add --evaluate-every N.")
+    machine.check(settings.batch)
+    if autoencoder is not None:
+        checkpoint.read_config(checkpoint.of_run(autoencoder))
+
+
+def _next(workspace: Workspace, base: Path, paths: Sequence[Path], asked: str | None) -> list[str]:
+    """Return the commands that evaluate ``base``, one for each robot of its demonstrations that can be evaluated here.
+
+    ``asked``: the robot that was typed.
+    """
+    words = ("evaluate", "--adapter", "base", f"--base={base}")
+    if asked is not None:
+        return [f"next: {to_type(workspace, *words, f'--robot={asked}')}"]
     robots: dict[str, None] = {}
     for path in {path.parent: path for path in reversed(paths)}.values():  # a session has one robot
         with Recording(path) as recording:
             robots.setdefault(recording.spec.name)
     return [
-        f"next: {to_type(workspace, 'evaluate', '--adapter', 'base', f'--base={base}', *on_robot(workspace, robot, 'none'))}"
+        f"next: {to_type(workspace, *words, *on_robot(workspace, robot, 'none'))}"
         for robot in reversed(robots)
         if can_be_evaluated(workspace, robot, base)
     ]
-
-
-def _finish(
-    folder: Path,
-    model: Act2Goal,
-    paths: Sequence[Path],
-    groups: Sequence[str],
-    law: ActuatorModel | None,
-    settings: PretrainSettings,
-    view: TrainingWatcher,
-) -> None:
-    """Write the reference data from the demonstrations beside the weights, if they are not there yet."""
-    if not (folder / NOMINAL).exists():
-        trains = measures_position(model.config)  # else nothing counts its steps
-        if trains:
-            view.started("reference data of the training domain", settings.reader_iterations)
-        known = measure_nominal(model, paths, groups, law, settings.reader_iterations, settings.seed, view.advanced)
-        known.save(folder)
-        if trains:
-            view.finished()
-    if not (folder / RETENTION).exists():
-        view.started("retention set", SEGMENTS)
-        mixture = parse_mixture(settings.relabel)
-        kept = choose_retention_set(
-            model, paths, groups, mixture, settings.seed, advanced=lambda i: view.advanced(i, {})
-        )
-        kept.save(folder)
-        view.finished()
-    if not (folder / TRAJECTORIES).exists():
-        trajectory.save_trajectories(select_trajectories(paths, groups), folder)
-
-
-def _machine(machine: TrainingDevice) -> str:
-    gpu = f"{torch.cuda.get_device_name(machine.device)}, " if machine.device.type == "cuda" else ""
-    return f"{gpu}{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-
-
-def _command() -> str:
-    return " ".join(["a2g", *sys.argv[1:]])
-
-
-def _card(facts: dict[str, Any], config: Act2GoalConfig) -> str:
-    """Return the model card."""
-    losses = ", ".join(f"{name} {value:.3f}" for name, value in facts["losses"].items())
-    data = ", ".join(f"{count} of `{name}`" for name, count in facts["data"].items())
-    scenes = ", ".join(f"`{scene}`" for scene in facts["scenes"])
-    copies = facts["settings"]["copies"]
-    data += f"; {copies} augmented copies of each (colours, light, framing)" if copies else ""
-    how = facts["computed"]
-    computed = f"{how['processes']} process(es) on {how['device']}, {how['precision']}"
-    computed += ", compiled" if how["compiled"] else ""
-    evaluations = table(facts["evaluations"])
-    title = "Success on starts and goals from the distribution of the demonstrations, but not among them:"
-    measured = "\n".join(["", title, "", *evaluations, ""]) if evaluations else ""
-    return f"""# Base policy
-
-Act2Goal networks for one robot: autoencoder, goal-conditioned world model, action expert, steps-to-go head.
-
-- Data: {facts["demonstrations"]} demonstrations: {data}{f"; scenes of the simulator: {scenes}" if scenes else ""}
-- Images: {config.width}x{config.height}{f"; {facts['resizing']}" if facts.get("resizing") else ""}
-- Training: iteration {facts["iteration"]}, {facts["seconds"] / 60:.0f} min, {facts["machine"]}, {computed}
-- Losses: {losses}
-- Command: `{facts["command"]}`
-{measured}
-Weights are half-precision safetensors. `config.json` has shape and settings; `home.safetensors` the reference data of the
-training domain: median images and the keypoint reader of the tool; `retention.safetensors` latent segments of the
-demonstrations, which measure how much an adapted policy has forgotten; `movements.safetensors` trajectories of the expert,
-which `a2g improve --replay-demos` replays. Nothing is pickled.
-"""

@@ -4,21 +4,28 @@ Two trainings that start at the same time on the same data share them: one makes
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from a2g_cli.cli.commands.exchange import default_name
-from a2g_cli.core.errors import SessionExistsError
+from a2g_cli.cli.commands.learnable import by_name, not_learnable
+from a2g_cli.cli.commands.pretrain_plan import split_off
+from a2g_cli.core.errors import RecordingError, SessionExistsError
 from a2g_cli.core.locks import holder, locked
 from a2g_cli.core.workspace import Workspace, expanded
 from a2g_cli.data.formats.building import wait_for_another
 from a2g_cli.data.formats.importing import ImportOptions, bring_in
 from a2g_cli.data.formats.registry import Format, foreign
 from a2g_cli.data.recording import storage
-from a2g_cli.data.recording.sessions import Session, list_sessions
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.data.recording.sessions import Session, find_recordings, list_sessions
+from a2g_cli.robots.base import RobotSpec
 from a2g_cli.training.demonstrations import demonstration, record_demonstrations
 from a2g_cli.training.device import PATIENCE, TrainingDevice
+from a2g_cli.training.pretrain_settings import PretrainSettings
 from a2g_cli.training.watcher import TrainingWatcher
 
 
@@ -123,3 +130,61 @@ def demonstrated(
     machine.wait()
     wanted = {demonstration(session, index).name for index in range(count)}  # an earlier run may have made more
     return [path for path in session.recordings() if path.name in wanted]
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """The demonstrations that are trained on, each with its session or scene, and those that are held out."""
+
+    paths: list[Path]
+    groups: list[str]
+    held_out: list[Path]
+    held_out_groups: list[str]
+
+    def counts(self) -> dict[str, int]:
+        """Return session or scene -> number of demonstrations to train on."""
+        return dict(Counter(self.groups))
+
+    def spec(self) -> RobotSpec:
+        """Return the robot of the first demonstration. Raises RecordingError."""
+        with Recording(self.paths[0]) as recording:
+            return recording.spec
+
+
+def gathered(
+    workspace: Workspace,
+    names: Sequence[str],
+    scenes: Mapping[str, int],
+    settings: PretrainSettings,
+    machine: TrainingDevice,
+    skipped: dict[str, str],
+    view: TrainingWatcher,
+    *,
+    skip_bad: bool,
+) -> Demonstrations:
+    """Return the demonstrations that were named, imported or made; those that cannot be used are added to ``skipped``.
+
+    Raises:
+        RecordingError: there is none, or one cannot be learned from.
+        UnknownNameError, UsageError: see their messages.
+    """
+    given = [brought_in(workspace, name, settings.size, view, machine, skipped, skip_bad=skip_bad) for name in names]
+    paths = find_recordings(workspace, given) if given else []
+    bad = not_learnable(paths, view, "`--skip-bad` leaves such recordings out.", skip_bad=skip_bad) if paths else {}
+    paths = [path for path in paths if path not in bad]
+    skipped |= by_name(bad)
+    groups = [path.parent.name for path in paths]
+    for scene, count in scenes.items():
+        shown = demonstrated(workspace, scene, count, settings.seed, view, machine)
+        paths += shown
+        groups += [scene] * len(shown)
+    if not paths:
+        raise RecordingError("there is no recording to train on.")
+    held = split_off(paths, groups, settings.held_out)
+    chosen = [(path, group, out) for path, group, out in zip(paths, groups, held, strict=True)]
+    return Demonstrations(
+        [path for path, _, out in chosen if not out],
+        [group for _, group, out in chosen if not out],
+        [path for path, _, out in chosen if out],
+        [group for _, group, out in chosen if out],
+    )
