@@ -115,6 +115,9 @@ class Outcome:
     """The policy's last estimate of the steps left [steps]."""
     distance: float | None = None
     """Distance of the last frame to the goal in the world model's latents, as a share of the first frame's."""
+    estimates: tuple[tuple[int, float], ...] = ()
+    """(step at which a plan began, the policy's steps-to-go then [steps]), in order; empty for a policy without an
+    estimate, and in recordings of earlier versions."""
 
 
 @dataclass(frozen=True)

@@ -289,12 +289,16 @@ class Improvement:
             lost,
             len(state.explored),
             len(state.rehearsed),
-            self._check_judge(self._buffer[number]),
+            self._check_judge(state, self._buffer[number]),
         )
 
-    def _check_judge(self, episodes: Sequence[EncodedEpisode]) -> int | None:
-        """Return how many of the judge's successes are false, where a simulator knows; warn if they are many."""
+    def _check_judge(self, state: RoundState, episodes: Sequence[EncodedEpisode]) -> int | None:
+        """Keep what the judge said in ``state``; return how many of its successes are false, where a simulator knows.
+
+        Warns if they are many.
+        """
         said = [(episode.path, self._reached(episode)) for episode in episodes if not episode.replayed]
+        state.judge, state.judged = self._judge.words, {path.name: reached for path, reached in said}
         false = false_successes(said)
         if warning := distrust(self._judge.words, sum(reached for _, reached in said), false):
             self.watcher.note(warning)

@@ -85,6 +85,11 @@ class RoundState:
     """Recordings of replayed demonstrations."""
     parent: list[str] = field(default_factory=list)
     """The parent's recordings in the gate, where practice explored; else its practice is compared."""
+    judge: str = ""
+    """Who judged the round, as people read it."""
+    judged: dict[str, bool] = field(default_factory=dict)
+    """Recording -> whether that judge says that it reached its goal; empty until the round has ended, and in runs of
+    earlier versions."""
 
     def recordings(self) -> Iterable[str]:
         """Yield the names of all recordings of the round."""
@@ -107,6 +112,8 @@ class RunState:
     rounds: list[RoundState] = field(default_factory=list)
     seed_streams: bool = True
     """Whether pose search and demo replay draw from streams of their own; not in a run that version 0.1 began."""
+    about: dict[str, Any] = field(default_factory=dict)
+    """What started the run, for people: command, versions, machine; empty in runs of earlier versions."""
 
     @property
     def done(self) -> list[Round]:
@@ -132,6 +139,7 @@ class RunState:
             "measured": self.measured,
             "rounds": [asdict(state) for state in self.rounds],
             "seed_streams": self.seed_streams,
+            "about": self.about,
         }
         with storage.writing(path):
             replace_file(path, (json.dumps(document, indent=2) + "\n").encode())
@@ -189,7 +197,10 @@ def load(session: Session) -> RunState:
             moment: {**row, "adapter": current_name(row["adapter"])} if "adapter" in row else row
             for moment, row in document["measured"].items()
         }
-        return RunState(session, document["asked"], measured, rounds, streams)
+        about = document.get("about", {})
+        if not isinstance(about, dict):
+            raise TypeError("`about` must be an object")
+        return RunState(session, document["asked"], measured, rounds, streams, about)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, UsageError) as error:
         raise RecordingError(f"{path} is damaged: {error}.") from error
 
@@ -201,6 +212,7 @@ def _round_state(entry: dict[str, Any]) -> RoundState:
         done = Round(**{**entry["done"], "adapter": current_name(entry["done"]["adapter"])})
     stages = ("practice", "compared", "explored", "rehearsed", "parent")
     names = [[checked_name("recording", str(name)) for name in entry.get(key, [])] for key in stages]
+    judged = {checked_name("recording", str(name)): bool(said) for name, said in dict(entry.get("judged", {})).items()}
     candidate = None if entry["candidate"] is None else checked_name("adapter", str(entry["candidate"]))
     return RoundState(
         current_name(checked_name("adapter", str(entry["acting"]))),
@@ -211,4 +223,6 @@ def _round_state(entry: dict[str, Any]) -> RoundState:
         names[2],
         names[3],
         names[4],
+        str(entry.get("judge", "")),
+        judged,
     )

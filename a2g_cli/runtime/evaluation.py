@@ -112,6 +112,11 @@ def jobs_for(trials: Sequence[Trial], sink: Callable[[Trial, Robot], Sink], wher
     return [job(trial) for trial in trials]
 
 
+def not_kept(_trial: Trial, _robot: Robot) -> Sink:
+    """Return the sink of a trial that nobody sees again."""
+    return NullSink()
+
+
 def evaluate(
     name: str,
     policy: Policy,
@@ -120,8 +125,9 @@ def evaluate(
     settings: RolloutSettings,
     advanced: Callable[[int, int], None] | None = None,
     interrupted: Callable[[], bool] = lambda: False,
+    sink: Callable[[Trial, Robot], Sink] = not_kept,
 ) -> Result:
-    """Roll a policy out on held-out trials. Nothing is recorded, so nothing can learn from them.
+    """Roll a policy out on held-out trials. Nothing is recorded unless ``sink`` does, so nothing can learn from them.
 
     Args:
         name: the adapter's name, for the result.
@@ -131,6 +137,7 @@ def evaluate(
         settings: when an episode ends.
         advanced: called with (episodes done, successes so far).
         interrupted: asked after every step.
+        sink: takes the episode of a trial; what it keeps for people to see must lie where no training looks for recordings.
 
     Raises:
         KeyboardInterrupt: interrupted; there is no partial result.
@@ -138,7 +145,7 @@ def evaluate(
     """
     started = time.monotonic()
     done = successes = 0
-    jobs = jobs_for(trials, lambda _trial, _robot: NullSink())
+    jobs = jobs_for(trials, sink)
     for _, outcome in roll_out(robots, jobs, policy, settings, None, interrupted):
         if outcome.success is None and not interrupted():
             raise UsageError(

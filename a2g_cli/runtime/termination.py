@@ -1,5 +1,6 @@
 """Ends an episode: on success (ground truth), when the policy considers the goal reached, or at the step limit."""
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +11,9 @@ from a2g_cli.policies.base import Plan
 from a2g_cli.robots.base import InstrumentedRobot, ReportingRobot, Robot, limit_of
 from a2g_cli.runtime.judge import Judgement
 from a2g_cli.runtime.safety.guards import Held, always_held
+
+MOST_ESTIMATES = 256
+"""Most steps-to-go that an outcome keeps: of a longer episode every second, or every fourth, and so on."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +53,30 @@ class Termination:
         self.limit = limit_for(robot, settings)
         self.left = float("nan")
         """The policy's last steps-to-go [steps]."""
-        self._success_steps = self._reached_plans = 0
+        self._steps = self._success_steps = self._reached_plans = 0
+        self._estimates: list[tuple[int, float]] = []
+        self._stride, self._plans = 1, 0
         self._succeeded: bool | None = None if self._robot is None else False
 
     def planned(self, plan: Plan) -> str | None:
         """Take note of a plan; return the reason to stop if the policy considers the goal reached, else None."""
         self.left = plan.steps_to_go
+        self._keep(plan.steps_to_go)
         self._reached_plans = self._reached_plans + 1 if self.left < self._settings.arrived_below else 0
         return "arrived" if self._reached_plans >= 2 else None
 
+    def _keep(self, left: float) -> None:
+        """Keep the estimate of one plan, so that a person can see later what the policy believed."""
+        if math.isfinite(left):
+            if self._plans % self._stride == 0:
+                self._estimates.append((self._steps, round(float(left), 2)))
+            self._plans += 1
+        if len(self._estimates) > MOST_ESTIMATES:
+            self._estimates, self._stride = self._estimates[::2], 2 * self._stride
+
     def look(self) -> None:
         """Check the ground truth after a step."""
+        self._steps += 1
         reached: bool | None = None
         if self._robot is not None:
             reached = self._robot.succeeded(self._goal)
@@ -79,4 +96,5 @@ class Termination:
         """Return the outcome of the episode."""
         left = None if np.isnan(self.left) else float(self.left)
         judge = "environment" if self._robot is None else "truth"
-        return Outcome(self._succeeded, "none" if self._succeeded is None else judge, reason, left)
+        judge = "none" if self._succeeded is None else judge
+        return Outcome(self._succeeded, judge, reason, left, estimates=tuple(self._estimates))

@@ -39,6 +39,10 @@ from a2g_cli.training.watcher import TrainingWatcher
 __all__ = ["FinetuneResult", "FinetuneSettings", "Finetuning", "finetune", "settings_from", "target_modules"]
 
 
+CURVE = 50
+"""About how many points of a training's loss its lineage keeps."""
+
+
 @dataclass(frozen=True)
 class FinetuneResult:
     """The result of a finetuning."""
@@ -66,6 +70,8 @@ class Finetuning:
         torch.manual_seed(settings.seed)
         self.finetuner = make_finetuner(model, base, parent, settings)
         self.model: Act2Goal = self.finetuner.model
+        self.curve: list[tuple[int, float]] = []
+        """(iteration, running training loss), at most ``CURVE`` points and the last."""
 
     def train(
         self,
@@ -132,6 +138,7 @@ class Finetuning:
             running["action"] = value if i == 0 else 0.9 * running["action"] + 0.1 * value
             if i == 0:
                 losses["first"] = value
+            self._keep(i, running["action"])
             watcher.advanced(i + 1, {f"{name} loss": value for name, value in running.items()})
             if interrupted():
                 raise KeyboardInterrupt
@@ -142,6 +149,11 @@ class Finetuning:
         if retention is not None:
             losses["retention_after"] = nominal_error(self.model, retention)
         return losses, mean_weight
+
+    def _keep(self, i: int, running: float) -> None:
+        """Add the running loss after iteration ``i`` to the curve, if its turn has come."""
+        if i % max(1, self.settings.iterations // CURVE) == 0 or i == self.settings.iterations - 1:
+            self.curve.append((i + 1, round(running, 5)))
 
     @torch.no_grad()
     def held_out_loss(self, batch_source: BatchSource) -> float:
@@ -255,6 +267,7 @@ def finetune(
         "calibration": calibration.to_json() if calibration else None,
         "acts_on": None if goals is None else list(goals.latents),
         "losses": {name: round(value, 5) for name, value in losses.items()},
+        "loss_curve": work.curve,
         "mean_weight": round(weight, 4),
         "seconds": round(seconds, 2),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),

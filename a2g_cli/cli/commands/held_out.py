@@ -13,13 +13,18 @@ from a2g_cli.core.workspace import Workspace
 from a2g_cli.data import goals as goal_store
 from a2g_cli.improvement.state import RunState
 from a2g_cli.robots.base import Robot, Trial, shift_of, views_of
-from a2g_cli.runtime.evaluation import draw_trials, evaluate, pooled, trials_for
+from a2g_cli.runtime.evaluation import draw_trials, evaluate, not_kept, pooled, trials_for
+from a2g_cli.runtime.films import Films
 from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.runtime.reset import without_state
 from a2g_cli.runtime.termination import RolloutSettings
 
 Moment = str
 """``before`` or ``after`` practice."""
+
+
+NOMINAL = "home "
+"""Begin of the keys of results in the training domain in ``RunState.measured``; version 0.1's word."""
 
 
 def row_of(goal: str, moment: Moment) -> str:
@@ -67,6 +72,8 @@ class HeldOut:
     counting: Callable[[str, int], Callable[[int, int], None]]
     """(title, number of trials) -> a callback that shows the progress of an evaluation."""
     interrupted: Callable[[], bool]
+    note: Callable[[str], None] = lambda _: None
+    """Is told why a film of a trial could not be written."""
 
     def measure(self, moment: Moment, name: str, robots: Sequence[Robot], homes: Sequence[Robot]) -> None:
         """Measure adapter ``name`` on ``robots``, and on drawn goals in the training domain, on ``homes``.
@@ -87,7 +94,7 @@ class HeldOut:
         else:
             self._measure("", moment, name, robots, lambda: self._drawn(robots[0]), where)
         if homes is not robots:
-            self._measure("home ", moment, name, homes, lambda: self._drawn(homes[0]), "training domain")
+            self._measure(NOMINAL, moment, name, homes, lambda: self._drawn(homes[0]), "training domain")
             return
         measured[f"home {moment}"] = measured[moment]
         self.progress.save()
@@ -115,6 +122,8 @@ class HeldOut:
             told = self.counting(f"evaluating {who}, {where}", self.count)
             policy = self.factory.get(name)
             told(0, 0)  # the time counts from the start of the first episode
-            result = evaluate(name, policy, robots, trials(), self.rollout, told, self.interrupted)
+            films = Films(self.progress.session.films.folder, self.factory, name, policy, self.note)
+            sink = not_kept if what == NOMINAL else films.sink
+            result = evaluate(name, policy, robots, trials(), self.rollout, told, self.interrupted, sink)
             measured[key] = result.to_json()
             self.progress.save()

@@ -10,6 +10,7 @@ import secrets
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def facts(path: Path) -> Facts:
             "rate": recording.spec.rate if math.isfinite(recording.spec.rate) else None,
             "cameras": {camera: list(shape) for camera, shape in recording.spec.cameras.items()},
             "goal": {"name": goal.name, "source": goal.source, "fingerprint": goal.fingerprint},
-            "outcome": json.loads(schema.outcome_to_json(recording.outcome)),
+            "outcome": json.loads(schema.outcome_to_json(replace(recording.outcome, estimates=()))),
             "provenance": json.loads(schema.provenance_to_json(recording.provenance)),
         }
 

@@ -200,13 +200,15 @@ def provenance_from(value: Mapping[str, Any]) -> Provenance:
 
 def outcome_to_json(outcome: Outcome) -> str:
     """Return an outcome as JSON. An estimate that is not finite is stored as null."""
-    value = {
+    value: dict[str, Any] = {
         "success": None if outcome.success is None else bool(outcome.success),
         "judge": outcome.judge,
         "stopped_by": outcome.stopped_by,
         "steps_to_go": None if outcome.steps_to_go is None else _bound(outcome.steps_to_go),
         "distance": None if outcome.distance is None else _bound(outcome.distance),
     }
+    if outcome.estimates:
+        value["estimates"] = [[int(step), float(left)] for step, left in outcome.estimates]
     return to_json("outcome", value)
 
 
@@ -221,12 +223,16 @@ def outcome_from(value: Mapping[str, Any]) -> Outcome:
     if not (success is None or isinstance(success, bool)) or not is_judge_name(judge):
         raise ValueError(f"success {success!r} judged by {judge!r}")
     distance = value.get("distance")  # missing in old recordings
+    estimates = tuple((int(step), float(left)) for step, left in value.get("estimates", []))
+    if not all(math.isfinite(left) and step >= 0 for step, left in estimates):
+        raise ValueError("estimates that are not finite")
     return Outcome(
         success,
         judge,
         _text(value["stopped_by"]),
         None if steps is None else float(steps),
         None if distance is None else float(distance),
+        estimates,
     )
 
 

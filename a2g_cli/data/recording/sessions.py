@@ -55,6 +55,11 @@ class Session:
         """The session for the motion between episodes, kept apart so that no training uses it."""
         return Session(self.folder / "resets")
 
+    @property
+    def films(self) -> "Session":
+        """The session for films of held-out trials, kept apart so that nothing learns from them."""
+        return Session(self.folder / "held-out")
+
     def recordings(self) -> list[Path]:
         """Return the complete recordings, ordered by their number."""
         if not self.folder.is_dir():
