@@ -1,5 +1,6 @@
 """The whole loop as a user types it, on CPU in seconds: a base, a goal, episodes, an adapter, an evaluation, improvement."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -181,7 +182,18 @@ def test_improve_keeps_its_contract(workspace: Path, base: Path) -> None:
         with Recording(path) as recording:
             purposes.add(recording.provenance.settings["purpose"])
             assert recording.provenance.shift == "base-pose:1"
-    assert purposes == {"practice"}, "what is judged is never recorded, so it can never be learned from"
+    assert purposes == {"practice"}, "what is judged is recorded apart, so it can never be learned from"
+    folder = workspace / "recordings/sessions" / document["session"]
+    state = json.loads((folder / "improve.json").read_text())
+    for one in state["rounds"]:
+        assert set(one["judged"]) == {*one["practice"], *one["compared"]}
+        assert one["judge"] == "policy's estimate"
+    assert state["about"]["command"].startswith("a2g improve --scene place --shift base-pose")
+    films = [path.name.split("+")[1:] for path in sorted((folder / "held-out").iterdir())]
+    adapters = dict.fromkeys(document[moment]["adapter"] for moment in ("before", "after"))
+    assert sorted(films) == sorted([f"{trial:04d}", f"{name}.hdf5"] for trial in range(2) for name in adapters)
+    assert document["report"] == str(workspace / "reports" / f"{document['session']}.html")
+    assert Path(document["report"]).is_file()
 
 
 def test_improve_without_a_shift_measures_once_and_says_so(workspace: Path, base: Path) -> None:

@@ -75,6 +75,7 @@ ORDER = (
     ("training", "runtime"),
     ("improvement",),
     ("display",),
+    ("report",),
     ("cli",),
 )
 """A module imports only from its own folder, or from folders of an earlier line."""

@@ -18,6 +18,7 @@ from a2g_cli.cli.improve import improve
 from a2g_cli.cli.init import init
 from a2g_cli.cli.pretrain import pretrain
 from a2g_cli.cli.replay import replay
+from a2g_cli.cli.report import report
 from a2g_cli.cli.run import run
 from a2g_cli.cli.runner import (
     Commands,
@@ -66,6 +67,7 @@ app.command("run", rich_help_panel=EVERY_DAY)(run)
 app.command("adapt", rich_help_panel=EVERY_DAY)(adapt)
 app.command("replay", rich_help_panel=EVERY_DAY)(replay)
 app.command("improve", rich_help_panel=MORE)(improve)
+app.command("report", rich_help_panel=MORE)(report)
 app.command("demo", rich_help_panel=MORE)(demo)
 app.command("evaluate", rich_help_panel=MORE)(evaluate)
 app.command("demonstrate", rich_help_panel=MORE)(demonstrate)

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from a2g_cli.cli import options
-from a2g_cli.cli.runner import finish, given
+from a2g_cli.cli.from_settings import Given, with_settings
+from a2g_cli.cli.runner import finish, given, typed_command
+from a2g_cli.report.settings import ReportSettings, report_settings_from
 
 if TYPE_CHECKING:
     from a2g_cli.cli.commands.report import Report
 
 
+@with_settings("reporting", ReportSettings)
 def demo(
+    *,
     shift: Annotated[
         str,
         typer.Option(
@@ -32,6 +36,7 @@ def demo(
         ),
     ] = 100,
     seed: options.Seed = 7,
+    reporting: Given,
     workspace: Annotated[
         Path | None,
         typer.Option("--workspace", metavar="DIR", help="Folder of the demo.  [default: $A2G_WORKSPACE, else demo/]"),
@@ -42,7 +47,9 @@ def demo(
 
     def work() -> "Report":
         from a2g_cli.cli.commands.demo import demo as show
+        from a2g_cli.cli.commands.report_page import Reporting
 
-        return show(given(workspace), shift, rounds, evaluation, seed)
+        ending = Reporting(report_settings_from(reporting), typed_command())
+        return show(given(workspace), shift, rounds, evaluation, seed, ending)
 
     finish(as_json, work)

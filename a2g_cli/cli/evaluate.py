@@ -6,14 +6,16 @@ import typer
 
 from a2g_cli.cli import options
 from a2g_cli.cli.from_settings import Given, with_settings
-from a2g_cli.cli.runner import finish, place
+from a2g_cli.cli.runner import finish, place, typed_command
 from a2g_cli.policies.acting import ActingSettings
+from a2g_cli.report.settings import ReportSettings, report_settings_from
 
 if TYPE_CHECKING:
     from a2g_cli.cli.commands.report import Report
 
 
 @with_settings("acting", ActingSettings)
+@with_settings("reporting", ReportSettings)
 def evaluate(
     *,
     goals: Annotated[
@@ -47,6 +49,7 @@ def evaluate(
     base: options.Base = None,
     seed: options.Seed = 0,
     acting: Given,
+    reporting: Given,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
@@ -55,6 +58,7 @@ def evaluate(
     def work() -> "Report":
         from a2g_cli.cli.commands.deployment import Deployment
         from a2g_cli.cli.commands.evaluate import evaluate_adapters
+        from a2g_cli.cli.commands.report_page import Reporting
         from a2g_cli.cli.commands.safety import limits_from
         from a2g_cli.policies.acting import acting_from
 
@@ -63,7 +67,17 @@ def evaluate(
         limits = limits_from(deployment.safety, safety or [], None)
         settings = acting_from(**acting)
         return evaluate_adapters(
-            where, deployment, adapter or [], base, episodes, steps, seed, settings, limits, goals or []
+            where,
+            deployment,
+            adapter or [],
+            base,
+            episodes,
+            steps,
+            seed,
+            settings,
+            limits,
+            goals or [],
+            Reporting(report_settings_from(reporting), typed_command()),
         )
 
     finish(as_json, work)

@@ -6,8 +6,9 @@ import typer
 
 from a2g_cli.cli import options
 from a2g_cli.cli.from_settings import Given, with_settings
-from a2g_cli.cli.runner import finish, place
+from a2g_cli.cli.runner import finish, place, typed_command
 from a2g_cli.improvement.settings import GOAL_EPISODES, ImproveSettings, check_judge_of_practice, goal_learning
+from a2g_cli.report.settings import ReportSettings, report_settings_from
 from a2g_cli.training.finetune_settings import FinetuneSettings
 
 if TYPE_CHECKING:
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
 
 LIMITS = ("rounds", "until", "minutes", "most_episodes")
 """Settings that a run which goes on may change."""
-_WITH_RESUME = {*LIMITS, "resume", "workspace", "as_json"}
+_WITH_RESUME = {*LIMITS, "resume", "report", "workspace", "as_json"}
 
 
 @with_settings("learning", FinetuneSettings, without=("seed",))
 @with_settings("practice", ImproveSettings)
+@with_settings("reporting", ReportSettings)
 def improve(
     *,
     context: typer.Context,
@@ -59,6 +61,7 @@ def improve(
     safety: options.Safety = None,
     deadman_key: options.DeadmanKey = None,
     camera: options.Camera = None,
+    reporting: Given,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
@@ -71,6 +74,7 @@ def improve(
     def work() -> "Report":
         from a2g_cli.cli.commands import improve as command
         from a2g_cli.cli.commands.deployment import Deployment
+        from a2g_cli.cli.commands.report_page import Reporting
         from a2g_cli.cli.commands.safety import limits_from
         from a2g_cli.core.errors import UsageError
         from a2g_cli.data.recording.seeds import unused_seed
@@ -80,13 +84,14 @@ def improve(
         from a2g_cli.training.finetune_settings import settings_from
 
         where = place(workspace)
+        ending = Reporting(report_settings_from(reporting), typed_command())
         if resume is not None:
             if fixed := _typed(context, _WITH_RESUME):
                 raise UsageError(
                     f"{', '.join(fixed)}: a resumed run keeps its settings. Only its limits can change: "
                     "--rounds, --until, --max-minutes, --max-episodes."
                 )
-            return command.resume(where, resume, {name: practice[name] for name in LIMITS})
+            return command.resume(where, resume, {name: practice[name] for name in LIMITS}, ending)
         deployment = Deployment.choose(where, robot, camera or [], scene=scene, shift=shift)
         given = {name: value for name, value in practice.items() if value is not None}
         one_by_one = bool(goals) and given.get("judge") != "policy"
@@ -103,7 +108,7 @@ def improve(
         check_source(settings.goals_from, settings.curriculum, goals or [])
         check_judge_of_practice(settings.judge, bool(goals))
         request = command.ImproveRequest(deployment, tuple(goals or []), base, settings, evaluation, seed or 0)
-        return command.improve(where, request, session)
+        return command.improve(where, request, session, ending)
 
     finish(as_json, work)
 

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,7 @@ _TAG = re.compile(r"(\\*)(\[[a-z#/@][^\[]*?\])")
 
 
 _BEFORE: ContextVar[Path | None] = ContextVar("the workspace that stood before the command", default=None)
+_TYPED: ContextVar[tuple[str, ...]] = ContextVar("what was typed behind the program's name", default=())
 _PLACE: ContextVar["Workspace | None"] = ContextVar("the workspace of the command", default=None)
 _ADVICE = re.compile(r"`(a2g (?:doctor|[a-z-]+ [^`]+))`")
 """A command to type, in a message; two words alone, as in `a2g improve`, are only its name."""
@@ -52,6 +54,7 @@ class Commands(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Look for ``--json`` before parsing: an error may stand in front of it."""
         ctx.meta[_AS_JSON] = "--json" in args
+        _TYPED.set(tuple(args))  # parsing empties the list
         parsed: list[str] = super().parse_args(ctx, args)
         return parsed
 
@@ -196,6 +199,11 @@ def _keep_brackets(command: Any) -> None:
                 setattr(holder, name, _TAG.sub(r"\1\1\\\2", text))
     for below in getattr(command, "commands", {}).values():
         _keep_brackets(below)
+
+
+def typed_command() -> str:
+    """Return the command line that runs now, for a shell."""
+    return shlex.join(["a2g", *_TYPED.get()])
 
 
 def stood_before(workspace: Path | None) -> None:

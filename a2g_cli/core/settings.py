@@ -23,7 +23,7 @@ class Setting:
     option: str
     """``--name``."""
     kind: type
-    """``int``, ``float``, ``str`` or ``list``, of strings."""
+    """``int``, ``float``, ``str``, ``bool`` (``option`` then names both flags), or ``list``, of strings."""
     help: str
     metavar: str | None = None
     low: float | None = None
@@ -71,6 +71,8 @@ def settings_of(settings: type) -> list[Setting]:
             said["option"] = said["option"] or f"--{one.name.replace('_', '-')}"
             if one.default is not MISSING and one.default is not None:
                 shown = f"{one.default:g}" if isinstance(one.default, float) else str(one.default)
+                if isinstance(one.default, bool):
+                    shown = "on" if one.default else "off"
                 said["help"] += f"  [default: {shown}]"
             found.append(Setting(one.name, **said))
     return found

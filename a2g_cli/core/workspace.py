@@ -84,6 +84,11 @@ class Workspace:
         """Adapters, one folder each, and the name of the active one."""
         return self.root / "adapters"
 
+    @property
+    def reports(self) -> Path:
+        """Reports to look at in a browser, one file each."""
+        return self.root / "reports"
+
     def settings_text(self) -> str:
         """Return the text of ``a2g.toml``, empty if there is none. Raises UsageError: not text. A2GError: not readable."""
         path = self.root / "a2g.toml"

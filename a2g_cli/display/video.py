@@ -1,5 +1,6 @@
 """Writes episodes as video files."""
 
+import io
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -83,7 +84,7 @@ def _caption(text: str, width: int) -> Image:
 
 
 def _repeat(image: Image, scale: int) -> Image:
-    return image.repeat(scale, axis=0).repeat(scale, axis=1)
+    return image if scale == 1 else image.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
 def _enlarged(frames: Iterable[Image], scale: int) -> Iterator[Image]:
@@ -109,14 +110,38 @@ def _size(shape: tuple[int, ...]) -> str:
     return f"{shape[1]}x{shape[0]}"
 
 
+def mp4_bytes(frames: Iterable[Image], rate: float, crf: int = 26) -> bytes:
+    """Return ``frames`` as an H.264 video at ``rate`` [Hz], for a page that holds many small ones.
+
+    Args:
+        frames: at least one, all of one size.
+        rate: [Hz], above 0.
+        crf: how much quality is given up for size: 18 looks as the original, 30 does not.
+
+    Raises:
+        UsageError: no frames, or frames of different sizes.
+        A2GError: they cannot be encoded.
+    """
+    buffer = io.BytesIO()
+    _encode_mp4(buffer, _enlarged(frames, 1), rate, {}, {"crf": str(crf), "preset": "veryfast", "g": "30"})
+    return buffer.getvalue()
+
+
 def _write_mp4(path: Path, frames: Iterator[Image], rate: float) -> None:
+    _encode_mp4(str(path), frames, rate, {"movflags": "faststart"}, {"crf": "18"})
+
+
+def _encode_mp4(
+    target: str | io.BytesIO, frames: Iterator[Image], rate: float, options: dict[str, str], codec: dict[str, str]
+) -> None:
+    """Write ``frames`` into a file or a buffer; ``options`` are the container's, ``codec`` those of H.264."""
     import av
     import av.error
 
     first = next(frames)
     try:
-        with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as file:
-            stream = file.add_stream("h264", rate=Fraction(rate).limit_denominator(1000), options={"crf": "18"})
+        with av.open(target, "w", format="mp4", options=options) as file:
+            stream = file.add_stream("h264", rate=Fraction(rate).limit_denominator(1000), options=codec)
             stream.height, stream.width = first.shape[:2]
             stream.pix_fmt = "yuv420p"
             for image in chain([first], frames):

@@ -11,6 +11,7 @@ from a2g_cli.cli.commands.deployment import Deployment
 from a2g_cli.cli.commands.improve import ImproveRequest, improve
 from a2g_cli.cli.commands.prompts import to_type
 from a2g_cli.cli.commands.report import Report
+from a2g_cli.cli.commands.report_page import Reporting, session_report, with_report
 from a2g_cli.cli.commands.run import run
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data import goals as goal_store
@@ -18,6 +19,7 @@ from a2g_cli.display.console import stderr_console
 from a2g_cli.display.pictures import picture
 from a2g_cli.improvement.settings import ImproveSettings, goal_learning
 from a2g_cli.policies.acting import ActingSettings
+from a2g_cli.report.settings import ReportSettings
 from a2g_cli.runtime.evaluation import draw_trials
 from a2g_cli.training.finetune_settings import settings_from
 
@@ -28,10 +30,12 @@ EPISODES = 20
 """Practice episodes of a round."""
 
 
-def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: int) -> Report:
+def demo(
+    folder: Path | None, shift: str, rounds: int, evaluation: int, seed: int, reporting: Reporting | None = None
+) -> Report:
     """Take a picture of a goal, try it once, practise it, measure success, and try the same start again.
 
-    It always starts from the base policy.
+    It always starts from the base policy. ``reporting`` says whether it ends by writing an HTML file; None: it does not.
 
     Raises:
         HardwareError: OpenGL does not work. CheckpointError: there is no shipped base. UsageError: unknown shift.
@@ -55,7 +59,10 @@ def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: in
         return first
     console.rule(f"3 · practice of this goal: {rounds} rounds")
     settings = ImproveSettings(rounds=rounds, episodes=EPISODES, seed=seed, adapt=settings_from(**goal_learning(None)))
-    brought = improve(workspace, ImproveRequest(deployment, (GOAL,), None, settings, evaluation, seed))
+    # The report is written at the end, with both tries.
+    later = None if reporting is None else replace(reporting, settings=ReportSettings(report=False))
+    request = ImproveRequest(deployment, (GOAL,), None, settings, evaluation, seed)
+    brought = improve(workspace, request, reporting=later)
     if brought.exit_code:
         return brought
     active = str(brought.document["active"])
@@ -72,7 +79,13 @@ def demo(folder: Path | None, shift: str, rounds: int, evaluation: int, seed: in
         "Next, type:",
         *_next(workspace, shift, active),
     ]
-    return Report({"first_try": first.document, "last_try": again.document, **brought.document}, lines)
+    shown = Report({"first_try": first.document, "last_try": again.document, **brought.document}, lines)
+    tries = [(_path(first), _path(again))]
+    return with_report(shown, reporting, lambda: session_report(workspace, brought.document["session"], tries))
+
+
+def _path(tried: Report) -> Path:
+    return Path(tried.document["recordings"][0]["path"])
 
 
 def _tried(workspace: Workspace, deployment: Deployment, adapter: str) -> Report:

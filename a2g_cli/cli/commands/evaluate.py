@@ -1,13 +1,16 @@
 """``a2g evaluate``: compare adapters on the same held-out starts and goals."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from a2g_cli.adapters.registry import BASE, AdapterRegistry
 from a2g_cli.cli.commands.deployment import Deployment
 from a2g_cli.cli.commands.held_out import check_measurable
 from a2g_cli.cli.commands.report import Report, reported
+from a2g_cli.cli.commands.report_page import Reporting, evaluation_path, with_report
 from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data import goals as goal_store
@@ -17,7 +20,8 @@ from a2g_cli.display.training_view import training_view
 from a2g_cli.models import checkpoint
 from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.robots.base import shift_of
-from a2g_cli.runtime.evaluation import draw_trials, evaluate, trials_for
+from a2g_cli.runtime.evaluation import draw_trials, evaluate, not_kept, trials_for
+from a2g_cli.runtime.films import Films
 from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.runtime.termination import RolloutSettings
 
@@ -36,14 +40,50 @@ def evaluate_adapters(
     acting: ActingSettings,
     limits: SafetyLimits | None = None,
     goals: Sequence[str] = (),
+    reporting: Reporting | None = None,
 ) -> Report:
     """Roll out each adapter on the same trials; without names, the active one.
 
     With ``goals``, the trials are ``episodes`` held-out starts of each goal, those of ``a2g improve``; else goals are drawn.
+    ``reporting`` says whether it ends by writing an HTML file; None: it does not. The films of the first trials are in that
+    file alone.
 
     Raises:
         UsageError, GoalError, CheckpointError, HardwareError, SafetyStop: see their messages.
     """
+    with TemporaryDirectory(prefix="a2g-films-") as folder:
+        films = Path(folder) if reporting is not None and reporting.settings.report else None
+        given = (base, episodes, steps, seed, acting, limits, goals)
+        found = _evaluated(workspace, deployment, adapters, *given, films)
+        return with_report(found, reporting, lambda: _written(workspace, found, Path(folder), reporting))
+
+
+def _written(workspace: Workspace, found: Report, films: Path, reporting: Reporting | None) -> Path:
+    from a2g_cli.report.about import about
+    from a2g_cli.report.evaluation import evaluation_page
+    from a2g_cli.report.page import write_page
+
+    moment = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    path = evaluation_path(workspace, moment)
+    told = about("" if reporting is None else reporting.command)
+    write_page(evaluation_page(workspace, found.document, films, told, moment), path)
+    return path
+
+
+def _evaluated(
+    workspace: Workspace,
+    deployment: Deployment,
+    adapters: Sequence[str],
+    base: Path | None,
+    episodes: int,
+    steps: int | None,
+    seed: int,
+    acting: ActingSettings,
+    limits: SafetyLimits | None,
+    goals: Sequence[str],
+    films: Path | None,
+) -> Report:
+    """Do what ``evaluate_adapters`` does; ``films``: where those of the first trials go, None: nowhere."""
     registry = AdapterRegistry(workspace)
     names = list(dict.fromkeys(adapters)) or [registry.active()]
     settings = RolloutSettings(limit=steps, stop_on_truth=True, safety=limits or SafetyLimits())
@@ -65,6 +105,7 @@ def evaluate_adapters(
             for name, policy in policies:
                 on = "".join(f" on the goal {goal}" for goal in about.values())
                 view.started(f"evaluating {'the base policy' if name == BASE else name}{on}", episodes)
+                sink = not_kept if films is None else Films(films, factory, name, policy, view.note).sink
                 result = evaluate(
                     name,
                     policy,
@@ -72,6 +113,7 @@ def evaluate_adapters(
                     trials,
                     settings,
                     lambda done, good: view.advanced(done, {"successes (simulator)": good}),
+                    sink=sink,
                 )
                 rows.append({**about, **result.to_json()})
                 view.finished()

@@ -21,6 +21,7 @@ from a2g_cli.cli.commands.prompts import (
     to_type,
 )
 from a2g_cli.cli.commands.report import Report, reported
+from a2g_cli.cli.commands.report_page import Reporting, session_report, with_report
 from a2g_cli.cli.commands.safety import PATIENCE, ask_for_key, deadman_key
 from a2g_cli.core.errors import RecordingError, UsageError
 from a2g_cli.core.types import Goal
@@ -37,6 +38,7 @@ from a2g_cli.improvement.state import PROGRESS, RunState, load
 from a2g_cli.improvement.trials import check_cycle
 from a2g_cli.models import checkpoint
 from a2g_cli.policies.acting import ActingSettings
+from a2g_cli.report.about import about
 from a2g_cli.robots.base import InstrumentedRobot, Robot, shift_of
 from a2g_cli.runtime.interrupt import Interrupt
 from a2g_cli.runtime.judge import Ask
@@ -123,8 +125,12 @@ class _View:
         self._view.note(f"round {number}/{total}: {line}")
 
 
-def improve(workspace: Workspace, asked: ImproveRequest, session_name: str | None = None) -> Report:
+def improve(
+    workspace: Workspace, asked: ImproveRequest, session_name: str | None = None, reporting: Reporting | None = None
+) -> Report:
     """Practise in a deployment, and report success before and after, there and in the training domain.
+
+    ``reporting`` says whether the run ends by writing an HTML file; None: it does not, and keeps no command.
 
     Raises:
         UsageError: also where the limits allow no round, before anything is measured.
@@ -133,16 +139,25 @@ def improve(workspace: Workspace, asked: ImproveRequest, session_name: str | Non
     check_limits(asked.settings)
     if asked.settings.reset == "prompt":
         check_answerable("--reset prompt")
-    return _run(workspace, asked, lambda begin: _fresh(workspace, asked, session_name, begin))
+    told = {} if reporting is None else about(reporting.command)
+    brought = _run(workspace, asked, lambda begin: _fresh(workspace, asked, session_name, begin, told))
+    return _reported(workspace, brought, reporting)
 
 
-def resume(workspace: Workspace, session_name: str, limits: dict[str, Any]) -> Report:
+def _reported(workspace: Workspace, brought: Report, reporting: Reporting | None) -> Report:
+    return with_report(brought, reporting, lambda: session_report(workspace, brought.document["session"]))
+
+
+def resume(
+    workspace: Workspace, session_name: str, limits: dict[str, Any], reporting: Reporting | None = None
+) -> Report:
     """Resume the run of a session that was killed or interrupted, or that is to last longer.
 
     Args:
         workspace: of the session.
         session_name: its name, or ``latest``.
         limits: ``rounds``, ``until``, ``minutes``, ``most_episodes``; those that are not None replace the session's.
+        reporting: as of ``improve``.
 
     Raises:
         UsageError: ``a2g improve`` did not create the session, or the base has changed.
@@ -168,13 +183,15 @@ def resume(workspace: Workspace, session_name: str, limits: dict[str, Any]) -> R
         forget_after(progress.measured)
         progress.asked = {**asked.to_json(), "begin": begin, "base_hash": progress.asked["base_hash"]}
         progress.save()
-    return _run(workspace, asked, lambda _: progress)
+    return _reported(workspace, _run(workspace, asked, lambda _: progress), reporting)
 
 
-def _fresh(workspace: Workspace, asked: ImproveRequest, session_name: str | None, begin: str) -> RunState:
+def _fresh(
+    workspace: Workspace, asked: ImproveRequest, session_name: str | None, begin: str, told: dict[str, Any]
+) -> RunState:
     hashed = checkpoint.fingerprint(asked.base or checkpoint.SHIPPED)
     session = new_session(workspace, session_name)
-    progress = RunState(session, {**asked.to_json(), "begin": begin, "base_hash": hashed})
+    progress = RunState(session, {**asked.to_json(), "begin": begin, "base_hash": hashed}, about=told)
     progress.save()
     return progress
 
@@ -229,6 +246,7 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
             [] if asked.evaluation_seed is None else list({goal.name: goal for goal in goals}.values()),
             view.counting,
             interrupt,
+            view.note,
         )
         # Holding the key also answers that the robot may move.
         keyed = settings.rollout.safety.hold_key is not None

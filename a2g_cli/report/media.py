@@ -1,0 +1,113 @@
+"""Pictures and films as data URIs, small enough that a report with two hundred of them can be sent by mail."""
+
+import base64
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import PIL.Image
+
+from a2g_cli.core.types import Image
+from a2g_cli.data.recording.reader import Recording
+from a2g_cli.display.video import mp4_bytes, side_by_side
+
+SIDE = 128
+"""Height of films [px]. Larger images are reduced to it; smaller ones are enlarged, which keeps their colours in H.264."""
+MOST_FRAMES = 600
+"""Most frames of a film; of a longer episode every second, or every third, and so on."""
+BLOCK = 32
+"""Frames that are read at once."""
+FILM_BYTES = 12_500_000
+"""Most bytes of all films in a report, before they are written as text, which takes a third more."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image in the page."""
+
+    uri: str
+    width: int
+    height: int
+    alt: str
+
+
+def picture(image: Image, alt: str) -> Picture:
+    """Return ``image`` (H, W, 3) as a PNG; one that is higher than ``SIDE`` is reduced."""
+    small = _reduced(image)
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(small).save(buffer, format="PNG", optimize=False)
+    return Picture(_uri("image/png", buffer.getvalue()), small.shape[1], small.shape[0], alt)
+
+
+def joined(images: Mapping[str, Image]) -> Image:
+    """Return the images of all cameras side by side."""
+    return side_by_side(list(images.values()))
+
+
+def blended(first: Image, second: Image) -> Image:
+    """Return two images of one size laid over each other, half and half."""
+    return ((first.astype(np.uint16) + second.astype(np.uint16)) // 2).astype(np.uint8)
+
+
+@dataclass
+class FilmBudget:
+    """Makes films until their bytes are used up."""
+
+    left: int = field(default_factory=lambda: FILM_BYTES)
+    refused: int = field(default=0, init=False)
+    """Films that were not made because the file would have become too large."""
+
+    def film(self, recording: Recording) -> str | None:
+        """Return all cameras of a recording side by side as a film; None if it does not fit.
+
+        Raises:
+            RecordingError: the recording is damaged.
+            A2GError: the film cannot be encoded.
+        """
+        if self.left <= 0:
+            self.refused += 1
+            return None
+        stride = math.ceil((recording.length + 1) / MOST_FRAMES)
+        rate = recording.spec.rate if math.isfinite(recording.spec.rate) and recording.spec.rate > 0 else 10.0
+        film = mp4_bytes(_frames(recording, stride), rate / stride)
+        if len(film) > self.left:
+            self.refused += 1
+            return None
+        self.left -= len(film)
+        return _uri("video/mp4", film)
+
+
+def _frames(recording: Recording, stride: int) -> Iterator[Image]:
+    """Yield every ``stride``-th frame of all cameras, and the last: the end is what people look for."""
+    steps = [*range(0, recording.length + 1, stride)]
+    if steps[-1] != recording.length:
+        steps.append(recording.length)
+    if stride > 1:
+        for step in steps:
+            yield _sized([recording.frame(camera, step) for camera in recording.cameras])
+        return
+    for first in range(0, len(steps), BLOCK):  # one read of many frames is faster than many reads
+        block = [recording.frames(camera, first, first + BLOCK) for camera in recording.cameras]
+        for images in zip(*block, strict=True):
+            yield _sized(images)
+
+
+def _sized(images: Sequence[Image]) -> Image:
+    small = _reduced(side_by_side(images))
+    scale = max(1, SIDE // small.shape[0])
+    return small if scale == 1 else small.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def _reduced(image: Image) -> Image:
+    """Return ``image`` with at most ``SIDE`` rows."""
+    rows, columns = image.shape[:2]
+    if rows <= SIDE:
+        return image
+    size = (max(1, round(columns * SIDE / rows)), SIDE)
+    return np.asarray(PIL.Image.fromarray(image).resize(size, PIL.Image.Resampling.BOX))
+
+
+def _uri(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
