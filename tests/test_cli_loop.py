@@ -158,12 +158,16 @@ def test_adapt_says_when_there_is_nothing_to_imitate(workspace: Path, base: Path
 
 def test_evaluate_keeps_its_contract(workspace: Path, base: Path) -> None:
     words = ("--scene", "place", "--shift", "camera-bump", "--episodes", 2, "--seed", 7, "--steps", 4, "--base", base)
+    before = set((workspace / "recordings").rglob("*.hdf5"))
     document = ask(workspace, "evaluate", *words, "--adapter", "base", "--adapter", "random")
     for row, name in zip(document["results"], ("base", "random"), strict=True):
         assert row["adapter"] == name
         assert row["n"] == 2
         assert 0 <= row["interval"][0] <= row["rate"] <= row["interval"][1] <= 1
         assert row["seconds"] > 0
+    report = Path(document["report"]).read_text(encoding="utf-8")
+    assert report.count("<video") == 4, "both adapters, from two starts"
+    assert set((workspace / "recordings").rglob("*.hdf5")) == before, "nothing is recorded"
 
 
 def test_improve_keeps_its_contract(workspace: Path, base: Path) -> None:
@@ -200,7 +204,8 @@ def test_improve_without_a_shift_measures_once_and_says_so(workspace: Path, base
     words = ("--rounds", 1, "--episodes", 2, "--seed", 7, "--steps", 4, "--evaluation", 2, "--iterations", 2)
     said = a2g(workspace, "improve", "--scene", "place", *words, "--base", base, "--session", "plain")
     assert said.exit_code == 0, said.stderr
-    document = ask(workspace, "improve", "--resume", "plain")
+    document = ask(workspace, "improve", "--resume", "plain", "--no-report")
+    assert "report" not in document
     measured = 2 if document["rounds"][0]["promoted"] else 1
     assert said.stderr.count("training domain: 2 to do") == measured, "after is before where nothing was promoted"
     assert "under none" not in said.stderr + said.stdout

@@ -38,10 +38,15 @@ def test_it_practises_its_own_goal_and_tries_it_again(tmp_path: Path) -> None:
         with Recording(path) as recording:
             assert recording.goal.name == demo.GOAL
             assert recording.proprioception[0].tobytes() + recording.frames("front")[0].tobytes() != start_of(first)
+    report = Path(document["report"])
+    assert report == tmp_path / "reports" / f"{document['session']}.html"
+    assert f"{demo.GOAL}, one try from the same start" in report.read_text(encoding="utf-8")
     # A demo that is given again begins from the base, and shows the same.
-    said = a2g(tmp_path, *WORDS)
+    said = a2g(tmp_path, *WORDS, "--no-report")
     assert said.exit_code == 0, said.stderr
     outcome = "success" if first["successes"] else "no success"
     assert f"the first try, with the base policy: {outcome} in" in said.stdout
     assert "the same start after practice, with " in said.stdout
     assert "success in 1 held-out trials of the goal with the shift lighting:0.3" in said.stdout
+    assert "report:" not in said.stdout
+    assert [one.name for one in report.parent.iterdir()] == [report.name]

@@ -240,3 +240,27 @@ def test_a_damaged_recording_is_named_and_the_others_are_shown(tmp_path: Path) -
     document = ask(tmp_path, "report")
     assert document["episodes"] == 1
     assert "episode-0001.hdf5 is not an HDF5 file" in Path(document["report"]).read_text()
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [("reason", ["a"]), ("rollout_seconds", "long"), ("episodes", None), ("explored", {})],
+)
+def test_a_damaged_state_is_refused_in_a_line(tmp_path: Path, where: str, value: object) -> None:
+    path = practised(tmp_path).folder / "improve.json"
+    state = json.loads(path.read_text())
+    state["rounds"][0]["done"][where] = value
+    path.write_text(json.dumps(state))
+    assert "improve.json is damaged" in refused(tmp_path, "report", code=1)
+
+
+def test_a_strange_lineage_has_a_card(tmp_path: Path) -> None:
+    session = practised(tmp_path)
+    path = tmp_path / "adapters/adapter-001/lineage.json"
+    kept = json.loads(path.read_text())
+    kept |= {"promotion": {"promoted": [], "reason": {}}, "losses": {"first": "x", "last": 1}, "loss_curve": [[1], [2]]}
+    kept |= {"acts_on": 3, "seconds": "long", "recordings": 7, "parent": "adapter-001", "calibration": {"views": 1}}
+    path.write_text(json.dumps(kept))
+    page = page_of(tmp_path, session)
+    assert "The measured transform of adapter-001 cannot be drawn" in page.words
+    assert "not tested" in page.words

@@ -210,6 +210,16 @@ def _round_state(entry: dict[str, Any]) -> RoundState:
     done = None
     if entry["done"] is not None:
         done = Round(**{**entry["done"], "adapter": current_name(entry["done"]["adapter"])})
+        numbers = (
+            done.episodes,
+            done.gate_episodes,
+            done.rollout_seconds,
+            done.adapt_seconds,
+            done.arrived,
+            done.rolled_out,
+        )
+        if not isinstance(done.reason, str) or not all(isinstance(number, int | float) for number in numbers):
+            raise TypeError("a round's result has a value of another type")
     stages = ("practice", "compared", "explored", "rehearsed", "parent")
     names = [[checked_name("recording", str(name)) for name in entry.get(key, [])] for key in stages]
     judged = {checked_name("recording", str(name)): bool(said) for name, said in dict(entry.get("judged", {})).items()}

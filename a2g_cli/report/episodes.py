@@ -1,5 +1,6 @@
 """Cards of episodes: what a recording shows, and who says what of it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,14 +56,15 @@ class Gallery:
     budget: FilmBudget = field(default_factory=FilmBudget)
     goals: dict[str, Picture] = field(default_factory=dict)
 
-    def card(self, path: Path, known: Known = Known(), film: bool = True) -> Card:
+    def card(self, path: Path, known: Known = Known()) -> Card:
         """Return the card of a recording. Raises RecordingError if it is damaged."""
         with Recording(path) as recording:
             goal, outcome, provenance = recording.goal, recording.outcome, recording.provenance
             images = {camera: recording.frame(camera, -1) for camera in recording.cameras}
             claims = claims_of(outcome, known)
             times = recording.times
-            made, why = self._film(recording) if film and images else (None, "It was left out to keep the file small.")
+            lasted = float(times[-1] - times[0])
+            made, why = self._film(recording) if images else (None, "No camera was recorded.")
             return Card(
                 path.name.removesuffix(".hdf5"),
                 goal.name,
@@ -71,7 +73,7 @@ class Gallery:
                 known.round,
                 provenance.adapter_name or provenance.policy,
                 recording.length,
-                float(times[-1] - times[0]),
+                lasted if math.isfinite(lasted) else None,
                 next((claim.says for claim in claims if claim.says is not None and claim.who != POLICY), None),
                 claims,
                 ending(outcome),

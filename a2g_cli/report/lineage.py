@@ -43,7 +43,8 @@ def adapter_card(name: str, adapter: Adapter | str) -> AdapterCard:
         return AdapterCard(name, "", "removed", adapter, "", [])
     lineage = adapter.lineage
     promotion = _object(lineage.get("promotion"))
-    gate = {True: "promoted", False: "not promoted"}.get(promotion.get("promoted"), "not tested")  # type: ignore[arg-type]
+    decision = promotion.get("promoted")
+    gate = ("promoted" if decision else "not promoted") if isinstance(decision, bool) else "not tested"
     recordings = lineage.get("recordings")
     facts = [("learned from", f"{len(recordings)} episodes" if isinstance(recordings, list) else "")]
     facts.append(("acts on", _acts_on(lineage.get("acts_on"))))

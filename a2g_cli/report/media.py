@@ -17,8 +17,8 @@ SIDE = 128
 """Height of films [px]. Larger images are reduced to it; smaller ones are enlarged, which keeps their colours in H.264."""
 MOST_FRAMES = 600
 """Most frames of a film; of a longer episode every second, or every third, and so on."""
-BLOCK = 32
-"""Frames that are read at once."""
+BLOCK_BYTES = 16 * 2**20
+"""Frames that are read at once have about this many bytes."""
 FILM_BYTES = 12_500_000
 """Most bytes of all films in a report, before they are written as text, which takes a third more."""
 
@@ -88,8 +88,10 @@ def _frames(recording: Recording, stride: int) -> Iterator[Image]:
         for step in steps:
             yield _sized([recording.frame(camera, step) for camera in recording.cameras])
         return
-    for first in range(0, len(steps), BLOCK):  # one read of many frames is faster than many reads
-        block = [recording.frames(camera, first, first + BLOCK) for camera in recording.cameras]
+    # One read of many frames is faster than many reads.
+    count = max(1, BLOCK_BYTES // sum(3 * rows * columns for rows, columns in recording.spec.cameras.values()))
+    for first in range(0, len(steps), count):
+        block = [recording.frames(camera, first, first + count) for camera in recording.cameras]
         for images in zip(*block, strict=True):
             yield _sized(images)
 
