@@ -13,6 +13,7 @@ from a2g_cli.cli.commands.deployment import Deployment
 from a2g_cli.cli.commands.evaluate import LANES
 from a2g_cli.cli.commands.held_out import HeldOut, check_measurable, forget_after, row_of
 from a2g_cli.cli.commands.improve_report import summary
+from a2g_cli.cli.commands.improve_view import ImproveView
 from a2g_cli.cli.commands.prompts import (
     asks_for_a_key,
     check_answerable,
@@ -30,7 +31,7 @@ from a2g_cli.data import goals as goal_store
 from a2g_cli.data.recording.practice import held as recording_into
 from a2g_cli.data.recording.sessions import LATEST, find_recordings, list_sessions, new_session, open_session
 from a2g_cli.display.console import stderr_console
-from a2g_cli.display.training_view import TrainingView, training_view
+from a2g_cli.display.training_view import training_view
 from a2g_cli.improvement.demo_replay import available_trajectories
 from a2g_cli.improvement.loop import Improvement
 from a2g_cli.improvement.settings import ImproveSettings, check_limits, improve_settings_from_json
@@ -83,46 +84,6 @@ class ImproveRequest:
             int(told["evaluation"]),
             None if told.get("evaluation_seed") is None else int(told["evaluation_seed"]),
         )
-
-
-class _View:
-    """Shows an improvement run in the training view."""
-
-    def __init__(self, view: TrainingView, simulated: bool) -> None:
-        """Create it; successes are shown only where a simulator knows them: ``simulated``."""
-        self._view, self._simulated = view, simulated
-        self._what = ""
-        self.advanced, self.note, self.finished = view.advanced, view.note, view.finished
-
-    def started(self, title: str, total: int) -> None:
-        """Show a training."""
-        self._over()
-        self._view.started(title, total)
-
-    def _over(self) -> None:
-        """End the line of a batch of episodes that was stopped before its last one."""
-        if self._what:
-            self._view.finished()
-        self._what = ""
-
-    def rolled(self, what: str, done: int, total: int, successes: int) -> None:
-        """Show the progress of a batch of episodes."""
-        if what != self._what:
-            self._over()
-            self._what = what
-            self._view.started(what, total)
-        self._view.advanced(done, {"successes (simulator)": successes} if self._simulated else {})
-        if done == total:
-            self._over()
-
-    def counting(self, what: str, total: int) -> Callable[[int, int], None]:
-        """Return a callback that shows the progress of an evaluation."""
-        return lambda done, successes: self.rolled(what, done, total, successes)
-
-    def round_over(self, number: int, total: int, line: str) -> None:
-        """Print the result of a round."""
-        self._over()
-        self._view.note(f"round {number}/{total}: {line}")
 
 
 def improve(
@@ -212,7 +173,7 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
         _at_home(deployment, robots, lanes) as homes,
         ExitStack() as until_the_end,
     ):
-        view = _View(plain, isinstance(robots[0], InstrumentedRobot))
+        view = ImproveView(plain, isinstance(robots[0], InstrumentedRobot))
         spec, shift = robots[0].spec, shift_of(robots[0])
         limit = limit_for(robots[0], settings.rollout)
         rollout = replace(settings.rollout, held=held)
