@@ -57,5 +57,10 @@ class AtATerminal:
 
 
 def written(folder: Path, at_least: int) -> Callable[[], bool]:
-    """Return whether an episode is under way below ``folder``, with so many bytes [bytes]."""
-    return lambda: sum(path.stat().st_size for path in folder.rglob("*.partial")) >= at_least
+    """Return whether an episode that is no held-out trial is under way below ``folder``, with so many bytes [bytes]."""
+
+    def under_way() -> bool:
+        partial = [path for path in folder.rglob("*.partial") if "held-out" not in path.parts]
+        return sum(path.stat().st_size for path in partial) >= at_least
+
+    return under_way

@@ -72,12 +72,14 @@ def test_run_records_what_it_says(workspace: Path, base: Path) -> None:
         assert recording.goal.name == "cup"
 
 
-def test_the_floors_need_no_base(workspace: Path) -> None:
-    nowhere = workspace / "nowhere"
-    document = ask(workspace, "run", "cup", "--steps", 3, "--adapter", "random", "--base", nowhere, code=5)
+def test_the_floors_act_and_a_base_that_is_not_there_is_refused_beside_them(workspace: Path) -> None:
+    document = ask(workspace, "run", "cup", "--steps", 3, "--adapter", "random", code=5)
     assert document["episodes"] == 1
-    rows = ask(workspace, "evaluate", "--adapter", "still", "--adapter", "random", "--episodes", 3, "--base", nowhere)
+    floors = ("--adapter", "still", "--adapter", "random", "--episodes", 3)
+    rows = ask(workspace, "evaluate", *floors)
     assert [row["successes"] for row in rows["results"]] == [0, 0]
+    refused = ask(workspace, "evaluate", *floors, "--base", workspace / "nowhere", code=2)
+    assert "holds no checkpoint" in refused["error"]["message"]
 
 
 def test_adapt_makes_an_adapter_that_runs(workspace: Path, base: Path) -> None:

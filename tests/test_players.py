@@ -60,11 +60,11 @@ def test_an_unknown_adapter_is_refused_with_the_nearest(factory: PolicyFactory) 
         factory.get("onne")
 
 
-def test_floors_need_no_base(tmp_path: Path) -> None:
-    floors = PolicyFactory(tmp_path / "nowhere", AdapterRegistry(Workspace(tmp_path)), ROBOT)
-    assert floors.get("still").name == "still"
+@pytest.mark.parametrize("name", ["still", "base"])
+def test_a_base_that_is_not_there_is_refused_whoever_acts(tmp_path: Path, name: str) -> None:
+    factory = PolicyFactory(tmp_path / "nowhere", AdapterRegistry(Workspace(tmp_path)), ROBOT)
     with pytest.raises(CheckpointError, match="holds no checkpoint"):
-        floors.get("base")
+        factory.get(name)
 
 
 def test_a_base_that_does_not_fit_the_robot_is_refused(factory: PolicyFactory) -> None:

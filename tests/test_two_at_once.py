@@ -178,7 +178,7 @@ def test_a_killed_run_and_a_killed_adapt_leave_a_workspace_that_goes_on(workspac
 
 def test_two_trainings_on_one_data_set_share_its_import(tmp_path: Path) -> None:
     data = robomimic_file(tmp_path / "lift.hdf5", lengths=(8, 7) * 6)
-    quick = ("--preset", "micro", "--iterations", 4, "--batch", 4, "--autoencoder-iterations", 2)
+    quick = ("--preset", "micro", "--iterations", 4, "--batch", 4, "--autoencoder-iterations", 2, "--held-out", 0)
     words = [("pretrain", data, *quick, "--seed", seed, "--out", tmp_path / f"run-{seed}") for seed in (1, 2)]
     sessions = tmp_path / "recordings" / "sessions"
     sessions.mkdir(parents=True)

@@ -82,13 +82,15 @@ class Adapter:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of weights and domain transform, 16 hexadecimal digits. Raises CheckpointError if they are missing."""
+        """SHA-256 of weights and domain transform, without its intervals, 16 digits. Raises CheckpointError without weights."""
         try:
             digest = hashlib.sha256((self.folder / WEIGHTS).read_bytes())
         except OSError as error:
             raise CheckpointError(f"{self.folder} holds no adapter: {WEIGHTS} is missing.") from error
-        if self.lineage.get("calibration") is not None:
-            digest.update(json.dumps(self.lineage["calibration"], sort_keys=True).encode())
+        transform = self.lineage.get("calibration")
+        if transform is not None:
+            acting = {name: part for name, part in transform.items() if name != "intervals"}
+            digest.update(json.dumps(acting, sort_keys=True).encode())
         return digest.hexdigest()[:16]
 
 
