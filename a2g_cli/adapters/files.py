@@ -82,7 +82,7 @@ class Adapter:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of weights and domain transform, without its intervals, 16 digits. Raises CheckpointError without weights."""
+        """SHA-256 of weights and domain transform, not of its intervals; 16 digits. Raises CheckpointError: no weights."""
         try:
             digest = hashlib.sha256((self.folder / WEIGHTS).read_bytes())
         except OSError as error:
