@@ -1,6 +1,5 @@
 """HDF5 data sets as other programs' tools write them: each layout is read, and what is left out of it is named."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,88 +8,32 @@ import hdf5_examples as made
 import numpy as np
 import pytest
 from hdf5_examples import BLUE, aloha, film
-from recording_examples import SPEC, episode
+from hdf5_imports import (
+    OPENCV,
+    STANDARD,
+    Make,
+    add,
+    as_opaque,
+    as_texts,
+    assert_true_colours,
+    bare_chunks,
+    brought,
+    changed,
+    colours,
+    episodes,
+    note,
+    packed,
+    packed_chunks,
+    padded,
+)
 
-from a2g_cli.core.errors import RecordingError, UsageError
-from a2g_cli.core.types import Episode
+from a2g_cli.core.errors import UsageError
 from a2g_cli.core.workspace import Workspace
-from a2g_cli.data.formats.importing import BadEpisodeError, Imported, ImportOptions, bring_in
-from a2g_cli.data.formats.reading import ReadOptions
+from a2g_cli.data.formats.importing import ImportOptions, bring_in
 from a2g_cli.data.formats.registry import detect
-from a2g_cli.data.recording.object_header import finds_chunks_by_tree
-from a2g_cli.data.recording.reader import Recording, read_episode
+from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.verify import verify
-from a2g_cli.data.recording.writer import write_episode
 
-Make = Callable[[Path], Path]
-
-
-def brought(source: Path, name: str = "it", skip_bad: bool = False, **read: Any) -> Imported:
-    options = ImportOptions(ReadOptions(**read), skip_bad=skip_bad)
-    return bring_in(Workspace(source.parent), source, detect(source), name, options)
-
-
-def episodes(result: Imported) -> list[Episode]:
-    return [read_episode(path) for path in result.session.recordings()]
-
-
-def colours(result: Imported, camera: str | None = None) -> np.ndarray:
-    """The mean colour of every frame of the first episode, (T + 1, 3)."""
-    with Recording(result.session.recordings()[0]) as recording:
-        frames = recording.frames(camera or next(iter(recording.cameras)))
-    return frames.mean(axis=(1, 2))
-
-
-def assert_true_colours(result: Imported, camera: str | None = None, begin: int = 0) -> None:
-    found = colours(result, camera)
-    expected = np.array([[10 * (begin + index), 60, BLUE] for index in range(len(found))])
-    np.testing.assert_allclose(found, expected, atol=4)
-
-
-def note(result: Imported, part: str) -> str:
-    """The one note that has ``part`` in it."""
-    (one,) = [text for text in result.notes if part in text]
-    return one
-
-
-def changed(change: Callable[[Any], Any]) -> Make:
-    return lambda path: aloha(path, change=change)
-
-
-def packed(wrap: Callable[[Any, str, list[bytes]], object], pack: Callable[[np.ndarray], bytes]) -> Make:
-    """An episode whose camera ``top`` is packed by ``pack`` and wrapped by ``wrap``."""
-
-    def change(file: Any) -> None:
-        wrap(file["observations/images"], "top", [pack(frame) for frame in film(6)])
-
-    return lambda path: aloha(path, change=change, images=False)
-
-
-def as_texts(group: Any, name: str, rows: list[bytes]) -> None:
-    group[name] = made.texts(rows)
-
-
-def as_opaque(group: Any, name: str, rows: list[bytes]) -> None:
-    group[name] = made.opaque(rows)
-
-
-def padded(group: Any, name: str, rows: list[bytes]) -> None:
-    group[name] = made.padded(rows)
-
-
-def packed_chunks(group: Any, name: str, rows: list[bytes]) -> None:
-    made.write_vlen(group, name, rows, chunks=(4,), maxshape=(None,), compression="gzip")
-
-
-def bare_chunks(group: Any, name: str, rows: list[bytes]) -> None:
-    made.write_vlen(group, name, rows, chunks=(4,))
-
-
-def add(name: str, data: np.ndarray) -> Make:
-    return changed(lambda file: file.create_dataset(f"observations/images/{name}", data=data))
-
-
-STANDARD, OPENCV = made.as_the_standard_says, made.as_opencv_packs
 LAYOUTS: dict[str, Make] = {
     "ACT": aloha,
     "ALOHA, compressed": made.real_aloha,
@@ -196,76 +139,6 @@ def test_pixels_that_are_not_packed_have_one_order(tmp_path: Path) -> None:
         assert_true_colours(brought(aloha(tmp_path / "episode_0.hdf5"), order, colour_order=order))
 
 
-# -- depth ------------------------------------------------------------------------------------------------------------
-
-WHOLE, METRES = made.distances(6), made.distances(6).astype(np.float32) / 1000
-DEPTHS: dict[str, tuple[str, np.ndarray, str]] = {
-    "beside the camera": ("images/top_depth", WHOLE, "millimetres"),
-    "named the other way": ("images/depth_top", WHOLE[..., None], "millimetres"),
-    "a group of its own": ("images_depth/top", WHOLE, "millimetres"),
-    "depths": ("depths/top", WHOLE, "millimetres"),
-    "metres": ("images/top_depth", METRES, "metres"),
-}
-
-
-@pytest.mark.parametrize("where", DEPTHS)
-def test_depth_is_stored_in_millimetres(tmp_path: Path, where: str) -> None:
-    name, data, said = DEPTHS[where]
-    change = changed(lambda file: file.create_dataset(f"observations/{name}", data=data))
-    result = brought(change(tmp_path / "episode_0.hdf5"))
-    with Recording(result.session.recordings()[0]) as recording:
-        assert recording.spec.depth == ("top",)
-        np.testing.assert_array_equal(recording.depth("top"), WHOLE)
-        assert recording.provenance.settings["imported"]["depth_units"] == 0.001
-    assert said in note(result, "depth of top")
-
-
-def test_depth_of_pngs(tmp_path: Path) -> None:
-    def change(file: Any) -> None:
-        file["observations/images_depth/top"] = made.padded([made.png_of_depth(depth) for depth in WHOLE])
-
-    result = brought(aloha(tmp_path / "episode_0.hdf5", change=change))
-    with Recording(result.session.recordings()[0]) as recording:
-        np.testing.assert_array_equal(recording.depth("top"), WHOLE)
-
-
-def test_what_was_not_measured_is_zero(tmp_path: Path) -> None:
-    odd = METRES.copy()
-    odd[:, 1, :5] = [np.nan, np.inf, -1.0, 70.0, 65.535]
-    result = brought(add("top_depth", odd)(tmp_path / "episode_0.hdf5"))
-    with Recording(result.session.recordings()[0]) as recording:
-        assert recording.depth("top")[3, 1, :6].tolist() == [0, 0, 0, 0, 65535, 503]
-
-
-def test_depth_after_the_last_action_and_resized(tmp_path: Path) -> None:
-    path = made.robosuite(tmp_path / "lift.hdf5")
-    result = bring_in(Workspace(tmp_path), path, detect(path), "small", ImportOptions(size=(6, 8)))
-    with Recording(result.session.recordings()[0]) as recording:
-        assert recording.depth("agentview").shape == (7, 6, 8)
-        assert recording.depth("agentview")[:, 3, 3].tolist() == [500 + index for index in range(7)]
-
-
-@pytest.mark.parametrize(
-    ("make", "name", "reason"),
-    [
-        (add("top_depth", made.distances(6, (4, 4))), "top_depth", "another size"),
-        (add("other_depth", WHOLE), "other_depth", "without a camera that is read"),
-        (add("top_depth", WHOLE.astype(np.int32)), "top_depth", "not depth in 16 bits or in metres"),
-        (lambda path: made.libero(path, depth=True), "agentview_depth", "not distances"),
-        (add("infrared", film(6)[..., 0]), "infrared", "neither a colour picture"),
-        (add("words", np.array([b"hello"] * 6)), "words", "neither a colour picture"),
-        (add("nothing", np.zeros((6, 40), np.uint8)), "nothing", "--columns adds it"),
-    ],
-)
-def test_one_thing_that_cannot_be_used_does_not_refuse_the_rest(
-    tmp_path: Path, make: Make, name: str, reason: str
-) -> None:
-    result = brought(make(tmp_path / "episode_0.hdf5"))
-    assert name in note(result, reason)
-    with Recording(result.session.recordings()[0]) as recording:
-        assert recording.spec.depth == ()
-
-
 # -- what is read, and what is left out -------------------------------------------------------------------------------
 
 
@@ -364,146 +237,3 @@ def test_frames_on_their_head_are_noticed_and_turned(tmp_path: Path) -> None:
     assert not [text for text in turned.notes if "upside down" in text], "they were turned already"
     with Recording(turned.session.recordings()[0]) as recording:
         assert recording.frame("agentview", 2)[-1].min() == 255
-
-
-# -- files ------------------------------------------------------------------------------------------------------------
-
-NAMES = ("episode0.hdf5", "episode_0.h5", "run-a.hdf5", "RUN.H5", "monday/episode_0.hdf5", "2026/may/1/x.h5")
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("make", [aloha, made.robosuite])
-def test_files_of_any_name_in_folders(tmp_path: Path, make: Make, name: str) -> None:
-    make(tmp_path / "set" / name)
-    assert brought(tmp_path / "set").episodes == (1 if make is aloha else 2)
-
-
-def test_episodes_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
-    for number, steps in ((10, 7), (2, 6), (1, 5)):
-        aloha(tmp_path / "set" / f"episode{number}.hdf5", steps=steps)
-    assert [len(one) for one in episodes(brought(tmp_path / "set"))] == [4, 5, 6]
-
-
-def test_a_folders_own_recordings_and_hidden_files_are_passed_over(tmp_path: Path) -> None:
-    aloha(tmp_path / "set" / "episode_0.hdf5")
-    aloha(tmp_path / "set" / ".trash" / "episode_1.hdf5")
-    aloha(tmp_path / "set" / "a" / "b" / "c" / "d" / "too-deep" / "episode_1.hdf5")
-    write_episode(tmp_path / "set" / "sessions" / "a.hdf5", SPEC, episode(3))
-    (tmp_path / "set" / "sessions" / "up").symlink_to(tmp_path / "set")
-    assert brought(tmp_path / "set").episodes == 1
-
-
-@pytest.mark.parametrize("make", [aloha, made.robosuite])
-@pytest.mark.parametrize("bad", [b"not HDF5 at all" * 100, b"", b"cut"])
-def test_a_bad_file_among_good_ones_is_named_or_left_out(tmp_path: Path, make: Make, bad: bytes) -> None:
-    source = tmp_path / "set"
-    good = make(source / "b1.hdf5")
-    make(source / "sub" / "b3.hdf5")
-    (source / "b0.hdf5").write_bytes(good.read_bytes()[:3000] if bad == b"cut" else bad)
-    with pytest.raises(BadEpisodeError, match=r"b0\.hdf5 cannot be used"):
-        brought(source)
-    result = brought(source, skip_bad=True)
-    assert list(result.skipped) == ["b0.hdf5"]
-    assert result.episodes == (2 if make is aloha else 4)
-
-
-def test_a_file_of_another_kind_among_good_ones_is_named(tmp_path: Path) -> None:
-    made.robosuite(tmp_path / "set" / "a.hdf5")
-    with h5py.File(tmp_path / "set" / "statistics.hdf5", "w") as file:
-        file["mean"] = [1.0]
-    with pytest.raises(BadEpisodeError, match=r"statistics\.hdf5 cannot be used: .*data.* is missing") as caught:
-        brought(tmp_path / "set")
-    assert "copy" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("change", "part"),
-    [
-        (lambda demo: demo.__delitem__("obs"), "dataset_states_to_obs"),
-        (lambda demo: _cut(demo, "obs/agentview_image", 5), "agentview_image has 5 rows for 6 actions"),
-        (lambda demo: _cut(demo, "obs/agentview_image", 2), "agentview_image has 2 rows for 6 actions"),
-        (lambda demo: _cut(demo, "obs/robot0_eef_pos", 5), "robot0_eef_pos has 5 rows for 6 actions"),
-        (lambda demo: _cut(demo, "next_obs/robot0_eef_pos", 5), "before the actions"),
-        (lambda demo: _cut(demo, "next_obs/agentview_image", 5), "before the actions"),
-        (lambda demo: demo.__delitem__("next_obs/agentview_image"), "missing after the actions"),
-        (lambda demo: demo.__delitem__("obs/agentview_image"), "no camera"),
-    ],
-)
-def test_a_bad_demo_is_named_and_said_to_be_no_more_than_that(
-    tmp_path: Path, change: Callable[[Any], None], part: str
-) -> None:
-    path = made.robosuite(tmp_path / "lift.hdf5", depth=False)
-    with h5py.File(path, "r+") as file:
-        change(file["data/demo_1"])
-    with pytest.raises(BadEpisodeError, match=f"demo_1 cannot be used: .*{part}") as caught:
-        brought(path)
-    assert "copy" not in str(caught.value)
-    assert brought(path, skip_bad=True).episodes == 1
-
-
-def _cut(demo: Any, name: str, rows: int) -> None:
-    data = demo[name][:rows]
-    del demo[name]
-    demo[name] = data
-
-
-def test_what_is_not_kept_step_by_step_is_left_out(tmp_path: Path) -> None:
-    def extra(demo: Any, steps: int) -> None:
-        demo["obs/camera_matrix"] = np.eye(3)
-
-    result = brought(made.robosuite(tmp_path / "lift.hdf5", next_obs=False, extra=extra))
-    assert "camera_matrix" in note(result, "not a row per step")
-
-
-def test_a_heap_that_holds_no_such_row_is_a_bad_episode(tmp_path: Path) -> None:
-    """HDF5 2.0 itself does not come to an end with such a file."""
-    path = LAYOUTS["of any length"](tmp_path / "episode_0.hdf5")
-    data = path.read_bytes()
-    heap = data.index(b"GCOL")
-    for place in (heap + 8, heap + 24, heap + 16):  # the collection's size, its first object's, and its number
-        path.write_bytes(data[:place] + bytes(8) + data[place + 8 :])
-        with pytest.raises(BadEpisodeError, match=r"no camera that can be read .*heap|no camera .* is not in the file"):
-            brought(path)
-
-
-# -- what HDF5 must not be trusted with ---------------------------------------------------------------------------------
-
-
-def test_what_may_grow_in_hdf5s_newest_layout_is_refused(tmp_path: Path) -> None:
-    for maxshape in (made.bounded, made.unlimited):
-        path = made.growing(tmp_path / "episode_0.hdf5", maxshape, libver="latest")
-        with pytest.raises(RecordingError, match="h5repack"):
-            brought(path)
-
-
-@pytest.mark.parametrize(("libver", "tree"), [(None, True), (("v108", "v108"), True), ("latest", False)])
-@pytest.mark.parametrize("userblock", [0, 512])
-def test_the_bytes_tell_how_chunks_are_found(tmp_path: Path, libver: Any, tree: bool, userblock: int) -> None:
-    path = tmp_path / "a.hdf5"
-    with h5py.File(path, "w", libver=libver, userblock_size=userblock) as file:
-        grows = file.create_dataset("x", data=np.zeros((6, 3)), chunks=(1, 3), maxshape=(9, 3))
-        for index in range(40):  # more than one block of the object's header
-            grows.attrs[f"attribute {index}"] = "x" * 60
-    with h5py.File(path) as file:
-        assert finds_chunks_by_tree(file["x"]) is tree
-
-
-def test_a_chunk_reserved_for_a_whole_episode(tmp_path: Path) -> None:
-    rows = 2**26 // (12 * 16 * 3) + 10  # more than 64 MB of frames
-    noise = np.random.default_rng(0).integers(0, 256, (6, 12, 16, 3), np.uint8)
-
-    def change(file: Any) -> None:
-        images = file["observations/images"]
-        images.create_dataset("top", data=noise, chunks=(rows, 12, 16, 3), maxshape=(None, 12, 16, 3))
-
-    result = brought(aloha(tmp_path / "episode_0.hdf5", change=change, images=False))
-    with Recording(result.session.recordings()[0]) as recording:
-        np.testing.assert_array_equal(recording.frames("top"), noise)
-
-    def empty(file: Any) -> None:
-        how = {"chunks": (rows, 12, 16, 3), "maxshape": (None, 12, 16, 3), "compression": "gzip"}
-        file["observations/images"].create_dataset("top", data=noise, **how)
-
-    path = aloha(tmp_path / "episode_1.hdf5", change=empty, images=False)
-    with pytest.raises(RecordingError, match="stored in pieces of"):
-        brought(path, "bomb")
