@@ -51,10 +51,44 @@ def evaluate_adapters(
     Raises:
         UsageError, GoalError, CheckpointError, HardwareError, SafetyStop: see their messages.
     """
+    registry = AdapterRegistry(workspace)
+    names = list(dict.fromkeys(adapters)) or [registry.active()]
+    settings = RolloutSettings(limit=steps, stop_on_truth=True, safety=limits or SafetyLimits())
+    wanted = [goal_store.load_goal(workspace, name) for name in dict.fromkeys(goals)]
+    rows: list[dict[str, Any]] = []
     with TemporaryDirectory(prefix="a2g-films-") as folder:
         films = Path(folder) if reporting is not None and reporting.settings.report else None
-        given = (base, episodes, steps, seed, acting, limits, goals)
-        found = _evaluated(workspace, deployment, adapters, *given, films)
+        with (
+            reported() as finished,
+            training_view(stderr_console()) as view,
+            deployment.connected(lanes=min(LANES, episodes)) as robots,
+        ):
+            factory = PolicyFactory(base or checkpoint.SHIPPED, registry, robots[0].spec, acting)
+            policies = [(name, factory.get(name)) for name in names]  # wrong names are refused before anything runs
+            factory.note_resizing(view.note, *names)
+            factory.note_goals(view.note, names, wanted)
+            check_measurable(workspace, robots[0], wanted)
+            robot = robots[0]
+            tests = [({"goal": goal.name}, trials_for(robot, goal, seed, episodes)) for goal in wanted]
+            for about, trials in tests or [({}, draw_trials(robot, "evaluation", seed, episodes))]:
+                for name, policy in policies:
+                    on = "".join(f" on the goal {goal}" for goal in about.values())
+                    view.started(f"evaluating {'the base policy' if name == BASE else name}{on}", episodes)
+                    sink = not_kept if films is None else Films(films, factory, name, policy, view.note).sink
+                    result = evaluate(
+                        name,
+                        policy,
+                        robots,
+                        trials,
+                        settings,
+                        lambda done, good: view.advanced(done, {"successes (simulator)": good}),
+                        sink=sink,
+                    )
+                    rows.append({**about, **result.to_json()})
+                    view.finished()
+            document = {"robot": robots[0].spec.name, "shift": shift_of(robots[0]), "seed": seed}
+            finished.report = Report({**document, "results": rows}, [results_table(rows)])
+        found = finished.report
         return with_report(found, reporting, lambda: _written(workspace, found, Path(folder), reporting))
 
 
@@ -68,55 +102,3 @@ def _written(workspace: Workspace, found: Report, films: Path, reporting: Report
     told = about("" if reporting is None else reporting.command)
     write_page(evaluation_page(workspace, found.document, films, told, moment), path)
     return path
-
-
-def _evaluated(
-    workspace: Workspace,
-    deployment: Deployment,
-    adapters: Sequence[str],
-    base: Path | None,
-    episodes: int,
-    steps: int | None,
-    seed: int,
-    acting: ActingSettings,
-    limits: SafetyLimits | None,
-    goals: Sequence[str],
-    films: Path | None,
-) -> Report:
-    """Do what ``evaluate_adapters`` does; ``films``: where those of the first trials go, None: nowhere."""
-    registry = AdapterRegistry(workspace)
-    names = list(dict.fromkeys(adapters)) or [registry.active()]
-    settings = RolloutSettings(limit=steps, stop_on_truth=True, safety=limits or SafetyLimits())
-    wanted = [goal_store.load_goal(workspace, name) for name in dict.fromkeys(goals)]
-    rows: list[dict[str, Any]] = []
-    with (
-        reported() as finished,
-        training_view(stderr_console()) as view,
-        deployment.connected(lanes=min(LANES, episodes)) as robots,
-    ):
-        factory = PolicyFactory(base or checkpoint.SHIPPED, registry, robots[0].spec, acting)
-        policies = [(name, factory.get(name)) for name in names]  # wrong names are refused before anything runs
-        factory.note_resizing(view.note, *names)
-        factory.note_goals(view.note, names, wanted)
-        check_measurable(workspace, robots[0], wanted)
-        robot = robots[0]
-        tests = [({"goal": goal.name}, trials_for(robot, goal, seed, episodes)) for goal in wanted]
-        for about, trials in tests or [({}, draw_trials(robot, "evaluation", seed, episodes))]:
-            for name, policy in policies:
-                on = "".join(f" on the goal {goal}" for goal in about.values())
-                view.started(f"evaluating {'the base policy' if name == BASE else name}{on}", episodes)
-                sink = not_kept if films is None else Films(films, factory, name, policy, view.note).sink
-                result = evaluate(
-                    name,
-                    policy,
-                    robots,
-                    trials,
-                    settings,
-                    lambda done, good: view.advanced(done, {"successes (simulator)": good}),
-                    sink=sink,
-                )
-                rows.append({**about, **result.to_json()})
-                view.finished()
-        document = {"robot": robots[0].spec.name, "shift": shift_of(robots[0]), "seed": seed}
-        finished.report = Report({**document, "results": rows}, [results_table(rows)])
-    return finished.report
