@@ -7,6 +7,8 @@ import pytest
 from cli_examples import a2g, ask, refused
 
 from a2g_cli.calibration import registration
+from a2g_cli.cli.commands.deployment import Deployment
+from a2g_cli.core.workspace import Workspace
 from a2g_cli.models import checkpoint
 
 ROBOT = "gym:gym_examples:Flat-v0"
@@ -79,6 +81,11 @@ def test_what_cannot_be_measured_or_understood_is_said_in_a_line(stranger: Path,
 
 
 @pytest.mark.usefixtures("coarse")
+def test_an_environment_knows_success_by_its_world(stranger: Path, tmp_path: Path) -> None:
+    assert Deployment.choose(Workspace(stranger), ROBOT).measurable_spec() is not None
+    assert Deployment.choose(Workspace(tmp_path), ROBOT).measurable_spec() is None
+
+
 def test_a_robot_that_is_another_one_is_named_and_the_demonstrations_measure_alone(
     stranger: Path, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.lines import say
-from a2g_cli.robots.base import InstrumentedRobot, Robot, notes_of
+from a2g_cli.robots.base import InstrumentedRobot, Robot, RobotSpec, notes_of
 from a2g_cli.robots.checked import CheckedRobot
 from a2g_cli.robots.with_cameras import WithCameras
 
@@ -85,6 +85,21 @@ class Deployment:
         readers = {name: camera.reader(sizes[name], clock=robot.clock) for name, camera in self.cameras.items()}
         depth = [name for name, camera in self.cameras.items() if camera.settings.get("depth")]
         return WithCameras(robot, readers, sizes, depth)
+
+    def measurable_spec(self) -> RobotSpec | None:
+        """Return the spec of the robot if it knows success; else None. Nothing is connected, and hardware is not even made.
+
+        Raises:
+            UnknownNameError, UsageError, HardwareError: see ``make``.
+        """
+        driver = plugins.load("robot", plugins.split(self.robot)[0])
+        if inspect.isclass(driver) and not hasattr(driver, "trial"):
+            return None
+        made = self.make()
+        try:
+            return made.spec if isinstance(made, InstrumentedRobot) else None
+        finally:
+            made.close()
 
     def _parameters(self) -> Mapping[str, inspect.Parameter]:
         return plugins.parameters("robot", plugins.split(self.robot)[0])

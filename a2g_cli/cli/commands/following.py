@@ -1,6 +1,5 @@
 """The commands that messages suggest next, with all options that they need."""
 
-import inspect
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +13,6 @@ from a2g_cli.core.workspace import Workspace
 from a2g_cli.data import goals as goal_store
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import Session
-from a2g_cli.robots.base import InstrumentedRobot
 from a2g_cli.simulator.shifts import current_name
 
 Words = list[str]
@@ -59,13 +57,8 @@ def can_be_evaluated(workspace: Workspace, robot: str, base: Path | None = None)
     from a2g_cli.policies.image_size import resized_spec
 
     try:
-        driver = plugins.load("robot", plugins.split(robot)[0])
-        if inspect.isclass(driver) and not hasattr(driver, "trial"):  # hardware: not even made
-            return False
-        made = Deployment.choose(workspace, robot).make()
-        spec = made.spec
-        made.close()
-        if not isinstance(made, InstrumentedRobot):
+        spec = Deployment.choose(workspace, robot).measurable_spec()
+        if spec is None:
             return False
         config, _ = checkpoint.read_config(base or checkpoint.SHIPPED)
         checkpoint.check_fits(config, resized_spec(spec, config.size))

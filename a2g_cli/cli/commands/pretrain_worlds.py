@@ -1,6 +1,5 @@
 """The worlds in which a pretraining can measure success: scenes of the simulator, or the workspace's simulated robot."""
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
@@ -11,7 +10,7 @@ from a2g_cli.cli.commands.pretrain_data import Demonstrations
 from a2g_cli.core import config, plugins
 from a2g_cli.core.errors import A2GError, UsageError
 from a2g_cli.core.workspace import Workspace
-from a2g_cli.robots.base import InstrumentedRobot, Robot, RobotSpec
+from a2g_cli.robots.base import Robot, RobotSpec
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.training.pretrain_settings import PretrainSettings
 from a2g_cli.training.watcher import TrainingWatcher
@@ -82,17 +81,9 @@ def robot_to_ask(
 
 def _fitting(deployment: Deployment, spec: RobotSpec) -> str:
     """Return the name of a deployment's robot. Raises A2GError unless it knows success and is that of ``spec``."""
-    driver = plugins.load("robot", plugins.split(deployment.robot)[0])
-    ignorant = UsageError(f"the robot {deployment.robot} does not know success (docs/worlds.md).")
-    if inspect.isclass(driver) and not hasattr(driver, "trial"):  # hardware: not even made
-        raise ignorant
-    robot = deployment.make()
-    try:
-        if not isinstance(robot, InstrumentedRobot):
-            raise ignorant
-        mine = robot.spec
-    finally:
-        robot.close()
+    mine = deployment.measurable_spec()
+    if mine is None:
+        raise UsageError(f"the robot {deployment.robot} does not know success (docs/worlds.md).")
     for what, wanted, found in (
         ("cameras", tuple(spec.cameras), tuple(mine.cameras)),
         ("actions", spec.action_names, mine.action_names),
