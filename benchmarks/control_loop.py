@@ -65,7 +65,7 @@ class Bench(SimRobot):
         return replace(super().spec, rate=self._rate)
 
     def observe(self) -> Observation:
-        """Look: the picture is drawn now."""
+        """Look: the image is drawn now."""
         now = self._wall.now()
         return replace(super().observe(), time=self._wall.now(), captured_at=dict.fromkeys(self.spec.cameras, now))
 

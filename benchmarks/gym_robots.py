@@ -48,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=100)
     steps = parser.parse_args().steps
-    print("| robot | pictures | actions | measured | Hz | steps/s here | its goal |\n|---|---|---|---|---|---|---|")
+    print("| robot | images | actions | measured | Hz | steps/s here | its goal |\n|---|---|---|---|---|---|---|")
     for name, settings in ROBOTS.items():
         robot = gym_robot(name, **settings)
         robot.connect()

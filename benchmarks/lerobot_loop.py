@@ -2,7 +2,7 @@
 
 The loop is LeRobot's to the last line. Its robot, policy and data set are stand-ins: the robot passes everything on, the
 policy hands out a chunk action by action and plans when it is used up, as LeRobot's chunked policies do, and the data set
-keeps its frames in memory, which costs the loop less than LeRobot's own, that writes pictures. For a throw-away
+keeps its frames in memory, which costs the loop less than LeRobot's own, that writes images. For a throw-away
 environment alone: `pip install --no-deps lerobot==0.4.4 ...` with whatever its import asks for.
 """
 

@@ -73,7 +73,7 @@ class PlanScores:
     """(B,) number of the demonstration: samples of one demonstration are not independent."""
     latent: Mapping[str, Tensor]
     """Method -> (B, F) mean squared error of latents [variances of a latent channel]."""
-    picture: Mapping[str, Tensor]
+    image: Mapping[str, Tensor]
     """Method -> (B, F) mean squared error of images in -1 to 1."""
     samples: int
     """Number of samples in ``mean``."""
@@ -84,7 +84,7 @@ class PlanScores:
 
     def psnr(self, method: str, frame: int) -> Interval:
         """Return the peak signal-to-noise ratio of images [dB], from their mean squared error."""
-        error = resampled(lambda mean: mean[..., 0], self.picture[method][:, frame, None], self.episode)
+        error = resampled(lambda mean: mean[..., 0], self.image[method][:, frame, None], self.episode)
         return Interval(_decibel(error.value), _decibel(error.high), _decibel(error.low))
 
     def ratio(self, baseline: str, frame: int) -> Interval | None:
@@ -169,7 +169,7 @@ def ask(segments: Segments, each: int, beyond: int, seed: int) -> tuple[Tensor, 
 def score_plans(
     model: Imaginer,
     segments: Segments,
-    pictures: Tensor,
+    images: Tensor,
     steps: int = 10,
     samples: int = 8,
     each: int = 3,
@@ -181,7 +181,7 @@ def score_plans(
     Args:
         model: the model that imagines.
         segments: demonstrations that it was not trained on, as latents of its own autoencoder.
-        pictures: the frames of ``segments`` as images (N, V, H, W, 3) uint8, in the same order.
+        images: the frames of ``segments`` as images (N, V, H, W, 3) uint8, in the same order.
         steps: Euler steps of imagination.
         samples: imagined plans for each start.
         each: starts in each demonstration.
@@ -197,13 +197,13 @@ def score_plans(
         raise ValueError(f"no demonstration has more than {hashing.proximal} steps: there is nothing to predict.")
     generator = torch.Generator().manual_seed(seed)
     latent: dict[str, list[Tensor]] = {method: [] for method in METHODS}
-    picture: dict[str, list[Tensor]] = {method: [] for method in METHODS}
+    image: dict[str, list[Tensor]] = {method: [] for method in METHODS}
     offsets = hashing.frame_offsets(segments.length[episode] - step)
     for part in torch.arange(len(episode)).split(batch):
         starts = segments.gather(episode[part], step[part], segments.length[episode[part]], hashing)
         now, goal, truth = starts["now"], starts["goal"], starts["frames"]
         rows = (segments.first[episode[part]] + step[part]).unsqueeze(1) + offsets[part]
-        real = to_tensor(pictures[rows])
+        real = to_tensor(images[rows])
         drawn = []
         for _ in range(samples):
             noise = torch.randn(len(part), hashing.frames, *model.frame_shape, generator=generator)
@@ -219,8 +219,8 @@ def score_plans(
         for method, frames in predictions.items():
             errors = [_errors(model.autoencoder, each_frames, truth, real) for each_frames in frames]
             latent[method].append(torch.stack([error[0] for error in errors]).mean(0))
-            picture[method].append(torch.stack([error[1] for error in errors]).mean(0))
-    by_method = [{method: torch.cat(parts) for method, parts in kind.items()} for kind in (latent, picture)]
+            image[method].append(torch.stack([error[1] for error in errors]).mean(0))
+    by_method = [{method: torch.cat(parts) for method, parts in kind.items()} for kind in (latent, image)]
     return PlanScores(frame_names(model.config), offsets, episode, by_method[0], by_method[1], samples)
 
 

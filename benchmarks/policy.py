@@ -142,21 +142,21 @@ def plans(player: Player, given: argparse.Namespace, known: Cache) -> dict[str, 
             print(f"scoring plans of {scene} {shift}", file=sys.stderr, flush=True)
             session = Session(given.work / f"plans-{scene}-{shift}-{scene_version(scene)}")
             record_demonstrations(session, scene, PLANS_SEED, given.plans, processes=given.processes, shift=shift)
-            segments, pictures = held_out(model, session.recordings()[: given.plans])
-            scores = score_plans(model, segments, pictures, given.imagine_steps, given.samples)
+            segments, images = held_out(model, session.recordings()[: given.plans])
+            scores = score_plans(model, segments, images, given.imagine_steps, given.samples)
             known[asked] = scores.to_json()
         found[f"{scene} {named(shift)}"] = known[asked]
     return found
 
 
 def held_out(model: Any, paths: Sequence[Path]) -> tuple[Any, torch.Tensor]:
-    """Return recordings as segments and as pictures (N, V, H, W, 3)."""
-    pictures = []
+    """Return recordings as segments and as images (N, V, H, W, 3)."""
+    images = []
     for path in paths:
         with Recording(path) as recording:
             views = [torch.from_numpy(recording.frames(camera)) for camera in model.config.cameras]
-            pictures.append(torch.stack(views, 1))
-    return encode_recordings(model, paths), torch.cat(pictures)
+            images.append(torch.stack(views, 1))
+    return encode_recordings(model, paths), torch.cat(images)
 
 
 def seconds(factory: Mapping[str, Sequence[Player]], given: argparse.Namespace) -> dict[str, Any]:

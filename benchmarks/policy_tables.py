@@ -89,14 +89,14 @@ def ablation_table(results: Mapping[str, Mapping[str, Mapping[str, Mapping[str, 
 
 def plans_table(results: Mapping[str, Mapping[str, Any]]) -> str:
     """Return both tables of plan scores of deployment -> ``PlanScores.to_json()``."""
-    errors, pictures = [], []
+    errors, images = [], []
     for deployment, scores in results.items():
         for frame in scores["frames"]:
             head = [deployment, frame["frame"], f"{frame['offset_mean']:.1f}"]
             mse, psnr, ratio = frame["latent_mse"], frame["psnr"], frame["ratio"]
             ratios = [span(ratio[floor], 2) if ratio[floor] else "-" for floor in ("copy", "blend")]
             errors.append([*head, *(span(mse[m]) for m in ("sample", "mean", "limit", "copy", "blend")), *ratios])
-            pictures.append([*head, *(span(psnr[m], 1) for m in ("sample", "mean", "copy", "blend", "ceiling"))])
+            images.append([*head, *(span(psnr[m], 1) for m in ("sample", "mean", "copy", "blend", "ceiling"))])
     counts = "; ".join(f"{name}: n = {one['n']} of {one['episodes']} demonstrations" for name, one in results.items())
     several = f"mean of {next(iter(results.values()))['samples']}" if results else ""
     head, floors = ["deployment", "frame", "steps ahead", "one sample", several], ["now copied", "blend"]
@@ -104,7 +104,7 @@ def plans_table(results: Mapping[str, Mapping[str, Any]]) -> str:
         f"Plans: squared error of latents, 95 % intervals over demonstrations ({counts})\n\n"
         + table([*head, "endless samples", *floors, "endless / copied", "endless / blend"], errors)
         + "\n\nPlans: PSNR of decoded frames [dB]\n\n"
-        + table([*head, *floors, "truth, reconstructed"], pictures)
+        + table([*head, *floors, "truth, reconstructed"], images)
     )
 
 

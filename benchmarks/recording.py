@@ -38,8 +38,8 @@ WRITERS: dict[str, Callable[[Path], writers.Writer]] = {
     "lzf": lambda folder: writers.Direct(folder, SIZES, {"compression": "lzf"}),
     "PNG 1": lambda folder: writers.Threaded(folder, writers.png, writers.unpack),
     "JPEG 95": lambda folder: writers.Threaded(folder, writers.jpeg, writers.unpack),
-    "h264 lossless": lambda folder: writers.Filmed(folder, lossless=True),
-    "h264 crf 18": lambda folder: writers.Filmed(folder, lossless=False),
+    "h264 lossless": lambda folder: writers.VideoWriter(folder, lossless=True),
+    "h264 crf 18": lambda folder: writers.VideoWriter(folder, lossless=False),
     "plain h5py": lambda folder: writers.Plain(folder, {}),
     "plain h5py, gzip": lambda folder: writers.Plain(folder, {"compression": "gzip"}),
     "LeRobot, PNG then h264": lambda folder: writers.LeRobot(folder, SIZES, streaming=False),
@@ -57,17 +57,17 @@ def scene(height: int, width: int, moment: int, noise: float) -> Image:
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def measure(name: str, folder: Path, film: dict[str, list[Image]], steps: int) -> dict[str, float]:
+def measure(name: str, folder: Path, video: dict[str, list[Image]], steps: int) -> dict[str, float]:
     """Record ``steps`` in real time, then open and read."""
     writer = WRITERS[name](folder)
-    shown = {camera: np.empty_like(frames[0]) for camera, frames in film.items()}  # as a camera's buffer: used again
-    writer.append(0, {camera: frames[0] for camera, frames in film.items()})
+    shown = {camera: np.empty_like(frames[0]) for camera, frames in video.items()}  # as a camera's buffer: used again
+    writer.append(0, {camera: frames[0] for camera, frames in video.items()})
     gc.collect()
     held: list[float] = []
     before, begin = os.times(), time.perf_counter()
     for step in range(1, steps + 1):
         time.sleep(max(0.0, begin + step / writers.RATE - time.perf_counter()))
-        for camera, frames in film.items():
+        for camera, frames in video.items():
             shown[camera][...] = frames[step % POOL]
         asked = time.perf_counter()
         writer.append(step, shown)
@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     steps = round(options.seconds * writers.RATE)
-    film = {
+    video = {
         camera: [scene(*size, moment + 100 * index, options.noise) for moment in range(POOL)]
         for index, (camera, size) in enumerate(SIZES.items())
     }
@@ -123,7 +123,7 @@ def main() -> None:
     for name in options.writer or WRITERS:
         with tempfile.TemporaryDirectory() as folder:
             try:
-                rows[name] = measure(name, Path(folder), film, steps)
+                rows[name] = measure(name, Path(folder), video, steps)
             except ImportError as error:
                 print(f"{name}: not measured, {error}", file=sys.stderr)
     if options.json:

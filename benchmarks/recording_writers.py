@@ -136,7 +136,7 @@ class Threaded:
         return read
 
 
-def picture(form: str, **options: Any) -> Callable[[Image], bytes]:
+def packer(form: str, **options: Any) -> Callable[[Image], bytes]:
     """Return Pillow's encoder."""
 
     def encode(image: Image) -> bytes:
@@ -147,16 +147,16 @@ def picture(form: str, **options: Any) -> Callable[[Image], bytes]:
     return encode
 
 
-png, jpeg = picture("PNG", compress_level=1), picture("JPEG", quality=95)
+png, jpeg = packer("PNG", compress_level=1), packer("JPEG", quality=95)
 
 
 def unpack(data: bytes) -> Image:
-    """Return a picture's pixels."""
+    """Return an image's pixels."""
     return np.asarray(PIL.Image.open(io.BytesIO(data)))
 
 
-class Filmed:
-    """A film a camera, packed in a thread."""
+class VideoWriter:
+    """A video a camera, packed in a thread."""
 
     def __init__(self, folder: Path, lossless: bool) -> None:
         self.lossless = lossless
@@ -170,19 +170,19 @@ class Filmed:
         self._queue.put({camera: image.copy() for camera, image in frames.items()})
 
     def _work(self) -> None:
-        films: dict[str, tuple[Any, Any]] = {}
+        videos: dict[str, tuple[Any, Any]] = {}
         codec, pixels, crf = ("libx264rgb", "rgb24", "0") if self.lossless else ("libx264", "yuv420p", "18")
         while (frames := self._queue.get()) is not None:
             for camera, image in frames.items():
-                if camera not in films:
+                if camera not in videos:
                     file = av.open(str(self._folder / f"{camera}.mp4"), "w")
                     options = {"crf": crf, "g": "2", "preset": "ultrafast", "threads": "1"}
                     stream = file.add_stream(codec, rate=RATE, options=options)
                     stream.height, stream.width, stream.pix_fmt = *image.shape[:2], pixels
-                    films[camera] = file, stream
-                file, stream = films[camera]
+                    videos[camera] = file, stream
+                file, stream = videos[camera]
                 file.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        for file, stream in films.values():
+        for file, stream in videos.values():
             file.mux(stream.encode())
             file.close()
 
@@ -193,7 +193,7 @@ class Filmed:
         return self._folder
 
     def open(self, path: Path) -> Callable[[str, int, int], int]:
-        """Open a film when it is asked for."""
+        """Open a video when it is asked for."""
         from a2g_cli.data.formats.videos import Stretch, read_mp4
 
         return lambda camera, start, stop: sum(
@@ -210,7 +210,7 @@ class Direct(Threaded):
     def __init__(self, folder: Path, sizes: dict[str, tuple[int, int]], options: dict[str, Any]) -> None:
         self._hdf5 = folder / "frames.hdf5"
         self._open = h5py.File(self._hdf5, "w")
-        self._films = {
+        self._videos = {
             camera: self._open.create_dataset(
                 camera, (0, *size, 3), "u1", maxshape=(None, *size, 3), chunks=(1, *size, 3), **options
             )
@@ -221,9 +221,9 @@ class Direct(Threaded):
     def _work(self) -> None:
         while (frames := self._queue.get()) is not None:
             for camera, image in frames.items():
-                film = self._films[camera]
-                film.resize(len(film) + 1, axis=0)
-                film[-1] = image
+                video = self._videos[camera]
+                video.resize(len(video) + 1, axis=0)
+                video[-1] = image
 
     def finish(self) -> Path:
         """Wait for the thread and close."""
@@ -254,8 +254,8 @@ class Plain:
     def finish(self) -> Path:
         """Write everything."""
         with h5py.File(self._path, "w") as file:
-            for camera, film in self._frames.items():
-                file.create_dataset(f"data/demo_0/obs/{camera}_image", data=np.stack(film), **self._options)
+            for camera, video in self._frames.items():
+                file.create_dataset(f"data/demo_0/obs/{camera}_image", data=np.stack(video), **self._options)
         self._frames.clear()
         return self._path
 
@@ -266,7 +266,7 @@ class Plain:
 
 
 class LeRobot:
-    """LeRobot's own dataset: PNG files by its threads and a film at the end, or a film while it goes on."""
+    """LeRobot's own dataset: PNG files by its threads and a video at the end, or a video while it goes on."""
 
     lossless = False
 

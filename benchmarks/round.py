@@ -78,7 +78,7 @@ def practise(robots: Sequence[Robot], trials: Sequence[Trial], folder: Path) -> 
 
 
 class Samples(Dataset[dict[str, torch.Tensor]]):
-    """Relabelled samples as pictures, read from their recordings one by one."""
+    """Relabelled samples as images, read from their recordings one by one."""
 
     def __init__(self, paths: Sequence[Path], size: int) -> None:
         self._recordings = [Recording(path) for path in paths]
@@ -117,10 +117,10 @@ def plain(paths: Sequence[Path], iterations: int) -> None:
     tuned = get_peft_model(model, config)
     optimiser = torch.optim.AdamW([p for p in tuned.parameters() if p.requires_grad], lr=SETTINGS.lr, weight_decay=0.0)
     for read_in in DataLoader(Samples(paths, iterations * SETTINGS.batch), batch_size=SETTINGS.batch):
-        pictures = read_in.pop("frames")
+        images = read_in.pop("frames")
         with torch.no_grad():
-            latents = model.autoencoder.encode(to_tensor(pictures.flatten(0, 2)))
-        latents = latents.view(*pictures.shape[:3], *latents.shape[1:])
+            latents = model.autoencoder.encode(to_tensor(images.flatten(0, 2)))
+        latents = latents.view(*images.shape[:3], *latents.shape[1:])
         batch = {**read_in, "now": latents[:, 0], "goal": latents[:, 1], "frames": latents[:, 2:]}
         optimiser.zero_grad()
         loss = model.losses(batch, model.sample_noise(SETTINGS.batch, 0.0, SETTINGS.draws))["action"]

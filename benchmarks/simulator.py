@@ -15,7 +15,7 @@ from a2g_cli.robots.sim import SimRobot
 from a2g_cli.simulator.demonstrations import demonstration_episodes
 
 REQUIRED = 500.0
-"""Control steps with a 64 px picture each that a second must hold [1/s]."""
+"""Control steps with a 64 px image each that a second must hold [1/s]."""
 
 
 def rate_of(work: Callable[[], int], seconds: float) -> float:
@@ -28,7 +28,7 @@ def rate_of(work: Callable[[], int], seconds: float) -> float:
 
 
 def steps_per_second(seconds: float, cameras: tuple[str, ...], size: int = 64) -> float:
-    """Return control steps a second: physics, observation, and a picture from every camera."""
+    """Return control steps a second: physics, observation, and an image from every camera."""
     robot = SimRobot(cameras=cameras, size=size)
     robot.connect()
     random = np.random.default_rng(0)
@@ -46,7 +46,7 @@ def steps_per_second(seconds: float, cameras: tuple[str, ...], size: int = 64) -
 
 
 def demonstrations_per_second(seconds: float) -> float:
-    """Return demonstrations a second, pictures and disturbance included."""
+    """Return demonstrations a second, images and disturbance included."""
     robot = SimRobot(disturbance=1.0)
     robot.connect()
     indices = iter(range(1_000_000))
@@ -79,9 +79,9 @@ def main() -> None:
 
     rates = {
         "steps, physics only": steps_per_second(options.seconds, ()),
-        "steps, one 64 px picture": steps_per_second(options.seconds, ("front",)),
-        "steps, three 64 px pictures": steps_per_second(options.seconds, ("front", "side", "wrist")),
-        "demonstrations with pictures": demonstrations_per_second(options.seconds),
+        "steps, one 64 px image": steps_per_second(options.seconds, ("front",)),
+        "steps, three 64 px images": steps_per_second(options.seconds, ("front", "side", "wrist")),
+        "demonstrations with images": demonstrations_per_second(options.seconds),
     }
     experts = {"none": expert("none", options.count, 0.0), "none, disturbed": expert("none", options.count, 1.0)}
     experts |= {f"{name}:1": expert(name, options.count, 0.0) for name in plugins.known("shift")}
@@ -91,7 +91,7 @@ def main() -> None:
         return
     for name, rate in rates.items():
         print(f"{name:30} {rate:8.0f} /s")
-    print(f"{'one picture, of the required':30} {rates['steps, one 64 px picture'] / REQUIRED:8.1f} x")
+    print(f"{'one image, of the required':30} {rates['steps, one 64 px image'] / REQUIRED:8.1f} x")
     print()
     for name, result in experts.items():
         print(f"expert, {name:22} {result['success']:8.1%} of {result['count']}, {result['steps']:.1f} steps")

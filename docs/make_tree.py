@@ -15,7 +15,7 @@ BESIDE = (
     ("adapters/", "LoRA adapters (README.md says what is what)"),
     ("recordings/", "goals and sessions (README.md is the HDF5 schema)"),
     ("tests/", "invariants, contracts and real runs; test_<module>.py mirrors the package"),
-    ("docs/", "the pages of the site, and the scripts that make the tree, the command line reference and the pictures"),
+    ("docs/", "the pages of the site, and the scripts that make the tree, the command line reference and the images"),
     ("examples/", "a driver package outside of a2g"),
 )
 

@@ -39,13 +39,13 @@ class BenchClock:
 
 
 class BenchRobot:
-    """The joint goes where it is told, x by dx; every picture is another. Keeps what was done to it."""
+    """The joint goes where it is told, x by dx; every image is another. Keeps what was done to it."""
 
     def __init__(self, real: bool = False, safety: SafetyLimits | None = None) -> None:
         self.spec, self.clock = SPEC, BenchClock(real)
         self.safety = safety or SafetyLimits()
         self.at = np.zeros(2, np.float32)
-        self.pictures = 0
+        self.images = 0
         self.done: list[str] = []
         self.sent: list[Vector] = []
         self.moved: list[float] = []
@@ -56,8 +56,8 @@ class BenchRobot:
     def close(self) -> None: ...
 
     def observe(self) -> Observation:
-        self.pictures += 1
-        image = np.full((8, 8, 3), self.pictures % 256, np.uint8) if self.scorer is None else self.scorer()
+        self.images += 1
+        image = np.full((8, 8, 3), self.images % 256, np.uint8) if self.scorer is None else self.scorer()
         now = self.clock.now()
         return Observation({"eye": image}, self.at.copy(), {"eye": now}, now)
 

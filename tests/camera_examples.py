@@ -1,4 +1,4 @@
-"""Pictures for cameras to play, and cameras that misbehave as real ones do."""
+"""Images for cameras to play, and cameras that misbehave as real ones do."""
 
 import time
 from pathlib import Path
@@ -16,7 +16,7 @@ HEIGHT, WIDTH = 48, 64
 
 
 def scene(index: int = 0, height: int = HEIGHT, width: int = WIDTH) -> Image:
-    """Return a sharp, well-exposed picture that is another one for every ``index``."""
+    """Return a sharp, well-exposed image that is another one for every ``index``."""
     y, x = np.mgrid[:height, :width]
     image = np.full((height, width, 3), (150, 120, 90)) + (x + y)[..., None] * 0.3
     image[height // 4 : height // 2, width // 6 : width // 3] = (30, 60, 200)
@@ -26,7 +26,7 @@ def scene(index: int = 0, height: int = HEIGHT, width: int = WIDTH) -> Image:
 
 
 def folder(path: Path, count: int = 5) -> Path:
-    """Make a folder of ``count`` pictures, the names of which sort wrongly as plain text."""
+    """Make a folder of ``count`` images, the names of which sort wrongly as plain text."""
     path.mkdir(parents=True)
     for index in range(count):
         PIL.Image.fromarray(scene(index)).save(path / f"frame{index + 8}.png")
@@ -34,7 +34,7 @@ def folder(path: Path, count: int = 5) -> Path:
 
 
 def video(path: Path, count: int = 20, rate: int = 20) -> Path:
-    """Make a video of ``count`` pictures."""
+    """Make a video of ``count`` images."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4" if path.suffix == ".mp4" else "mjpeg", rate=rate)
         stream.width, stream.height = WIDTH, HEIGHT
@@ -48,7 +48,7 @@ def video(path: Path, count: int = 20, rate: int = 20) -> Path:
 
 
 class FaultyCamera:
-    """Sends a new picture every ``period`` [s]; tests freeze, stall and unplug it."""
+    """Sends a new image every ``period`` [s]; tests freeze, stall and unplug it."""
 
     def __init__(self, period: float = 0.01) -> None:
         self.period = period

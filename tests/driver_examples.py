@@ -59,8 +59,8 @@ class _Faults:
             raise ERRORS[kind](f"{name} went wrong:\nno status packet")
 
 
-def picture(step: int) -> Image:
-    """Return a sharp picture that is another one at every step."""
+def sharp_image(step: int) -> Image:
+    """Return a sharp image that is another one at every step."""
     image = np.full((SIZE, SIZE, 3), 120, np.uint8)
     image[::3] = (200, 40, 40)
     image[step % 24 :][:8] = (20, 40, 220)
@@ -94,7 +94,7 @@ class Arm:
         self.fail("observe", SOUND)
         self._step += 1
         now = self.clock.now()
-        return Observation({"front": picture(self._step)}, self._at.copy(), {"front": now}, now)
+        return Observation({"front": sharp_image(self._step)}, self._at.copy(), {"front": now}, now)
 
     def act(self, action: Vector) -> Vector:
         self.fail("act", SOUND)
@@ -146,7 +146,7 @@ class Camera:
         time.sleep(0.02)
         self.fail("read", 10 * SOUND)
         self._step += 1
-        return Frame(picture(self._step), time.monotonic(), self._step)
+        return Frame(sharp_image(self._step), time.monotonic(), self._step)
 
     def close(self) -> None:
         self.fail("close")

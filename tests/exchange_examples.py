@@ -5,7 +5,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from hdf5_examples import as_opencv_packs, film, padded
+from hdf5_examples import as_opencv_packs, padded, video
 
 from a2g_cli.core.types import Episode
 from a2g_cli.data.formats.incoming import Incoming
@@ -51,9 +51,9 @@ def aloha_file(path: Path, steps: int = 6, compress: bool = False) -> Path:
         file["action"] = np.arange(steps * 3, dtype=np.float32).reshape(steps, 3)
         file["observations/qpos"] = np.arange(steps * 3, dtype=np.float64).reshape(steps, 3) / 10
         file["observations/qvel"] = np.zeros((steps, 3))
-        packed = [as_opencv_packs(frame) for frame in film(steps)]
+        packed = [as_opencv_packs(frame) for frame in video(steps)]
         for camera in ("cam_high", "cam_low"):
-            file[f"observations/images/{camera}"] = padded(packed) if compress else film(steps)
+            file[f"observations/images/{camera}"] = padded(packed) if compress else video(steps)
         if compress:
             file["compress_len"] = np.array([[len(data) for data in packed]] * 2, np.float32)
     return path

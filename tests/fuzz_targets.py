@@ -13,11 +13,11 @@ from hdf5_examples import (
 from hdf5_examples import (
     as_the_standard_says,
     bounded,
-    film,
     growing,
     isaac_lab,
     robosuite,
     unlimited,
+    video,
     write_vlen,
 )
 from recording_examples import SPEC, episode, extend, goal, start
@@ -67,7 +67,7 @@ def _rerun(folder: Path) -> None:
 
 def _of_any_length(folder: Path) -> None:
     def change(file: Any) -> None:
-        write_vlen(file["observations/images"], "top", [as_the_standard_says(frame) for frame in film(6)])
+        write_vlen(file["observations/images"], "top", [as_the_standard_says(frame) for frame in video(6)])
 
     aloha_of_act(folder / "episode_0.hdf5", change=change, images=False)
 

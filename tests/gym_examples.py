@@ -42,14 +42,14 @@ class Point(gymnasium.Env[Any, Any]):
         return {"place": place, **({"pixels": self._draw(self.place)} if self._shown else {})}
 
     def _draw(self, at: Any) -> Any:
-        picture = np.full((SIDE, SIDE, 3), 240, np.uint8)
+        image = np.full((SIDE, SIDE, 3), 240, np.uint8)
         column, row = np.clip((at * (SIDE - 3)).astype(int), 0, SIDE - 3)
-        picture[row : row + 3, column : column + 3] = (200, 30, 30)
-        return picture
+        image[row : row + 3, column : column + 3] = (200, 30, 30)
+        return image
 
 
 class Drawn(Point):
-    """Its observation holds no pictures and it has no goals: render() has to be asked."""
+    """Its observation holds no images and it has no goals: render() has to be asked."""
 
     num_tasks = property()  # type: ignore[assignment]
 

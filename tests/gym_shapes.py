@@ -17,7 +17,7 @@ HEIGHT, WIDTH = 48, 64
 
 
 class Shapes(gymnasium.Env[Any, Any]):
-    """Two numbers that an action moves, and a picture of where they are, seen as ``kind`` says."""
+    """Two numbers that an action moves, and an image of where they are, seen as ``kind`` says."""
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 20}
 
@@ -37,22 +37,22 @@ class Shapes(gymnasium.Env[Any, Any]):
         return STEPS.get(self._kind, lambda seen, info: (seen, 0.0, False, False, info))(seen, info)
 
     def render(self) -> Any:
-        return self.picture()
+        return self.image()
 
-    def picture(self) -> Any:
-        picture = np.full((HEIGHT, WIDTH, 3), 180, np.uint8)
-        picture[::4] = (60, 90, 120)
+    def image(self) -> Any:
+        image = np.full((HEIGHT, WIDTH, 3), 180, np.uint8)
+        image[::4] = (60, 90, 120)
         column, row = (self.place * [WIDTH - 9, HEIGHT - 9]).astype(int)
-        picture[row : row + 8, column : column + 8] = (210, 30, 40)
-        return picture
+        image[row : row + 8, column : column + 8] = (210, 30, 40)
+        return image
 
     def again(self) -> Any:
         self.buffer: Any = getattr(self, "buffer", np.zeros((HEIGHT, WIDTH, 3), np.uint8))
-        self.buffer[...] = self.picture()
+        self.buffer[...] = self.image()
         return self.buffer
 
     def fractions(self) -> Any:
-        return (self.picture() / 255).astype(np.float32)
+        return (self.image() / 255).astype(np.float32)
 
 
 SPACES: dict[str, spaces.Space[Any]] = {
@@ -62,34 +62,34 @@ SPACES: dict[str, spaces.Space[Any]] = {
 }
 SEEN: dict[str, Callable[[Shapes], Any]] = {
     "plain": lambda env: {"place": env.place},
-    "nested": lambda env: {"pixels": {"top": env.picture()}, "agent": {"pos": env.place, "grip": 1}},
+    "nested": lambda env: {"pixels": {"top": env.image()}, "agent": {"pos": env.place, "grip": 1}},
     "fractions": lambda env: {"image": env.fractions(), "place": env.place},
-    "floats": lambda env: {"image": env.picture().astype(np.float64), "place": env.place},
-    "integers": lambda env: {"image": env.picture().astype(np.int32), "place": env.place},
+    "floats": lambda env: {"image": env.image().astype(np.float64), "place": env.place},
+    "integers": lambda env: {"image": env.image().astype(np.int32), "place": env.place},
     "around-zero": lambda env: {"image": env.fractions() * 2 - 1, "place": env.place},
-    "channels-first": lambda env: {"image": env.picture().transpose(2, 0, 1), "place": env.place},
-    "batched": lambda env: {"image": env.picture()[None], "place": env.place[None]},
-    "tensors": lambda env: {"image": torch.from_numpy(env.picture())[None], "place": torch.from_numpy(env.place)[None]},
-    "alpha": lambda env: {"image": np.dstack([env.picture(), env.picture()[..., 0]]), "place": env.place},
-    "grey": lambda env: {"image": env.picture()[..., :1], "place": env.place},
-    "grey-rows": lambda env: {"image": env.picture()[..., 0], "place": env.place},
+    "channels-first": lambda env: {"image": env.image().transpose(2, 0, 1), "place": env.place},
+    "batched": lambda env: {"image": env.image()[None], "place": env.place[None]},
+    "tensors": lambda env: {"image": torch.from_numpy(env.image())[None], "place": torch.from_numpy(env.place)[None]},
+    "alpha": lambda env: {"image": np.dstack([env.image(), env.image()[..., 0]]), "place": env.place},
+    "grey": lambda env: {"image": env.image()[..., :1], "place": env.place},
+    "grey-rows": lambda env: {"image": env.image()[..., 0], "place": env.place},
     "vector": lambda env: np.append(env.place, 7.0),
-    "tuple": lambda env: (env.picture(), env.place, [1.0, 2.0]),
-    "odd-name": lambda env: {"cams/left%1": env.picture(), "état": env.place},
-    "stack": lambda env: {"image": np.stack([0 * env.picture(), env.picture()]), "place": env.place},
-    "grey-stack": lambda env: np.stack([env.picture()[..., 0]] * 4),
-    "same-name": lambda env: {"a/b": env.picture(), "a.b": env.picture()},
+    "tuple": lambda env: (env.image(), env.place, [1.0, 2.0]),
+    "odd-name": lambda env: {"cams/left%1": env.image(), "état": env.place},
+    "stack": lambda env: {"image": np.stack([0 * env.image(), env.image()]), "place": env.place},
+    "grey-stack": lambda env: np.stack([env.image()[..., 0]] * 4),
+    "same-name": lambda env: {"a/b": env.image(), "a.b": env.image()},
     "rest": lambda env: {
         "place": env.place,
         "say": "push",
         "depth": np.ones((HEIGHT, WIDTH, 1), np.float32),
         "no": None,
     },
-    "odd-floats": lambda env: {"image": env.picture() * 10.0 - 7, "place": env.place},
+    "odd-floats": lambda env: {"image": env.image() * 10.0 - 7, "place": env.place},
     "many": lambda env: {"place": env.place, "lidar": np.zeros(5000)},
     "used-again": lambda env: {"image": env.again(), "place": env.place},
     "grows": lambda env: {"place": env.place, "seen": np.zeros(1 + (env.steps > 1))},
-    "shrinks": lambda env: {"image": env.picture()[: HEIGHT - 8 * (env.steps > 1)], "place": env.place},
+    "shrinks": lambda env: {"image": env.image()[: HEIGHT - 8 * (env.steps > 1)], "place": env.place},
     "brightens": lambda env: {"image": env.fractions() * (1 + 9 * (env.steps > 1)), "place": env.place},
 }
 SEEN |= dict.fromkeys(("success-vector", "success-tensor", "four-values", "three-values"), SEEN["plain"])

@@ -23,7 +23,7 @@ def tinted(index: int, size: tuple[int, int] = UPRIGHT) -> np.ndarray:
     return np.broadcast_to(np.array([10 * index, 60, BLUE], np.uint8), (*size, 3)).copy()
 
 
-def film(rows: int, size: tuple[int, int] = UPRIGHT, begin: int = 0) -> np.ndarray:
+def video(rows: int, size: tuple[int, int] = UPRIGHT, begin: int = 0) -> np.ndarray:
     """(rows, H, W, 3)."""
     return np.stack([tinted(begin + index, size) for index in range(rows)])
 
@@ -34,7 +34,7 @@ def as_opencv_packs(frame: np.ndarray, form: str = "JPEG") -> bytes:
 
 
 def as_the_standard_says(frame: np.ndarray, form: str = "JPEG") -> bytes:
-    """What a picture viewer shows in its true colours."""
+    """What an image viewer shows in its true colours."""
     return _packed(frame, form)
 
 
@@ -89,7 +89,7 @@ def aloha(path: Path, steps: int = 6, change: Callable[[Any], None] | None = Non
         file["observations/qvel"] = np.zeros((steps, 3))
         group = file.create_group("observations/images")
         if images:
-            group.create_dataset("top", data=film(steps), chunks=(1, *UPRIGHT, 3))
+            group.create_dataset("top", data=video(steps), chunks=(1, *UPRIGHT, 3))
         if change is not None:
             change(file)
     return path
@@ -99,7 +99,7 @@ def real_aloha(path: Path, steps: int = 6, pack: Callable[[np.ndarray], bytes] =
     """As ALOHA's ``record_episodes`` writes it with COMPRESS: the RGB of its cameras handed to ``cv2.imencode``."""
 
     def change(file: Any) -> None:
-        packed = [pack(frame) for frame in film(steps)]
+        packed = [pack(frame) for frame in video(steps)]
         rows = padded(packed)
         file.attrs["sim"], file.attrs["compress"] = False, True
         file["observations/images"].create_dataset("cam_high", data=rows, chunks=(1, rows.shape[1]))
@@ -121,7 +121,7 @@ def growing(
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {"action": np.arange(18, dtype=np.float32).reshape(6, 3), "observations/qpos": np.zeros((6, 3))}
     with h5py.File(path, "w", libver=libver) as file:
-        for name, data in (arrays | {"observations/images/top": film(6)}).items():
+        for name, data in (arrays | {"observations/images/top": video(6)}).items():
             shape = data.shape
             file.create_dataset(name, data=data, maxshape=maxshape(shape), chunks=(chunk, *shape[1:]), **how)
     return path
@@ -182,7 +182,7 @@ def isaac_lab(path: Path, success: Any = True) -> Path:
             "obs/actions": np.zeros((steps, 2), np.float32),
             "obs/joint_pos": np.arange(steps * 4, dtype=np.float32).reshape(steps, 4),
             "obs/object": np.zeros((steps, 13), np.float32),
-            "obs/table_cam": film(steps),
+            "obs/table_cam": video(steps),
             "obs/datagen_info/eef_pose/franka": np.zeros((steps, 4, 4), np.float32),
             "obs/datagen_info/object_pose/cube_1": np.zeros((steps, 4, 4), np.float32),
             "obs/datagen_info/subtask_term_signals/grasp_1": np.zeros(steps, bool),
@@ -203,7 +203,7 @@ def libero(path: Path, depth: bool = False) -> Path:
         for key, width in {"gripper_states": 2, "joint_states": 7, "ee_states": 6, "ee_pos": 3, "ee_ori": 3}.items():
             demo[f"obs/{key}"] = np.arange(steps * width, dtype=np.float64).reshape(steps, width)
         for camera in ("agentview", "eye_in_hand"):
-            demo[f"obs/{camera}_rgb"] = film(steps)
+            demo[f"obs/{camera}_rgb"] = video(steps)
             if depth:
                 demo[f"obs/{camera}_depth"] = np.full((steps, *UPRIGHT, 1), 0.98, np.float32)
         demo["states"], demo["robot_states"] = np.zeros((steps, 20)), np.zeros((steps, 9))
@@ -226,7 +226,7 @@ def robosuite(
 
     def fill(demo: Any, steps: int) -> None:
         for group, begin in (("obs", 0), ("next_obs", 1)) if next_obs else (("obs", 0),):
-            demo[f"{group}/agentview_image"] = film(steps, begin=begin)
+            demo[f"{group}/agentview_image"] = video(steps, begin=begin)
             if depth:
                 metres = distances(steps + 1)[begin : begin + steps, ..., None].astype(np.float32) / 1000
                 demo[f"{group}/agentview_depth"] = metres
@@ -244,7 +244,7 @@ def robocasa(path: Path) -> Path:
     """robocasa's: several cameras, ``action_dict``, ``actions_abs``, the scene in attributes."""
 
     def extra(demo: Any, steps: int) -> None:
-        demo["obs/robot0_eye_in_hand_image"] = film(steps)
+        demo["obs/robot0_eye_in_hand_image"] = video(steps)
         demo["actions_abs"] = np.zeros((steps, 2))
         demo["action_dict/rel_pos"] = np.zeros((steps, 3))
         demo.attrs["ep_meta"] = json.dumps({"lang": "open the drawer"})

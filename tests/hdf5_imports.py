@@ -6,7 +6,7 @@ from typing import Any
 
 import hdf5_examples as made
 import numpy as np
-from hdf5_examples import BLUE, aloha, film
+from hdf5_examples import BLUE, aloha, video
 
 from a2g_cli.core.types import Episode
 from a2g_cli.core.workspace import Workspace
@@ -54,7 +54,7 @@ def packed(wrap: Callable[[Any, str, list[bytes]], object], pack: Callable[[np.n
     """An episode whose camera ``top`` is packed by ``pack`` and wrapped by ``wrap``."""
 
     def change(file: Any) -> None:
-        wrap(file["observations/images"], "top", [pack(frame) for frame in film(6)])
+        wrap(file["observations/images"], "top", [pack(frame) for frame in video(6)])
 
     return lambda path: aloha(path, change=change, images=False)
 

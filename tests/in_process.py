@@ -65,7 +65,7 @@ def lasting_views() -> AbstractContextManager[verify._Views]:
 
 
 def drawn() -> Check:
-    """The doctor's picture, drawn in this process."""
+    """The doctor's image, drawn in this process."""
     found = gl_check._draw()
     return Check("simulator", "ok", f"MuJoCo {found['mujoco']}, OpenGL by {found['backend']}")
 

@@ -135,8 +135,8 @@ class BenchArm(Robot):
     def get_observation(self):
         self.taken += 1
         self.cameras["front"].latest_timestamp = time.perf_counter() - 0.02
-        picture = np.full((self.config.height, 64, 3), self.taken % 256, np.uint8)
-        return {"lift.pos": self.at, "base.vel": self.speed, "front": picture}
+        image = np.full((self.config.height, 64, 3), self.taken % 256, np.uint8)
+        return {"lift.pos": self.at, "base.vel": self.speed, "front": image}
 
     def send_action(self, action):
         cap = self.config.max_relative_target

@@ -37,7 +37,7 @@ def png(image: np.ndarray) -> dict[str, Any]:
 
 @dataclass
 class Made:
-    """What a dataset is to be like; ``write`` lays it out. One film for each episode, unless ``together``."""
+    """What a dataset is to be like; ``write`` lays it out. One video for each episode, unless ``together``."""
 
     lengths: Sequence[int] = (6, 5, 4)
     video: bool = True
@@ -50,8 +50,8 @@ class Made:
     """Column -> its value at (episode, row), over what is written anyway."""
     told: Callable[[dict[str, Any]], None] = lambda _: None
     """Changes what is said of an episode."""
-    films: Mapping[int, int | None] = field(default_factory=dict)
-    """Episode -> how many frames its film has instead; None: there is no film."""
+    videos: Mapping[int, int | None] = field(default_factory=dict)
+    """Episode -> how many frames its video has instead; None: there is no video."""
     together: bool = False
     version: str = "v3.0"
 
@@ -60,12 +60,12 @@ class Made:
         (root / "meta").mkdir(parents=True)
         vector = {"dtype": "float32", "shape": [2], "names": ["pan", "lift"]}
         one = {"dtype": "int64", "shape": [1], "names": None}
-        picture = {
+        column = {
             "dtype": "video" if self.video else "image",
             "shape": [H, W, 3],
             "names": ["height", "width", "channels"],
         }
-        features = {self.action: vector, self.state: vector, **dict.fromkeys(self.cameras, picture)}
+        features = {self.action: vector, self.state: vector, **dict.fromkeys(self.cameras, column)}
         features |= {"timestamp": one | {"dtype": "float32"}, **dict.fromkeys(("frame_index", "episode_index"), one)}
         information = {
             "codebase_version": self.version,
@@ -80,11 +80,11 @@ class Made:
         self._data(root, old)
         self._told(root, old)
         if self.video:
-            self._films(root, old)
+            self._videos(root, old)
         return root
 
     def _rows(self, episode: int) -> list[dict[str, Any]]:
-        pictures = {} if self.video else dict.fromkeys(self.cameras)
+        stored = {} if self.video else dict.fromkeys(self.cameras)
         return [
             {
                 self.action: [float(row), float(episode)],
@@ -92,7 +92,7 @@ class Made:
                 "timestamp": row / FPS,
                 "frame_index": row,
                 "episode_index": episode,
-                **{camera: png(shade(episode, row)) for camera in pictures},
+                **{camera: png(shade(episode, row)) for camera in stored},
                 **{name: value(episode, row) for name, value in self.columns.items()},
             }
             for row in range(self.lengths[episode])
@@ -119,8 +119,8 @@ class Made:
                         f"videos/{camera}/chunk_index": 0,
                         f"videos/{camera}/file_index": 0 if self.together else episode,
                         f"videos/{camera}/from_timestamp": begins,
-                        f"videos/{camera}/to_timestamp": begins + self.films.get(episode, length) / FPS
-                        if self.films.get(episode, length) is not None
+                        f"videos/{camera}/to_timestamp": begins + self.videos.get(episode, length) / FPS
+                        if self.videos.get(episode, length) is not None
                         else None,
                     }
             self.told(one)
@@ -132,14 +132,14 @@ class Made:
             place.parent.mkdir(parents=True)
             pq.write_table(pa.Table.from_pylist(told), place)
 
-    def _films(self, root: Path, old: bool) -> None:
-        counts = [self.films.get(episode, length) for episode, length in enumerate(self.lengths)]
+    def _videos(self, root: Path, old: bool) -> None:
+        counts = [self.videos.get(episode, length) for episode, length in enumerate(self.lengths)]
         frames = [[shade(episode, row) for row in range(count or 0)] for episode, count in enumerate(counts)]
-        films = [[image for film in frames for image in film]] if self.together else frames
-        for number, film in enumerate(films):
-            for camera in self.cameras if film else ():
+        videos = [[image for video in frames for image in video]] if self.together else frames
+        for number, video in enumerate(videos):
+            for camera in self.cameras if video else ():
                 name = OLD_VIDEO if old else VIDEO
                 where = {"episode_chunk": 0, "episode_index": number, "chunk_index": 0, "file_index": number}
                 path = root / name.format(video_key=camera, **where)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_mp4(path, iter(film), FPS, lossless=True)
+                write_mp4(path, iter(video), FPS, lossless=True)

@@ -19,7 +19,7 @@ from a2g_cli.training.retention_set import Retention, join
 torch.set_num_threads(1)  # networks this small only lose by sharing their work
 
 SIZE = 32
-"""Of the pictures [px]: latents of 4x4 cells, the least that the presets' patches allow."""
+"""Of the images [px]: latents of 4x4 cells, the least that the presets' patches allow."""
 
 
 def spec(cameras: int = 1, actions: int = 4, states: int = 3, size: int = SIZE) -> RobotSpec:
@@ -84,7 +84,7 @@ def plan_inputs(model: Act2Goal, size: int, seed: int = 0) -> tuple[Tensor, Tens
 
 
 def segments(model: Act2Goal, lengths: tuple[int, ...] = (9, 14, 6, 20), seed: int = 0) -> Segments:
-    """Episodes whose action is told by the picture: it is the mean of the frame's first latent channel."""
+    """Episodes whose action is told by the image: it is the mean of the frame's first latent channel."""
     counts = [length + 1 for length in lengths]
     total = sum(counts)
     latents = frames(model, total, seed=seed)
@@ -108,8 +108,8 @@ def encoded(model: Act2Goal, lengths: tuple[int, ...] = (9, 14, 6, 20), seed: in
         parts = (together.latents[rows], together.proprioception[rows], together.actions[rows])
         alone = Segments(*parts, torch.tensor([0]), torch.tensor([length]))
         goal = parts[0][-1].float()
-        pictures = np.random.default_rng(seed).integers(0, 256, (4, parts[0].shape[1], SIZE, SIZE, 3), np.uint8)
-        sample = torch.from_numpy(pictures)
+        pixels = np.random.default_rng(seed).integers(0, 256, (4, parts[0].shape[1], SIZE, SIZE, 3), np.uint8)
+        sample = torch.from_numpy(pixels)
         made.append(
             EncodedEpisode(Path(f"a/{i}.hdf5"), f"a/{i}.hdf5 {i:016x}", alone, alone, goal, 0.0, "sim:example", sample)
         )

@@ -1,4 +1,4 @@
-"""A RealSense of the SDK's own making: `rs.software_device`, fed with pictures by a thread, as a device's firmware does."""
+"""A RealSense of the SDK's own making: `rs.software_device`, fed with images by a thread, as a device's firmware does."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ AUTOMATIC = 120.0
 
 
 class SoftwareRealSense:
-    """A device with a colour and a depth sensor, whose pictures are as bright as its exposure says.
+    """A device with a colour and a depth sensor, whose images are as bright as its exposure says.
 
     Everything but ``hardware_reset``, which a software device does not have, is the SDK's.
     """
@@ -84,8 +84,8 @@ class SoftwareRealSense:
         self.fed = 0
         self.silent = not self.comes_back
 
-    def picture(self, index: int) -> np.ndarray:
-        """Return picture ``index`` as the present exposure makes it."""
+    def image(self, index: int) -> np.ndarray:
+        """Return image ``index`` as the present exposure makes it."""
         option = self.rs.option
         base = scene(0 if self.frozen else index).astype(float)
         bright = AUTOMATIC
@@ -107,7 +107,7 @@ class SoftwareRealSense:
                 self.fed += 1
                 depth = np.full((HEIGHT, WIDTH), 1000 + self.fed, np.uint16)
                 self.depth.on_video_frame(self._frame(self.depth_profile, depth, 2))
-                self.colour.on_video_frame(self._frame(self.colour_profile, self.picture(self.fed), 3))
+                self.colour.on_video_frame(self._frame(self.colour_profile, self.image(self.fed), 3))
 
     def __enter__(self) -> Self:
         self._thread.start()

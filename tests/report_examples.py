@@ -16,7 +16,7 @@ from a2g_cli.data.recording.writer import write_episode
 from a2g_cli.improvement.state import Round, RoundState, RunState
 from a2g_cli.robots.base import Trial
 from a2g_cli.runtime.evaluation import Result
-from a2g_cli.runtime.films import PURPOSE, film_name
+from a2g_cli.runtime.videos import PURPOSE, video_name
 
 EVIL = "<img src=x onerror=alert(1)>"
 """As a goal, a session, an adapter's reason or a note may be called."""
@@ -42,7 +42,7 @@ def put(
 def practised(
     root: Path, name: str = "monday", goal_name: str = "cup", reason: str = "New adapter 4/4, old 1/4"
 ) -> Session:
-    """Put a run of one round into a workspace: three practice episodes, one of the gate, two films of one start."""
+    """Put a run of one round into a workspace: three practice episodes, one of the gate, two videos of one start."""
     workspace = Workspace(root)
     session = Session(workspace.sessions / name)
     put(session.folder / "episode-0000.hdf5", success=True, stopped_by="arrived", name=goal_name)
@@ -52,7 +52,7 @@ def practised(
     trial = Trial("evaluation", 0, 0, {}, replace(goal(0, TINY), name="cup"))
     for adapter in ("base", "adapter-001"):
         told = {"purpose": PURPOSE, "trial": 0, "trials_seed": 0}
-        path = session.films.folder / film_name(trial, adapter)
+        path = session.videos.folder / video_name(trial, adapter)
         put(path, adapter != "base", "success", goal_name, adapter, settings=told)
     losses = {"first": 2.0, "last": 0.5, "retention_before": 0.4, "retention_after": 0.5}
     promotion = {"promoted": True, "reason": reason, "measured": {}}

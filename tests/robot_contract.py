@@ -176,13 +176,13 @@ class InstrumentedRobotContract(RobotContract):
         instrumented.begin(trial.start)
         before, state = robot.observe(), instrumented.state()
         assert trial.goal.truth is not None
-        pictures = instrumented.photograph(trial.goal.truth)
+        photos = instrumented.photograph(trial.goal.truth)
         after = robot.observe()
         assert instrumented.state() == state
         assert np.array_equal(before.proprioception, after.proprioception)
         for name in robot.spec.cameras:
             assert np.array_equal(before.images[name], after.images[name])
-            assert np.array_equal(pictures[name], trial.goal.images[name])
+            assert np.array_equal(photos[name], trial.goal.images[name])
 
 
 def check_observation(robot: Robot, observation: Observation) -> None:

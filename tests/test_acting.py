@@ -177,9 +177,9 @@ def test_frames_are_imagined_only_when_asked_for_and_change_no_action(model: Act
     shown: Plan = Act2GoalPolicy(model, ActingSettings(imagine_steps=2)).plan([request()])[0]
     assert plain.imagined == {}
     assert list(shown.imagined) == ["camera0", "camera1"]
-    for pictures in shown.imagined.values():
-        assert [picture.shape for picture in pictures] == [(32, 32, 3)] * 4
-        assert all(picture.dtype == np.uint8 for picture in pictures)
+    for frames in shown.imagined.values():
+        assert [frame.shape for frame in frames] == [(32, 32, 3)] * 4
+        assert all(frame.dtype == np.uint8 for frame in frames)
     assert np.array_equal(plain.chunk, shown.chunk)
 
 

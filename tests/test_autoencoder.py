@@ -14,13 +14,13 @@ def coder() -> Autoencoder:
     return Autoencoder(channels=4, width=16).requires_grad_(requires_grad=False)
 
 
-def pictures(count: int, height: int = 32, width: int = 32, seed: int = 0) -> torch.Tensor:
+def random_images(count: int, height: int = 32, width: int = 32, seed: int = 0) -> torch.Tensor:
     return 2 * torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(seed)) - 1
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (64, 64), (32, 80)])
-def test_pictures_shrink_eightfold_and_come_back_at_their_size(coder: Autoencoder, height: int, width: int) -> None:
-    latents = coder.encode(pictures(2, height, width))
+def test_images_shrink_eightfold_and_come_back_at_their_size(coder: Autoencoder, height: int, width: int) -> None:
+    latents = coder.encode(random_images(2, height, width))
     assert latents.shape == (2, 4, height // 8, width // 8)
     assert coder.decode(latents).shape == (2, 3, height, width)
 
@@ -48,7 +48,7 @@ def test_red_green_and_blue_keep_their_order() -> None:
 
 
 def test_standardised_latents_have_mean_zero_and_deviation_one_in_every_channel(coder: Autoencoder) -> None:
-    images = pictures(40)
+    images = random_images(40)
     raw = coder.encode(images)
     assert (raw.std(dim=(0, 2, 3)) - 1).abs().min() > 0.1  # they did not have it before
     coder.standardise(images)
@@ -58,30 +58,30 @@ def test_standardised_latents_have_mean_zero_and_deviation_one_in_every_channel(
 
 
 def test_standardising_changes_the_latents_scale_and_nothing_else(coder: Autoencoder) -> None:
-    images = pictures(6)
+    images = random_images(6)
     before = coder.decode(coder.encode(images))
-    coder.standardise(pictures(20, seed=1))
+    coder.standardise(random_images(20, seed=1))
     torch.testing.assert_close(coder.decode(coder.encode(images)), before, atol=1e-4, rtol=1e-4)
     mean = coder.mean.clone()
-    coder.standardise(pictures(20, seed=1))
+    coder.standardise(random_images(20, seed=1))
     assert torch.equal(coder.mean, mean)  # it looks at raw latents: doing it twice is doing it once
 
 
 def test_a_channel_that_never_changes_does_not_divide_by_zero(coder: Autoencoder) -> None:
     torch.nn.init.zeros_(coder.encoder[-1].weight)
-    coder.standardise(pictures(4))
-    assert coder.encode(pictures(4, seed=2)).isfinite().all()
+    coder.standardise(random_images(4))
+    assert coder.encode(random_images(4, seed=2)).isfinite().all()
 
 
-def test_each_picture_is_coded_as_it_would_be_alone(coder: Autoencoder) -> None:
-    images = pictures(3)
+def test_each_image_is_coded_as_it_would_be_alone(coder: Autoencoder) -> None:
+    images = random_images(3)
     latents = coder.encode(images)
     for i in range(3):
         torch.testing.assert_close(coder.encode(images[i : i + 1]), latents[i : i + 1], atol=1e-5, rtol=1e-5)
 
 
 def test_scales_are_saved_with_the_weights(coder: Autoencoder) -> None:
-    coder.standardise(pictures(8))
+    coder.standardise(random_images(8))
     other = Autoencoder(4, 16)
     other.load_state_dict(coder.state_dict())
-    assert torch.equal(other.encode(pictures(2)), coder.encode(pictures(2)))
+    assert torch.equal(other.encode(random_images(2)), coder.encode(random_images(2)))

@@ -10,11 +10,11 @@ from a2g_cli.training.autoencoder import psnr, reconstruction_loss, salience
 
 
 class Painted(nn.Module):
-    """An autoencoder that gives back ``picture``, whatever it is shown."""
+    """An autoencoder that gives back ``answer``, whatever it is shown."""
 
-    def __init__(self, picture: Tensor) -> None:
+    def __init__(self, answer: Tensor) -> None:
         super().__init__()
-        self.picture = picture
+        self.answer = answer
 
     def encoder(self, images: Tensor) -> Tensor:
         return images.new_zeros(images.shape[0], 4, 4, 4)
@@ -22,14 +22,14 @@ class Painted(nn.Module):
     encode = encoder
 
     def decoder(self, latents: Tensor) -> Tensor:
-        return self.picture.expand(latents.shape[0], -1, -1, -1)
+        return self.answer.expand(latents.shape[0], -1, -1, -1)
 
     decode = decoder
 
 
-def loss(picture: Tensor, images: Tensor) -> float:
+def loss(answer: Tensor, images: Tensor) -> float:
     nothing = torch.zeros(len(images), 4, 4, 4)
-    return reconstruction_loss(Painted(picture), images, salience(images), nothing).item()  # type: ignore[arg-type]
+    return reconstruction_loss(Painted(answer), images, salience(images), nothing).item()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("error", [0.5, 0.1, 0.01])
@@ -39,12 +39,12 @@ def test_psnr_is_ten_times_the_log_of_peak_power_over_error_power(error: float) 
     assert measured == pytest.approx(20 * math.log10(2 / error), rel=1e-4)
 
 
-def test_psnr_of_a_perfect_picture_is_finite() -> None:
+def test_psnr_of_a_perfect_image_is_finite() -> None:
     images = torch.zeros(1, 3, 8, 8)
     assert 100 < psnr(Painted(images), images) < 110  # type: ignore[arg-type]
 
 
-def test_a_perfect_picture_has_no_loss_and_a_worse_one_more() -> None:
+def test_a_perfect_image_has_no_loss_and_a_worse_one_more() -> None:
     images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)).mul(2).sub(1)
     losses = [loss(images[:1] + error, images[:1]) for error in (0.0, 0.1, -0.1, 0.3)]
     assert losses[0] == 0
@@ -79,12 +79,12 @@ def test_training_brings_the_loss_down() -> None:
 # -- augmentation ---------------------------------------------------------------------------------------------------------
 
 
-def pictures(count: int) -> Tensor:
+def random_images(count: int) -> Tensor:
     return 2 * torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(1)) - 1
 
 
-def test_augmented_pictures_are_pictures_and_the_originals_stay() -> None:
-    images = pictures(20)
+def test_augmented_images_are_images_and_the_originals_stay() -> None:
+    images = random_images(20)
     kept = images.clone()
     changed = augment(images, torch.Generator().manual_seed(0))
     assert changed.shape == images.shape
@@ -95,20 +95,20 @@ def test_augmented_pictures_are_pictures_and_the_originals_stay() -> None:
 
 
 def test_the_generator_alone_decides() -> None:
-    images = pictures(6)
+    images = random_images(6)
     first = augment(images, torch.Generator().manual_seed(3))
     torch.manual_seed(9)
     assert torch.equal(augment(images, torch.Generator().manual_seed(3)), first)
     assert not torch.equal(augment(images, torch.Generator().manual_seed(4)), first)
 
 
-def test_each_picture_is_changed_in_its_own_way() -> None:
-    changed = augment(pictures(1).expand(10, -1, -1, -1), torch.Generator().manual_seed(0))
+def test_each_image_is_changed_in_its_own_way() -> None:
+    changed = augment(random_images(1).expand(10, -1, -1, -1), torch.Generator().manual_seed(0))
     assert len({image.sum().item() for image in changed}) == 10
 
 
 def test_a_red_thing_may_turn_green_or_blue_but_stays_red_more_often_than_not() -> None:
-    # Half the pictures get their colours in a random order, in which red stays red one time in three.
+    # Half the images get their colours in a random order, in which red stays red one time in three.
     red = torch.full((3000, 3, 8, 8), -1.0)
     red[:, 0] = 1.0
     brightest = augment(red, torch.Generator().manual_seed(0)).mean((2, 3)).argmax(1)

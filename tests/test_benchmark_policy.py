@@ -196,11 +196,11 @@ def test_plans_are_printed_with_the_floor_that_is_exact_left_out() -> None:
         "ratio": {"copy": three, "blend": None},
     }
     text = tables.plans_table({"place ID": {"n": 9, "samples": 8, "episodes": 3, "frames": [frame]}})
-    errors, pictures = text.split("\n\nPlans: PSNR")
+    errors, images = text.split("\n\nPlans: PSNR")
     cell = "0.500 [0.400, 0.600]"
     assert errors.splitlines()[-1] == f"| place ID | +4 | 4.0 | {' | '.join([cell] * 5)} | 0.50 [0.40, 0.60] | - |"
-    assert pictures.splitlines()[-1].count("20.0 [19.0, 21.0]") == 5
-    for part in (errors, pictures):
+    assert images.splitlines()[-1].count("20.0 [19.0, 21.0]") == 5
+    for part in (errors, images):
         assert len({line.count("|") for line in part.splitlines() if line.startswith("|")}) == 1
 
 

@@ -1,4 +1,4 @@
-"""What practice says about where it happened: on pictures whose view is known, and on the simulator's own shifts."""
+"""What practice says about where it happened: on images whose view is known, and on the simulator's own shifts."""
 
 import math
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def test_a_mount_is_found_where_a_third_of_the_readings_are_nonsense(
     assert error < 0.01
 
 
-def picture() -> torch.Tensor:
+def image() -> torch.Tensor:
     """A table, a mat and two marks (64, 64, 3)."""
     made = torch.full((64, 64, 3), 60, dtype=torch.uint8)
     made[20:56, 12:52] = torch.tensor([220, 214, 199], dtype=torch.uint8)
@@ -58,12 +58,12 @@ def test_a_bumped_camera_in_another_light_is_registered() -> None:
     truth = CameraWarp(bend, torch.ones(3), torch.zeros(3))
     lit = CameraWarp(torch.eye(3), torch.tensor([0.8, 0.75, 0.7]), torch.tensor([0.05, 0.02, 0.0]))
     back = CameraWarp(torch.linalg.inv(bend), torch.ones(3), torch.zeros(3))
-    here = lit.pixels_to_nominal(back.pixels_to_nominal(picture()[None]))[0]
-    found = register(picture(), here)
+    here = lit.pixels_to_nominal(back.pixels_to_nominal(image()[None]))[0]
+    found = register(image(), here)
     assert found.warp.distance(truth)[0] < 0.008, "half a pixel"
     assert found.after < 0.4 * found.before
     assert found.warp.gain.tolist() == pytest.approx([1 / 0.8, 1 / 0.75, 1 / 0.7], rel=0.1)
-    again = register(picture(), picture())
+    again = register(image(), image())
     assert again.warp.distance(CameraWarp.identity())[0] < 0.002
 
 
@@ -106,7 +106,7 @@ def test_each_shift_is_found_as_what_it_is(practice: Practice, scene: str, shift
 
 
 def test_a_camera_that_rides_along_is_not_registered(practice: Practice) -> None:
-    """Its pictures have a median as well, which is of nothing."""
+    """Its images have a median as well, which is of nothing."""
     source = torch.Generator().manual_seed(0)
     riding = [
         replace(one, sample=torch.randint(0, 256, one.sample.shape, generator=source, dtype=torch.uint8))

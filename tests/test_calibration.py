@@ -61,15 +61,15 @@ def test_an_action_of_the_base_moves_the_tool_as_it_would_have_at_home(place: li
     assert ALL.proprioception(MEASURED, here)[3] == here[3]
 
 
-def test_a_view_shows_a_picture_as_home_saw_it() -> None:
-    picture = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(CameraWarp.identity().to_nominal(picture), picture, atol=1e-5)
+def test_a_view_shows_an_image_as_home_saw_it() -> None:
+    image = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(CameraWarp.identity().to_nominal(image), image, atol=1e-5)
     shifted = CameraWarp(torch.tensor([[1.0, 0, 2 / 32 * 5], [0, 1, 0], [0, 0, 1]]), torch.ones(3), torch.zeros(3))
-    assert torch.allclose(shifted.to_nominal(picture)[..., :27], picture[..., 5:], atol=1e-4)
+    assert torch.allclose(shifted.to_nominal(image)[..., :27], image[..., 5:], atol=1e-4)
     assert shifted.distance(CameraWarp.identity())[0] == pytest.approx(5 / 32, abs=1e-4)
-    lit = LIT.to_nominal(picture)
-    assert torch.allclose(lit[0, 0], (1.2 * picture[0, 0] + 0.02).clamp(0, 1), atol=1e-4)
-    pixels = (picture.movedim(1, -1) * 255).round().to(torch.uint8)
+    lit = LIT.to_nominal(image)
+    assert torch.allclose(lit[0, 0], (1.2 * image[0, 0] + 0.02).clamp(0, 1), atol=1e-4)
+    pixels = (image.movedim(1, -1) * 255).round().to(torch.uint8)
     assert torch.equal(CameraWarp.identity().pixels_to_nominal(pixels), pixels)
 
 

@@ -16,7 +16,7 @@ from a2g_cli.core.plugins import load
 class TestFolder(CameraContract):
     @pytest.fixture(autouse=True)
     def made(self, tmp_path: Path) -> None:
-        self.path = folder(tmp_path / "pictures")
+        self.path = folder(tmp_path / "images")
 
     def make_camera(self) -> Camera:
         return ImagesCamera(str(self.path), rate=100.0)
@@ -40,8 +40,8 @@ def test_it_is_announced() -> None:
     assert load("camera", "images") is ImagesCamera
 
 
-def test_pictures_come_in_the_order_of_their_numbers_and_begin_again(tmp_path: Path) -> None:
-    camera = ImagesCamera(str(folder(tmp_path / "pictures", 5)), rate=1000.0)
+def test_images_come_in_the_order_of_their_numbers_and_begin_again(tmp_path: Path) -> None:
+    camera = ImagesCamera(str(folder(tmp_path / "images", 5)), rate=1000.0)
     camera.open()
     frames = [camera.read(1.0) for _ in range(12)]
     for frame in frames:
@@ -59,17 +59,17 @@ def test_they_are_due_at_even_times(tmp_path: Path) -> None:
 
 
 def test_without_a_loop_it_ends(tmp_path: Path) -> None:
-    camera = ImagesCamera(str(folder(tmp_path / "pictures", 2)), rate=1000.0, loop=False)
+    camera = ImagesCamera(str(folder(tmp_path / "images", 2)), rate=1000.0, loop=False)
     camera.open()
     with pytest.raises(HardwareError, match="has ended"):
         read_all(camera)
 
 
 def test_waiting_ends_in_time(tmp_path: Path) -> None:
-    camera = ImagesCamera(str(folder(tmp_path / "pictures", 2)), rate=0.01)
+    camera = ImagesCamera(str(folder(tmp_path / "images", 2)), rate=0.01)
     camera.open()
     camera.read(1.0)
-    with pytest.raises(HardwareError, match="no picture within"):
+    with pytest.raises(HardwareError, match="no image within"):
         camera.read(0.01)
 
 
@@ -81,9 +81,9 @@ def test_what_cannot_be_played(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.mp4").write_text("no video")
     (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "a.png").write_text("no picture")
+    (tmp_path / "broken" / "a.png").write_text("no image")
     for name, message in (
-        ("empty", "holds no picture"),
+        ("empty", "holds no image"),
         ("text.mp4", "cannot be played"),
         ("broken", "cannot be read"),
     ):
@@ -94,5 +94,5 @@ def test_what_cannot_be_played(tmp_path: Path) -> None:
     PIL.Image.new("RGB", (9, 9)).save(mixed / "frame99.png")
     camera = ImagesCamera(str(mixed), rate=1000.0)
     camera.open()
-    with pytest.raises(HardwareError, match="a picture is 9x9, the first one 64x48"):
+    with pytest.raises(HardwareError, match="an image is 9x9, the first one 64x48"):
         read_all(camera)

@@ -95,7 +95,7 @@ def test_opening_closing_and_reading_happen_in_one_thread(camera: FaultyCamera) 
     assert "camera-front" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_pictures_are_cropped_and_resized_and_the_view_says_so(camera: FaultyCamera) -> None:
+def test_images_are_cropped_and_resized_and_the_view_says_so(camera: FaultyCamera) -> None:
     reader = CameraReader("front", camera, Framing(size=(24, 24)))
     reader.open()
     assert reader.read(1.0).image.shape == (24, 24, 3)
@@ -103,7 +103,7 @@ def test_pictures_are_cropped_and_resized_and_the_view_says_so(camera: FaultyCam
     assert reader.view.device == "faulty:1"
     reader.close()
     outside = CameraReader("front", camera, Framing(crop=(0, 0, WIDTH + 1, 4)))
-    with pytest.raises(UsageError, match="leaves the camera's picture of 64x48"):
+    with pytest.raises(UsageError, match="leaves the camera's image of 64x48"):
         outside.open()
 
 

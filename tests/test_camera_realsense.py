@@ -57,7 +57,7 @@ class TestLiveWithDepthInAReader(CameraContract):
     def make_camera(self) -> Camera:
         return CameraReader("front", camera(depth=True), Framing(size=(24, 24)))
 
-    def test_depth_is_framed_as_the_picture_is(self, camera: Camera) -> None:
+    def test_depth_is_framed_as_the_image_is(self, camera: Camera) -> None:
         frame = camera.read(2.0)
         assert frame.depth is not None
         assert frame.depth.shape == frame.image.shape[:2] == (24, 24)
@@ -109,11 +109,11 @@ def test_it_is_announced() -> None:
     assert load("camera", "realsense") is RealSenseCamera
 
 
-def test_pictures_are_those_that_the_device_sent_when_it_took_them(device: SoftwareRealSense) -> None:
+def test_images_are_those_that_the_device_sent_when_it_took_them(device: SoftwareRealSense) -> None:
     made = opened(camera())
     frame = made.read(1.0)
-    sent = device.picture(0)
-    index = next(i for i in range(device.fed + 1) if np.array_equal(device.picture(i), frame.image))
+    sent = device.image(0)
+    index = next(i for i in range(device.fed + 1) if np.array_equal(device.image(i), frame.image))
     assert index > 0
     assert sent.shape == frame.image.shape
     assert 0.014 < time.monotonic() - frame.captured_at < 1.0  # stamped 15 ms before it was sent
@@ -134,7 +134,7 @@ def test_depth_comes_where_it_is_asked_for(device: SoftwareRealSense) -> None:
     made.close()
 
 
-def test_exposure_is_locked_where_pictures_are_as_bright_as_the_automatic_made_them(device: SoftwareRealSense) -> None:
+def test_exposure_is_locked_where_images_are_as_bright_as_the_automatic_made_them(device: SoftwareRealSense) -> None:
     made = opened(camera(exposure=None, gain=32.0, white_balance=5000.0))
     option = device.rs.option
     assert device.colour.get_option(option.enable_auto_exposure) == 0
@@ -195,7 +195,7 @@ def test_a_reader_s_patience_is_no_reason_for_a_reset(device: SoftwareRealSense)
     device.silent = True
     time.sleep(0.02)
     made._wait(0.001)  # whatever is on its way
-    with pytest.raises(HardwareError, match=r"no picture within 0\.01 s"):
+    with pytest.raises(HardwareError, match=r"no image within 0\.01 s"):
         made.read(0.01)
     assert device.resets == 0
     made.close()
@@ -246,7 +246,7 @@ def test_settings_out_of_range_are_refused(device: SoftwareRealSense) -> None:
         RealSenseCamera("nowhere.db3")
 
 
-def test_a_file_plays_its_pictures_in_order_and_again(db3: Path) -> None:
+def test_a_file_plays_its_images_in_order_and_again(db3: Path) -> None:
     made = opened(RealSenseCamera(str(db3)))
     frames: list[Frame] = []
     end = time.monotonic() + 20

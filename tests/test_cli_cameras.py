@@ -27,8 +27,8 @@ from a2g_cli.robots.sim import SimRobot
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    return folder(tmp_path / "pictures, mine", 3)
+def image_folder(tmp_path: Path) -> Path:
+    return folder(tmp_path / "images, mine", 3)
 
 
 @pytest.fixture
@@ -38,17 +38,17 @@ def white(tmp_path: Path) -> Path:
     return tmp_path / "white"
 
 
-def test_a_camera_as_typed(pictures: Path) -> None:
-    typed = CameraChoice.parse(f"front=images:{pictures},rate=5,loop=false,size=32x24,crop=40x30+4+2")
+def test_a_camera_as_typed(image_folder: Path) -> None:
+    typed = CameraChoice.parse(f"front=images:{image_folder},rate=5,loop=false,size=32x24,crop=40x30+4+2")
     assert typed == CameraChoice(
-        "front", "images", {"path": str(pictures), "rate": 5, "loop": False}, Framing((4, 2, 40, 30), (24, 32))
+        "front", "images", {"path": str(image_folder), "rate": 5, "loop": False}, Framing((4, 2, 40, 30), (24, 32))
     )
     made = typed.make()
     made.open()
     view = view_of(made)
     made.close()
     assert view is not None
-    assert view.device == f"images:{pictures}"
+    assert view.device == f"images:{image_folder}"
     assert CameraChoice.parse("wrist=realsense").settings == {}
     assert CameraChoice.parse("wrist=realsense:0012").settings == {"serial": "0012"}  # a serial is no number
     assert identity(CameraChoice.parse("front=opencv:/dev/video0,rate=30")) == "front=opencv:/dev/video0"
@@ -108,13 +108,13 @@ def test_a_goal_through_a_camera_as_large_as_the_robot_s(tmp_path: Path, kind: s
     )
 
 
-def test_configured_cameras_are_looked_through_without_being_named(tmp_path: Path, pictures: Path) -> None:
-    (tmp_path / "a2g.toml").write_text(f'[cameras.front]\ndriver = "images"\npath = "{pictures}"\n')
-    assert ask(tmp_path, "capture-goal", "cup")["views"]["front"]["device"] == f"images:{pictures}"
+def test_configured_cameras_are_looked_through_without_being_named(tmp_path: Path, image_folder: Path) -> None:
+    (tmp_path / "a2g.toml").write_text(f'[cameras.front]\ndriver = "images"\npath = "{image_folder}"\n')
+    assert ask(tmp_path, "capture-goal", "cup")["views"]["front"]["device"] == f"images:{image_folder}"
     assert ask(tmp_path, "capture-goal", "drawn", "--seed", 3)["truth"]  # but not where a goal is drawn
 
 
-def test_a_bad_picture_is_refused_unless_it_is_forced(tmp_path: Path, white: Path) -> None:
+def test_a_bad_image_is_refused_unless_it_is_forced(tmp_path: Path, white: Path) -> None:
     words = ("capture-goal", "cup", "--camera", f"front=images:{white}")
     said = refused(tmp_path, *words)
     assert "overexposed (100% of the pixels are white" in said
@@ -125,13 +125,13 @@ def test_a_bad_picture_is_refused_unless_it_is_forced(tmp_path: Path, white: Pat
 
 def test_what_cannot_be_opened_ends_with_3(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert "holds no picture" in refused(
+    assert "holds no image" in refused(
         tmp_path, "capture-goal", "x", "--camera", f"front=images:{tmp_path / 'empty'}", code=3
     )
 
 
 class Looking(SimRobot):
-    """A simulated robot whose picture comes from a camera that says which it is."""
+    """A simulated robot whose image comes from a camera that says which it is."""
 
     views = {"front": CameraMetadata("realsense:42", 640, 480, (80, 0, 480, 480), {"exposure": 120.0})}  # noqa: RUF012
 
@@ -159,7 +159,7 @@ def test_what_makes_another_view() -> None:
     mine = Looking.views["front"]
     assert CameraMetadata.from_json(json.loads(json.dumps(mine.to_json()))) == mine
     assert mine.differences(replace(mine, settings={"exposure": 1.0})) == []
-    assert mine.differences(replace(mine, width=848)) == ["pictures of 640x480, now 848x480"]
+    assert mine.differences(replace(mine, width=848)) == ["images of 640x480, now 848x480"]
     assert mine.differences(replace(mine, crop=None)) == ["crop 80,0,480,480, now none"]
     assert mine.differences(replace(mine, device="opencv:0")) == ["camera realsense:42, now opencv:0"]
 
@@ -184,18 +184,18 @@ def test_the_preview_shows_now_over_the_goal() -> None:
     assert "over" not in visible(alone)
     plain = pipe()
     plain.print(Preview(plain, {}, "").render({"front": black}, []))
-    assert "1 picture, 8x8" in visible(plain)
+    assert "1 image, 8x8" in visible(plain)
 
 
-def test_a_person_sees_the_preview_and_presses_enter(tmp_path: Path, pictures: Path, white: Path) -> None:
-    """In a real terminal: bad pictures are not taken by Enter, good ones are; Ctrl-C leaves."""
-    ask(tmp_path, "capture-goal", "before", "--camera", f"front=images:{pictures}")
-    good = talk(tmp_path, ["before", "--overwrite", "--camera", f"front=images:{pictures}"], ["take the picture", "\n"])
+def test_a_person_sees_the_preview_and_presses_enter(tmp_path: Path, image_folder: Path, white: Path) -> None:
+    """In a real terminal: bad images are not taken by Enter, good ones are; Ctrl-C leaves."""
+    ask(tmp_path, "capture-goal", "before", "--camera", f"front=images:{image_folder}")
+    good = talk(
+        tmp_path, ["before", "--overwrite", "--camera", f"front=images:{image_folder}"], ["take the image", "\n"]
+    )
     assert "now over the goal" in good
     assert "goal before:" in good
-    bad = talk(
-        tmp_path, ["bad", "--camera", f"front=images:{white}"], ["overexposed", "\n", "take the picture", "\x03"]
-    )
+    bad = talk(tmp_path, ["bad", "--camera", f"front=images:{white}"], ["overexposed", "\n", "take the image", "\x03"])
     assert "interrupted" in bad
     assert not (tmp_path / "recordings" / "goals" / "bad").exists()
 

@@ -70,10 +70,10 @@ class TestDrawing:
     def drawing(self, monkeypatch: pytest.MonkeyPatch, quick: None) -> None:
         in_process.processes_of_their_own(monkeypatch)
 
-    def test_a_picture_is_really_drawn(self) -> None:
+    def test_an_image_is_really_drawn(self) -> None:
         check = checkup._drawing()
         assert check.state == "ok"
-        assert "a picture takes" in check.detail
+        assert "an image takes" in check.detail
 
     def test_no_gl_ends_with_3_and_a_hint(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MUJOCO_GL", "glfw")
@@ -163,9 +163,9 @@ def test_a_check_that_breaks_is_a_failure_not_a_crash(tmp_path: Path, monkeypatc
 
 
 def test_cameras_are_opened_and_measured_at_once(tmp_path: Path) -> None:
-    pictures = folder(tmp_path / "pictures", 4)
-    (tmp_path / "a2g.toml").write_text(f'[cameras.front]\ndriver = "images"\npath = "{pictures}"\nrate = 50\n')
-    checks = found(ask(tmp_path, "doctor", "--camera", f"wrist=images:{pictures}"))
+    images = folder(tmp_path / "images", 4)
+    (tmp_path / "a2g.toml").write_text(f'[cameras.front]\ndriver = "images"\npath = "{images}"\nrate = 50\n')
+    checks = found(ask(tmp_path, "doctor", "--camera", f"wrist=images:{images}"))
     for name in ("front", "wrist"):
         assert checks[f"camera {name}"]["state"] == "ok"
         assert "64x48" in checks[f"camera {name}"]["detail"]
@@ -178,14 +178,14 @@ def test_a_camera_that_is_needed_and_fails_ends_with_3(tmp_path: Path) -> None:
     asked = ("--camera", "front=opencv:/dev/video987", "--camera", f"wrist=images:{still}")
     checks = found(ask(tmp_path, "doctor", *asked, code=3))
     assert "does not exist" in checks["camera front"]["detail"]
-    assert "every picture has the same bytes" in checks["camera wrist"]["detail"]
+    assert "every image has the same bytes" in checks["camera wrist"]["detail"]
     assert found(ask(tmp_path, "doctor", "--camera", "front=realsens:1", code=3))["cameras"]["state"] == "fail"
 
 
 def judged(**changed: object) -> Check:
     reader = CameraReader("front", FaultyCamera())
     reader._view = CameraMetadata("opencv:x", 640, 480, settings={"rate": 30.0, "exposure": 120.0, "gain": 8.0})
-    well = Measured(pictures=60, rate=30.0, latency=0.03, latency_99=0.05, lost=0, frozen=False)
+    well = Measured(images=60, rate=30.0, latency=0.03, latency_99=0.05, lost=0, frozen=False)
     return checkup_hardware._judged(CameraChoice("front", "opencv", {"device": "x"}), reader, replace(well, **changed))
 
 
@@ -199,7 +199,7 @@ def test_what_is_said_of_a_measured_camera() -> None:
     assert "it is set to 30 Hz" in slow.detail
     assert "3 of 63 lost" in slow.detail
     assert judged(frozen=True).state == "fail"
-    assert judged(pictures=1).state == "fail"
+    assert judged(images=1).state == "fail"
     assert "unplugged" in judged(failure="it was unplugged").detail
     assert judged(latency=0.4).state == "note"
 
@@ -209,8 +209,8 @@ def test_a_reader_is_measured() -> None:
     reader = CameraReader("front", camera)
     reader.open()
     lively = measure({"front": reader}, 0.3)["front"]
-    assert lively.pictures > 2
-    assert lively.rate == pytest.approx((lively.pictures + lively.lost) / 0.3, rel=0.7)
+    assert lively.images > 2
+    assert lively.rate == pytest.approx((lively.images + lively.lost) / 0.3, rel=0.7)
     assert 0 <= lively.latency <= lively.latency_99 < 0.3
     assert not lively.frozen
     camera.frozen = True

@@ -131,13 +131,13 @@ def test_a_goal_of_another_scene_is_run_for_in_that_scene(here: Path) -> None:
 
 
 def test_a_camera_that_took_the_goal_is_there_again(here: Path, tmp_path: Path) -> None:
-    pictures = tmp_path / "some pictures"
-    pictures.mkdir()
+    images = tmp_path / "some images"
+    images.mkdir()
     noise = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
     for number, image in enumerate(noise):
-        PIL.Image.fromarray(image).save(pictures / f"{number}.png")
-    said = typed("capture-goal", "cup", "--camera", f"front=images:{pictures}", "--force")
-    assert f"'--camera=front=images:{pictures}'" in printed(said)["next"]
+        PIL.Image.fromarray(image).save(images / f"{number}.png")
+    said = typed("capture-goal", "cup", "--camera", f"front=images:{images}", "--force")
+    assert f"'--camera=front=images:{images}'" in printed(said)["next"]
     follow(printed(said)["next"] + " --adapter still", code={0, 5})
 
 

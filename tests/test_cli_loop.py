@@ -195,9 +195,9 @@ def test_improve_keeps_its_contract(workspace: Path, base: Path) -> None:
         assert set(one["judged"]) == {*one["practice"], *one["compared"]}
         assert one["judge"] == "policy's estimate"
     assert state["about"]["command"].startswith("a2g improve --scene place --shift base-pose")
-    films = [path.name.split("+")[1:] for path in sorted((folder / "held-out").iterdir())]
+    videos = [path.name.split("+")[1:] for path in sorted((folder / "held-out").iterdir())]
     adapters = dict.fromkeys(document[moment]["adapter"] for moment in ("before", "after"))
-    assert sorted(films) == sorted([f"{trial:04d}", f"{name}.hdf5"] for trial in range(2) for name in adapters)
+    assert sorted(videos) == sorted([f"{trial:04d}", f"{name}.hdf5"] for trial in range(2) for name in adapters)
     assert document["report"] == str(workspace / "reports" / f"{document['session']}.html")
     assert Path(document["report"]).is_file()
 

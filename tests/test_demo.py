@@ -1,4 +1,4 @@
-"""``a2g demo`` practises the goal of its own picture, tries the same start again, and shows both outcomes."""
+"""``a2g demo`` practises the goal of its own image, tries the same start again, and shows both outcomes."""
 
 from functools import partial
 from pathlib import Path

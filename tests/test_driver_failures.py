@@ -166,7 +166,7 @@ def test_a_camera_that_fails_is_one_line_at_a_capture_and_for_the_doctor(
 ) -> None:
     camera = f"front=faulty:{call}=RuntimeError"
     if call == "read":
-        monkeypatch.setattr(checkup_hardware, "WATCH", 2.0)  # it fails in its thirtieth picture
+        monkeypatch.setattr(checkup_hardware, "WATCH", 2.0)  # it fails in its thirtieth image
     document = ask(bench, "doctor", "--camera", camera, code=3)
     failed = [check for check in document["checks"] if check["name"] == "camera front" and check["state"] == "fail"]
     assert f"camera 'front' failed in {call} (driver_examples.py, line " in failed[-1]["detail"]

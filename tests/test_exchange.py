@@ -197,7 +197,7 @@ def test_frames_upside_down_are_turned(tmp_path: Path, recorded: list[Path]) -> 
                 np.testing.assert_array_equal(here.goal.images[camera], there.goal.images[camera][::-1, ::-1])
 
 
-def test_pictures_in_another_file_are_not_followed(tmp_path: Path) -> None:
+def test_images_in_another_file_are_not_followed(tmp_path: Path) -> None:
     path = robomimic_file(tmp_path / "lift.hdf5")
     robomimic_file(tmp_path / "other.hdf5")
     with h5py.File(path, "r+") as file:

@@ -7,7 +7,7 @@ import h5py
 import hdf5_examples as made
 import numpy as np
 import pytest
-from hdf5_examples import BLUE, aloha, film
+from hdf5_examples import BLUE, aloha, video
 from hdf5_imports import (
     OPENCV,
     STANDARD,
@@ -48,9 +48,9 @@ LAYOUTS: dict[str, Make] = {
     "of any length, each longer than a heap's block": packed(
         made.write_vlen, lambda frame: STANDARD(frame) + bytes(9000)
     ),
-    "channels first": add("left", film(6).transpose(0, 3, 1, 2)),
-    "RGBA": add("left", np.concatenate([film(6), film(6)[..., :1]], axis=-1)),
-    "a group a camera": add("left/color", film(6)),
+    "channels first": add("left", video(6).transpose(0, 3, 1, 2)),
+    "RGBA": add("left", np.concatenate([video(6), video(6)[..., :1]], axis=-1)),
+    "a group a camera": add("left/color", video(6)),
     "may grow a little": lambda path: made.growing(path, made.bounded),
     "may grow a little, gzip": lambda path: made.growing(path, made.bounded, compression="gzip"),
     "may grow in all directions": lambda path: made.growing(path, made.unlimited),
@@ -128,7 +128,7 @@ def test_a_tool_that_packs_rightly_is_told_by_the_person(tmp_path: Path) -> None
     assert_true_colours(brought(path, colour_order="rgb"))
 
 
-def test_pictures_without_marks_are_left_as_they_are_and_it_is_said(tmp_path: Path) -> None:
+def test_images_without_marks_are_left_as_they_are_and_it_is_said(tmp_path: Path) -> None:
     path = packed(padded, OPENCV)(tmp_path / "episode_0.hdf5")
     assert "--colour-order bgr" in note(brought(path, "guess"), "does not say whether red and blue")
     assert_true_colours(brought(path, colour_order="bgr"))
@@ -144,7 +144,7 @@ def test_pixels_that_are_not_packed_have_one_order(tmp_path: Path) -> None:
 
 def test_groups_within_obs_are_left_out_and_named_once(tmp_path: Path) -> None:
     result = brought(made.isaac_lab(tmp_path / "isaac.hdf5"))
-    assert "datagen_info/eef_pose/franka, datagen_info/object_pose/cube_1" in note(result, "neither a colour picture")
+    assert "datagen_info/eef_pose/franka, datagen_info/object_pose/cube_1" in note(result, "neither a colour image")
     assert "grasp_1" in note(result, "is in a group")
     assert "object" in note(result, "only a simulator knows it")
     assert "initial_state, processed_actions, states" in note(result, "neither the action nor an observation")

@@ -6,7 +6,7 @@ from typing import Any
 import hdf5_examples as made
 import numpy as np
 import pytest
-from hdf5_examples import aloha, film
+from hdf5_examples import aloha, video
 from hdf5_imports import (
     Make,
     add,
@@ -74,8 +74,8 @@ def test_depth_after_the_last_action_and_resized(tmp_path: Path) -> None:
         (add("other_depth", WHOLE), "other_depth", "without a camera that is read"),
         (add("top_depth", WHOLE.astype(np.int32)), "top_depth", "not depth in 16 bits or in metres"),
         (lambda path: made.libero(path, depth=True), "agentview_depth", "not distances"),
-        (add("infrared", film(6)[..., 0]), "infrared", "neither a colour picture"),
-        (add("words", np.array([b"hello"] * 6)), "words", "neither a colour picture"),
+        (add("infrared", video(6)[..., 0]), "infrared", "neither a colour image"),
+        (add("words", np.array([b"hello"] * 6)), "words", "neither a colour image"),
         (add("nothing", np.zeros((6, 40), np.uint8)), "nothing", "--columns adds it"),
     ],
 )

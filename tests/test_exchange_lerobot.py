@@ -87,7 +87,7 @@ def test_what_lerobot_wrote_is_imported(folder: Path) -> None:
         assert abs(float(one.goal.images["front"].mean()) - shade) <= 2
     slower = next(lerobot_read.read(folder / "theirs", ReadOptions(rate=5.0))).load()
     assert slower.spec.rate == 5
-    assert abs(float(slower.goal.images["front"].mean()) - 100) <= 2  # the film's times are the film's
+    assert abs(float(slower.goal.images["front"].mean()) - 100) <= 2  # the video's times are the video's
 
 
 def _changed(root: Path, **values: Any) -> None:

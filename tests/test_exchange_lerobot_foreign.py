@@ -121,7 +121,7 @@ def test_depth_of_16_bits_is_stored_with_its_camera(tmp_path: Path, dtype: str, 
     with Recording(found.session.recordings()[1]) as recording:
         assert recording.spec.depth == ("front",)
         deep = recording.depth("front")
-        # Of every second row and column the nearest, none in between; turned as the picture is.
+        # Of every second row and column the nearest, none in between; turned as the image is.
         taken = (np.arange(H * W, dtype=np.uint16).reshape(H, W) * 100)[::-1][1::2, 1::2]
         np.testing.assert_array_equal(deep - deep[:, :1, :1], np.broadcast_to(taken - taken[:1, :1], deep.shape))
         assert recording.frame("front", 0)[0].mean() > recording.frame("front", 0)[-1].mean()
@@ -197,11 +197,11 @@ def test_an_own_export_of_which_one_camera_is_read(tmp_path: Path) -> None:
         ([3, H, W], ["height", "width", "channels"]),  # says otherwise
         ([H, W, 3], ["channels", "height", "width"]),  # says otherwise
         ([H, W, 3], {"axes": ["height", "width", "channel"]}),
-        ([3, W, H], None),  # width first: the film's own size decides
+        ([3, W, H], None),  # width first: the video's own size decides
         ([W, H, 3], ["width", "height", "channel"]),
     ],
 )
-def test_channels_are_found_by_shape_and_film(tmp_path: Path, video: bool, shape: list[int], names: Any) -> None:
+def test_channels_are_found_by_shape_and_video(tmp_path: Path, video: bool, shape: list[int], names: Any) -> None:
     feature = {"dtype": "video" if video else "image", "shape": shape, "names": names}
     for number, made in enumerate(episodes(Made(video=video, features={FRONT: feature}).write(tmp_path / "set"))):
         assert_shows(made, number)
@@ -249,18 +249,18 @@ BAD: dict[str, tuple[Made, str]] = {
         "times: 4 of 4",
     ),
     "another rate": (Made(columns={"timestamp": lambda e, i: i / FPS * (3 if e == 1 else 1)}), "the spec says 10 Hz"),
-    "no film": (Made(films={1: None}), "file-001.mp4 is missing"),
-    "a film too short": (
-        Made(films={1: 4}, told=lambda one: one.pop(f"videos/{FRONT}/to_timestamp")),
+    "no video": (Made(videos={1: None}), "file-001.mp4 is missing"),
+    "a video too short": (
+        Made(videos={1: 4}, told=lambda one: one.pop(f"videos/{FRONT}/to_timestamp")),
         "has 4 frames .* 5 are needed",
     ),
-    "a film of less than its rows": (Made(films={1: 4}), "shows 4 frames of it, 5 are needed"),
-    "film of v2 too short": (Made(films={1: 4}, version="v2.1"), "has 4 frames .* 5 are needed"),
-    "another picture": (
+    "a video of less than its rows": (Made(videos={1: 4}), "shows 4 frames of it, 5 are needed"),
+    "video of v2 too short": (Made(videos={1: 4}, version="v2.1"), "has 4 frames .* 5 are needed"),
+    "another image": (
         Made(video=False, columns={FRONT: lambda e, i: png(shade(e, i, H, 8 if (e, i) == (1, 2) else W))}),
-        "a picture is 8x16",
+        "an image is 8x16",
     ),
-    "no picture": (
+    "no image": (
         Made(
             video=False, columns={FRONT: lambda e, i: png(shade(e, i)) if e != 1 else {"bytes": None, "path": "a.png"}}
         ),
@@ -283,10 +283,10 @@ def test_one_bad_episode_is_named_and_can_be_left_out(tmp_path: Path, kind: str)
     assert [len(read_episode(path)) for path in found.session.recordings()] == [5, 3]
 
 
-def test_a_film_of_many_never_shows_the_next_episode_s_frames(tmp_path: Path) -> None:
+def test_a_video_of_many_never_shows_the_next_episode_s_frames(tmp_path: Path) -> None:
     for number, made in enumerate(episodes(Made(together=True).write(tmp_path / "set"))):
         assert_shows(made, number)
-    root = Made(together=True, films={0: 5}).write(tmp_path / "other" / "short")
+    root = Made(together=True, videos={0: 5}).write(tmp_path / "other" / "short")
     with pytest.raises(BadEpisodeError, match=r"episode 0 cannot be used: .* shows 5 frames of it, 6 are needed"):
         brought(root)
 
@@ -367,7 +367,7 @@ def test_a_version_2_without_its_list_names_the_command_that_converts(tmp_path: 
         brought(root)
 
 
-def test_pictures_in_parquet_are_passed_once_whatever_the_number_of_episodes(
+def test_images_in_parquet_are_passed_once_whatever_the_number_of_episodes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes: list[int] = []

@@ -50,7 +50,7 @@ class _Config:
 
 
 class Grey:
-    """Stands for the base: a picture's latent is its grey level, and so many steps away from another as they differ by."""
+    """Stands for the base: an image's latent is its grey level, and so many steps away from another as they differ by."""
 
     config = _Config()
 
@@ -154,7 +154,7 @@ def test_achieved_frames_become_goals_on_the_table_that_they_were_achieved_on(tm
     robot.close()
 
 
-def test_what_is_imagined_is_a_picture_near_the_drawn_goal_and_judged_by_nobody() -> None:
+def test_what_is_imagined_is_an_image_near_the_drawn_goal_and_judged_by_nobody() -> None:
     robot, model = SimRobot(), checkpoint.load(checkpoint.SHIPPED)
     robot.connect()
     before = after = 0.0

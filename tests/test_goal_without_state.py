@@ -1,4 +1,4 @@
-"""A picture without a simulator's state: it can be tried as a goal, but no other scene takes the place of its own unsaid."""
+"""An image without a simulator's state: it can be tried as a goal, but no other scene takes the place of its own unsaid."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -67,7 +67,7 @@ def test_improve_refuses_it_before_anything_is_made(tmp_path: Path, photo: Path)
     ask(tmp_path, "capture-goal", "own", "--seed", 1)
     for reset in ("own", "cycle"):
         said = refused(tmp_path, "improve", "own", "photo", "--reset", reset, "--evaluation", 1)
-        assert "'photo' is a picture without a state of sim:place" in said
+        assert "'photo' is an image without a state of sim:place" in said
         assert f"a2g run photo --workspace {tmp_path}" in said
     assert not (tmp_path / "recordings" / "sessions").exists()
 

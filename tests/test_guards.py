@@ -28,7 +28,7 @@ DRIFT = np.array([[0.01, 0.01]], np.float32)
 
 
 def drifting() -> Scripted:
-    """Moves on with every action, so that a picture that stays the same is one of a frozen camera."""
+    """Moves on with every action, so that an image that stays the same is one of a frozen camera."""
     return Scripted(lambda request: request.observation.proprioception[None, :1] * [1, 0] + DRIFT)
 
 
@@ -76,7 +76,7 @@ def test_each_fault_is_stopped_by_its_guard_the_arm_rests_and_the_episode_is_kep
     assert episode.outcome.stopped_by == cause
     assert len(episode) >= 3
     assert all(np.isfinite(seen.proprioception).all() for seen in episode.observations)
-    assert len(robot.sent) <= 4 + 11  # frozen: ten pictures; the others at once or after six deadlines
+    assert len(robot.sent) <= 4 + 11  # frozen: ten images; the others at once or after six deadlines
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in {"disconnect", "delay"}])
@@ -251,7 +251,7 @@ def test_a_robot_without_bounds_has_none() -> None:
 # -- frames ---------------------------------------------------------------------------------------------------------------
 
 
-def test_the_same_picture_of_an_arm_that_stands_still_is_no_frozen_camera() -> None:
+def test_the_same_image_of_an_arm_that_stands_still_is_no_frozen_camera() -> None:
     robot = BenchRobot()
     robot.scorer = lambda: np.zeros((8, 8, 3), np.uint8)
     still = Scripted(lambda _: np.zeros((1, 2), np.float32))

@@ -1,4 +1,4 @@
-"""Where the arm stands is found by trying: what arrivals say, who acts on guesses, and what a picture leaves in doubt."""
+"""Where the arm stands is found by trying: what arrivals say, who acts on guesses, and what an image leaves in doubt."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Every command of docs/hardware.md, on LeRobot's own SO-101 class with software servos, and pictures from a folder."""
+"""Every command of docs/hardware.md, on LeRobot's own SO-101 class with software servos, and images from a folder."""
 
 import re
 import shlex

@@ -33,7 +33,7 @@ def test_after_a_refused_measurement_practice_is_imitated(tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_pictures_as_they_are_have_the_last_word_on_a_new_view(
+def test_images_as_they_are_have_the_last_word_on_a_new_view(
     tmp_path: Path, easy: Path, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
     monkeypatch.setattr(EpisodeScorer, "same_views", lambda *_: known)

@@ -128,7 +128,7 @@ def test_copies_do_the_same_and_look_otherwise_each_all_along(model: Act2Goal, d
             assert torch.equal(copied.actions[row], plain.actions[own])
             assert torch.equal(copied.proprioception[row], plain.proprioception[own])
         assert len({copied.latents[row].float().sum().item() for row in rows}) == 3
-    # One look for the whole episode: pictures that are alike stay alike, now and goal above all.
+    # One look for the whole episode: images that are alike stay alike, now and goal above all.
     with Recording(demonstrations[0]) as recording:
         frame = recording.frames("front")[:1]
     appearance = draw_appearances(1, POLICY_RANGES, torch.Generator().manual_seed(5))

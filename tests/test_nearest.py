@@ -37,7 +37,7 @@ def looked(length: int, seed: int) -> list[Observation]:
 
 
 def demonstration(model: Act2Goal, length: int, seed: int) -> Segments:
-    """An episode of random pictures and actions, as its recording would be encoded."""
+    """An episode of random images and actions, as its recording would be encoded."""
     seen = looked(length, seed)
     views = np.stack([np.stack([one.images[camera] for camera in model.config.cameras]) for one in seen])
     actions = torch.randn(length + 1, 4, generator=torch.Generator().manual_seed(seed))
@@ -180,7 +180,7 @@ def test_neighbours_count_by_their_nearness_and_not_past_their_end(memory: Memor
 
 
 def test_the_choice_tells_what_matters() -> None:
-    """Actions follow proprioception alone, pictures are noise: the body must be weighed most."""
+    """Actions follow proprioception alone, images are noise: the body must be weighed most."""
     generator = torch.Generator().manual_seed(0)
     body = torch.randn(300, 2, generator=generator).repeat_interleave(6, 0)
     latents = torch.randn(1800, 1, 4, 2, 2, generator=generator)
@@ -206,7 +206,7 @@ def test_what_is_held_out_is_not_found(shown: list[Segments]) -> None:
     assert choose(alone, [0])[0][1] > 0.1
 
 
-def test_pictures_of_every_camera_count(model: Act2Goal, memory: Memory) -> None:
+def test_images_of_every_camera_count(model: Act2Goal, memory: Memory) -> None:
     seen = looked(LENGTHS[0], 1000)[0]
     other = replace(seen, images={**seen.images, "camera1": images(seed=77)["camera0"]})
     policy = NearestPolicy(model, memory)

@@ -1,4 +1,4 @@
-"""Bring your own data: any number of cameras, actions and proprioception, pictures that are not square."""
+"""Bring your own data: any number of cameras, actions and proprioception, images that are not square."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -113,7 +113,7 @@ def test_recordings_of_two_robots_are_no_base(base: Path, tmp_path: Path) -> Non
         ({"head": (96, 128), "hand": (64, 64)}, "images of one size"),
     ],
 )
-def test_pictures_that_fit_no_patches_are_refused_in_a_line(cameras: dict[str, tuple[int, int]], says: str) -> None:
+def test_images_that_fit_no_patches_are_refused_in_a_line(cameras: dict[str, tuple[int, int]], says: str) -> None:
     with pytest.raises(CheckpointError, match=says) as caught:
         preset("micro", replace(ROBOT, cameras=cameras))
     assert "\n" not in str(caught.value)

@@ -26,7 +26,7 @@ GOAL = (40, 44)
 """Row and column of the block's upper left corner on the photo."""
 
 
-def picture(block: tuple[int, int] | None, arm: int | None, scale: int = 1) -> Image:
+def scene(block: tuple[int, int] | None, arm: int | None, scale: int = 1) -> Image:
     """Return a scene: a green mat, a red block of 8 px, and a dark arm of 6 px from above down to row ``arm``."""
     image = np.full((64, 64, 3), 90, np.uint8)
     image[20:] = PLATE
@@ -42,7 +42,7 @@ def starts(rng: np.random.Generator, count: int = 40, scale: int = 1) -> Image:
     """Return start frames: the block on the left anywhere, the arm above."""
     return np.stack(
         [
-            picture((int(rng.integers(25, 50)), int(rng.integers(2, 28))), int(rng.integers(8, 14)), scale)
+            scene((int(rng.integers(25, 50)), int(rng.integers(2, 28))), int(rng.integers(8, 14)), scale)
             for _ in range(count)
         ]
     )
@@ -50,13 +50,13 @@ def starts(rng: np.random.Generator, count: int = 40, scale: int = 1) -> Image:
 
 def episode(end: tuple[int, int], arm: int = 10, length: int = 30, scale: int = 1) -> Image:
     """Return an episode: the block lies at the left, and in the last third at ``end``, under an arm down to ``arm``."""
-    early = [picture((30, 10), 12, scale)] * (length - length // 3)
-    return np.stack(early + [picture(end, arm, scale)] * (length // 3))
+    early = [scene((30, 10), 12, scale)] * (length - length // 3)
+    return np.stack(early + [scene(end, arm, scale)] * (length // 3))
 
 
 @pytest.fixture
 def judge() -> PhotoJudge:
-    return PhotoJudge.fit({"front": starts(np.random.default_rng(0))}, {"front": picture(GOAL, 10)})
+    return PhotoJudge.fit({"front": starts(np.random.default_rng(0))}, {"front": scene(GOAL, 10)})
 
 
 def verdict(judge: PhotoJudge, frames: Image) -> PhotoVerdict:
@@ -101,16 +101,16 @@ def test_it_does_not_know_what_lies_between(judge: PhotoJudge) -> None:
 
 def test_a_match_must_hold(judge: PhotoJudge) -> None:
     frames = episode((30, 10))
-    frames[15:17] = picture(GOAL, 10)
+    frames[15:17] = scene(GOAL, 10)
     assert verdict(judge, frames).success is False
-    frames[15:20] = picture(GOAL, 10)
+    frames[15:20] = scene(GOAL, 10)
     assert verdict(judge, frames).success is True
     assert verdict(judge, frames).frame == 19
 
 
 def test_a_photo_that_shows_the_start_cannot_be_judged() -> None:
-    same = np.stack([picture((30, 10), 12)] * 10)
-    judge = PhotoJudge.fit({"front": same}, {"front": picture((30, 10), 12)})
+    same = np.stack([scene((30, 10), 12)] * 10)
+    judge = PhotoJudge.fit({"front": same}, {"front": scene((30, 10), 12)})
     found = judge.verdict({"front": same})
     assert found.success is None
     assert math.isnan(found.score)
@@ -120,23 +120,23 @@ def test_a_photo_that_shows_the_start_cannot_be_judged() -> None:
 def test_every_camera_that_sees_the_change_must_see_it_made() -> None:
     rng = np.random.default_rng(1)
     judge = PhotoJudge.fit(
-        {"front": starts(rng), "side": starts(rng), "blind": np.stack([picture(None, None)] * 5)},
-        {"front": picture(GOAL, 10), "side": picture(GOAL, 10), "blind": picture(None, None)},
+        {"front": starts(rng), "side": starts(rng), "blind": np.stack([scene(None, None)] * 5)},
+        {"front": scene(GOAL, 10), "side": scene(GOAL, 10), "blind": scene(None, None)},
     )
     assert set(judge.changes) == {"front", "side"}
-    done, undone, blind = episode(GOAL), episode((30, 10)), np.stack([picture(None, None)] * 30)
+    done, undone, blind = episode(GOAL), episode((30, 10)), np.stack([scene(None, None)] * 30)
     assert judge.verdict({"front": done, "side": done, "blind": blind}).success is True
     assert judge.verdict({"front": done, "side": undone, "blind": blind}).success is False
 
 
-def test_larger_pictures_are_judged_alike() -> None:
-    judge = PhotoJudge.fit({"front": starts(np.random.default_rng(0), scale=3)}, {"front": picture(GOAL, 10, 3)})
+def test_larger_images_are_judged_alike() -> None:
+    judge = PhotoJudge.fit({"front": starts(np.random.default_rng(0), scale=3)}, {"front": scene(GOAL, 10, 3)})
     assert judge.changes["front"].mask.shape == (64, 64)
     assert verdict(judge, episode(GOAL, scale=3)).success is True
     assert verdict(judge, episode((30, 10), scale=3)).success is False
 
 
-def test_pictures_are_averaged_over_squares() -> None:
+def test_images_are_averaged_over_squares() -> None:
     frames = np.arange(2 * 130 * 131 * 3).reshape(2, 130, 131, 3).astype(np.uint8)
     assert reduced(frames).shape == (2, 65, 65, 3)
     assert reduced(frames)[0, 0, 0, 0] == frames[0, :2, :2, 0].mean()
@@ -144,7 +144,7 @@ def test_pictures_are_averaged_over_squares() -> None:
 
 def test_nothing_is_seen_where_everything_always_moves() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (40, 64, 64, 3), np.uint8)
-    assert goal_change(noise, picture(GOAL, 10)) is None
+    assert goal_change(noise, scene(GOAL, 10)) is None
 
 
 def record(path: Path, frames: Image, photo: Image) -> None:
@@ -198,12 +198,12 @@ def test_recordings_of_one_goal_are_judged(tmp_path: Path) -> None:
     paths = []
     for i in range(4):
         path = tmp_path / f"{i}.hdf5"
-        record(path, episode(GOAL if i % 2 else (30, 10)), picture(GOAL, 10))
+        record(path, episode(GOAL if i % 2 else (30, 10)), scene(GOAL, 10))
         paths.append(path)
     judge, verdicts = judge_recordings(paths, ["front"], (64, 64))
     assert [one.success for one in verdicts] == [False, True, False, True]
     assert judge.changes
-    record(tmp_path / "other.hdf5", episode(GOAL), picture((50, 50), 10))
+    record(tmp_path / "other.hdf5", episode(GOAL), scene((50, 50), 10))
     with pytest.raises(RecordingError, match="another goal"):
         judge_recordings([*paths, tmp_path / "other.hdf5"], ["front"], (64, 64))
     with pytest.raises(RecordingError, match="no recording"):

@@ -83,14 +83,14 @@ def test_every_way_to_write_colours_is_read(tmp_path: Path, mode: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
-def test_of_an_animation_the_first_picture_is_taken_and_said(tmp_path: Path, suffix: str) -> None:
+def test_of_an_animation_the_first_image_is_taken_and_said(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     first, second = PIL.Image.new("RGB", (8, 8), (200, 0, 0)), PIL.Image.new("RGB", (8, 8), (0, 0, 200))
     first.save(
         path, save_all=True, append_images=[second], duration=100, **({"lossless": True} if suffix == "webp" else {})
     )
     photo = read_photo(path)
-    assert (photo.pixels[0, 0, 0] > 190, photo.notes) == (True, ("the first of its pictures",))
+    assert (photo.pixels[0, 0, 0] > 190, photo.notes) == (True, ("the first of its images",))
 
 
 def _files_that_are_no_photos(folder: Path) -> dict[str, tuple[Path, str]]:
@@ -101,7 +101,7 @@ def _files_that_are_no_photos(folder: Path) -> dict[str, tuple[Path, str]]:
         "head-alone": (whole[:40], "not a sound PNG"),
         "text": (b"hello", "not a sound PNG"),
         "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a sound PNG"),
-        "film": (struct.pack(">I", 24) + b"ftypisom" + bytes(12) + bytes(99), "not a sound PNG"),
+        "video": (struct.pack(">I", 24) + b"ftypisom" + bytes(12) + bytes(99), "not a sound PNG"),
     }
     found = {}
     for name, (content, message) in contents.items():

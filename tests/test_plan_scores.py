@@ -20,7 +20,7 @@ LENGTHS = (30, 21, 40, 12)
 
 
 class Grey:
-    """An autoencoder whose latents are pictures: one channel, one value a picture; nothing is lost."""
+    """An autoencoder whose latents are images: one channel, one value an image; nothing is lost."""
 
     def decode(self, latents: Tensor) -> Tensor:
         return latents.expand(-1, 3, -1, -1)
@@ -42,7 +42,7 @@ class Dreamer:
 
 
 def episodes(value: object, lengths: tuple[int, ...] = LENGTHS) -> tuple[Segments, Tensor]:
-    """Episodes whose frame k of T shows a grey ``value(k, T)`` from -1 to 1, and their pictures."""
+    """Episodes whose frame k of T shows a grey ``value(k, T)`` from -1 to 1, and their images."""
     shades = torch.cat([value(torch.arange(n + 1.0), n) for n in lengths])  # type: ignore[operator]
     latents = shades.reshape(-1, 1, 1, 1, 1).expand(-1, 1, 1, 2, 2)
     first = torch.tensor([sum(lengths[:i]) + i for i in range(len(lengths))])
@@ -76,13 +76,13 @@ def noisy(now: Tensor, goal: Tensor, noise: Tensor) -> Tensor:
 
 
 def test_a_model_that_foretells_the_truth_has_no_error(config: Act2GoalConfig) -> None:
-    segments, pictures = episodes(line)
+    segments, images = episodes(line)
     episode, step = ask(segments, 3, config.hashing.proximal, 0)
     truth = segments.gather(episode, step, segments.length[episode], config.hashing)["frames"]
-    found = score_plans(Dreamer(config, lambda *_: truth), segments, pictures, batch=1000)  # type: ignore[arg-type]
+    found = score_plans(Dreamer(config, lambda *_: truth), segments, images, batch=1000)  # type: ignore[arg-type]
     for method in ("sample", "mean", "ceiling"):
         assert found.latent[method].max() < 1e-12
-        # Only that a picture's shades are whole numbers is lost.
+        # Only that an image's shades are whole numbers is lost.
         assert all(found.psnr(method, i).value > 50 for i in range(len(found.names)))
     assert (found.latent["copy"] > 0).all()
 
@@ -124,7 +124,7 @@ def test_questions_leave_more_than_the_near_frames_to_the_goal(config: Act2GoalC
         score_plans(Dreamer(config, nothing), *episodes(line, (8, 3)))  # type: ignore[arg-type]
 
 
-def test_a_picture_s_error_is_in_decibels_of_its_range(config: Act2GoalConfig) -> None:
+def test_an_image_s_error_is_in_decibels_of_its_range(config: Act2GoalConfig) -> None:
     """Half the range off, everywhere: 20 log10(2)."""
     found = scores(config, lambda now, goal, noise: torch.ones_like(noise), lambda k, n: torch.zeros_like(k))
     assert found.psnr("mean", 0).value == pytest.approx(20 * math.log10(2), abs=0.05)
@@ -187,7 +187,7 @@ def test_batches_change_nothing_but_the_noise(config: Act2GoalConfig) -> None:
     whole, parts = (scores(config, nothing, line, batch=size) for size in (100, 2))
     for method in METHODS:
         torch.testing.assert_close(whole.latent[method], parts.latent[method])
-        torch.testing.assert_close(whole.picture[method], parts.picture[method])
+        torch.testing.assert_close(whole.image[method], parts.image[method])
 
 
 def test_a_real_policy_is_an_imaginer() -> None:
@@ -195,8 +195,8 @@ def test_a_real_policy_is_an_imaginer() -> None:
     imaginer: Imaginer = model
     frames = torch.randn(31, *model.frame_shape)
     segments = Segments(frames, torch.zeros(31, 3), torch.zeros(31, 4), torch.tensor([0]), torch.tensor([30]))
-    pictures = torch.zeros(31, 2, 32, 32, 3, dtype=torch.uint8)
-    found = score_plans(imaginer, segments, pictures, steps=2, samples=2, each=3)
+    images = torch.zeros(31, 2, 32, 32, 3, dtype=torch.uint8)
+    found = score_plans(imaginer, segments, images, steps=2, samples=2, each=3)
     assert found.latent["sample"].shape == (3, model.config.frames)
     # Variance is positive: a sample errs more than the mean.
     assert found.latent["sample"].mean() > found.latent["mean"].mean()

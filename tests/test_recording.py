@@ -299,7 +299,7 @@ def test_verify_knows_a_frozen_camera_and_the_same_episode_twice(tmp_path: Path)
     one, two, three = verify_all(paths)
     assert one.content == two.content != three.content
     assert (one.notes, three.problems) == ((), ())
-    assert three.notes == ("frames/front: the picture stood still for 21 frames while the robot moved",)
+    assert three.notes == ("frames/front: the image stood still for 21 frames while the robot moved",)
 
 
 def test_verify_goes_on_after_a_recording_that_kills_its_helper(

@@ -53,17 +53,17 @@ def test_a_practice_run_is_told_whole(page: ReadPage) -> None:
     assert [title.partition(".")[0] for title in titles] == ["Success by round", "Training loss of adapter-001"]
 
 
-def test_the_films_of_one_start_stand_side_by_side(page: ReadPage) -> None:
-    films = [one.attributes["aria-label"] for one in page.of("video")]
-    assert films[:2] == [
-        "Film of cup+0000+base, goal cup: no success",
-        "Film of cup+0000+adapter-001, goal cup: success",
+def test_the_videos_of_one_start_stand_side_by_side(page: ReadPage) -> None:
+    videos = [one.attributes["aria-label"] for one in page.of("video")]
+    assert videos[:2] == [
+        "Video of cup+0000+base, goal cup: no success",
+        "Video of cup+0000+adapter-001, goal cup: success",
     ]
-    assert len(films) == 2 + 4
+    assert len(videos) == 2 + 4
     assert "cup, held-out start 1" in page.words
 
 
-def test_films_play(page: ReadPage) -> None:
+def test_videos_play(page: ReadPage) -> None:
     data = base64.b64decode(page.of("video")[0].attributes["src"].removeprefix("data:video/mp4;base64,"))
     with av.open(io.BytesIO(data)) as file:
         frames = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
@@ -127,15 +127,15 @@ def test_names_from_the_disk_stay_text(tmp_path: Path) -> None:
     assert cards == [EVIL] * 4
 
 
-def test_a_film_too_many_is_left_out_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_video_too_many_is_left_out_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     session = practised(tmp_path)
     whole = page_of(tmp_path, session)
     one = len(base64.b64decode(whole.of("video")[0].attributes["src"].partition(",")[2]))
-    monkeypatch.setattr(media, "FILM_BYTES", int(one * 2.5))
+    monkeypatch.setattr(media, "VIDEO_BYTES", int(one * 2.5))
     page = page_of(tmp_path, session)
     assert len(whole.of("video")) == 6
     assert len(page.of("video")) == 2
-    assert "4 films were left out" in page.words
+    assert "4 videos were left out" in page.words
     assert page.words.count("It was left out to keep the file small.") == 4
 
 
@@ -152,7 +152,7 @@ def test_of_many_episodes_the_disagreements_and_the_newest_are_shown(
     assert note.startswith("2 of 4 episodes are shown")
 
 
-def test_a_long_episode_becomes_a_short_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_episode_becomes_a_short_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path / "recordings/sessions/plain/episode-0000.hdf5", success=True)
     monkeypatch.setattr(media, "MOST_FRAMES", 3)
     page = page_of(tmp_path, Session(tmp_path / "recordings/sessions/plain"))
@@ -195,9 +195,9 @@ def test_a_state_of_an_earlier_version_has_a_report(tmp_path: Path) -> None:
     assert "Command, versions and machine: this run did not keep them." in page.words
 
 
-def test_films_are_no_recordings_of_the_session(tmp_path: Path) -> None:
+def test_videos_are_no_recordings_of_the_session(tmp_path: Path) -> None:
     session = practised(tmp_path)
-    assert len(session.films.recordings()) == 2
+    assert len(session.videos.recordings()) == 2
     assert len(find_recordings(Workspace(tmp_path), ["monday"])) == 4
     a2g(tmp_path, "recordings", "rm", "monday", "--yes", "--force")
     assert not session.folder.exists()
@@ -225,7 +225,7 @@ def test_what_cannot_be_reported_is_refused_in_a_line(tmp_path: Path) -> None:
     assert "a2g run GOAL" in refused(tmp_path, "report")
     record(tmp_path)
     assert "did you mean monday" in refused(tmp_path, "report", "mondya")
-    assert "ends in .html" in refused(tmp_path, "report", "--out", tmp_path / "film.mp4")
+    assert "ends in .html" in refused(tmp_path, "report", "--out", tmp_path / "video.mp4")
     assert "ends in .html" in refused(tmp_path, "report", "--out", tmp_path)
     (tmp_path / "recordings/sessions/empty").mkdir()
     assert "nothing to report" in refused(tmp_path, "report", "empty")

@@ -1,4 +1,4 @@
-"""Parts of the report: how strong the verdict is, where charts draw, which trials are filmed, what may not fail a command."""
+"""Parts of the report: the verdict, where charts draw, of which trials a video is kept, what may not fail a command."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -22,9 +22,9 @@ from a2g_cli.report.contents import Rate
 from a2g_cli.report.settings import ReportSettings
 from a2g_cli.robots.base import Trial
 from a2g_cli.runtime import recorder
-from a2g_cli.runtime.films import FILMS, PURPOSE, Films, film_name
 from a2g_cli.runtime.sink import Sink
 from a2g_cli.runtime.termination import MOST_ESTIMATES, RolloutSettings, Termination
+from a2g_cli.runtime.videos import PURPOSE, VIDEOS, Videos, video_name
 
 if TYPE_CHECKING:
     from a2g_cli.robots.base import Robot
@@ -141,7 +141,7 @@ def test_what_the_policy_believed_is_kept() -> None:
 
 
 class Bare:
-    """As much of a robot as an ending and a film need."""
+    """As much of a robot as an ending and a video need."""
 
     spec = TINY
 
@@ -167,7 +167,7 @@ def trial(index: int) -> Trial:
     return Trial("evaluation", 5, index, {}, goal(0, TINY))
 
 
-def filmed(sink: Sink, steps: int = 3) -> None:
+def record_episode(sink: Sink, steps: int = 3) -> None:
     """Roll an episode into ``sink``."""
     sink.begin(observation(0, 0, TINY))
     for index in range(steps):
@@ -175,38 +175,38 @@ def filmed(sink: Sink, steps: int = 3) -> None:
     sink.finish(Outcome(False, "truth", "steps"))
 
 
-def made_in(folder: Path, noted: list[str]) -> Films:
+def made_in(folder: Path, noted: list[str]) -> Videos:
     factory = cast("PolicyFactory", None)  # a baseline needs none
-    return Films(folder, factory, "random", RandomPolicy(TINY), noted.append)
+    return Videos(folder, factory, "random", RandomPolicy(TINY), noted.append)
 
 
-def test_the_first_trials_are_filmed_once(tmp_path: Path) -> None:
+def test_videos_of_the_first_trials_are_made_once(tmp_path: Path) -> None:
     noted: list[str] = []
     robot = cast("Robot", Bare())
-    films = made_in(tmp_path, noted)
-    for index in range(FILMS + 2):
-        filmed(films.sink(trial(index), robot))
-    assert sorted(path.name for path in tmp_path.iterdir()) == [film_name(trial(i), "random") for i in range(FILMS)]
-    with Recording(tmp_path / film_name(trial(1), "random")) as recording:
+    videos = made_in(tmp_path, noted)
+    for index in range(VIDEOS + 2):
+        record_episode(videos.sink(trial(index), robot))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [video_name(trial(i), "random") for i in range(VIDEOS)]
+    with Recording(tmp_path / video_name(trial(1), "random")) as recording:
         told = recording.provenance
         assert told.settings == {"purpose": PURPOSE, "trial": 1, "trials_seed": 5}
         assert (told.adapter_name, told.policy, recording.length) == ("random", "random", 3)
-    filmed(films.sink(trial(0), robot))  # measured again: the film that there is stays
-    # A run that was killed while it filmed begins that film again.
-    path = tmp_path / film_name(trial(2), "random")
+    record_episode(videos.sink(trial(0), robot))  # measured again: the video that there is stays
+    # A run that was killed while it made a video begins that video again.
+    path = tmp_path / video_name(trial(2), "random")
     path.unlink()
-    schema.partial_path(path).write_bytes(b"half a film")
-    filmed(films.sink(trial(2), robot))
+    schema.partial_path(path).write_bytes(b"half a video")
+    record_episode(videos.sink(trial(2), robot))
     assert path.is_file()
     assert noted == []
 
 
-def test_a_full_disk_costs_a_film_and_not_the_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_costs_a_video_and_not_the_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: Path) -> None:
         raise RecordingError("the disk is full.")
 
     monkeypatch.setattr(recorder, "check_disk", full)
     noted: list[str] = []
-    filmed(made_in(tmp_path, noted).sink(trial(0), cast("Robot", Bare())))
-    assert noted == ["no film of this trial: the disk is full."]
+    record_episode(made_in(tmp_path, noted).sink(trial(0), cast("Robot", Bare())))
+    assert noted == ["no video of this trial: the disk is full."]
     assert list(tmp_path.iterdir()) == []

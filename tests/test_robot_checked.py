@@ -140,17 +140,17 @@ def _image(change: Any) -> Any:
     [
         ({"all": None}, "observe returned None; expected an Observation"),
         ({"all": {"front": 3}}, "observe returned a dict; expected an Observation"),
-        ({"images": {}}, "observe returned pictures of no camera; expected one of each camera in spec.cameras (front)"),
-        ({"images": None}, "observe returned pictures of None"),
+        ({"images": {}}, "observe returned images of no camera; expected one of each camera in spec.cameras (front)"),
+        ({"images": None}, "observe returned images of None"),
         (
             {"images": {"front": None}},
-            "camera 'front': the picture is None; expected a numpy array of uint8, (32, 32, 3)",
+            "camera 'front': the image is None; expected a numpy array of uint8, (32, 32, 3)",
         ),
-        ({"images": _image(lambda one: one / 255)}, "camera 'front': the picture is float64, (32, 32, 3)"),
-        ({"images": _image(lambda one: one.transpose(2, 0, 1))}, "camera 'front': the picture is uint8, (3, 32, 32)"),
-        ({"images": _image(lambda one: np.dstack([one, one[..., :1]]))}, "the picture is uint8, (32, 32, 4)"),
-        ({"images": _image(lambda one: one[:16])}, "camera 'front': the picture is uint8, (16, 32, 3)"),
-        ({"images": _image(lambda one: one.tolist())}, "camera 'front': the picture is a list"),
+        ({"images": _image(lambda one: one / 255)}, "camera 'front': the image is float64, (32, 32, 3)"),
+        ({"images": _image(lambda one: one.transpose(2, 0, 1))}, "camera 'front': the image is uint8, (3, 32, 32)"),
+        ({"images": _image(lambda one: np.dstack([one, one[..., :1]]))}, "the image is uint8, (32, 32, 4)"),
+        ({"images": _image(lambda one: one[:16])}, "camera 'front': the image is uint8, (16, 32, 3)"),
+        ({"images": _image(lambda one: one.tolist())}, "camera 'front': the image is a list"),
         (
             {"proprioception": [0.5, 0.5]},
             "observe returned proprioception as a list; expected a numpy array of float32, ",
@@ -249,8 +249,8 @@ class Sends(Camera):
     ("frame", "part"),
     [
         (lambda _: None, "read returned None; expected a Frame"),
-        (lambda one: replace(one, image=one.image / 255), "the picture is float64, (32, 32, 3)"),
-        (lambda one: replace(one, image=one.image[..., 0]), "the picture is uint8, (32, 32)"),
+        (lambda one: replace(one, image=one.image / 255), "the image is float64, (32, 32, 3)"),
+        (lambda one: replace(one, image=one.image[..., 0]), "the image is uint8, (32, 32)"),
         (lambda one: replace(one, captured_at=one.captured_at * 1000), "read returned the captured_at "),
         (
             lambda one: replace(one, depth=one.image),

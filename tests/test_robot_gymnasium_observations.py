@@ -29,7 +29,7 @@ class TestANestedObservation(RobotContract):
         return shaped("nested")
 
 
-class TestAnEnvironmentThatDrawsIntoTheSamePictureAgain(RobotContract):
+class TestAnEnvironmentThatDrawsIntoTheSameImageAgain(RobotContract):
     def make_robot(self) -> GymRobot:
         return shaped("used-again")
 
@@ -55,7 +55,7 @@ class TestAnEnvironmentThatDrawsIntoTheSamePictureAgain(RobotContract):
         ("odd-name", "cams.left_1", ("état.0", "état.1")),
     ],
 )
-def test_every_shape_is_the_same_picture_and_all_the_numbers(kind: str, camera: str, names: tuple[str, ...]) -> None:
+def test_every_shape_is_the_same_image_and_all_the_numbers(kind: str, camera: str, names: tuple[str, ...]) -> None:
     plain, robot = shaped("plain"), shaped(kind)
     assert robot.spec.cameras == {camera: (HEIGHT, WIDTH)}
     assert robot.spec.proprioception_names == names
@@ -73,7 +73,7 @@ def test_every_shape_is_the_same_picture_and_all_the_numbers(kind: str, camera: 
 
 
 @pytest.mark.parametrize("kind", ["grey", "grey-rows"])
-def test_a_picture_in_grey_is_one(kind: str) -> None:
+def test_an_image_in_grey_is_one(kind: str) -> None:
     plain, robot = shaped("plain"), shaped(kind)
     assert robot.spec.proprioception_names == PLACE
     plain.connect()
@@ -118,12 +118,12 @@ def test_one_of_a_stack_is_chosen(camera: Any) -> None:
 @pytest.mark.parametrize(
     ("kind", "settings", "words"),
     [
-        ("stack", {}, r'2 pictures of 64x48.*camera = \["image\[1\]"\].*camera = \["render"\]'),
-        ("grey-stack", {}, r'4 pictures of 64x48.*camera = \["observation\[3\]"\]'),
+        ("stack", {}, r'2 images of 64x48.*camera = \["image\[1\]"\].*camera = \["render"\]'),
+        ("grey-stack", {}, r'4 images of 64x48.*camera = \["observation\[3\]"\]'),
         ("stack", {"camera": ["image"]}, r"image\[0\] to image\[1\]"),
         ("stack", {"camera": ["image[2]"]}, r"image\[0\] to image\[1\]"),
-        ("plain", {"camera": ["imgae"]}, "no picture as 'imgae'; its observation holds place"),
-        ("plain", {"camera": ["place"]}, "no picture as 'place'"),
+        ("plain", {"camera": ["imgae"]}, "no image as 'imgae'; its observation holds place"),
+        ("plain", {"camera": ["place"]}, "no image as 'place'"),
         ("plain", {"camera": []}, "names none"),
         ("plain", {"camera": 3}, "expected names"),
         ("plain", {"camera": {"front": 3}}, "expected names"),
@@ -194,7 +194,7 @@ def test_the_notes_are_told_once_beside_the_document(tmp_path: Path) -> None:
     assert [line.count("is left out") for line in said.stderr.splitlines()] == [1, 1, 1]
 
 
-def test_a_picture_that_is_no_number_is_lost_hardware() -> None:
+def test_an_image_that_is_no_number_is_lost_hardware() -> None:
     robot = shaped("fractions")
     robot.connect()
     robot._seen["image"][3, 4] = np.nan

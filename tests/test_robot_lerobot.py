@@ -161,7 +161,7 @@ def test_speeds_end_at_rest(tmp_path: Path) -> None:
     np.testing.assert_array_equal(robot.observe().proprioception, [3.0, 0.0])
 
 
-def test_a_picture_carries_the_time_at_which_lerobot_took_it(tmp_path: Path) -> None:
+def test_an_image_carries_the_time_at_which_lerobot_took_it(tmp_path: Path) -> None:
     robot = bench(tmp_path)
     robot.connect()
     seen = robot.observe()

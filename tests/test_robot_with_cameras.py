@@ -29,9 +29,9 @@ from a2g_cli.runtime.termination import RolloutSettings
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a camera plays: four pictures of 40 x 30."""
-    folder = tmp_path_factory.mktemp("pictures")
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a camera plays: four images of 40 x 30."""
+    folder = tmp_path_factory.mktemp("images")
     for i in range(4):
         PIL.Image.fromarray(np.full((30, 40, 3), 50 * i, np.uint8)).save(folder / f"{i}.png")
     return folder
@@ -44,15 +44,15 @@ def beside(robot: Robot, folder: Path, name: str = "wrist") -> WithCameras:
 
 class TestABareRobotWithACamera(RobotContract):
     @pytest.fixture(autouse=True)
-    def _pictures(self, pictures: Path) -> None:
-        self.folder = pictures
+    def _image_folder(self, image_folder: Path) -> None:
+        self.folder = image_folder
 
     def make_robot(self) -> Robot:
         return beside(SimRobot(cameras=()), self.folder)
 
 
-def test_its_own_cameras_stay(pictures: Path) -> None:
-    robot = beside(SimRobot(size=24), pictures)
+def test_its_own_cameras_stay(image_folder: Path) -> None:
+    robot = beside(SimRobot(size=24), image_folder)
     assert robot.spec.cameras == {"front": (24, 24), "wrist": (20, 20)}
     assert robot.limit == SimRobot().limit  # type: ignore[attr-defined]
     assert not isinstance(robot, InstrumentedRobot)
@@ -62,17 +62,19 @@ def test_its_own_cameras_stay(pictures: Path) -> None:
     robot.close()
 
 
-def test_a_camera_takes_the_place_of_one_of_the_same_name(pictures: Path) -> None:
-    robot = beside(SimRobot(), pictures, "front")
+def test_a_camera_takes_the_place_of_one_of_the_same_name(image_folder: Path) -> None:
+    robot = beside(SimRobot(), image_folder, "front")
     assert robot.spec.cameras == {"front": (20, 20)}
     robot.connect()
-    assert len(np.unique(robot.observe().images["front"])) == 1  # one of the plain pictures, no tabletop
+    assert len(np.unique(robot.observe().images["front"])) == 1  # one of the plain images, no tabletop
     robot.close()
 
 
-def test_a_robot_that_does_not_connect_leaves_no_camera_open(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_robot_that_does_not_connect_leaves_no_camera_open(
+    image_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bare = SimRobot(cameras=())
-    reader = CameraChoice.parse(f"front=images:{pictures}").reader(clock=bare.clock)
+    reader = CameraChoice.parse(f"front=images:{image_folder}").reader(clock=bare.clock)
 
     def absent() -> None:
         raise HardwareError("unplugged")
@@ -84,15 +86,15 @@ def test_a_robot_that_does_not_connect_leaves_no_camera_open(pictures: Path, mon
         reader.read(0.1)
 
 
-def test_depth_comes_along_where_it_was_asked_for(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_depth_comes_along_where_it_was_asked_for(image_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bare = SimRobot(cameras=())
-    reader = CameraChoice.parse(f"front=images:{pictures}").reader((20, 20), max_age=10.0, clock=bare.clock)
+    reader = CameraChoice.parse(f"front=images:{image_folder}").reader((20, 20), max_age=10.0, clock=bare.clock)
     robot = WithCameras(bare, {"front": reader}, {"front": (20, 20)}, depth=["front"])
     assert robot.spec.depth == ("front",)
     robot.connect()
     try:
         with pytest.raises(HardwareError, match="depth"):
-            robot.observe()  # a folder of pictures measures none
+            robot.observe()  # a folder of images measures none
         read = reader.read
         measured = np.full((20, 20), 700, np.uint16)
         monkeypatch.setattr(reader, "read", lambda timeout: replace(read(timeout), depth=measured))
@@ -101,13 +103,14 @@ def test_depth_comes_along_where_it_was_asked_for(pictures: Path, monkeypatch: p
         robot.close()
 
 
-def test_the_command_line_puts_them_together(pictures: Path, tmp_path: Path) -> None:
+def test_the_command_line_puts_them_together(image_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "a2g.toml").write_text(
-        f'[robot]\ndriver = "sim"\ncameras = []\n[cameras.front]\ndriver = "images"\npath = "{pictures}"\nsize = "64x64"\n'
+        '[robot]\ndriver = "sim"\ncameras = []\n[cameras.front]\ndriver = "images"\n'
+        f'path = "{image_folder}"\nsize = "64x64"\n'
     )
     assert ask(tmp_path, "capture-goal", "cup", "--force")["cameras"] == {"front": [64, 64]}
     run = a2g(tmp_path, "run", "cup", "--adapter", "base", "--steps", 3, "--json")
-    # What the policy says of plain pictures, and which of them the last one is, is nobody's promise.
+    # What the policy says of plain images, and which of them the last one is, is nobody's promise.
     assert run.exit_code in {0, 5}
     assert json.loads(run.stdout)["recordings"][0]["judge"] == "policy"
     shown = ask(tmp_path, "recordings", "show", "latest")["recordings"][0]
@@ -171,7 +174,7 @@ def test_a_camera_that_fails_or_was_silent_for_long_is_lost(monkeypatch: pytest.
         robot.close()
 
 
-def test_no_goal_is_made_of_an_old_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_goal_is_made_of_an_old_image(monkeypatch: pytest.MonkeyPatch) -> None:
     _, _, _, robot = on_the_bench()
     robot.connect()
     try:

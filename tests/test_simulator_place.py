@@ -81,7 +81,7 @@ def test_draws_stay_within_their_limits() -> None:
     assert all(40 < chosen.count(name) < 95 for name in KNOWN)
 
 
-def test_every_thing_is_wholly_in_the_picture() -> None:
+def test_every_thing_is_wholly_in_the_image() -> None:
     robot = connected("place", cameras=("front",))
     hidden = {name: block_pose(np.array([0.0, 0.0]), 0.0) for name in ("can", "brick")}
     for x in (-RANGE[0], RANGE[0]):

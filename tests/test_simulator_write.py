@@ -60,7 +60,7 @@ def test_success_on_hand_made_states(now: State, is_written: bool) -> None:
     assert Write(Shift()).reached(now, GOAL) is is_written
 
 
-def test_the_pen_writes_where_it_is_down_and_the_picture_shows_it_there() -> None:
+def test_the_pen_writes_where_it_is_down_and_the_image_shows_it_there() -> None:
     robot = connected("write", cameras=("front",))
     robot.begin({"ink": [], "tool": [0.04, -0.08, 0.05, 0.2]})
     bare = robot.photograph({"ink": [], "tool": TOOL})["front"]
@@ -71,7 +71,7 @@ def test_the_pen_writes_where_it_is_down_and_the_picture_shows_it_there() -> Non
     assert ink[:, 1].min() == pytest.approx(-0.08, abs=0.006)
     assert ink[:, 1].max() == pytest.approx(0.012, abs=0.012)
     assert np.linalg.norm(np.diff(ink, axis=0), axis=1).max() < 0.005
-    # As in the block's pictures: the camera looks towards the arm, so y grows to the right.
+    # As in the block's images: the camera looks towards the arm, so y grows to the right.
     shown = robot.photograph({"ink": ink.ravel().tolist(), "tool": TOOL})["front"]
     rows, columns = np.nonzero(np.abs(shown.astype(int) - bare.astype(int)).sum(-1) > 60)
     assert columns.mean() < 32
@@ -79,7 +79,7 @@ def test_the_pen_writes_where_it_is_down_and_the_picture_shows_it_there() -> Non
     robot.close()
 
 
-def test_pictures_of_other_states_leave_the_board_alone() -> None:
+def test_images_of_other_states_leave_the_board_alone() -> None:
     robot = connected("write", cameras=("front",))
     trial = robot.trial("evaluation", 0, 0)
     robot.begin(trial.start)
@@ -99,7 +99,7 @@ def test_a_board_is_painted_again_only_where_the_ink_changed() -> None:
     assert len(task.dress(model, one.truth)) == 1
     assert len(task.dress(model, one.truth)) == 0
     assert len(task.dress(model, other.truth)) == 1
-    # However the two alternate, each picture shows its own ink.
+    # However the two alternate, each image shows its own ink.
     assert np.array_equal(robot.photograph(one.truth)["front"], one.images["front"])
     assert np.array_equal(robot.photograph(other.truth)["front"], other.images["front"])
     robot.close()

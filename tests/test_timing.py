@@ -62,7 +62,7 @@ def test_where_time_goes_on_every_action_has_the_same_phase_whatever_looking_tak
     observe = robot.observe
 
     def look() -> object:
-        robot.clock.moment += [0.002, 0.009, 0.0, 0.005][robot.pictures % 4]
+        robot.clock.moment += [0.002, 0.009, 0.0, 0.005][robot.images % 4]
         return observe()
 
     robot.observe = look  # type: ignore[method-assign, assignment]

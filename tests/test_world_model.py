@@ -57,7 +57,7 @@ def test_the_velocity_has_the_plan_s_shape_and_every_block_gives_its_hidden_stat
     assert [states.shape for states in hidden] == [(2, tokens, config.model_width)] * config.blocks
 
 
-def test_pictures_need_not_be_square() -> None:
+def test_images_need_not_be_square() -> None:
     from dataclasses import replace
 
     from policy_examples import config
@@ -111,8 +111,8 @@ def test_frames_and_cameras_are_told_apart(dimension: int) -> None:
 
 
 @torch.no_grad()
-def test_a_picture_s_camera_and_place_count() -> None:
-    # The same tokens, of the other camera or from elsewhere in the picture, are another context and another plan.
+def test_an_image_s_camera_and_place_count() -> None:
+    # The same tokens, of the other camera or from elsewhere in the image, are another context and another plan.
     model = network(cameras=2, size=64)
     config = model.config
     now, goal, plan, time = inputs(model, 1)

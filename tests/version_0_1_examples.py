@@ -234,7 +234,7 @@ def changed(workspace: Path) -> dict[str, Any]:
 
 
 def acted(workspace: Path, adapter: str, where: str = "home") -> list[list[float]]:
-    """Let ``adapter`` act for eight steps on a picture that never changes; return its actions (8, 4) [m, m, m, 1].
+    """Let ``adapter`` act for eight steps on an image that never changes; return its actions (8, 4) [m, m, m, 1].
 
     Nothing is drawn: what acts sees the same pixels on every machine.
     """

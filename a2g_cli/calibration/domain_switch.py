@@ -1,7 +1,7 @@
 """Switches between an adapter and the base, by which domain the cameras show.
 
 An adapter that carries a domain transform acts in the deployment that the transform was measured in. When the camera or the
-arm is put back, the base acts alone, as before. A picture cannot show a changed actuator model: if nothing else differs, the
+arm is put back, the base acts alone, as before. An image cannot show a changed actuator model: if nothing else differs, the
 adapter always acts.
 """
 
@@ -30,7 +30,7 @@ class DomainDetector:
 
     @property
     def visible(self) -> bool:
-        """Whether a picture can show the difference."""
+        """Whether an image can show the difference."""
         warped = bool(self._transform.camera_warps) and len(self._nominal.backgrounds) > 0
         return warped or (self._transform.base_pose is not None and self._nominal.tool_keypoint is not None)
 

@@ -10,20 +10,20 @@ from a2g_cli.core.types import Depth, Image
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture and when it was taken."""
+    """One image and when it was taken."""
 
     image: Image
     captured_at: float
     """On the robot's clock [s]; for hardware, ``time.monotonic()``."""
     sequence: int
-    """Grows by at least one with every new picture; the same number means the same picture."""
+    """Grows by at least one with every new image; the same number means the same image."""
     depth: Depth | None = None
-    """The depth image of this picture, if it was asked for."""
+    """The depth image of this frame, if it was asked for."""
     unchanged_since: float | None = None
-    """When the first of the pictures with the same bytes was captured [s], on the clock of ``captured_at``.
+    """When the first of the images with the same bytes was captured [s], on the clock of ``captured_at``.
 
-    Equal to ``captured_at`` if the picture differs from the one before; None unless a ``CameraReader`` compared them. The
-    noise of a live sensor changes every picture: a difference of seconds means that the camera is frozen.
+    Equal to ``captured_at`` if the image differs from the one before; None unless a ``CameraReader`` compared them. The
+    noise of a live sensor changes every image: a difference of seconds means that the camera is frozen.
     """
 
 

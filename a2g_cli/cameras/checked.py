@@ -8,7 +8,7 @@ from a2g_cli.cameras.base import Camera, Frame, view_of, warnings_of
 from a2g_cli.cameras.metadata import CameraMetadata
 from a2g_cli.core.errors import HardwareError
 from a2g_cli.core.plugins import calling, is_built_in
-from a2g_cli.robots.promises import check_depth, check_picture, check_time, kind_of
+from a2g_cli.robots.promises import check_depth, check_image, check_time, kind_of
 
 
 class CheckedCamera:
@@ -43,7 +43,7 @@ class CheckedCamera:
         frame = self._call("read", timeout)
         if not isinstance(frame, Frame):
             raise HardwareError(f"{self._what}: read returned {kind_of(frame)}; expected a Frame.")
-        check_picture(self._what, frame.image)
+        check_image(self._what, frame.image)
         if frame.depth is not None:
             check_depth(self._what, frame.depth, frame.image.shape[:2])
         check_time(self._what, "read returned the captured_at", frame.captured_at, time.monotonic())

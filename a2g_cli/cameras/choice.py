@@ -23,7 +23,7 @@ _CROP = re.compile(r"(\d+)x(\d+)\+(\d+)\+(\d+)")
 
 @dataclass(frozen=True)
 class CameraChoice:
-    """One camera: its name, its driver with settings, and how its pictures are cropped and resized."""
+    """One camera: its name, its driver with settings, and how its images are cropped and resized."""
 
     name: str
     driver: str
@@ -77,7 +77,7 @@ class CameraChoice:
         """Return a reader of the camera, not open.
 
         Args:
-            size: height and width of the pictures, unless the choice gives them [px].
+            size: height and width of the images, unless the choice gives them [px].
             max_age: oldest frame that the reader returns [s].
             clock: the robot's clock.
         """

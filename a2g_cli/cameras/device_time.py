@@ -1,4 +1,4 @@
-"""Converts a device's own time stamps to the machine's clock: when a picture was taken, not when it arrived."""
+"""Converts a device's own time stamps to the machine's clock: when an image was taken, not when it arrived."""
 
 import time
 
@@ -11,7 +11,7 @@ _PLAUSIBLE = 1.0
 class DeviceTime:
     """Maps the stamps of a clock with an unknown start to ``time.monotonic()``.
 
-    Pictures arrive with a varying delay. So the smallest difference between arrival and stamp is the offset of the clocks,
+    Images arrive with a varying delay. So the smallest difference between arrival and stamp is the offset of the clocks,
     and the rest is jitter of the transfer.
     """
 
@@ -21,7 +21,7 @@ class DeviceTime:
         self._seen = 0.0
 
     def captured_at(self, stamp: float, of_host: bool, now: float | None = None) -> float:
-        """Return when the picture of ``stamp`` [s] was taken [s], never later than now.
+        """Return when the image of ``stamp`` [s] was taken [s], never later than now.
 
         Args:
             stamp: the device's time [s]; a smaller one than before (a reset, an overflow) starts the estimate again.

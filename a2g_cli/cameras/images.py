@@ -1,4 +1,4 @@
-"""A camera that plays a folder of pictures or a video file, to try things out and for tests."""
+"""A camera that plays a folder of images or a video file, to try things out and for tests."""
 
 import itertools
 import re
@@ -21,12 +21,12 @@ _KINDS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".
 
 
 class ImagesCamera:
-    """Plays the pictures in a folder, in the order of their names, or a video file, at the rate of a camera.
+    """Plays the images in a folder, in the order of their names, or a video file, at the rate of a camera.
 
     Args:
         path: the folder or the file.
-        rate: pictures per second [Hz]; None for a video's own rate, or 30 for a folder.
-        loop: start again after the last picture; otherwise the camera fails there.
+        rate: images per second [Hz]; None for a video's own rate, or 30 for a folder.
+        loop: start again after the last image; otherwise the camera fails there.
     """
 
     def __init__(self, path: str, rate: float | None = None, loop: bool = True) -> None:
@@ -34,10 +34,10 @@ class ImagesCamera:
         if not self._path.is_dir() and not self._path.is_file():
             raise UsageError(f"camera images:{path}: there is no such folder or video file.")
         if rate is not None and not 0 < rate <= 1000:
-            raise UsageError(f"camera images:{path}: pictures cannot be played at {rate} Hz; expected 0 to 1000.")
+            raise UsageError(f"camera images:{path}: images cannot be played at {rate} Hz; expected 0 to 1000.")
         self._asked_rate = rate
         self._loop = loop
-        self._pictures: Iterator[Image] | None = None
+        self._images: Iterator[Image] | None = None
         self._rate = RATE
         self._pace = Pace(RATE)
         self._sequence = 0
@@ -45,36 +45,36 @@ class ImagesCamera:
         """The metadata of an open camera."""
 
     def open(self) -> None:
-        """Read the first picture. Raises HardwareError if there is none."""
-        if self._pictures is not None:
+        """Read the first image. Raises HardwareError if there is none."""
+        if self._images is not None:
             return
-        pictures = self._endless()
-        first = next(pictures)
-        self._pictures = itertools.chain([first], pictures)
+        images = self._endless()
+        first = next(images)
+        self._images = itertools.chain([first], images)
         self._sequence = 0
         self._pace = Pace(self._rate)
         self.view = CameraMetadata(f"images:{self._path}", first.shape[1], first.shape[0])
 
     def read(self, timeout: float) -> Frame:
-        """Return the next picture when it is due. Raises HardwareError: not open, ended, unreadable, none in time."""
-        if self._pictures is None or self.view is None:
+        """Return the next image when it is due. Raises HardwareError: not open, ended, unreadable, none in time."""
+        if self._images is None or self.view is None:
             raise HardwareError(f"camera images:{self._path} is not open; call open() first.")
         if not self._pace.due_within(timeout):
             time.sleep(timeout)
-            raise HardwareError(f"camera images:{self._path} has no picture within {timeout:g} s: {self._rate:g} Hz.")
+            raise HardwareError(f"camera images:{self._path} has no image within {timeout:g} s: {self._rate:g} Hz.")
         moment = self._pace.wait()
-        image = next(self._pictures)
+        image = next(self._images)
         self._sequence += 1
         if image.shape[:2] != (self.view.height, self.view.width):
             raise HardwareError(
-                f"{self._path}: a picture is {image.shape[1]}x{image.shape[0]}, "
+                f"{self._path}: an image is {image.shape[1]}x{image.shape[0]}, "
                 f"the first one {self.view.width}x{self.view.height}; a camera has one size."
             )
         return Frame(image, moment, self._sequence)
 
     def close(self) -> None:
         """Let go of the files; harmless when called twice."""
-        self._pictures = None
+        self._images = None
 
     def _endless(self) -> Iterator[Image]:
         play = self._folder if self._path.is_dir() else self._video
@@ -84,7 +84,7 @@ class ImagesCamera:
                 count += 1
                 yield image
             if count == 0:
-                raise HardwareError(f"camera images:{self._path} holds no picture.")
+                raise HardwareError(f"camera images:{self._path} holds no image.")
         raise HardwareError(f"camera images:{self._path} has ended, and does not loop.")
 
     def _folder(self) -> Iterator[Image]:
@@ -94,7 +94,7 @@ class ImagesCamera:
                 try:
                     yield read_photo(path).pixels
                 except (OSError, ValueError) as error:
-                    raise HardwareError(f"{path} cannot be read as a picture: {why(error)}.") from error
+                    raise HardwareError(f"{path} cannot be read as an image: {why(error)}.") from error
 
     def _video(self) -> Iterator[Image]:
         import av
@@ -102,10 +102,10 @@ class ImagesCamera:
         try:
             with av.open(str(self._path)) as container:
                 if not container.streams.video:
-                    raise HardwareError(f"camera images:{self._path} holds no picture.")
+                    raise HardwareError(f"camera images:{self._path} holds no image.")
                 stream = container.streams.video[0]
                 if max(stream.width, stream.height) > _MAX_SIDE:
-                    raise HardwareError(f"{self._path} has pictures of {stream.width}x{stream.height}: too large.")
+                    raise HardwareError(f"{self._path} has images of {stream.width}x{stream.height}: too large.")
                 self._rate = self._asked_rate or float(stream.average_rate or RATE)
                 for frame in container.decode(stream):
                     yield frame.to_ndarray(format="rgb24")

@@ -1,4 +1,4 @@
-"""Measures cameras that run at the same time: their true rate, their latency, and lost pictures."""
+"""Measures cameras that run at the same time: their true rate, their latency, and lost images."""
 
 import time
 from collections.abc import Mapping
@@ -17,17 +17,17 @@ _GLANCE = 0.001
 class Measured:
     """The measurements of one camera."""
 
-    pictures: int
+    images: int
     rate: float
-    """Pictures per second without the lost ones [Hz]; NaN for fewer than two pictures."""
+    """Images per second without the lost ones [Hz]; NaN for fewer than two images."""
     latency: float
-    """Median time from capture until the picture is available [s]."""
+    """Median time from capture until the image is available [s]."""
     latency_99: float
     """99th percentile of that time [s]."""
     lost: int
-    """Pictures that the camera counted but that did not arrive."""
+    """Images that the camera counted but that did not arrive."""
     frozen: bool
-    """All pictures had the same bytes."""
+    """All images had the same bytes."""
     failure: str = ""
     """The camera's error; empty if it did not fail."""
 
@@ -59,12 +59,12 @@ def _summary(rows: list[tuple[int, float, float, bool]], failure: str) -> Measur
     span = rows[-1][1] - rows[0][1] if count > 1 else 0.0
     ages = [age for _, _, age, _ in rows] or [float("nan")]
     return Measured(
-        pictures=count,
+        images=count,
         rate=(count - 1) / span if span > 0 else float("nan"),
         latency=float(np.median(ages)),
         latency_99=float(np.percentile(ages, 99)),
         lost=rows[-1][0] - rows[0][0] + 1 - count if rows else 0,
-        # The first picture is left out: it was compared with one from before the measurement.
+        # The first image is left out: it was compared with one from before the measurement.
         frozen=count > 2 and all(still for _, _, _, still in rows[1:]),
         failure=failure,
     )

@@ -1,4 +1,4 @@
-"""The metadata of a camera's pictures (device, settings, crop), and the framing that crops and resizes them."""
+"""The metadata of a camera's images (device, settings, crop), and the framing that crops and resizes them."""
 
 import math
 from collections.abc import Mapping
@@ -17,16 +17,16 @@ Crop = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class CameraMetadata:
-    """Where pictures come from. Two pictures can be compared only if device, size and crop are the same."""
+    """Where images come from. Two images can be compared only if device, size and crop are the same."""
 
     device: str
     """Driver and serial number, path or name: ``"realsense:0123456789"``."""
     width: int
-    """Of the camera's whole picture [px]."""
+    """Of the camera's whole image [px]."""
     height: int
-    """Of the camera's whole picture [px]."""
+    """Of the camera's whole image [px]."""
     crop: Crop | None = None
-    """None for the whole picture."""
+    """None for the whole image."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Exposure, gain, white balance and other settings of the camera, JSON-able."""
 
@@ -53,12 +53,12 @@ class CameraMetadata:
         return cls(str(value["device"]), int(value["width"]), int(value["height"]), crop, value["settings"])
 
     def differences(self, other: "CameraMetadata") -> list[str]:
-        """Return in words why pictures cannot be compared with those of ``other``; empty if they can."""
+        """Return in words why images cannot be compared with those of ``other``; empty if they can."""
         found = []
         if self.device != other.device:
             found.append(f"camera {self.device}, now {other.device}")
         if (self.width, self.height) != (other.width, other.height):
-            found.append(f"pictures of {self.width}x{self.height}, now {other.width}x{other.height}")
+            found.append(f"images of {self.width}x{self.height}, now {other.width}x{other.height}")
         if self.crop != other.crop:
             found.append(f"crop {_crop_words(self.crop)}, now {_crop_words(other.crop)}")
         return found
@@ -83,10 +83,10 @@ def _number(value: object) -> str:
 
 @dataclass(frozen=True)
 class Framing:
-    """How a camera's picture is cropped and resized."""
+    """How a camera's image is cropped and resized."""
 
     crop: Crop | None = None
-    """None for the largest part about the centre with the aspect of ``size``; the whole picture without ``size``."""
+    """None for the largest part about the centre with the aspect of ``size``; the whole image without ``size``."""
     size: tuple[int, int] | None = None
     """Height and width of the result [px]; None for the size of the crop."""
 
@@ -95,14 +95,14 @@ class Framing:
         if crop is not None and (min(crop[:2]) < 0 or min(crop[2:]) < 1):
             raise UsageError(f"crop {_crop_words(crop)} keeps nothing: expected left, top, width, height in pixels.")
         if size is not None and not 1 <= min(size) <= max(size) <= 8192:
-            raise UsageError(f"pictures of {size[1]}x{size[0]} px cannot be made: expected 1x1 to 8192x8192.")
+            raise UsageError(f"images of {size[1]}x{size[0]} px cannot be made: expected 1x1 to 8192x8192.")
 
     def part(self, height: int, width: int) -> Crop:
-        """Return the crop of a picture of ``height`` x ``width``. Raises UsageError for a crop outside it."""
+        """Return the crop of an image of ``height`` x ``width``. Raises UsageError for a crop outside it."""
         if self.crop is not None:
             left, top, kept_width, kept_height = self.crop
             if left + kept_width > width or top + kept_height > height:
-                raise UsageError(f"crop {_crop_words(self.crop)} leaves the camera's picture of {width}x{height}.")
+                raise UsageError(f"crop {_crop_words(self.crop)} leaves the camera's image of {width}x{height}.")
             return self.crop
         if self.size is None:
             return 0, 0, width, height

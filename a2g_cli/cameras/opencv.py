@@ -27,15 +27,15 @@ class OpenCVCamera:
 
     Args:
         device: ``/dev/video0``, ``/dev/v4l/by-id/...`` (stays the same when cables are moved), an index, or a file.
-        width: width of the pictures [px]; None for the device's choice, as for height and rate.
-        height: height of the pictures [px].
-        rate: pictures per second [Hz].
+        width: width of the images [px]; None for the device's choice, as for height and rate.
+        height: height of the images [px].
+        rate: images per second [Hz].
         fourcc: encoding on the cable; MJPG allows two cameras on one USB 2 bus.
         exposure: in the device's own units (V4L2: 100 us); None for the value that its automatic chose.
         gain: in the device's own units; None to leave it.
         white_balance: colour temperature [K]; None for the value that its automatic chose.
         focus: in the device's own units; None to leave it, with the automatic off.
-        lock: False keeps exposure and white balance automatic: pictures of the same scene then differ from day to day.
+        lock: False keeps exposure and white balance automatic: images of the same scene then differ from day to day.
     """
 
     def __init__(
@@ -95,16 +95,16 @@ class OpenCVCamera:
             raise
 
     def read(self, timeout: float) -> Frame:  # noqa: ARG002 - OpenCV waits as long as the device driver does
-        """Return the next picture. Raises HardwareError: not open, unplugged, or the end of a file."""
+        """Return the next image. Raises HardwareError: not open, unplugged, or the end of a file."""
         if self._capture is None:
             raise HardwareError(f"camera opencv:{self._path} is not open; call open() first.")
         due = self._pace.wait() if self._pace is not None else None
-        there, picture = self._capture.read()
-        if not there or picture is None:
+        there, pixels = self._capture.read()
+        if not there or pixels is None:
             why = "has ended." if self._file else "sends nothing: was it unplugged?"
             raise HardwareError(f"camera opencv:{self._path} {why}")
         self._sequence += 1
-        return Frame(self._cv.cvtColor(picture, self._cv.COLOR_BGR2RGB), due or self._moment(), self._sequence)
+        return Frame(self._cv.cvtColor(pixels, self._cv.COLOR_BGR2RGB), due or self._moment(), self._sequence)
 
     def close(self) -> None:
         """Stop the stream; harmless when called twice."""
@@ -113,7 +113,7 @@ class OpenCVCamera:
             capture.release()
 
     def _moment(self) -> float:
-        """Return when the last picture was taken: V4L2 stamps it on the monotonic clock, and OpenCV passes that on."""
+        """Return when the last image was taken: V4L2 stamps it on the monotonic clock, and OpenCV passes that on."""
         now = time.monotonic()
         stamped = self._capture.get(self._cv.CAP_PROP_POS_MSEC) / 1000
         return stamped if not self._file and 0 <= now - stamped < _FRESH else now
@@ -174,7 +174,7 @@ class OpenCVCamera:
             if wanted is not None and abs(settings[name] - wanted) > 0.5:
                 self.warnings.append(f"{name} was set to {wanted:g}, but the device uses {settings[name]:g}")
         if self._lock and capture.get(cv.CAP_PROP_AUTO_EXPOSURE) != _MANUAL:
-            self.warnings.append("its exposure cannot be locked: the pictures change with the light")
+            self.warnings.append("its exposure cannot be locked: the images change with the light")
         return settings
 
     @contextlib.contextmanager

@@ -21,19 +21,19 @@ _PATIENCE = 1.0
 _PARTING = 5.0
 """How long a closing reader waits for its thread [s]."""
 _LEAST_PERIOD = 0.005
-"""Least time between two reads [s], for a camera that draws its pictures at once."""
+"""Least time between two reads [s], for a camera that draws its images at once."""
 
 
 class CameraReader:
     """Reads a camera in its own thread, and is itself a camera whose ``read`` returns at once.
 
-    The thread opens, reads and closes ``camera``, crops and resizes its pictures, and compares each with the one before,
+    The thread opens, reads and closes ``camera``, crops and resizes its images, and compares each with the one before,
     byte by byte. A camera that fails ends the thread, and the next ``read`` raises its error.
 
     Args:
         name: the camera's name, for messages.
         camera: the camera; its ``captured_at`` is on the machine's monotonic clock.
-        framing: how its pictures are cropped and resized.
+        framing: how its images are cropped and resized.
         max_age: oldest frame that ``read`` returns [s].
         clock: the clock of the frames' stamps, the robot's.
     """
@@ -64,7 +64,7 @@ class CameraReader:
 
     @property
     def view(self) -> CameraMetadata | None:
-        """The metadata with the crop; None before the first picture, or for a camera without metadata."""
+        """The metadata with the crop; None before the first image, or for a camera without metadata."""
         return self._view
 
     @property
@@ -73,7 +73,7 @@ class CameraReader:
         return self._warnings
 
     def open(self) -> None:
-        """Open the camera and wait for its first frame. Raises HardwareError; UsageError for a crop outside the picture."""
+        """Open the camera and wait for its first frame. Raises HardwareError; UsageError for a crop outside the image."""
         if self._thread is not None:
             return
         self._stopping = threading.Event()

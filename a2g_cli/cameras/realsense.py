@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT, RATE = 640, 480, 30
 """Defaults for a live camera [px, px, Hz]."""
 FIRST_FRAME = 5.0
-"""Longest time until the first picture [s]."""
+"""Longest time until the first image [s]."""
 STALL = 0.9
-"""A stream without pictures for this long has stopped [s]."""
+"""A stream without images for this long has stopped [s]."""
 COMES_BACK = 15.0
 """Longest time until a device appears again after a reset [s]."""
 _GLANCE = 0.05
@@ -40,14 +40,14 @@ class RealSenseCamera:
 
     Args:
         serial: serial number on the device's label; empty if only one is plugged in. Or the path of a recorded file.
-        width: width of the pictures [px]; None for 640, or the file's own, as for height (480) and rate (30).
-        height: height of the pictures [px].
-        rate: pictures per second [Hz].
+        width: width of the images [px]; None for 640, or the file's own, as for height (480) and rate (30).
+        height: height of the images [px].
+        rate: images per second [Hz].
         depth: whether to read depth too, at the same size and rate.
         exposure: of the colour sensor, in its own units (D400: 100 us); None for the brightness of its automatic.
         gain: in the camera's own units; None to leave it.
         white_balance: colour temperature [K]; None to leave it.
-        lock: False keeps exposure and white balance automatic: pictures of the same scene then differ from day to day.
+        lock: False keeps exposure and white balance automatic: images of the same scene then differ from day to day.
         warm_up: time for the automatics before they are locked [s].
     """
 
@@ -116,7 +116,7 @@ class RealSenseCamera:
             raise HardwareError(f"{self._name} is not open; call open() first.")
         frame = self._wait(timeout)
         if frame is None and time.monotonic() - self._seen < STALL and not self._ended():
-            raise HardwareError(f"{self._name} has no picture within {timeout:g} s.")
+            raise HardwareError(f"{self._name} has no image within {timeout:g} s.")
         return frame or self._again()
 
     def close(self) -> None:
@@ -191,7 +191,7 @@ class RealSenseCamera:
         )
 
     def _wait(self, timeout: float) -> Frame | None:
-        """Return the newest colour picture that was not returned before; None if none comes in time."""
+        """Return the newest colour image that was not returned before; None if none comes in time."""
         end = time.monotonic() + timeout
         newest = None
         while newest is None or (self._with_depth and self._depth is None):
@@ -253,7 +253,7 @@ class RealSenseCamera:
 
     def _stopped_for_good(self) -> HardwareError:
         if self._file is not None:
-            return HardwareError(f"{self._name} holds no picture.")
+            return HardwareError(f"{self._name} holds no image.")
         return HardwareError(
             f"{self._name} sends nothing, even after a reset: unplug it, plug it directly into a USB 3 port of the machine, "
             "and try another cable."
@@ -287,7 +287,7 @@ class RealSenseCamera:
             settings["depth_units"] = self._depth_units()
         if self._usb().startswith("2"):
             self.warnings.append(
-                f"it is on USB {self._usb()}: pictures come late or not at all; use a USB 3 cable and port"
+                f"it is on USB {self._usb()}: images come late or not at all; use a USB 3 cable and port"
             )
         height, width = first.image.shape[:2]
         name = self._serial or realsense_sdk.info(self._device, "serial_number")

@@ -1,7 +1,7 @@
 """Sets exposure, gain and white balance of a RealSense colour sensor, or locks them at the values of its automatic.
 
 While the automatic exposure is on, the colour sensor of a D400 reports the last manual value, not the one in use. So the
-value is found by trying exposures until the pictures are equally bright.
+value is found by trying exposures until the images are equally bright.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,25 +30,25 @@ def check_wanted(rs: Any, sensor: Any, wanted: Mapping[str, float | None]) -> No
             raise UsageError(f"{name} {value:g} is outside what the camera allows: {bounds.min:g} to {bounds.max:g}.")
 
 
-def lock(rs: Any, sensor: Any, wanted: Mapping[str, float | None], picture: Callable[[], Image]) -> dict[str, float]:
+def lock(rs: Any, sensor: Any, wanted: Mapping[str, float | None], take: Callable[[], Image]) -> dict[str, float]:
     """Switch the automatics off and return the sensor's settings.
 
     Args:
         rs: the SDK's module.
         sensor: a streaming sensor whose automatics have settled.
         wanted: exposure, gain and white_balance in the camera's own units; None for the value of the automatic.
-        picture: returns the next picture.
+        take: returns the next image.
     """
     option = rs.option
     if sensor.supports(option.enable_auto_exposure):
-        target = brightness(picture())
+        target = brightness(take())
         was_automatic = bool(sensor.get_option(option.enable_auto_exposure))
         sensor.set_option(option.enable_auto_exposure, 0.0)
         for name in ("gain", "exposure"):
             if wanted[name] is not None:
                 sensor.set_option(getattr(option, name), float(wanted[name] or 0.0))
         if wanted["exposure"] is None and was_automatic and sensor.supports(option.exposure):
-            _match(sensor, option.exposure, target, picture)
+            _match(sensor, option.exposure, target, take)
     if sensor.supports(option.enable_auto_white_balance):
         sensor.set_option(option.enable_auto_white_balance, 0.0)
     if wanted["white_balance"] is not None:
@@ -77,16 +77,16 @@ def brightness(image: Image) -> float:
     return float(image.mean())
 
 
-def _match(sensor: Any, option: Any, target: float, picture: Callable[[], Image]) -> None:
-    """Set ``option`` so that pictures are as bright as ``target``, by bisection on a logarithmic scale."""
+def _match(sensor: Any, option: Any, target: float, take: Callable[[], Image]) -> None:
+    """Set ``option`` so that images are as bright as ``target``, by bisection on a logarithmic scale."""
     bounds = sensor.get_option_range(option)
     low, high = max(bounds.min, bounds.step, 1e-6), bounds.max
     value = float(sensor.get_option(option))
     for _ in range(_STEPS):
         sensor.set_option(option, value)
         for _ in range(SETTLING):
-            picture()
-        seen = brightness(picture())
+            take()
+        seen = brightness(take())
         if abs(seen - target) <= _CLOSE * max(target, 1.0):
             return
         low, high = (value, high) if seen < target else (low, value)

@@ -57,17 +57,17 @@ def capture_goal(
             help="Blend this goal into the live preview.  [default: the goal that is replaced]",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Accept a blurred or badly exposed picture.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Accept a blurred or badly exposed image.")] = False,
     shift: options.Shift = None,
     scene: options.Scene = None,
     robot: options.Robot = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Take a picture of the goal, or import one.
+    """Take an image of the goal, or import one.
 
     Without options, the simulator draws a random goal of its scene. On a real robot, or with cameras, a live preview is shown
-    in the terminal; press Enter to take the picture.
+    in the terminal; press Enter to take the image.
     """
 
     def work() -> "Report":

@@ -41,7 +41,7 @@ def list_goals(workspace: options.Workspace = None, as_json: options.Json = Fals
 
 @goals.command("show")
 def show_goal(goal: Goal, workspace: options.Workspace = None, as_json: options.Json = False) -> None:
-    """Show a goal: its pictures, its state, and how it was taken."""
+    """Show a goal: its images, its state, and how it was taken."""
 
     def work() -> "Report":
         from a2g_cli.cli.commands.goals import show_goal

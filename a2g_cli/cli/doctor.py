@@ -21,7 +21,7 @@ def doctor(
 ) -> None:
     """Check the installation and the hardware, and say how to repair what does not work. Exit code 3 if a check fails.
 
-    Cameras of a2g.toml and those given are opened and watched for two seconds: true rate, latency, lost pictures.
+    Cameras of a2g.toml and those given are opened and watched for two seconds: true rate, latency, lost images.
     """
 
     def work() -> "Report":

@@ -88,7 +88,7 @@ def import_recordings(
         typer.Option(
             "--colour-order",
             metavar="ORDER",
-            help="Colour order of the decoded pictures: rgb, bgr (red and blue are "
+            help="Colour order of the decoded images: rgb, bgr (red and blue are "
             "swapped), or auto (recognised from the file).",
         ),
     ] = "auto",

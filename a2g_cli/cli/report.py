@@ -26,7 +26,7 @@ def report(
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Write a report of a session: one HTML file with films, success, and every adapter's reasons, for any browser."""
+    """Write a report of a session: one HTML file with videos, success, and every adapter's reasons, for any browser."""
 
     def work() -> "Report":
         from a2g_cli.cli.commands.report_page import report_session

@@ -29,12 +29,12 @@ KEYS = ("space", "enter", "tab")
 """Names of keys that are not one character."""
 
 MAX_SIDE = 8192
-"""Longest side of a picture [px]."""
+"""Longest side of an image [px]."""
 PIXELS = {
     "size": (re.compile(r"([0-9]{1,9})x([0-9]{1,9})"), "WIDTHxHEIGHT"),
     "crop": (re.compile(r"([0-9]{1,9})x([0-9]{1,9})\+[0-9]{1,9}\+[0-9]{1,9}"), "WIDTHxHEIGHT+LEFT+TOP"),
 }
-"""The size and the crop of a camera's pictures: their syntax, as a pattern and in words."""
+"""The size and the crop of a camera's images: their syntax, as a pattern and in words."""
 
 
 @dataclass(frozen=True)
@@ -171,10 +171,10 @@ class _Checked:
             raise self._unknown((*path, "driver"), f"{kind} driver", driver, plugins.known(kind)) from error
         if "rate" in table and table["rate"] is not None:
             self._number((*path, "rate"), table["rate"], RATE)
-        pictures = ("size", "crop") if kind == "camera" else ()
-        self._known(path, table, ("driver", *pictures, *settings))
+        images = ("size", "crop") if kind == "camera" else ()
+        self._known(path, table, ("driver", *images, *settings))
         for key, value in table.items():
-            own = key in settings and key not in ("driver", *pictures)
+            own = key in settings and key not in ("driver", *images)
             if own and (words := plugins.expected(settings[key], value)) is not None:
                 raise self._refusal((*path, key), "expected", words)
 

@@ -14,9 +14,9 @@ from PIL import UnidentifiedImageError
 from a2g_cli.core.types import Image
 
 MAX_WHOLE = 64 * 2**20
-"""Largest picture that is returned at full size [px]."""
+"""Largest image that is returned at full size [px]."""
 MAX_PIXELS = 128 * 2**20
-"""Largest picture that is opened to be made smaller [px]: 134 megapixels take about half a gigabyte of memory. A JPEG takes
+"""Largest image that is opened to be made smaller [px]: 134 megapixels take about half a gigabyte of memory. A JPEG takes
 less, because it is made smaller while it is unpacked."""
 _MAX_FILE = 256 * 2**20
 
@@ -24,7 +24,7 @@ FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 """Accepted formats, by Pillow's names. Some others, such as EPS, would start another program."""
 _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _MOVING = ("PNG", "WEBP", "GIF", "TIFF", "AVIF")
-"""Formats with several equal pictures; in MPO and HEIF one picture is the main one."""
+"""Formats with several equal images; in MPO and HEIF one image is the main one."""
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
@@ -40,7 +40,7 @@ _UPRIGHT = {
 
 @dataclass(frozen=True)
 class Photo:
-    """A picture that was read."""
+    """An image that was read."""
 
     pixels: Image
     """(H, W, 3) RGB, upright."""
@@ -49,17 +49,17 @@ class Photo:
 
 
 def read_photo(path: Path, formats: tuple[str, ...] = FORMATS, enough: tuple[int, int] | None = None) -> Photo:
-    """Read a picture.
+    """Read an image.
 
     Args:
         path: an untrusted file.
         formats: the expected ones of ``FORMATS``.
-        enough: height and width [px] to which the caller will crop and resize the picture. A picture of more than
+        enough: height and width [px] to which the caller will crop and resize the image. An image of more than
             ``MAX_WHOLE`` pixels is then made smaller by a whole factor, to at least twice that; otherwise it is refused.
 
     Raises:
         OSError: the file does not exist, or cannot be read.
-        ValueError: not a picture, damaged, or too large; the message is one line.
+        ValueError: not an image, damaged, or too large; the message is one line.
     """
     about = path.stat()
     if stat.S_ISDIR(about.st_mode):
@@ -71,12 +71,12 @@ def read_photo(path: Path, formats: tuple[str, ...] = FORMATS, enough: tuple[int
     if about.st_size > _MAX_FILE:
         raise ValueError(f"the file is larger than {_MAX_FILE // 2**20} MB")
     known = _openers(path, formats)
-    with reading_pictures(), PIL.Image.open(path, formats=known) as image:
+    with reading_images(), PIL.Image.open(path, formats=known) as image:
         return _read(image, enough)
 
 
 @contextmanager
-def reading_pictures() -> Iterator[None]:
+def reading_images() -> Iterator[None]:
     """Turn any error of Pillow into a ValueError of one line, except OSError."""
     try:
         with warnings.catch_warnings():
@@ -84,7 +84,7 @@ def reading_pictures() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except UnidentifiedImageError as error:
-        raise ValueError("it is not a sound PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF or HEIC picture") from error
+        raise ValueError("it is not a sound PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF or HEIC image") from error
     except PIL.Image.DecompressionBombError as error:
         raise ValueError(_too_large(MAX_PIXELS)) from error
     except (OSError, ValueError):
@@ -102,7 +102,7 @@ def _read(image: PIL.Image.Image, enough: tuple[int, int] | None) -> Photo:
         raise ValueError(
             f"it has one number of 16 bits or more per pixel ({image.mode}), like depth; an 8-bit colour image is needed"
         )
-    notes = ["the first of its pictures"] if image.format in _MOVING and getattr(image, "is_animated", False) else []
+    notes = ["the first of its images"] if image.format in _MOVING and getattr(image, "is_animated", False) else []
     reduces = enough is not None and columns * rows > MAX_WHOLE
     least = 2 * max(enough or (0,))
     if reduces:
@@ -111,17 +111,17 @@ def _read(image: PIL.Image.Image, enough: tuple[int, int] | None) -> Photo:
     turn = None
     try:
         turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
-    except Exception as error:  # as in reading_pictures; but the pixels are sound
+    except Exception as error:  # as in reading_images; but the pixels are sound
         notes.append(f"not turned upright: its EXIF data cannot be read ({one_line(error)})")
     # Other modes cannot be averaged: their values are indices of a palette, or have an alpha channel.
-    picture = image if image.mode in ("RGB", "L", "CMYK", "YCbCr") else image.convert("RGB")
+    converted = image if image.mode in ("RGB", "L", "CMYK", "YCbCr") else image.convert("RGB")
     if reduces:
         notes.append(f"first made smaller than its {columns}x{rows}")
         if (factor := min(image.width, image.height) // least) > 1:
-            picture = picture.reduce(factor)
-    if picture.mode != "RGB":
-        picture = picture.convert("RGB")
-    return Photo(np.array(picture if turn is None else picture.transpose(turn), np.uint8), tuple(notes))
+            converted = converted.reduce(factor)
+    if converted.mode != "RGB":
+        converted = converted.convert("RGB")
+    return Photo(np.array(converted if turn is None else converted.transpose(turn), np.uint8), tuple(notes))
 
 
 def _openers(path: Path, formats: tuple[str, ...]) -> tuple[str, ...]:

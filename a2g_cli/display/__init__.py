@@ -1,1 +1,1 @@
-"""What a person sees: live views, pictures in the terminal, videos."""
+"""What a person sees: live views, images in the terminal, videos."""

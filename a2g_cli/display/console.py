@@ -8,6 +8,6 @@ def stderr_console() -> Console:
     return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
-def draws_pictures(console: Console) -> bool:
-    """Return whether pictures can be drawn: on a terminal with colours, without NO_COLOR."""
+def draws_images(console: Console) -> bool:
+    """Return whether images can be drawn: on a terminal with colours, without NO_COLOR."""
     return console.is_terminal and console.color_system is not None and not console.no_color

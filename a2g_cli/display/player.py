@@ -9,9 +9,9 @@ from rich.text import Text
 from a2g_cli.core.clock import Clock, WallClock
 from a2g_cli.core.errors import UsageError
 from a2g_cli.core.types import Goal, Image
-from a2g_cli.display.console import draws_pictures
+from a2g_cli.display.console import draws_images
+from a2g_cli.display.images import DrawnImage, ImageRow, fitting_columns
 from a2g_cli.display.lines import duration, printable, say
-from a2g_cli.display.pictures import Filmstrip, Picture, fitting_columns
 
 
 def play(
@@ -26,7 +26,7 @@ def play(
 ) -> bool:
     """Play ``frames``, recorded at ``rate`` [Hz], beside ``goal``. Late frames are dropped. Ctrl-C stops.
 
-    A terminal that cannot draw pictures gets one line instead.
+    A terminal that cannot draw images gets one line instead.
 
     Returns:
         Whether the end was reached.
@@ -36,12 +36,12 @@ def play(
     """
     if rate <= 0 or speed <= 0:
         raise UsageError(f"playing needs a rate and a speed above 0, not {rate} Hz and {speed}.")
-    if not frames or not draws_pictures(console):
+    if not frames or not draws_images(console):
         last = f"  {captions[-1]}" if captions else ""
         say(console, f"{goal.name}: {len(frames)} frames, {duration(len(frames) / rate)} at {rate:g} Hz{last}")
         return True
     clock = clock or WallClock()
-    goal_pictures = {camera: Picture(image) for camera, image in goal.images.items()}
+    goal_images = {camera: DrawnImage(image) for camera, image in goal.images.items()}
     period = 1 / (rate * speed)
     begun = clock.now()
     with Live(console=console, auto_refresh=False, redirect_stdout=False, vertical_overflow="crop") as live:
@@ -53,22 +53,22 @@ def play(
                 clock.sleep_until(begun + index * period)
                 words = f"{index + 1:>{len(str(len(frames)))}}/{len(frames)}  {speed:g}x"
                 caption = captions[index] if index < len(captions) else ""
-                live.update(_frame(console, frame, goal_pictures, f"{words}  {caption}"), refresh=True)
+                live.update(_frame(console, frame, goal_images, f"{words}  {caption}"), refresh=True)
             clock.sleep_until(begun + len(frames) * period)
         except KeyboardInterrupt:
             return False
     return True
 
 
-def _frame(console: Console, frame: Mapping[str, Image], goal: Mapping[str, Picture], words: str) -> RenderableType:
+def _frame(console: Console, frame: Mapping[str, Image], goal: Mapping[str, DrawnImage], words: str) -> RenderableType:
     """Return one moment: one row per camera with its image and the goal, then a caption."""
     rows: list[RenderableType] = []
     height = (console.size.height - 2) // max(1, len(frame)) - 1
     for camera, image in frame.items():
-        pictures, labels = [Picture(image)], [camera]
+        drawn, labels = [DrawnImage(image)], [camera]
         if camera in goal:
-            pictures.append(goal[camera])
+            drawn.append(goal[camera])
             labels.append("goal")
-        columns = fitting_columns(console.size.width - 1, height, len(pictures), pictures[0].aspect, most=64)
-        rows.append(Filmstrip(pictures, columns, labels))
+        columns = fitting_columns(console.size.width - 1, height, len(drawn), drawn[0].aspect, most=64)
+        rows.append(ImageRow(drawn, columns, labels))
     return Group(*rows, Text(printable(words), no_wrap=True))

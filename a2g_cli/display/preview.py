@@ -9,12 +9,12 @@ from rich.live import Live
 from rich.text import Text
 
 from a2g_cli.core.types import Image
+from a2g_cli.display.images import DrawnImage, ImageRow, fitting_columns
 from a2g_cli.display.lines import printable
-from a2g_cli.display.pictures import Filmstrip, Picture, fitting_columns
 
 
 def blended(now: Image, over: Image) -> Image:
-    """Return the mean of both pictures; ``over`` is resized to the size of ``now``."""
+    """Return the mean of both images; ``over`` is resized to the size of ``now``."""
     if over.shape != now.shape:
         import PIL.Image
 
@@ -23,12 +23,12 @@ def blended(now: Image, over: Image) -> Image:
 
 
 class Preview:
-    """A live view for a terminal that can draw pictures.
+    """A live view for a terminal that can draw images.
 
     Args:
         console: where it is drawn.
-        over: the goal's pictures, by camera; empty if there is no goal to compare with.
-        words: shown under the pictures: what the person can do.
+        over: the goal's images, by camera; empty if there is no goal to compare with.
+        words: shown under the images: what the person can do.
     """
 
     def __init__(self, console: Console, over: Mapping[str, Image], words: str) -> None:
@@ -55,12 +55,12 @@ class Preview:
         rows: list[RenderableType] = []
         height = (self._console.size.height - 3 - len(problems)) // max(1, len(images)) - 1
         for camera, image in images.items():
-            pictures, labels = [Picture(image)], [f"now {camera}"]
+            drawn, labels = [DrawnImage(image)], [f"now {camera}"]
             if camera in self._over:
                 over = self._over[camera]
-                pictures += [Picture(blended(image, over)), Picture(over)]
+                drawn += [DrawnImage(blended(image, over)), DrawnImage(over)]
                 labels += ["now over the goal", "goal"]
-            columns = fitting_columns(self._console.size.width - 1, height, len(pictures), pictures[0].aspect, most=64)
-            rows.append(Filmstrip(pictures, columns, labels))
+            columns = fitting_columns(self._console.size.width - 1, height, len(drawn), drawn[0].aspect, most=64)
+            rows.append(ImageRow(drawn, columns, labels))
         lines = [Text(printable(problem), style="yellow") for problem in problems]
         return Group(*rows, *lines, Text(self._words, style="dim"))

@@ -13,15 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from a2g_cli.core.types import Goal, Image, Observation, Outcome
-from a2g_cli.display.console import draws_pictures
+from a2g_cli.display.console import draws_images
+from a2g_cli.display.images import LEAST_COLUMNS, DrawnImage, ImageRow, fitting_columns
 from a2g_cli.display.lines import estimate, printable, say
-from a2g_cli.display.pictures import LEAST_COLUMNS, Filmstrip, Picture, fitting_columns
 
 _REFRESH = 8.0
 """Live view [Hz]."""
 
 _IMAGINED_COLUMNS = 16
-"""Another imagined frame is shown only if every picture keeps at least this width [columns]."""
+"""Another imagined frame is shown only if every image keeps at least this width [columns]."""
 
 
 class RolloutView(Protocol):
@@ -52,7 +52,7 @@ class RolloutView(Protocol):
         """Episode ``index`` ended after ``steps``; ``path`` is its recording, None when it was not kept."""
 
     def note(self, text: str) -> None:
-        """Print a line between the pictures."""
+        """Print a line between the images."""
 
 
 def rollout_view(console: Console) -> RolloutView:
@@ -124,9 +124,9 @@ class LiveRolloutView(PlainRolloutView):
         self._steps_to_go = math.nan
         self._farthest = 0.0
         self._seconds = math.nan
-        self._now: dict[str, Picture] = {}
-        self._imagined: dict[str, list[Picture]] = {}
-        self._goal_pictures: dict[str, Picture] = {}
+        self._now: dict[str, DrawnImage] = {}
+        self._imagined: dict[str, list[DrawnImage]] = {}
+        self._goal_images: dict[str, DrawnImage] = {}
         self._live = Live(
             get_renderable=self.render,
             console=console,
@@ -149,7 +149,7 @@ class LiveRolloutView(PlainRolloutView):
         self._index, self._step = index, 0
         self._steps_to_go, self._farthest, self._seconds = math.nan, 0.0, math.nan
         self._now, self._imagined = {}, {}
-        self._goal_pictures = {camera: Picture(image) for camera, image in goal.images.items()}
+        self._goal_images = {camera: DrawnImage(image) for camera, image in goal.images.items()}
 
     def planned(
         self,
@@ -161,7 +161,7 @@ class LiveRolloutView(PlainRolloutView):
         """Show the plan until the next one."""
         super().planned(observation, imagined, steps_to_go, seconds)
         self._seconds = seconds
-        self._imagined = {camera: [Picture(image) for image in images] for camera, images in imagined.items()}
+        self._imagined = {camera: [DrawnImage(image) for image in images] for camera, images in imagined.items()}
         self._seen(observation, steps_to_go)
 
     def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
@@ -170,7 +170,7 @@ class LiveRolloutView(PlainRolloutView):
         self._seen(observation, steps_to_go)
 
     def _seen(self, observation: Observation, steps_to_go: float) -> None:
-        self._now = {camera: Picture(image) for camera, image in observation.images.items()}
+        self._now = {camera: DrawnImage(image) for camera, image in observation.images.items()}
         self._steps_to_go = steps_to_go
         if math.isfinite(steps_to_go):
             self._farthest = max(self._farthest, steps_to_go)
@@ -196,9 +196,9 @@ class LiveRolloutView(PlainRolloutView):
     def _strips(self, width: int) -> list[RenderableType]:
         """Return one row per camera: current image, the imagined frames that fit, goal."""
         # The session replaces these dicts while this thread draws: each is read once.
-        now, imagined, goal = self._now, self._imagined, self._goal_pictures
+        now, imagined, goal = self._now, self._imagined, self._goal_images
         cameras = [camera for camera in goal if camera in now] if now else list(goal)
-        if not cameras or not draws_pictures(self.console):
+        if not cameras or not draws_images(self.console):
             return []
         room = max(1, width // (_IMAGINED_COLUMNS + 1) - 2)
         lines = (self.console.size.height - 6) // len(cameras) - 1
@@ -211,7 +211,7 @@ class LiveRolloutView(PlainRolloutView):
                 return []
             name = f" {camera}" if len(cameras) > 1 else ""
             labels = [f"now{name}", *(["imagined", *[""] * len(plan)][: len(plan)]), "goal"]
-            rows.append(Filmstrip([first, *plan, goal[camera]], columns, labels))
+            rows.append(ImageRow([first, *plan, goal[camera]], columns, labels))
         return rows
 
     def _status(self) -> RenderableType:
@@ -255,8 +255,8 @@ def _result(outcome: Outcome, steps: int, limit: int) -> str:
     return f"{ended} ({', '.join(details)})" if details else ended
 
 
-def _spread(pictures: Sequence[Picture], count: int) -> list[Picture]:
-    """Return at most ``count`` of ``pictures``, evenly spaced; the last is always among them."""
-    if len(pictures) <= count:
-        return list(pictures)
-    return [pictures[round((k + 1) * len(pictures) / count) - 1] for k in range(count)]
+def _spread(images: Sequence[DrawnImage], count: int) -> list[DrawnImage]:
+    """Return at most ``count`` of ``images``, evenly spaced; the last is always among them."""
+    if len(images) <= count:
+        return list(images)
+    return [images[round((k + 1) * len(images) / count) - 1] for k in range(count)]

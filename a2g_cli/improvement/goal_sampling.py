@@ -113,7 +113,7 @@ class Imagined:
         request = PlanRequest(Observation(images, no_proprioception, {}, 0.0), drawn.goal, seed[-2], seed[-1])
         base_policy = Act2GoalPolicy(self.model, ActingSettings(imagine_steps=IMAGINE_STEPS))
         frames = ResizingPolicy(base_policy, config.size).plan([request])[0].imagined
-        goal = Goal(f"imagined-{drawn.goal.name}", {camera: film[-1] for camera, film in frames.items()}, "imagined")
+        goal = Goal(f"imagined-{drawn.goal.name}", {camera: video[-1] for camera, video in frames.items()}, "imagined")
         return drawn if self.satisfied(images, goal) else replace(drawn, goal=goal)
 
 

@@ -68,16 +68,16 @@ class Act2GoalPolicy(Policy):
         imagined: list[dict[str, list[Image]]] = [{} for _ in requests]
         if settings.imagine_steps and model.config.imagines:
             latents = model.imagine(now, goal, plan_noise, settings.imagine_steps)
-            imagined = [self._pictures(frames) for frames in latents]
+            imagined = [self._decoded(frames) for frames in latents]
         return [
             Plan(
                 dense[: self._execute],
                 float(steps),
-                pictures,
+                frames,
                 self.settings.replan_lead,
                 tail=dense[self._execute :],
             )
-            for dense, steps, pictures in zip(self._dense(requests, chunks), left, imagined, strict=True)
+            for dense, steps, frames in zip(self._dense(requests, chunks), left, imagined, strict=True)
         ]
 
     def _dense(self, requests: Sequence[PlanRequest], chunks: Tensor) -> Iterator[NDArray[np.float32]]:
@@ -103,8 +103,8 @@ class Act2GoalPolicy(Policy):
         generator = torch.Generator().manual_seed((seed * 1_000_003 + 500_009) % (2**63))
         return torch.randn(1, len(self.model.config.action_names), generator=generator)
 
-    def _pictures(self, frames: Tensor) -> dict[str, list[Image]]:
-        """Return camera -> pictures of imagined latents (F, V, C, h, w)."""
+    def _decoded(self, frames: Tensor) -> dict[str, list[Image]]:
+        """Return camera -> images of imagined latents (F, V, C, h, w)."""
         with torch.no_grad():
             images = to_images(self.model.autoencoder.decode(frames.flatten(0, 1))).unflatten(0, frames.shape[:2])
         return {camera: list(images[:, i].numpy()) for i, camera in enumerate(self.model.config.cameras)}

@@ -1,4 +1,4 @@
-"""The measured domain transform as pictures: what the camera saw in training and sees here, laid over each other."""
+"""The measured domain transform as images: what the camera saw in training and sees here, laid over each other."""
 
 import math
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ from a2g_cli.data.recording.reader import Recording
 from a2g_cli.models import checkpoint
 from a2g_cli.policies.image_size import resized_images
 from a2g_cli.report.contents import Measurement
-from a2g_cli.report.media import Picture, blended, picture
+from a2g_cli.report.media import PageImage, blended, page_image
 
 SEEN = 16
-"""Recordings whose first frames give the picture of the scene here: their median shows what does not move."""
+"""Recordings whose first frames give the image of the scene here: their median shows what does not move."""
 
 
 def measurements(
@@ -46,12 +46,12 @@ def measurements(
             before = adapter.lineage["calibration"]
             if adapter.base != checkpoint.fingerprint(base):
                 raise CheckpointError("its base is not at hand")
-            pictures, note = _pictures(transform, base, paths)
+            images, note = _overlays(transform, base, paths)
         except A2GError as error:
             problems.append(f"The measured transform of {name} cannot be drawn: {error}")
             continue
         words = str(transform)
-        found.append(Measurement(name, words[:1].upper() + words[1:], _numbers(transform), pictures, note))
+        found.append(Measurement(name, words[:1].upper() + words[1:], _numbers(transform), images, note))
     return found, problems
 
 
@@ -70,16 +70,16 @@ def _numbers(transform: DomainTransform) -> list[tuple[str, str]]:
     return numbers
 
 
-def _pictures(transform: DomainTransform, base: Path, paths: Sequence[Path]) -> tuple[list[tuple[Picture, str]], str]:
-    """Return pictures with captions, and why there are none."""
+def _overlays(transform: DomainTransform, base: Path, paths: Sequence[Path]) -> tuple[list[tuple[PageImage, str]], str]:
+    """Return images with captions, and why there are none."""
     domain = load_nominal(base)
     config, _ = checkpoint.read_config(base)
     if domain is None or not len(domain.backgrounds):
-        return [], "The base keeps no picture of its training domain, so there is nothing to lay over."
+        return [], "The base keeps no image of its training domain, so there is nothing to lay over."
     here = _scene(paths, config.size)
     if not here:
         return [], "No recording shows the scene."
-    shown: list[tuple[Picture, str]] = []
+    shown: list[tuple[PageImage, str]] = []
     corrected = transform.images(here)
     for index, camera in enumerate(config.cameras):
         if camera not in here:
@@ -89,17 +89,17 @@ def _pictures(transform: DomainTransform, base: Path, paths: Sequence[Path]) -> 
         nearest = int(np.abs(groups - corrected[camera].astype(np.int16)).mean(axis=(1, 2, 3)).argmin())
         nominal = domain.backgrounds[nearest, index].numpy()
         shown += [
-            (picture(nominal, f"Camera {camera} in training"), f"{camera}: training"),
-            (picture(here[camera], f"Camera {camera} here"), f"{camera}: here"),
+            (page_image(nominal, f"Camera {camera} in training"), f"{camera}: training"),
+            (page_image(here[camera], f"Camera {camera} here"), f"{camera}: here"),
             (
-                picture(blended(nominal, here[camera]), f"{camera}: training and here, laid over each other"),
+                page_image(blended(nominal, here[camera]), f"{camera}: training and here, laid over each other"),
                 "both, as seen",
             ),
         ]
         if camera in transform.camera_warps:
             over = blended(nominal, corrected[camera])
             words = f"{camera}: training and here, laid over each other after the correction"
-            shown.append((picture(over, words), "both, corrected"))
+            shown.append((page_image(over, words), "both, corrected"))
     return shown, ""
 
 

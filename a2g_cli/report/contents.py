@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from a2g_cli.report.charts import Chart, Curve
-from a2g_cli.report.media import Picture
+from a2g_cli.report.media import PageImage
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Card:
 
     name: str
     goal: str
-    goal_picture: str
+    goal_image: str
     """Key in ``Page.goals``."""
     stage: str
     round: int | None
@@ -50,10 +50,10 @@ class Card:
     """Of the best that there is: simulator, environment or person; then the judge of practice; None: nobody knows."""
     claims: Sequence[Claim]
     ending: str
-    last: Picture
-    film: str | None
-    no_film: str
-    """Why there is no film."""
+    last: PageImage
+    video: str | None
+    no_video: str
+    """Why there is no video."""
     curve: Curve | None
 
     @property
@@ -77,7 +77,7 @@ class Pair:
     """Episodes from the same start, side by side: before and after practice, or of several adapters."""
 
     title: str
-    goal_picture: str
+    goal_image: str
     sides: Sequence[tuple[str, Card]]
 
 
@@ -102,7 +102,7 @@ class Measurement:
     adapter: str
     words: str
     numbers: Sequence[tuple[str, str]]
-    pictures: Sequence[tuple[Picture, str]]
+    images: Sequence[tuple[PageImage, str]]
     note: str = ""
 
 
@@ -124,7 +124,7 @@ class Page:
     """``good``, ``bad`` or ``open``."""
     facts: Sequence[tuple[str, str]]
     """What ran: command, versions, seeds, machine."""
-    goals: Mapping[str, Picture]
+    goals: Mapping[str, PageImage]
     """Key -> goal photo; every card names one."""
     rates: Sequence[Rate] = ()
     charts: Sequence[Chart] = ()

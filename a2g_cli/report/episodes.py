@@ -10,7 +10,7 @@ from a2g_cli.core.types import Goal, Outcome
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.report.charts import curve
 from a2g_cli.report.contents import Card, Claim
-from a2g_cli.report.media import FilmBudget, Picture, joined, picture
+from a2g_cli.report.media import PageImage, VideoBudget, joined, page_image
 
 JUDGES = {
     "truth": "simulator",
@@ -53,8 +53,8 @@ class Known:
 class Gallery:
     """Makes cards, and keeps each goal photo once."""
 
-    budget: FilmBudget = field(default_factory=FilmBudget)
-    goals: dict[str, Picture] = field(default_factory=dict)
+    budget: VideoBudget = field(default_factory=VideoBudget)
+    goals: dict[str, PageImage] = field(default_factory=dict)
 
     def card(self, path: Path, known: Known = Known()) -> Card:
         """Return the card of a recording. Raises RecordingError if it is damaged."""
@@ -64,7 +64,7 @@ class Gallery:
             claims = claims_of(outcome, known)
             times = recording.times
             lasted = float(times[-1] - times[0])
-            made, why = self._film(recording) if images else (None, "No camera was recorded.")
+            made, why = self._video(recording) if images else (None, "No camera was recorded.")
             return Card(
                 path.name.removesuffix(".hdf5"),
                 goal.name,
@@ -77,7 +77,7 @@ class Gallery:
                 next((claim.says for claim in claims if claim.says is not None and claim.who != POLICY), None),
                 claims,
                 ending(outcome),
-                picture(joined(images), f"Last frame of {path.stem}") if images else Picture("", 1, 1, ""),
+                page_image(joined(images), f"Last frame of {path.stem}") if images else PageImage("", 1, 1, ""),
                 made,
                 why,
                 curve(outcome.estimates, recording.length),
@@ -87,14 +87,14 @@ class Gallery:
         """Return the key of a goal's photo, which is kept."""
         key = f"goal-{goal.fingerprint[:12]}"
         if key not in self.goals and goal.images:
-            self.goals[key] = picture(joined(goal.images), f"Goal photo of {goal.name}")
+            self.goals[key] = page_image(joined(goal.images), f"Goal photo of {goal.name}")
         return key if key in self.goals else ""
 
-    def _film(self, recording: Recording) -> tuple[str | None, str]:
+    def _video(self, recording: Recording) -> tuple[str | None, str]:
         try:
-            made = self.budget.film(recording)
+            made = self.budget.video(recording)
         except A2GError as error:
-            return None, f"No film: {error}"
+            return None, f"No video: {error}"
         return made, "" if made else "It was left out to keep the file small."
 
 

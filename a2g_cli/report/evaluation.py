@@ -10,27 +10,29 @@ from a2g_cli.report import lineage, verdict
 from a2g_cli.report.about import about_facts
 from a2g_cli.report.contents import Page
 from a2g_cli.report.episodes import Gallery
-from a2g_cli.report.pairs import film_pairs
+from a2g_cli.report.pairs import video_pairs
 from a2g_cli.report.rounds import measured
 from a2g_cli.report.session import NO_IMAGINED
 
 
 def evaluation_page(
-    workspace: Workspace, document: Mapping[str, Any], films: Path, about: dict[str, Any], moment: str
+    workspace: Workspace, document: Mapping[str, Any], videos: Path, about: dict[str, Any], moment: str
 ) -> Page:
     """Return the report of an evaluation.
 
     Args:
         workspace: of the adapters.
         document: of ``a2g evaluate --json``.
-        films: folder with films of its first trials.
+        videos: folder with videos of its first trials.
         about: of ``about.py``.
         moment: when it was made, for the title.
     """
     rows: Sequence[Mapping[str, Any]] = document["results"]
     names = list(dict.fromkeys(str(row["adapter"]) for row in rows))
     gallery = Gallery()
-    pairs, missing = film_pairs(gallery, films, [(name, "the base policy" if name == BASE else name) for name in names])
+    pairs, missing = video_pairs(
+        gallery, videos, [(name, "the base policy" if name == BASE else name) for name in names]
+    )
     adapters = lineage.family(AdapterRegistry(workspace), names)
     rates = [measured(row, _label(row)) for row in rows]
     total = [
@@ -52,9 +54,9 @@ def evaluation_page(
         gallery.goals,
         [one for one in rates if one is not None],
         pairs=pairs,
-        pairs_note="" if pairs else "No trial was filmed.",
+        pairs_note="" if pairs else "No video of a trial was made.",
         adapters=[lineage.adapter_card(name, adapter) for name, adapter in adapters.items()],
-        missing=[*missing, NO_IMAGINED, "Other episodes: an evaluation keeps films of the first trials alone."],
+        missing=[*missing, NO_IMAGINED, "Other episodes: an evaluation keeps videos of the first trials alone."],
     )
 
 

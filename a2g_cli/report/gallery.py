@@ -62,7 +62,7 @@ def cards(gallery: Gallery, found: Sequence[Entry], most: int = MOST_CARDS) -> t
     if len(chosen) < len(found):
         note = f"{len(chosen)} of {len(found)} episodes are shown: those in which judges disagree, and the newest. "
     if gallery.budget.refused:
-        note += f"{gallery.budget.refused} films were left out, so that this file stays below 20 MB."
+        note += f"{gallery.budget.refused} videos were left out, so that this file stays below 20 MB."
     return made, note, problems
 
 

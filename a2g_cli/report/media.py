@@ -1,4 +1,4 @@
-"""Pictures and films as data URIs, small enough that a report with two hundred of them can be sent by mail."""
+"""Images and videos as data URIs, small enough that a report with two hundred of them can be sent by mail."""
 
 import base64
 import io
@@ -14,17 +14,17 @@ from a2g_cli.data.recording.reader import Recording
 from a2g_cli.display.video import mp4_bytes, side_by_side
 
 SIDE = 128
-"""Height of films [px]. Larger images are reduced to it; smaller ones are enlarged, which keeps their colours in H.264."""
+"""Height of videos [px]. Larger images are reduced to it; smaller ones are enlarged, which keeps their colours in H.264."""
 MOST_FRAMES = 600
-"""Most frames of a film; of a longer episode every second, or every third, and so on."""
+"""Most frames of a video; of a longer episode every second, or every third, and so on."""
 BLOCK_BYTES = 16 * 2**20
 """Frames that are read at once have about this many bytes."""
-FILM_BYTES = 12_500_000
-"""Most bytes of all films in a report, before they are written as text, which takes a third more."""
+VIDEO_BYTES = 12_500_000
+"""Most bytes of all videos in a report, before they are written as text, which takes a third more."""
 
 
 @dataclass(frozen=True)
-class Picture:
+class PageImage:
     """An image in the page."""
 
     uri: str
@@ -33,12 +33,12 @@ class Picture:
     alt: str
 
 
-def picture(image: Image, alt: str) -> Picture:
+def page_image(image: Image, alt: str) -> PageImage:
     """Return ``image`` (H, W, 3) as a PNG; one that is higher than ``SIDE`` is reduced."""
     small = _reduced(image)
     buffer = io.BytesIO()
     PIL.Image.fromarray(small).save(buffer, format="PNG", optimize=False)
-    return Picture(_uri("image/png", buffer.getvalue()), small.shape[1], small.shape[0], alt)
+    return PageImage(_uri("image/png", buffer.getvalue()), small.shape[1], small.shape[0], alt)
 
 
 def joined(images: Mapping[str, Image]) -> Image:
@@ -52,31 +52,31 @@ def blended(first: Image, second: Image) -> Image:
 
 
 @dataclass
-class FilmBudget:
-    """Makes films until their bytes are used up."""
+class VideoBudget:
+    """Makes videos until their bytes are used up."""
 
-    left: int = field(default_factory=lambda: FILM_BYTES)
+    left: int = field(default_factory=lambda: VIDEO_BYTES)
     refused: int = field(default=0, init=False)
-    """Films that were not made because the file would have become too large."""
+    """Videos that were not made because the file would have become too large."""
 
-    def film(self, recording: Recording) -> str | None:
-        """Return all cameras of a recording side by side as a film; None if it does not fit.
+    def video(self, recording: Recording) -> str | None:
+        """Return all cameras of a recording side by side as a video; None if it does not fit.
 
         Raises:
             RecordingError: the recording is damaged.
-            A2GError: the film cannot be encoded.
+            A2GError: the video cannot be encoded.
         """
         if self.left <= 0:
             self.refused += 1
             return None
         stride = math.ceil((recording.length + 1) / MOST_FRAMES)
         rate = recording.spec.rate if math.isfinite(recording.spec.rate) and recording.spec.rate > 0 else 10.0
-        film = mp4_bytes(_frames(recording, stride), rate / stride)
-        if len(film) > self.left:
+        video = mp4_bytes(_frames(recording, stride), rate / stride)
+        if len(video) > self.left:
             self.refused += 1
             return None
-        self.left -= len(film)
-        return _uri("video/mp4", film)
+        self.left -= len(video)
+        return _uri("video/mp4", video)
 
 
 def _frames(recording: Recording, stride: int) -> Iterator[Image]:

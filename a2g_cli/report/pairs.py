@@ -1,4 +1,4 @@
-"""Episodes from the same start, side by side: the films of held-out trials, and the tries of ``a2g demo``."""
+"""Episodes from the same start, side by side: the videos of held-out trials, and the tries of ``a2g demo``."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,17 +9,17 @@ from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import Session
 from a2g_cli.report.contents import Card, Pair
 from a2g_cli.report.episodes import Gallery, Known
-from a2g_cli.runtime.films import PURPOSE
+from a2g_cli.runtime.videos import PURPOSE
 
 HELD_OUT = Known("held-out trial", policy_ends=False)
 
 
-def film_pairs(gallery: Gallery, folder: Path, names: Sequence[tuple[str, str]]) -> tuple[list[Pair], list[str]]:
-    """Return the trials of which ``folder`` holds a film of every adapter in ``names``, and what could not be read.
+def video_pairs(gallery: Gallery, folder: Path, names: Sequence[tuple[str, str]]) -> tuple[list[Pair], list[str]]:
+    """Return the trials of which ``folder`` holds a video of every adapter in ``names``, and what could not be read.
 
     Args:
         gallery: makes the cards.
-        folder: of the films.
+        folder: of the videos.
         names: (adapter, label) in the order of the columns.
     """
     trials: dict[tuple[str, str, int, int], dict[str, Card]] = {}
@@ -35,7 +35,7 @@ def film_pairs(gallery: Gallery, folder: Path, names: Sequence[tuple[str, str]])
             key = (goal.name, goal.fingerprint, int(settings["trials_seed"]), int(settings["trial"]))
             trials.setdefault(key, {})[adapter] = gallery.card(path, HELD_OUT)
         except (RecordingError, KeyError, TypeError, ValueError) as error:
-            problems.append(f"The film {path.name} cannot be read: {error}")
+            problems.append(f"The video {path.name} cannot be read: {error}")
     pairs = [
         _pair(f"{goal}, held-out start {trial + 1}", [(label, sides[adapter]) for adapter, label in names])
         for (goal, _, _, trial), sides in sorted(trials.items())
@@ -61,4 +61,4 @@ def _called(adapter: str) -> str:
 
 
 def _pair(title: str, sides: Sequence[tuple[str, Card]]) -> Pair:
-    return Pair(title, sides[0][1].goal_picture, sides)
+    return Pair(title, sides[0][1].goal_image, sides)

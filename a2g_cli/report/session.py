@@ -16,7 +16,7 @@ from a2g_cli.report.calibration import measurements
 from a2g_cli.report.contents import Page, Pair, Rate, Stop
 from a2g_cli.report.episodes import JUDGES, Gallery
 from a2g_cli.report.gallery import Entry, cards, entries, stops
-from a2g_cli.report.pairs import before_and_after, film_pairs, try_pair
+from a2g_cli.report.pairs import before_and_after, try_pair, video_pairs
 from a2g_cli.report.rounds import known_of, measured, practice_rate, request_facts, success_chart
 
 NO_IMAGINED = "Imagined frames: recordings do not hold what the world model imagined."
@@ -99,19 +99,19 @@ def _pairs(
         except RecordingError as error:
             problems.append(str(error))
     if before and after and before != after:
-        films, unread = film_pairs(gallery, session.films.folder, before_and_after(before, after))
-        pairs, problems = [*pairs, *films], [*problems, *unread]
+        videos, unread = video_pairs(gallery, session.videos.folder, before_and_after(before, after))
+        pairs, problems = [*pairs, *videos], [*problems, *unread]
     return pairs, problems
 
 
 def _no_pairs(before: str | None, after: str | None) -> str:
     if before is None:
-        return "This robot was not measured on held-out trials, so there are no two films from the same start."
+        return "This robot was not measured on held-out trials, so there are no two videos from the same start."
     if after is None:
-        return "Success after practice is not measured yet, so there are no two films from the same start."
+        return "Success after practice is not measured yet, so there are no two videos from the same start."
     if before == after:
         return "The same policy acts before and after: nothing was promoted."
-    return "No films of held-out trials were kept in this session (earlier versions did not keep any)."
+    return "No videos of held-out trials were kept in this session (earlier versions did not keep any)."
 
 
 def _verdict(state: RunState, before: str | None, after: str | None) -> verdict.Verdict:

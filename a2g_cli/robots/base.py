@@ -32,7 +32,7 @@ class RobotSpec:
     cameras: Mapping[str, tuple[int, int]]
     """Camera name -> (height, width) [px]."""
     depth: tuple[str, ...] = ()
-    """The cameras that also measure depth, at the size of their pictures."""
+    """The cameras that also measure depth, at the size of their images."""
 
     def clip(self, action: Vector) -> Vector:
         """Return ``action`` (A,) within the limits."""

@@ -1,4 +1,4 @@
-"""Gymnasium environments with pictures and a Box action as robots. Gymnasium is imported when one is made."""
+"""Gymnasium environments with images and a Box action as robots. Gymnasium is imported when one is made."""
 
 import weakref
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ MANY = 100_000
 class GymRobot:
     """A Gymnasium environment, by its id: ``gym:gym_pusht:gym_pusht/PushT-v0`` (module, then id, as Gymnasium has it).
 
-    The cameras are the pictures in the observation, or the environment's own rendering if there are none; proprioception is
+    The cameras are the images in the observation, or the environment's own rendering if there are none; proprioception is
     the observation's other numbers. ``camera`` and ``proprioception`` choose others; ``notes`` says what was left out. An
     environment that has ended does not change until ``reset``. Time advances by one control period per action.
 
@@ -40,11 +40,11 @@ class GymRobot:
         id: the environment's id.
         options: what ``gymnasium.make`` passes to it.
         rate: control rate [Hz]; None for that of its metadata, or 10.
-        size: height and width of the pictures [px], cropped about the centre; None for their own size.
+        size: height and width of the images [px], cropped about the centre; None for their own size.
         proprioception: names of numbers in the observation or in ``info``; a slash goes into a dictionary or a tuple, a
             dot to a single number (``"observation.0"``). A mapping names them: ``{"x": "observation.0"}``.
         seed: of the starts that ``reset`` draws.
-        camera: camera -> name of a picture in the observation, or only such names: ``"pixels/top"``, ``"image[3]"`` of a
+        camera: camera -> name of an image in the observation, or only such names: ``"pixels/top"``, ``"image[3]"`` of a
             stack, ``"render"`` for the environment's own rendering.
         actions: names of the actions, in their order; None: ``action.0``, ``action.1``, ...
         units: name of an action or of a measured value -> its unit.
@@ -55,7 +55,7 @@ class GymRobot:
 
     Raises:
         HardwareError: Gymnasium is not installed, or it cannot make the environment.
-        UsageError: actions without bounds; no pictures; a stack of pictures, or too many numbers, to choose from.
+        UsageError: actions without bounds; no images; a stack of images, or too many numbers, to choose from.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class GymRobot:
             self._reader = ObservationReader(
                 name, self._seen, self._info, self._env.observation_space, self._drawn, camera, proprioception
             )
-            frames = self._reader.pictures(self._seen)
+            frames = self._reader.images(self._seen)
         self.notes = self._reader.notes
         names, measured = action_names(name, actions, low.size), self._reader.names
         check_shift(name, self.shift, names)
@@ -172,7 +172,7 @@ class GymRobot:
         self._check_connected()
         now = self._clock.now()
         with strangers_code(self._id, "its observation"):
-            frames, values = self._reader.pictures(self._seen), self._reader.measured(self._seen, self._info)
+            frames, values = self._reader.images(self._seen), self._reader.measured(self._seen, self._info)
         images = {name: self._framing.apply(image) for name, image in frames.items()}
         for name, image in images.items():
             height, width = self._spec.cameras[name]

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from a2g_cli.core.errors import UsageError
-from a2g_cli.robots.gymnasium_pictures import Found, Range
+from a2g_cli.robots.gymnasium_images import Found, Range
 from a2g_cli.robots.gymnasium_values import ROOT, Entries, beneath, is_numeric, numbered
 
 CAMERA = "front"
-"""What the picture is called where the environment has no name for it."""
+"""What the image is called where the environment has no name for it."""
 RENDER = "render"
 """The entry that stands for the environment's own drawing, in the setting ``camera``."""
 MOST = 4096
@@ -27,12 +27,12 @@ Drawn = Callable[[], Found | None]
 
 @dataclass(frozen=True)
 class Source:
-    """Where a camera's pictures come from."""
+    """Where a camera's images come from."""
 
     entry: str
     """Of the observation, or ``RENDER``."""
     index: int
-    """Which of the pictures that stand there."""
+    """Which of the images that stand there."""
     count: int
     """How many stand there."""
     range: Range
@@ -51,8 +51,8 @@ class Column:
     """How many numbers the entry had at the start."""
 
 
-def every_picture(name: str, found: Entries, looks: Mapping[str, Found], drawn: Drawn) -> dict[str, Source]:
-    """Return the cameras where nobody has chosen: every picture of the observation, else the environment's own drawing.
+def every_image(name: str, found: Entries, looks: Mapping[str, Found], drawn: Drawn) -> dict[str, Source]:
+    """Return the cameras where nobody has chosen: every image of the observation, else the environment's own drawing.
 
     Raises:
         UsageError: there is none, or a stack of several of which somebody has to choose one.
@@ -71,19 +71,19 @@ def every_picture(name: str, found: Entries, looks: Mapping[str, Found], drawn: 
     if drawing is None or not drawing.certain or drawing.count > 1:
         returned = "none" if drawing is None else drawing.words()
         raise UsageError(
-            f"{name} shows no pictures: render() returns {returned}, and its observation holds {listed(found)}. "
+            f"{name} shows no images: render() returns {returned}, and its observation holds {listed(found)}. "
             f"A camera needs HxWx3 bytes; camera = [...] {WHERE} names another entry."
         )
     return _by_name(name, [(CAMERA, RENDER, 0, drawing)])
 
 
-def chosen_pictures(
+def chosen_images(
     name: str, setting: CameraSetting, found: Entries, looks: Mapping[str, Found], drawn: Drawn
 ) -> dict[str, Source]:
     """Return the cameras that somebody has chosen.
 
     Raises:
-        UsageError: no names of entries, or names of what is no picture.
+        UsageError: no names of entries, or names of what is no image.
     """
     pairs = setting.items() if isinstance(setting, Mapping) else [(None, one) for one in _names("camera", setting)]
     cameras: list[tuple[str, str, int, Found]] = []
@@ -97,7 +97,7 @@ def chosen_pictures(
         if wanted == RENDER and RENDER not in found and (one := drawn()) is not None and one.range is not None:
             here = {RENDER: one}
         if not here or (camera is not None and len(here) > 1):
-            several = "several pictures" if here else "no picture"
+            several = "several images" if here else "no image"
             raise UsageError(f"{name} has {several} as {wanted!r}; its observation holds {listed(found)}.")
         for entry, one in here.items():
             if (index is None and one.count > 1) or (index is not None and not -one.count <= index < one.count):
@@ -124,7 +124,7 @@ def _by_name(name: str, cameras: Sequence[tuple[str, str, int, Found]]) -> dict[
 
 
 def every_number(found: Entries, looks: Mapping[str, Found]) -> list[Column]:
-    """Return proprioception where nobody has chosen: all numbers that do not have the shape of a picture."""
+    """Return proprioception where nobody has chosen: all numbers that do not have the shape of an image."""
     return [
         column
         for entry, array in found.items()
@@ -197,7 +197,7 @@ def left_out(
     Args:
         name: of the robot.
         found: the observation.
-        looks: which of it has the shape of a picture.
+        looks: which of it has the shape of an image.
         used: entries that are cameras.
         numbers: entries that are proprioception.
         chosen: whether somebody has chosen the cameras, and the numbers: what they leave out is no news to them.
@@ -212,9 +212,9 @@ def left_out(
                 notes.append(f"{name}: {entry!r} is left out: it is {_kind(array)}, not numbers.")
         elif entry in used:
             if one.frames.shape[3] == 4:
-                notes.append(f"{name}: the fourth channel of {entry!r} is left out: a picture has red, green and blue.")
+                notes.append(f"{name}: the fourth channel of {entry!r} is left out: an image has red, green and blue.")
         elif not chosen[0]:
-            how = [f'camera = ["{entry}"] takes it as a picture'] if one.range and one.count == 1 else []
+            how = [f'camera = ["{entry}"] takes it as an image'] if one.range and one.count == 1 else []
             how += [f'proprioception = ["{entry}"] as numbers'] if array.size <= MOST else []
             words = f"; {', '.join(how)} ({WHERE})" if how else ""
             why = "perhaps depth or a mask" if one.frames.shape[3] == 1 else "neither 0 to 1 nor 0 to 255"

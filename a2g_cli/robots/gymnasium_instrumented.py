@@ -64,11 +64,11 @@ class WorldGymRobot(GymRobot):
             return checked_state(self._name, "draw_start", world.draw_start(truth, _stream(seed, "start", index)))
 
     def photograph(self, state: State) -> dict[str, Image]:
-        """Return one picture per camera of ``state``, without changing the present state."""
+        """Return one image per camera of ``state``, without changing the present state."""
         env, world = self._elsewhere()
         seen, _ = self._set(world, state)
         with strangers_code(self._id, "its observation"):
-            images = self._reader.pictures(seen, lambda: self._drawn(env))
+            images = self._reader.images(seen, lambda: self._drawn(env))
         return {name: self._framing.apply(image) for name, image in images.items()}
 
     def state_from(self, values: Description) -> State:

@@ -1,4 +1,4 @@
-"""Reads the pictures and the numbers of an environment's observations, the same entries from the first one on."""
+"""Reads the images and the numbers of an environment's observations, the same entries from the first one on."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from a2g_cli.core.errors import HardwareError, UsageError
 from a2g_cli.core.types import Image, Vector
 from a2g_cli.robots import gymnasium_choice as choice
 from a2g_cli.robots.gymnasium_choice import RENDER, CameraSetting, NumbersSetting, Source
-from a2g_cli.robots.gymnasium_pictures import Found, look, to_image
+from a2g_cli.robots.gymnasium_images import Found, look, to_image
 from a2g_cli.robots.gymnasium_values import ROOT, Entries, entries, is_numeric, spaces
 
 
@@ -23,12 +23,12 @@ class ObservationReader:
         space: the observation space.
         draw: has the environment draw itself.
         camera: camera -> entry, or entries alone: ``"pixels/top"``, ``"image[3]"`` of a stack, or ``"render"``. None: all
-            pictures in the observation, else the environment's own drawing.
+            images in the observation, else the environment's own drawing.
         proprioception: entries of the observation or of ``info``, or single numbers of them (``"observation.0"``); a
             mapping names them. None: all numbers in the observation.
 
     Raises:
-        UsageError: no pictures; pictures or numbers of which somebody has to choose some; a choice that is not there.
+        UsageError: no images; images or numbers of which somebody has to choose some; a choice that is not there.
     """
 
     def __init__(
@@ -50,9 +50,9 @@ class ObservationReader:
             found[entry] = array
         looks = {entry: one for entry, array in found.items() if (one := look(array, self._spaces.get(entry)))}
         if camera is None:
-            self._sources = choice.every_picture(name, found, looks, self._drawn)
+            self._sources = choice.every_image(name, found, looks, self._drawn)
         else:
-            self._sources = choice.chosen_pictures(name, camera, found, looks, self._drawn)
+            self._sources = choice.chosen_images(name, camera, found, looks, self._drawn)
         self._with_info = proprioception is not None
         known = self._known(found, info)
         if proprioception is None:
@@ -84,15 +84,15 @@ class ObservationReader:
                     found[column.name] = (float(least), float(most))
         return found
 
-    def pictures(self, seen: Any, draw: Callable[[], Any] | None = None) -> dict[str, Image]:
-        """Return camera -> picture. Raises HardwareError for one that is not as it was at the start.
+    def images(self, seen: Any, draw: Callable[[], Any] | None = None) -> dict[str, Image]:
+        """Return camera -> image. Raises HardwareError for one that is not as it was at the start.
 
         Args:
             seen: an observation.
             draw: has another environment of the same kind draw itself; None: the reader's own.
         """
         found = dict(entries(seen))
-        return {camera: self._picture(source, found, draw or self._draw) for camera, source in self._sources.items()}
+        return {camera: self._read(source, found, draw or self._draw) for camera, source in self._sources.items()}
 
     def measured(self, seen: Any, info: Any) -> Vector:
         """Return proprioception (P,). Raises HardwareError where an entry is not as many numbers as at the start."""
@@ -107,7 +107,7 @@ class ObservationReader:
         return np.array([values[column.entry][column.index] for column in self._columns], np.float32)
 
     def goal(self, info: Mapping[str, Any]) -> dict[str, Image]:
-        """Return camera -> goal picture of a reset's ``info``: of the goal observation, else of the goal that was drawn."""
+        """Return camera -> goal image of a reset's ``info``: of the goal observation, else of the goal that was drawn."""
         shown, drawn = dict(entries(info.get("goal", {}))), dict(entries(info.get("goal_rendered", {}))).get(ROOT)
         images = {}
         for camera, source in self._sources.items():
@@ -126,11 +126,11 @@ class ObservationReader:
         drawn = dict(entries((draw or self._draw)()))
         return look(drawn[ROOT]) if set(drawn) == {ROOT} else None
 
-    def _picture(self, source: Source, found: Entries, draw: Callable[[], Any]) -> Image:
+    def _read(self, source: Source, found: Entries, draw: Callable[[], Any]) -> Image:
         drawing = source.entry == RENDER and RENDER not in found
         one = self._drawn(draw) if drawing else look(found.get(source.entry, np.empty(0)))
         if one is None or one.count != source.count:
-            now = "no picture" if one is None else one.words()
+            now = "no image" if one is None else one.words()
             raise HardwareError(f"{self._name} shows {source.entry!r} as {now}, not as at the start.")
         return self._image(source, one)
 
@@ -138,10 +138,10 @@ class ObservationReader:
         try:
             return to_image(one.frames[source.index], source.range)
         except ValueError as error:
-            raise HardwareError(f"{self._name}: the picture {source.entry!r} cannot be read: {error}.") from error
+            raise HardwareError(f"{self._name}: the image {source.entry!r} cannot be read: {error}.") from error
 
 
 def shows_goal(info: Mapping[str, Any]) -> bool:
-    """Whether a reset's ``info`` holds a picture of the goal."""
+    """Whether a reset's ``info`` holds an image of the goal."""
     arrays = [array for key in ("goal", "goal_rendered") for _, array in entries(info.get(key, {}))]
     return any(one is not None and one.certain for one in map(look, arrays))

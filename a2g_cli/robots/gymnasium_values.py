@@ -16,7 +16,7 @@ Entries = dict[str, NDArray[Any]]
 def entries(value: Any, name: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
     """Yield name and array of every entry of an observation; a slash leads into a dictionary or a tuple.
 
-    ``{"pixels": {"top": picture}, "joints": (a, b)}`` has the entries ``pixels/top``, ``joints/0`` and ``joints/1``.
+    ``{"pixels": {"top": image}, "joints": (a, b)}`` has the entries ``pixels/top``, ``joints/0`` and ``joints/1``.
     """
     if isinstance(value, Mapping):
         for key, inner in value.items():

@@ -15,7 +15,7 @@ from a2g_cli.core.errors import HardwareError, SafetyStop, UsageError
 from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.types import Observation, Vector
 from a2g_cli.robots.base import RobotSpec
-from a2g_cli.robots.lerobot_types import Dimension, actions_of, make, measured_of, pictures_of
+from a2g_cli.robots.lerobot_types import Dimension, actions_of, image_sizes, make, measured_of
 
 VELOCITY = ".vel"
 """End of LeRobot's names for speeds: to rest, a speed is set to 0, and everything else stays."""
@@ -37,7 +37,7 @@ class LeRobotRobot:
         type: LeRobot's name of the robot, as in ``--robot.type`` of its own commands.
         config: LeRobot's own settings, as in ``--robot.*``: ``port``, ``id``, ``max_relative_target``, ``cameras``, ...
         rate: control rate [Hz].
-        size: height and width of the pictures [px], cropped about the centre; None for the size of LeRobot's cameras.
+        size: height and width of the images [px], cropped about the centre; None for the size of LeRobot's cameras.
         low: name -> least action in its unit, instead of the calibration's.
         high: name -> greatest action, in the same way.
         units: name -> unit, if LeRobot does not say it.
@@ -67,7 +67,7 @@ class LeRobotRobot:
         self._framing = Framing(size=None if size is None else (int(size[0]), int(size[1])))
         actions = actions_of(self._robot, low or {}, high or {}, units or {})
         measured = measured_of(self._robot, units or {})
-        pictures = pictures_of(self._robot)
+        sizes = image_sizes(self._robot)
         self._spec = RobotSpec(
             name=f"lerobot:{type}",
             action_names=tuple(one.name for one in actions),
@@ -77,7 +77,7 @@ class LeRobotRobot:
             rate=float(rate),
             proprioception_names=tuple(one.name for one in measured),
             proprioception_units=tuple(one.unit for one in measured),
-            cameras={name: self._framing.size or shape for name, shape in pictures.items()},
+            cameras={name: self._framing.size or shape for name, shape in sizes.items()},
         )
         self._sent: dict[str, float] = {}
         self._ours = False
@@ -220,8 +220,8 @@ class LeRobotRobot:
         self._sent = {name: float(sent.get(name, value)) for name, value in wanted.items()}
         return self._sent
 
-    def _frame(self, name: str, picture: Any, before: float) -> Frame:
-        image = np.asarray(picture)
+    def _frame(self, name: str, pixels: Any, before: float) -> Frame:
+        image = np.asarray(pixels)
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise TypeError(f"camera {name!r} gave {image.dtype} of shape {image.shape}, not uint8 HxWx3")
         # LeRobot's cameras stamp on another clock of the machine; without a stamp, the time of the request is used.

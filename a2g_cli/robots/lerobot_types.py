@@ -117,7 +117,7 @@ def measured_of(robot: Any, units: Mapping[str, str]) -> list[Dimension]:
     ]
 
 
-def pictures_of(robot: Any) -> dict[str, tuple[int, int]]:
+def image_sizes(robot: Any) -> dict[str, tuple[int, int]]:
     """Return camera -> (height, width) of the robot's own cameras; other arrays, such as depth, are not used."""
     features = robot.observation_features.items()
     return {

@@ -66,11 +66,11 @@ def check_observation(what: str, spec: RobotSpec, seen: object, before: float, n
         given = ", ".join(map(str, seen.images)) if isinstance(seen.images, Mapping) else kind_of(seen.images)
         _refuse(
             what,
-            f"observe returned pictures of {given or 'no camera'}",
+            f"observe returned images of {given or 'no camera'}",
             f"one of each camera in spec.cameras ({', '.join(spec.cameras) or 'none'})",
         )
     for name, size in spec.cameras.items():
-        check_picture(f"{what}: camera {name!r}", seen.images[name], size)
+        check_image(f"{what}: camera {name!r}", seen.images[name], size)
     for name in spec.depth:
         check_depth(f"{what}: camera {name!r}", seen.depth.get(name), spec.cameras[name])
     values = seen.proprioception
@@ -85,15 +85,15 @@ def check_observation(what: str, spec: RobotSpec, seen: object, before: float, n
     return seen if values is seen.proprioception else replace(seen, proprioception=values)
 
 
-def check_picture(what: str, image: object, size: tuple[int, int] | None = None) -> None:
-    """Raise HardwareError unless ``image`` is a picture, of ``size`` (height, width) [px] if given."""
+def check_image(what: str, image: object, size: tuple[int, int] | None = None) -> None:
+    """Raise HardwareError unless ``image`` is an image, of ``size`` (height, width) [px] if given."""
     height, width = size or ("height", "width")
     expected = f"a numpy array of uint8, ({height}, {width}, 3): height, width, RGB"
     if not isinstance(image, np.ndarray):
-        _refuse(what, f"the picture is {kind_of(image)}", expected)
+        _refuse(what, f"the image is {kind_of(image)}", expected)
     fits = image.ndim == 3 and image.shape[2] == 3 and image.size and (size is None or image.shape[:2] == tuple(size))
     if image.dtype != np.uint8 or not fits:
-        _refuse(what, f"the picture is {image.dtype}, {image.shape}", expected)
+        _refuse(what, f"the image is {image.dtype}, {image.shape}", expected)
 
 
 def check_depth(what: str, depth: object, size: tuple[int, int]) -> None:

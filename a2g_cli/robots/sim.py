@@ -30,10 +30,10 @@ SAFETY = SafetyLimits(
     workspace_high={"x": 0.75, "y": 0.45, "z": 0.35},
     max_step={"opening": 1.1},  # the gripper may open at once
     max_speed={"x": 1.0, "y": 1.0, "z": 1.0, "opening": 20.0},
-    frozen_frames=50,  # pictures without noise do not change while the arm moves outside the view
+    frozen_frames=50,  # images without noise do not change while the arm moves outside the view
 )
 MIN_SIZE, MAX_SIZE = 8, 2048
-"""Smallest and largest side of the pictures [px]."""
+"""Smallest and largest side of the images [px]."""
 # First element of the spawn key of each random stream of a seed, so that the streams are disjoint.
 STREAMS: dict[str, int] = {
     "reset": 0,
@@ -58,7 +58,7 @@ class SimRobot:
         shift: how this deployment differs from training, ``"name"`` or ``"name:strength"`` (simulator/shifts.py).
         seed: of the starts that ``reset`` draws and of the disturbance.
         cameras: any of ``front``, ``side`` and ``wrist``.
-        size: height and width of the pictures [px].
+        size: height and width of the images [px].
         disturbance: strength of random pushes on the arm; 0 for none, 1 for diverse demonstrations.
     """
 
@@ -77,7 +77,7 @@ class SimRobot:
         if seed < 0:
             raise UsageError(f"seed {seed} is negative; a seed is 0 or more")
         if not MIN_SIZE <= size <= MAX_SIZE:
-            raise UsageError(f"pictures of {size} px cannot be drawn; expected {MIN_SIZE} to {MAX_SIZE}")
+            raise UsageError(f"images of {size} px cannot be drawn; expected {MIN_SIZE} to {MAX_SIZE}")
         self.task: Scene = scene_called(scene, parse_shift(shift))
         self._seed = seed
         self._size = size
@@ -253,7 +253,7 @@ class SimRobot:
         self._pushes = Disturbance(strength, self._stream("disturbance", _digest(start)), self.task.knocks)
 
     def photograph(self, state: State) -> dict[str, Image]:
-        """Return one picture per camera of ``state``, without changing the present state."""
+        """Return one image per camera of ``state``, without changing the present state."""
         tabletop = self.tabletop
         return {name: tabletop.draw_state(state, name) for name in self._spec.cameras}
 

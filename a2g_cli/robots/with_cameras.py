@@ -28,7 +28,7 @@ class WithCameras:
     Args:
         robot: any robot, with or without cameras of its own.
         cameras: name -> reader, on the robot's clock.
-        sizes: name -> (height, width) of its pictures [px].
+        sizes: name -> (height, width) of its images [px].
         depth: names of the cameras that also measure depth.
     """
 

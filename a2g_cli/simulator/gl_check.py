@@ -1,4 +1,4 @@
-"""Draws one picture in a process of its own, as a driver that crashes must not take its caller along.
+"""Draws one image in a process of its own, as a driver that crashes must not take its caller along.
 
 ``python -m a2g_cli.simulator.gl_check`` prints ``{"backend", "renderer", "mujoco", "milliseconds"}``, or
 ``{"error"}``.
@@ -25,7 +25,7 @@ def _draw() -> dict[str, Any]:
         robot.observe()
         taken = time.perf_counter() - begun
         if image.std() == 0:
-            return {"error": "the picture is empty: the OpenGL driver draws nothing."}
+            return {"error": "the image is empty: the OpenGL driver draws nothing."}
         return {"milliseconds": round(1000 * taken, 2), "renderer": _renderer(), **_versions()}
     finally:
         robot.close()

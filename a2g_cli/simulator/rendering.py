@@ -1,4 +1,4 @@
-"""Pictures of the tabletop: one OpenGL context, cameras by name.
+"""Images of the tabletop: one OpenGL context, cameras by name.
 
 Imported before anything else imports MuJoCo, because MuJoCo chooses its OpenGL backend while it is imported.
 """
@@ -32,7 +32,7 @@ except (AttributeError, RuntimeError, OSError) as error:  # what PyOpenGL and Mu
     raise _no_gl(error) from error
 
 FINE_FROM = 256
-"""Pictures of this many pixels and more are meant for people: smooth edges, rounder shapes, shadows [px]."""
+"""Images of this many pixels and more are meant for people: smooth edges, rounder shapes, shadows [px]."""
 
 
 class Renderer:
@@ -75,7 +75,7 @@ class Renderer:
 
 
 def quality_xml(size: int) -> str:
-    """Return the MJCF ``visual`` element for pictures of ``size`` pixels."""
+    """Return the MJCF ``visual`` element for images of ``size`` pixels."""
     fine = size >= FINE_FROM
     samples, shadow, slices = (8, 4096, 48) if fine else (4, 0, 16)
     return (

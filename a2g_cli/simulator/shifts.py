@@ -100,7 +100,7 @@ OLD_NAMES = {
 }
 """Version 0.1's names, as recordings, sessions and ``a2g.toml`` have them -> today's."""
 MAX_STRENGTH = 2.0
-"""Largest strength: beyond it, objects leave the picture, the arm's reach or the gripper."""
+"""Largest strength: beyond it, objects leave the image, the arm's reach or the gripper."""
 
 
 def current_name(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The tabletop in MuJoCo: the arm and a scene's objects. Sets states, steps the physics, returns states and pictures.
+"""The tabletop in MuJoCo: the arm and a scene's objects. Sets states, steps the physics, returns states and images.
 
 ``scenes/scene.py`` defines frames and states.
 """
@@ -40,7 +40,7 @@ class Tabletop:
         self.scene, self.shift = scene, scene.shift
         self.model = mujoco.MjModel.from_xml_string(scene_xml(scene, size))
         self._data = mujoco.MjData(self.model)
-        self._pictured = mujoco.MjData(self.model)
+        self._drawn_data = mujoco.MjData(self.model)
         self._renderer: Renderer | None = None
         self._size = size
         yaw = self.shift.mount_yaw
@@ -113,13 +113,13 @@ class Tabletop:
         self.scene.moved(self.tool())
 
     def draw(self, camera: str) -> Image:
-        """Return the present picture of ``camera``."""
+        """Return the present image of ``camera``."""
         return self._draw(self._data, camera, self.scene.marks())
 
     def draw_state(self, state: State, camera: str) -> Image:
-        """Return the picture of ``state`` by ``camera``, without changing the present state."""
-        self._put(self._pictured, state)
-        return self._draw(self._pictured, camera, state)
+        """Return the image of ``state`` by ``camera``, without changing the present state."""
+        self._put(self._drawn_data, state)
+        return self._draw(self._drawn_data, camera, state)
 
     def _draw(self, data: Any, camera: str, marks: State) -> Image:
         if self._renderer is None:
@@ -145,7 +145,7 @@ class Tabletop:
 
 
 def scene_xml(scene: Scene, size: int) -> str:
-    """Return the MJCF of the whole ``scene``, for pictures of ``size`` pixels."""
+    """Return the MJCF of the whole ``scene``, for images of ``size`` pixels."""
     shift = scene.shift
     yaw = shift.mount_yaw
     base_pose = MOUNT_DISTANCE * np.array([-math.cos(yaw), -math.sin(yaw), 0.0])

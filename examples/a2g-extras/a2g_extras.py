@@ -8,7 +8,7 @@ import torch
 SCALE = 8.0
 """Mean distance of a goal that ``near`` draws, if the episode is long enough [steps]."""
 BOUND = 1.0
-"""Mean difference of two pictures below which ``pixels`` judges that the goal is reached [0 to 255]."""
+"""Mean difference of two images below which ``pixels`` judges that the goal is reached [0 to 255]."""
 
 
 def near(lengths, steps, uniform):
@@ -23,11 +23,11 @@ def near(lengths, steps, uniform):
 
 
 def pixels(context):
-    """Judge: the last pictures look like the goal's, pixel by pixel. A rough judge: light and shadows count too."""
+    """Judge: the last images look like the goal's, pixel by pixel. A rough judge: light and shadows count too."""
 
     def judgement(outcome, goal, first, last):
         differences = [
-            np.abs(last.images[camera].astype(np.float32) - picture).mean() for camera, picture in goal.images.items()
+            np.abs(last.images[camera].astype(np.float32) - image).mean() for camera, image in goal.images.items()
         ]
         return replace(outcome, success=bool(np.mean(differences) < BOUND), judge="pixels")
 

@@ -11,11 +11,11 @@ from metaworld.policies import ENV_POLICY_MAP
 from a2g_cli.core.errors import UnknownNameError
 from a2g_cli.robots.gymnasium_goals import gym_robot
 
-SIZE, TRIES, STEPS = 64, 20, 300  # picture [px]; tries to draw a goal that the expert reaches; its most steps
+SIZE, TRIES, STEPS = 64, 20, 300  # image [px]; tries to draw a goal that the expert reaches; its most steps
 
 
 def make(task, render_mode=None, camera="corner4"):
-    """Return a task with small pictures without shadows, reflections and multisampling, and without the goal's marker."""
+    """Return a task with small images without shadows, reflections and multisampling, and without the goal's marker."""
     env = ALL_V3_ENVIRONMENTS[task](render_mode=render_mode, camera_name=camera, width=SIZE, height=SIZE)
     env.task, env._set_task_called, env._partially_observable, env.max_path_length = task, True, False, 10**9
     env.__dict__.pop("sawyer_observation_space", None)

@@ -41,8 +41,8 @@ class Shuttle:
         self.clock = WallClock()
         self._camera, self._connected, self._target = ShuttleCamera(self.clock), False, _rail["x"]
         # Name; the action's names, units and limits; the rate; what is measured, its units; camera -> height and width.
-        action, pictures = (("x",), ("m",), (0.0,), (1.0,)), {"front": (SIZE, SIZE)}
-        self.spec = RobotSpec("shuttle", *action, rate, ("x",), ("m",), pictures)
+        action, images = (("x",), ("m",), (0.0,), (1.0,)), {"front": (SIZE, SIZE)}
+        self.spec = RobotSpec("shuttle", *action, rate, ("x",), ("m",), images)
 
     def connect(self):
         self._camera.open()

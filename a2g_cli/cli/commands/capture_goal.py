@@ -1,4 +1,4 @@
-"""``a2g capture-goal``: take or import a picture of the goal."""
+"""``a2g capture-goal``: take or import an image of the goal."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ from a2g_cli.core.workspace import Workspace, checked_name, expanded
 from a2g_cli.data import goals as goal_store
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import find_recording
-from a2g_cli.display.console import draws_pictures, stderr_console
+from a2g_cli.display.console import draws_images, stderr_console
+from a2g_cli.display.images import image_row
 from a2g_cli.display.lines import printable, say
-from a2g_cli.display.pictures import filmstrip
 from a2g_cli.robots.base import InstrumentedRobot, RobotSpec
 from a2g_cli.runtime.reset import without_state
 from a2g_cli.simulator.shifts import current_name
@@ -49,9 +49,9 @@ class GoalImageSource:
     over: str | None = None
     """Name of the goal that is blended into the preview; None: the goal that is replaced."""
     force: bool = False
-    """Accept blurred and badly exposed pictures."""
+    """Accept blurred and badly exposed images."""
     quiet: bool = False
-    """Take the pictures without a preview."""
+    """Take the images without a preview."""
 
     def check(self) -> None:
         """Raise UsageError for two sources, or an option that belongs to another source."""
@@ -113,7 +113,7 @@ def capture_goal(
         warnings = goal_store.check_goal(goal, robot.spec)
         if without_state(robot, goal):
             warnings.append(
-                f"{robot.spec.name} does not know the state in this picture: `a2g run` works, from random starts, but "
+                f"{robot.spec.name} does not know the state in this image: `a2g run` works, from random starts, but "
                 "`a2g improve` does not. For both, leave --from-image and --from-recording out, or use --state or --seed."
             )
         folder = goal_store.save_goal(workspace, goal, overwrite, [*notes, *warnings])
@@ -183,7 +183,7 @@ def _seen(
     if isinstance(robot, InstrumentedRobot):
         if source.over is not None:
             raise UsageError(
-                f"--over is for the live preview, and {robot.spec.name} draws the picture without one: leave it out, or give "
+                f"--over is for the live preview, and {robot.spec.name} draws the image without one: leave it out, or give "
                 "a real robot or --camera."
             )
         return _photographed(robot, robot.spec.name, deployment, name, wanted, source.seed)
@@ -231,8 +231,8 @@ def _taken(
 
 def _show(goal: Goal, warnings: Sequence[str]) -> None:
     console = stderr_console()
-    if draws_pictures(console):
-        console.print(filmstrip(list(goal.images.values()), _COLUMNS, list(goal.images)))
+    if draws_images(console):
+        console.print(image_row(list(goal.images.values()), _COLUMNS, list(goal.images)))
     for warning in warnings:
         say(console, f"note: {warning}", "yellow")
 

@@ -18,7 +18,7 @@ from a2g_cli.cli.commands.prompts import to_type
 from a2g_cli.core import config as configuration
 from a2g_cli.core.errors import A2GError, CheckpointError
 from a2g_cli.core.workspace import Workspace
-from a2g_cli.display.console import draws_pictures, stderr_console
+from a2g_cli.display.console import draws_images, stderr_console
 from a2g_cli.display.listing import size
 
 _LEAST_FREE = 200 * 2**20
@@ -114,7 +114,7 @@ def _drawing() -> Check:
     try:
         child = subprocess.run(command, capture_output=True, text=True, timeout=_NO_PATIENCE, check=False)  # noqa: S603 - our own
     except subprocess.TimeoutExpired:
-        return Check("simulator", "fail", f"no picture within {_NO_PATIENCE:g} s", _DRAWS)
+        return Check("simulator", "fail", f"no image within {_NO_PATIENCE:g} s", _DRAWS)
     try:
         found = json.loads(child.stdout)
     except ValueError:
@@ -127,7 +127,7 @@ def _drawing() -> Check:
         return Check("simulator", "fail", problem, advice or _DRAWS)
     drawn = f"MuJoCo {found['mujoco']}, OpenGL by {found['backend']}"
     renderer = f" ({found['renderer']})" if found["renderer"] else ""
-    return Check("simulator", "ok", f"{drawn}{renderer}, a picture takes {found['milliseconds']:g} ms")
+    return Check("simulator", "ok", f"{drawn}{renderer}, an image takes {found['milliseconds']:g} ms")
 
 
 def _base(workspace: Workspace) -> Check:
@@ -230,11 +230,11 @@ def _terminal() -> Check:
     if not console.is_terminal:
         return Check("terminal", "note", "none: plain lines are printed instead of live views")
     detail = f"{console.size.width}x{console.size.height}, {console.color_system or 'no'} colours, {console.encoding}"
-    if not draws_pictures(console):
+    if not draws_images(console):
         return Check(
             "terminal",
             "note",
-            f"{detail}: no pictures",
-            "pictures need colours: unset NO_COLOR, or TERM=xterm-256color",
+            f"{detail}: no images",
+            "images need colours: unset NO_COLOR, or TERM=xterm-256color",
         )
-    return Check("terminal", "ok", f"{detail}: draws pictures")
+    return Check("terminal", "ok", f"{detail}: draws images")

@@ -108,18 +108,18 @@ def _judged(choice: CameraChoice, reader: CameraReader, measured: Measured) -> C
     what = f"{identity(choice)}{shape}"
     if measured.failure:
         return Check(name, "fail", f"{what}: {measured.failure}", _advice(choice))
-    if measured.pictures < 2:
-        return Check(name, "fail", f"{what}: {measured.pictures} pictures in {WATCH:g} s", _advice(choice))
+    if measured.images < 2:
+        return Check(name, "fail", f"{what}: {measured.images} images in {WATCH:g} s", _advice(choice))
     late = f"{1000 * measured.latency:.0f} ms, at most {1000 * measured.latency_99:.0f} ms in 99 of 100"
     detail = f"{what}: {measured.rate:.1f} Hz, latency {late}"
     if measured.lost:
-        detail += f", {measured.lost} of {measured.pictures + measured.lost} lost"
+        detail += f", {measured.lost} of {measured.images + measured.lost} lost"
     if locked := _locked(view.settings if view else {}):
         detail += f"; {locked}"
     wanted = float(view.settings.get("rate", 0.0)) if view else 0.0
     if measured.frozen:
         return Check(
-            name, "fail", f"{detail}; every picture has the same bytes", "the camera is frozen: plug it in again."
+            name, "fail", f"{detail}; every image has the same bytes", "the camera is frozen: plug it in again."
         )
     if measured.rate < _SLOW * wanted:
         advice = "give it its own USB port, shorten its exposure, or set a lower rate."
@@ -202,7 +202,7 @@ def disk_speed(workspace: Workspace, deployment: Callable[[], Deployment]) -> Ch
         return Check("disk speed", "note", f"{size(int(speed))} per second; {unknown}")
     detail = f"{size(int(speed))} per second; a recording needs at most {size(int(needed))} per second"
     if speed < needed:
-        return Check("disk speed", "fail", detail, "choose a faster disk with --workspace, or smaller pictures.")
+        return Check("disk speed", "fail", detail, "choose a faster disk with --workspace, or smaller images.")
     if speed < 3 * needed:
         return Check("disk speed", "note", detail, "other programs could slow it down: a faster disk is safer.")
     return Check("disk speed", "ok", detail)
@@ -210,9 +210,9 @@ def disk_speed(workspace: Workspace, deployment: Callable[[], Deployment]) -> Ch
 
 def _recorded(spec: RobotSpec) -> float:
     """Return the data rate of a recording without compression [bytes/s]."""
-    pictures = sum(3 * height * width for height, width in spec.cameras.values())
+    images = sum(3 * height * width for height, width in spec.cameras.values())
     numbers = 8 * len(spec.action_names) + 4 * len(spec.proprioception_names)
-    return spec.rate * (pictures + numbers)
+    return spec.rate * (images + numbers)
 
 
 def _written(folder: Path) -> float:

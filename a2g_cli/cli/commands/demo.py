@@ -16,7 +16,7 @@ from a2g_cli.cli.commands.run import run
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data import goals as goal_store
 from a2g_cli.display.console import stderr_console
-from a2g_cli.display.pictures import picture
+from a2g_cli.display.images import image_row
 from a2g_cli.improvement.settings import ImproveSettings, goal_learning
 from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.report.settings import ReportSettings
@@ -33,7 +33,7 @@ EPISODES = 20
 def demo(
     folder: Path | None, shift: str, rounds: int, evaluation: int, seed: int, reporting: Reporting | None = None
 ) -> Report:
-    """Take a picture of a goal, try it once, practise it, measure success, and try the same start again.
+    """Take an image of a goal, try it once, practise it, measure success, and try the same start again.
 
     It always starts from the base policy. ``reporting`` says whether it ends by writing an HTML file; None: it does not.
 
@@ -46,13 +46,13 @@ def demo(
     registry = AdapterRegistry(workspace)
     if registry.active() != BASE:
         registry.promote(BASE)  # the demo shows what practice improves over the base
-    console.rule(f"1 · a picture of the goal, with the shift {shift}")
+    console.rule(f"1 · an image of the goal, with the shift {shift}")
     with deployment.connected() as (robot,):
         goal = draw_trials(robot, "practice", 0, 1, first=10_000)[0].goal
     goal = replace(goal, name=GOAL)
     goal_store.save_goal(workspace, goal, overwrite=True)
     for image in goal.images.values():
-        console.print(picture(image, 32))
+        console.print(image_row([image], 32))
     console.rule("2 · one try with the base policy")
     first = _tried(workspace, deployment, BASE)
     if first.exit_code == 130:

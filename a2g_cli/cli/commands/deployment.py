@@ -18,8 +18,8 @@ from a2g_cli.robots.base import InstrumentedRobot, Robot, RobotSpec, notes_of
 from a2g_cli.robots.checked import CheckedRobot
 from a2g_cli.robots.with_cameras import WithCameras
 
-PICTURE = (64, 64)
-"""Height and width of a camera's pictures without ``size`` [px]: those of the shipped base."""
+IMAGE = (64, 64)
+"""Height and width of a camera's images without ``size`` [px]: those of the shipped base."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Deployment:
         if not self.cameras:
             return robot
         own = robot.spec.cameras
-        sizes = {name: camera.framing.size or own.get(name, PICTURE) for name, camera in self.cameras.items()}
+        sizes = {name: camera.framing.size or own.get(name, IMAGE) for name, camera in self.cameras.items()}
         readers = {name: camera.reader(sizes[name], clock=robot.clock) for name, camera in self.cameras.items()}
         depth = [name for name, camera in self.cameras.items() if camera.settings.get("depth")]
         return WithCameras(robot, readers, sizes, depth)

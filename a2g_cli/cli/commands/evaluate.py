@@ -21,9 +21,9 @@ from a2g_cli.models import checkpoint
 from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.robots.base import shift_of
 from a2g_cli.runtime.evaluation import draw_trials, evaluate, not_kept, trials_for
-from a2g_cli.runtime.films import Films
 from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.runtime.termination import RolloutSettings
+from a2g_cli.runtime.videos import Videos
 
 LANES = 8
 """Episodes that are rolled out at a time and planned in one batch; more gain little on two cores."""
@@ -45,7 +45,7 @@ def evaluate_adapters(
     """Roll out each adapter on the same trials; without names, the active one.
 
     With ``goals``, the trials are ``episodes`` held-out starts of each goal, those of ``a2g improve``; else goals are drawn.
-    ``reporting`` says whether it ends by writing an HTML file; None: it does not. The films of the first trials are in that
+    ``reporting`` says whether it ends by writing an HTML file; None: it does not. The videos of the first trials are in that
     file alone.
 
     Raises:
@@ -56,8 +56,8 @@ def evaluate_adapters(
     settings = RolloutSettings(limit=steps, stop_on_truth=True, safety=limits or SafetyLimits())
     wanted = [goal_store.load_goal(workspace, name) for name in dict.fromkeys(goals)]
     rows: list[dict[str, Any]] = []
-    with TemporaryDirectory(prefix="a2g-films-") as folder:
-        films = Path(folder) if reporting is not None and reporting.settings.report else None
+    with TemporaryDirectory(prefix="a2g-videos-") as folder:
+        videos = Path(folder) if reporting is not None and reporting.settings.report else None
         with (
             reported() as finished,
             training_view(stderr_console()) as view,
@@ -74,7 +74,7 @@ def evaluate_adapters(
                 for name, policy in policies:
                     on = "".join(f" on the goal {goal}" for goal in about.values())
                     view.started(f"evaluating {'the base policy' if name == BASE else name}{on}", episodes)
-                    sink = not_kept if films is None else Films(films, factory, name, policy, view.note).sink
+                    sink = not_kept if videos is None else Videos(videos, factory, name, policy, view.note).sink
                     result = evaluate(
                         name,
                         policy,
@@ -92,7 +92,7 @@ def evaluate_adapters(
         return with_report(found, reporting, lambda: _written(workspace, found, Path(folder), reporting))
 
 
-def _written(workspace: Workspace, found: Report, films: Path, reporting: Reporting | None) -> Path:
+def _written(workspace: Workspace, found: Report, videos: Path, reporting: Reporting | None) -> Path:
     from a2g_cli.report.about import about
     from a2g_cli.report.evaluation import evaluation_page
     from a2g_cli.report.page import write_page
@@ -100,5 +100,5 @@ def _written(workspace: Workspace, found: Report, films: Path, reporting: Report
     moment = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     path = evaluation_path(workspace, moment)
     told = about("" if reporting is None else reporting.command)
-    write_page(evaluation_page(workspace, found.document, films, told, moment), path)
+    write_page(evaluation_page(workspace, found.document, videos, told, moment), path)
     return path

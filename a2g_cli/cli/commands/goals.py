@@ -11,10 +11,10 @@ from a2g_cli.core.errors import UnknownNameError, UsageError
 from a2g_cli.core.types import Goal
 from a2g_cli.core.workspace import Workspace, checked_name
 from a2g_cli.data import goals as goal_store
-from a2g_cli.display.console import draws_pictures, stderr_console
+from a2g_cli.display.console import draws_images, stderr_console
+from a2g_cli.display.images import image_row
 from a2g_cli.display.lines import printable
 from a2g_cli.display.listing import facts, listing
-from a2g_cli.display.pictures import filmstrip
 
 _COLUMNS = 48
 
@@ -42,11 +42,11 @@ def list_goals(workspace: Workspace) -> Report:
 
 
 def show_goal(workspace: Workspace, name: str) -> Report:
-    """Show one goal: its pictures on stderr, the rest as in ``list``. Raises UnknownNameError, GoalError."""
+    """Show one goal: its images on stderr, the rest as in ``list``. Raises UnknownNameError, GoalError."""
     goal = goal_store.load_goal(workspace, name)
     console = stderr_console()
-    if draws_pictures(console):
-        console.print(filmstrip(list(goal.images.values()), _COLUMNS, list(goal.images)))
+    if draws_images(console):
+        console.print(image_row(list(goal.images.values()), _COLUMNS, list(goal.images)))
     document = _document(workspace, goal)
     lines = facts(
         {

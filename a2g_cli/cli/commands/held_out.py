@@ -14,10 +14,10 @@ from a2g_cli.data import goals as goal_store
 from a2g_cli.improvement.state import RunState
 from a2g_cli.robots.base import Robot, Trial, shift_of, views_of
 from a2g_cli.runtime.evaluation import draw_trials, evaluate, not_kept, pooled, trials_for
-from a2g_cli.runtime.films import Films
 from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.runtime.reset import without_state
 from a2g_cli.runtime.termination import RolloutSettings
+from a2g_cli.runtime.videos import Videos
 
 Moment = str
 """``before`` or ``after`` practice."""
@@ -49,7 +49,7 @@ def check_measurable(workspace: Workspace, robot: Robot, goals: Sequence[Goal]) 
         goal_store.check_goal(goal, robot.spec, views_of(robot))
         if without_state(robot, goal):
             raise UsageError(
-                f"the goal {goal.name!r} is a picture without a state of {robot.spec.name}: the simulator can neither draw a "
+                f"the goal {goal.name!r} is an image without a state of {robot.spec.name}: the simulator can neither draw a "
                 f"start for it nor measure success. Take a goal with a state "
                 f"({to_type(workspace, 'capture-goal', 'NAME')}), or use this one with "
                 f"{to_type(workspace, 'run', goal.name)}, then adapt."
@@ -73,7 +73,7 @@ class HeldOut:
     """(title, number of trials) -> a callback that shows the progress of an evaluation."""
     interrupted: Callable[[], bool]
     note: Callable[[str], None] = lambda _: None
-    """Is told why a film of a trial could not be written."""
+    """Is told why a video of a trial could not be written."""
 
     def measure(self, moment: Moment, name: str, robots: Sequence[Robot], homes: Sequence[Robot]) -> None:
         """Measure adapter ``name`` on ``robots``, and on drawn goals in the training domain, on ``homes``.
@@ -122,8 +122,8 @@ class HeldOut:
             told = self.counting(f"evaluating {who}, {where}", self.count)
             policy = self.factory.get(name)
             told(0, 0)  # the time counts from the start of the first episode
-            films = Films(self.progress.session.films.folder, self.factory, name, policy, self.note)
-            sink = not_kept if what == NOMINAL else films.sink
+            videos = Videos(self.progress.session.videos.folder, self.factory, name, policy, self.note)
+            sink = not_kept if what == NOMINAL else videos.sink
             result = evaluate(name, policy, robots, trials(), self.rollout, told, self.interrupted, sink)
             measured[key] = result.to_json()
             self.progress.save()

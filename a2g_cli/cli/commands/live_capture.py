@@ -1,4 +1,4 @@
-"""Takes a goal from live cameras: a preview until a person presses Enter; blurred or badly exposed pictures are refused."""
+"""Takes a goal from live cameras: a preview until a person presses Enter; blurred or badly exposed images are refused."""
 
 import select
 import sys
@@ -17,13 +17,13 @@ from a2g_cli.cli.commands.prompts import line_typed, somebody_is_there
 from a2g_cli.core.errors import GoalError, HardwareError, closed
 from a2g_cli.core.types import Image, Observation
 from a2g_cli.data.goals import look
-from a2g_cli.display.console import draws_pictures
+from a2g_cli.display.console import draws_images
 from a2g_cli.display.lines import say
 from a2g_cli.display.preview import Preview
 from a2g_cli.robots.base import Robot, RobotSpec, views_of
 
 _REFRESH = 0.12
-"""Time between two pictures of the preview [s]."""
+"""Time between two images of the preview [s]."""
 _PATIENCE = 2.0
 """Longest time to wait for a frame [s]."""
 
@@ -83,13 +83,13 @@ def take(console: Console, sight: Sight, over: Mapping[str, Image], force: bool,
     """
     for warning in sight.warnings:
         say(console, f"note: {warning}", "yellow")
-    if quiet or not somebody_is_there() or not draws_pictures(console):
+    if quiet or not somebody_is_there() or not draws_images(console):
         images = dict(sight.see())
         problems = problems_of(images)
         if problems and not force:
-            raise GoalError(f"{' '.join(problems)} Correct it, or add --force to accept the picture.")
+            raise GoalError(f"{' '.join(problems)} Correct it, or add --force to accept the image.")
         return images
-    words = "Enter: take the picture" + ("" if force else " (when it has no problem)") + " · Ctrl-C: cancel"
+    words = "Enter: take the image" + ("" if force else " (when it has no problem)") + " · Ctrl-C: cancel"
     with Preview(console, over, words) as preview:
         while True:
             images = dict(sight.see())

@@ -17,10 +17,10 @@ from a2g_cli.data.recording import schema
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import INDEX, Session, find_recordings, list_sessions, open_session
 from a2g_cli.data.recording.verify import verify_all
-from a2g_cli.display.console import draws_pictures, stderr_console
+from a2g_cli.display.console import draws_images, stderr_console
+from a2g_cli.display.images import image_row
 from a2g_cli.display.lines import printable
 from a2g_cli.display.listing import listing, size
-from a2g_cli.display.pictures import filmstrip
 
 _COLUMNS = 32
 
@@ -97,13 +97,13 @@ def show_recording(workspace: Workspace, name: str) -> Report:
         raise UnknownNameError("recording", name, [], "the session is empty.")
     summaries = summarise_all(workspace, paths)
     console = stderr_console()
-    if len(paths) == 1 and summaries[0]["problem"] is None and draws_pictures(console):
+    if len(paths) == 1 and summaries[0]["problem"] is None and draws_images(console):
         with Recording(paths[0]) as recording:
             for camera in recording.cameras:
                 shown = {"start": recording.frame(camera, 0), "end": recording.frame(camera, -1)}
                 if camera in recording.goal.images:
                     shown["goal"] = recording.goal.images[camera]
-                console.print(filmstrip(list(shown.values()), _COLUMNS, [f"{camera}: {label}" for label in shown]))
+                console.print(image_row(list(shown.values()), _COLUMNS, [f"{camera}: {label}" for label in shown]))
     lines: list[str] = []
     for summary in summaries:
         lines += [*([""] if lines else []), *details(summary)]

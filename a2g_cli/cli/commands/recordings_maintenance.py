@@ -216,7 +216,7 @@ def _belongings(session: Session) -> list[Path]:
     """Return every file of a session that a2g wrote."""
     beside = (session.index, session.folder / index.NAME, session.folder / PROGRESS)
     made = [path for path in beside if path.is_file()]
-    for one in (session, session.resets, session.films):
+    for one in (session, session.resets, session.videos):
         made += [*one.recordings(), *one.unfinished(), *storage.leftovers(one.folder)]
     return made
 
@@ -227,7 +227,7 @@ def _tidy(workspace: Workspace, session: Session, whole: bool) -> list[str]:
         _link_again(workspace, session)
         return []
     try:
-        for inner in (session.resets, session.films):
+        for inner in (session.resets, session.videos):
             with suppress(FileNotFoundError):
                 inner.folder.rmdir()
         session.folder.rmdir()

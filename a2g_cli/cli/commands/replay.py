@@ -15,7 +15,7 @@ from a2g_cli.core.types import Image
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import find_recordings
-from a2g_cli.display.console import draws_pictures, stderr_console
+from a2g_cli.display.console import draws_images, stderr_console
 from a2g_cli.display.lines import printable, say
 from a2g_cli.display.player import play
 from a2g_cli.display.video import side_by_side, write_video
@@ -42,7 +42,7 @@ def replay(
     console = stderr_console()
     if video is not None:
         _export(console, workspace, paths, summaries, video, speed)
-    elif not quiet and draws_pictures(console):
+    elif not quiet and draws_images(console):
         for path, summary in zip(paths, summaries, strict=True):
             with Recording(path) as recording:
                 words = captions(name_of(workspace, path), summary)

@@ -23,7 +23,7 @@ from a2g_cli.core.workspace import Workspace
 from a2g_cli.data import goals as goal_store
 from a2g_cli.data.recording.practice import held as recording_into
 from a2g_cli.data.recording.sessions import recording_session
-from a2g_cli.display.console import draws_pictures, stderr_console
+from a2g_cli.display.console import draws_images, stderr_console
 from a2g_cli.display.lines import say
 from a2g_cli.display.rollout_view import rollout_view
 from a2g_cli.models import checkpoint
@@ -106,7 +106,7 @@ def run(
         deployment.connected(seed=seed) as (robot,),
     ):
         _check_goals(workspace, robot, goals, seed, console)
-        if imagine and draws_pictures(console):
+        if imagine and draws_images(console):
             acting = replace(acting, imagine_steps=4)
         factory = PolicyFactory(folder, registry, robot.spec, acting)
         policy, judging = factory.get(name), factory.goal_scorer(name)
@@ -173,8 +173,8 @@ def _check_goals(workspace: Workspace, robot: Robot, goals: Sequence[Goal], seed
         warnings = goal_store.check_goal(goal, robot.spec, views_of(robot))
         if resets.without_state(robot, goal):
             warnings.append(
-                f"the goal {goal.name!r} is a picture without a state of {robot.spec.name}. Each episode starts in a random "
-                "scene, not in that of the picture, so the goal may be impossible to reach. A goal with a state: "
+                f"the goal {goal.name!r} is an image without a state of {robot.spec.name}. Each episode starts in a random "
+                "scene, not in that of the image, so the goal may be impossible to reach. A goal with a state: "
                 f"{to_type(workspace, 'capture-goal', 'NAME')}."
             )
         elif isinstance(robot, InstrumentedRobot):

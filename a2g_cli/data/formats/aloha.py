@@ -14,7 +14,7 @@ import numpy as np
 from a2g_cli.core.types import Image
 from a2g_cli.data.formats import hdf5, hdf5_files
 from a2g_cli.data.formats.aloha_foreign import ACTIONS, RATE, foreign
-from a2g_cli.data.formats.hdf5_films import Film
+from a2g_cli.data.formats.hdf5_videos import Video
 from a2g_cli.data.formats.incoming import Frames, Incoming, OwnMetadata
 from a2g_cli.data.formats.outgoing import building_folder, frames, one_robot, timing, words
 from a2g_cli.data.formats.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes, check_nothing_chosen
@@ -70,11 +70,11 @@ def _write_one(recording: Recording, file: Any) -> None:
     own = file.create_group(_OWN)
     for camera, (height, width) in recording.spec.cameras.items():
         shape = (steps, height, width, 3)
-        film = file.create_dataset(
+        video = file.create_dataset(
             f"observations/images/{camera}", shape, "u1", chunks=(1, height, width, 3), **_PACKED
         )
         for index, image in enumerate(frames(recording, camera, steps)):
-            film.id.write_direct_chunk((index, 0, 0, 0), deflate(image))
+            video.id.write_direct_chunk((index, 0, 0, 0), deflate(image))
         last = recording.frame(camera, -1)
         own.create_dataset(f"final/{camera}", data=last, chunks=last.shape, **_PACKED)
         storage.write_array(own, f"captured_at/{camera}", recording.captured_at(camera))
@@ -114,14 +114,14 @@ def _own(file: Any) -> Incoming:
     metadata = OwnMetadata.parse(texts, goal)
     times = hdf5.numbers(own, "times")
     steps, joints = len(times) - 1, len(metadata.spec.proprioception_names)
-    films = _films(file, steps)
-    if {camera: film.size for camera, film in films.items()} != dict(metadata.spec.cameras):
-        raise ValueError("its pictures do not fit the robot that it names")
+    videos = _videos(file, steps)
+    if {camera: video.size for camera, video in videos.items()} != dict(metadata.spec.cameras):
+        raise ValueError("its images do not fit the robot that it names")
     if {camera: image.shape[:2] for camera, image in last.items()} != dict(metadata.spec.cameras):
-        raise ValueError("its last pictures do not fit the robot that it names")
+        raise ValueError("its last images do not fit the robot that it names")
 
     def moments() -> Iterator[Frames]:
-        yield from _moments(films, steps)
+        yield from _moments(videos, steps)
         yield last
 
     return Incoming(
@@ -133,7 +133,7 @@ def _own(file: Any) -> Incoming:
         hdf5.matrix(own, "actions_requested", steps),
         hdf5.matrix(own, "proprioception", steps + 1) if joints else np.zeros((steps + 1, 0), np.float32),
         times,
-        {camera: hdf5.numbers(own, f"captured_at/{camera}", steps + 1) for camera in films},
+        {camera: hdf5.numbers(own, f"captured_at/{camera}", steps + 1) for camera in videos},
         moments,
         metadata.created_at,
         hdf5.timing(own, steps),
@@ -150,17 +150,17 @@ def _stills(own: Any, name: str) -> dict[str, Image]:
     return found
 
 
-def _films(file: Any, steps: int) -> dict[str, Film]:
-    """Return camera -> its pictures, as ``write`` stores them."""
+def _videos(file: Any, steps: int) -> dict[str, Video]:
+    """Return camera -> its images, as ``write`` stores them."""
     found = {}
     for camera in hdf5.group(file, "observations/images"):
         dataset = untrusted.stored(file, f"observations/images/{camera}", (steps, None, None, 3), "u1")
         if max(dataset.shape[1:]) > schema.MAX_SIDE:
             raise ValueError(f"{camera} has shape {dataset.shape}")
-        found[camera] = Film(dataset, (dataset.shape[1], dataset.shape[2]), "rows")
+        found[camera] = Video(dataset, (dataset.shape[1], dataset.shape[2]), "rows")
     return found
 
 
-def _moments(films: dict[str, Film], count: int) -> Iterator[Frames]:
+def _moments(videos: dict[str, Video], count: int) -> Iterator[Frames]:
     for index in range(count):
-        yield {camera: film.at(index) for camera, film in films.items()}
+        yield {camera: video.at(index) for camera, video in videos.items()}

@@ -9,8 +9,8 @@ import numpy as np
 from a2g_cli.core.types import Outcome, Provenance
 from a2g_cli.data.formats import hdf5
 from a2g_cli.data.formats.choosing import left_out_notes
-from a2g_cli.data.formats.hdf5_films import DEPTH_UNITS
 from a2g_cli.data.formats.hdf5_observed import observe
+from a2g_cli.data.formats.hdf5_videos import DEPTH_UNITS
 from a2g_cli.data.formats.incoming import Incoming, last_frame_as_goal, numbered, spec_for
 from a2g_cli.data.formats.reading import ReadOptions
 from a2g_cli.data.recording import untrusted
@@ -76,7 +76,7 @@ def foreign(file: Any, path: Path, options: ReadOptions) -> Incoming:
         actions,
         seen.proprioception(),
         times,
-        dict.fromkeys(seen.films, times),
+        dict.fromkeys(seen.videos, times),
         seen.frames,
         notes=tuple(notes),
         depth=seen.measured if seen.depths else None,

@@ -11,7 +11,7 @@ from a2g_cli.core.types import Depth, Vector
 from a2g_cli.data.formats import hdf5
 from a2g_cli.data.formats.choosing import choose, left_out_notes, listed
 from a2g_cli.data.formats.colour_order import set_right
-from a2g_cli.data.formats.hdf5_films import DepthFilm, Film, film_of, is_packed
+from a2g_cli.data.formats.hdf5_videos import DepthVideo, Video, is_packed, video_of
 from a2g_cli.data.formats.hdf5_vlen import VariableRows
 from a2g_cli.data.formats.incoming import Frames, numbered
 from a2g_cli.data.formats.reading import ReadOptions
@@ -25,10 +25,10 @@ _PLUGIN = "it needs a plugin of HDF5"
 class Observed:
     """The cameras, depths and numbers of an episode that are read."""
 
-    films: Mapping[str, Film]
-    """Camera -> its pictures."""
-    depths: Mapping[str, DepthFilm]
-    """Camera -> its depth film."""
+    videos: Mapping[str, Video]
+    """Camera -> its images."""
+    depths: Mapping[str, DepthVideo]
+    """Camera -> its depth video."""
     columns: Mapping[str, Vector]
     """Name -> (rows, N)."""
     keys: Mapping[str, str]
@@ -40,7 +40,7 @@ class Observed:
     @property
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Camera -> (H, W) [px]."""
-        return {camera: film.size for camera, film in self.films.items()}
+        return {camera: video.size for camera, video in self.videos.items()}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -52,16 +52,16 @@ class Observed:
         return np.concatenate([*self.columns.values(), np.zeros((self.rows, 0), np.float32)], axis=1)
 
     def at(self, index: int) -> Frames:
-        """Return picture ``index`` of every camera. Raises ValueError if one cannot be unpacked."""
-        return {camera: film.at(index) for camera, film in self.films.items()}
+        """Return image ``index`` of every camera. Raises ValueError if one cannot be unpacked."""
+        return {camera: video.at(index) for camera, video in self.videos.items()}
 
     def frames(self) -> Iterator[Frames]:
-        """Yield the pictures of every moment, with some megabytes in memory at a time. Raises as ``at``."""
-        yield from _together({camera: film.first(self.rows) for camera, film in self.films.items()}, self.rows)
+        """Yield the images of every moment, with some megabytes in memory at a time. Raises as ``at``."""
+        yield from _together({camera: video.first(self.rows) for camera, video in self.videos.items()}, self.rows)
 
     def measured(self) -> Iterator[Mapping[str, Depth]]:
         """Yield the depth images of every moment. Raises ValueError if one cannot be unpacked."""
-        yield from _together({camera: film.first(self.rows) for camera, film in self.depths.items()}, self.rows)
+        yield from _together({camera: video.first(self.rows) for camera, video in self.depths.items()}, self.rows)
 
 
 def observe(
@@ -81,16 +81,16 @@ def observe(
         options: what the user chose.
         by_default: takes a path and its dataset of numbers; returns why only ``--columns`` reads it, or empty if it is read.
         no_depth: why depth is not read; empty if it is.
-        aloha_marks: the file has the marks of ALOHA's recorder for compressed pictures.
+        aloha_marks: the file has the marks of ALOHA's recorder for compressed images.
 
     Raises:
         UsageError: a camera or column was named that does not exist, or cannot be read.
         ValueError: a camera or column has too few or too many rows; no camera can be read.
     """
-    films, deep, columns, left_out = _sorted(found, steps)
-    keys = _camera_names(films)
+    videos, deep, columns, left_out = _sorted(found, steps)
+    keys = _camera_names(videos)
     wanted = [next((camera for camera, key in keys.items() if key == name), name) for name in options.cameras]
-    chosen = choose("--cameras", wanted, {camera: films[key] for camera, key in keys.items()}, left_out)
+    chosen = choose("--cameras", wanted, {camera: videos[key] for camera, key in keys.items()}, left_out)
     if not chosen:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:5])
         raise ValueError(f"it has no camera that can be read{f' ({reasons})' if reasons else ''}")
@@ -104,7 +104,7 @@ def observe(
         left_out |= {name: reason for name, reason in asked.items() if reason}
         columns = {name: dataset for name, dataset in columns.items() if not asked[name]}
     chosen, notes = set_right(chosen, options.colour_order, aloha_marks)
-    used = {**{keys[camera]: len(film) for camera, film in chosen.items()}, **{n: len(c) for n, c in columns.items()}}
+    used = {**{keys[camera]: len(video) for camera, video in chosen.items()}, **{n: len(c) for n, c in columns.items()}}
     used |= {deep_key: len(deep[deep_key]) for deep_key in depths.values()}
     rows = _moments(used, steps)
     return Observed(
@@ -122,13 +122,13 @@ def observe(
 
 def after(seen: Observed, found: Mapping[str, Any]) -> Observed:
     """Return the same cameras, depth and columns of another group. Raises KeyError or ValueError if they differ."""
-    films = {
-        camera: replace(film, dataset=_alike(film.dataset, found, seen.keys[camera]))
-        for camera, film in seen.films.items()
+    videos = {
+        camera: replace(video, dataset=_alike(video.dataset, found, seen.keys[camera]))
+        for camera, video in seen.videos.items()
     }
     depths = {
-        camera: replace(film, dataset=_alike(film.dataset, found, seen.keys[f"depth of {camera}"]))
-        for camera, film in seen.depths.items()
+        camera: replace(video, dataset=_alike(video.dataset, found, seen.keys[f"depth of {camera}"]))
+        for camera, video in seen.depths.items()
     }
     columns = {name: hdf5.matrix_of(name, _there(found, name)) for name in seen.columns}
     for name, values in columns.items():
@@ -136,7 +136,7 @@ def after(seen: Observed, found: Mapping[str, Any]) -> Observed:
             raise ValueError(
                 f"{name} has shape {seen.columns[name].shape} before the actions and {values.shape} after them"
             )
-    return replace(seen, films=films, depths=depths, columns=columns)
+    return replace(seen, videos=videos, depths=depths, columns=columns)
 
 
 def _alike(before: Any, found: Mapping[str, Any], key: str) -> Any:
@@ -159,10 +159,10 @@ def _there(found: Mapping[str, Any], key: str) -> Any:
 
 def _sorted(
     found: Mapping[str, Any], steps: int
-) -> tuple[dict[str, Film], dict[str, DepthFilm], dict[str, Any], dict[str, str]]:
-    """Return colour films, depth films, datasets of numbers, and why the rest is left out, each by its path."""
-    films: dict[str, Film] = {}
-    depths: dict[str, DepthFilm] = {}
+) -> tuple[dict[str, Video], dict[str, DepthVideo], dict[str, Any], dict[str, str]]:
+    """Return colour videos, depth videos, datasets of numbers, and why the rest is left out, each by its path."""
+    videos: dict[str, Video] = {}
+    depths: dict[str, DepthVideo] = {}
     columns: dict[str, Any] = {}
     left_out: dict[str, str] = {}
     for path, dataset in found.items():
@@ -174,28 +174,28 @@ def _sorted(
                 left_out[path] = "not a row per step"
             else:
                 columns[path] = dataset
-        elif isinstance(film := film_of(dataset, bool(_DEPTH.search(path.lower()))), str):
-            left_out[path] = film
-        elif isinstance(film, Film):
-            films[path] = film
+        elif isinstance(video := video_of(dataset, bool(_DEPTH.search(path.lower()))), str):
+            left_out[path] = video
+        elif isinstance(video, Video):
+            videos[path] = video
         else:
-            depths[path] = film
-    return films, depths, columns, left_out
+            depths[path] = video
+    return videos, depths, columns, left_out
 
 
-def _camera_names(films: Mapping[str, Film]) -> dict[str, str]:
+def _camera_names(videos: Mapping[str, Video]) -> dict[str, str]:
     """Return camera -> path: ``agentview_image`` or ``agentview_rgb`` is camera ``agentview``, unless both exist."""
-    plain = {path: path.replace("/", "_") for path in films}
+    plain = {path: path.replace("/", "_") for path in videos}
     short = {
         path: next((n.removesuffix(end) for end in _COLOUR if n.endswith(end)), n) or n for path, n in plain.items()
     }
     taken = list(short.values())
-    return {short[path] if taken.count(short[path]) == 1 else plain[path]: path for path in films}
+    return {short[path] if taken.count(short[path]) == 1 else plain[path]: path for path in videos}
 
 
 def _paired(
-    depths: Mapping[str, DepthFilm],
-    chosen: Mapping[str, Film],
+    depths: Mapping[str, DepthVideo],
+    chosen: Mapping[str, Video],
     keys: Mapping[str, str],
     left_out: dict[str, str],
     no_depth: str,
@@ -213,7 +213,7 @@ def _paired(
         elif not own or own[0] in paired:
             left_out[path] = "depth without a camera that is read"
         elif chosen[own[0]].size != depth.size:
-            left_out[path] = "depth with another size than its camera's pictures"
+            left_out[path] = "depth with another size than its camera's images"
         else:
             paired[own[0]] = path
     return paired
@@ -234,15 +234,15 @@ def _moments(rows: Mapping[str, int], steps: int) -> int:
     return steps + 1 if min(rows.values()) > steps else steps
 
 
-def _depth_notes(depths: Mapping[str, DepthFilm]) -> Iterator[str]:
-    whole = {camera: film for camera, film in depths.items() if not film.metres}
+def _depth_notes(depths: Mapping[str, DepthVideo]) -> Iterator[str]:
+    whole = {camera: video for camera, video in depths.items() if not video.metres}
     if whole:
         yield f"depth of {listed(whole)}: read as millimetres"
     if len(whole) < len(depths):
-        metres = {camera: film for camera, film in depths.items() if film.metres}
+        metres = {camera: video for camera, video in depths.items() if video.metres}
         yield f"depth of {listed(metres)}: metres, stored in millimetres; 0 beyond 65.5 m, and if nothing was measured"
 
 
 def _together(running: Mapping[str, Iterator[Any]], rows: int) -> Iterator[dict[str, Any]]:
     for _ in range(rows):
-        yield {camera: next(film) for camera, film in running.items()}
+        yield {camera: next(video) for camera, video in running.items()}

@@ -151,7 +151,7 @@ def _record(
                     observation = next(observations)
                 writer.append(requested, sent, observation, timing)
             with reading():
-                next(observations, None)  # raises for extra frames, and for a film that ended early
+                next(observations, None)  # raises for extra frames, and for a video that ended early
         except BadEpisodeError:
             writer.discard()
             raise

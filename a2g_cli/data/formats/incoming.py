@@ -117,7 +117,7 @@ class Incoming:
         return self.created_at is not None
 
     def numbers(self) -> Numbers:
-        """Return the episode without its pictures."""
+        """Return the episode without its images."""
         return Numbers(self.spec, self.actions, self.requested, self.proprioception, self.times, dict(self.captured_at))
 
     def observations(self) -> Iterator[Observation]:

@@ -1,4 +1,4 @@
-"""Writes a LeRobot dataset v3: Parquet for numbers, MP4 for pictures. ``lerobot_read.py`` reads it.
+"""Writes a LeRobot dataset v3: Parquet for numbers, MP4 for images. ``lerobot_read.py`` reads it.
 
 LeRobot has T rows for T actions, and times on a grid of ``fps``. What it has no place for is in columns ``a2g.…`` (true
 times, requested actions) and in ``meta/a2g/`` (goal, final observation, provenance); its own code ignores both.
@@ -38,7 +38,7 @@ _COUNTERS = ("frame_index", "episode_index", "index", "task_index")
 _TIMING = {f"{OWN}{name}" for name in schema.TIMING}
 """Columns that have NaN for missing times, which statistics cannot hold."""
 _SAMPLE = 16
-"""Frames per episode for the statistics of pictures."""
+"""Frames per episode for the statistics of images."""
 
 
 def arrow() -> tuple[Any, Any]:
@@ -191,7 +191,7 @@ def _video(
     lossless: bool,
     statistics: Statistics,
 ) -> dict[str, Any]:
-    """Write one camera's film of an episode and return its part of the episode's entry."""
+    """Write one camera's video of an episode and return its part of the episode's entry."""
     key = f"observation.images.{camera}"
     chunk, file = divmod(number, CHUNK)
     path = root / VIDEO.format(video_key=key, chunk_index=chunk, file_index=file)
@@ -199,7 +199,7 @@ def _video(
     rate = recording.spec.rate
     described[key]["info"] = write_mp4(path, frames(recording, camera, recording.length), rate, lossless)
     some = np.unique(np.linspace(0, recording.length - 1, _SAMPLE).astype(int))
-    statistics.add_pictures(key, np.stack([recording.frame(camera, int(index)) for index in some]))
+    statistics.add_images(key, np.stack([recording.frame(camera, int(index)) for index in some]))
     return {
         f"videos/{key}/chunk_index": chunk,
         f"videos/{key}/file_index": file,
@@ -217,15 +217,15 @@ def _side(recording: Recording, folder: Path, number: int) -> None:
         "proprioception": list(map(float, recording.proprioception[-1])),
         "captured_at": {camera: float(recording.captured_at(camera)[-1]) for camera in recording.cameras},
     }
-    pictures: dict[str, str] = {}
+    names: dict[str, str] = {}
     for kind, images in (
         ("goal", dict(recording.goal.images)),
         ("final", {camera: recording.frame(camera, -1) for camera in recording.cameras}),
     ):
         for index, (camera, image) in enumerate(images.items()):
-            pictures[f"{kind}/{camera}"] = name = f"{stem}-{kind}-{index}.png"
+            names[f"{kind}/{camera}"] = name = f"{stem}-{kind}-{index}.png"
             PIL.Image.fromarray(image).save(folder / name)
-    document = {"begins": float(recording.times[0]), "final": final, "pictures": pictures, **words(recording)}
+    document = {"begins": float(recording.times[0]), "final": final, "pictures": names, **words(recording)}
     (folder / f"{stem}.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
 
 

@@ -29,7 +29,7 @@ _COLOUR_WORDS = {"rgb", "color", "colour", "image", "images"}
 
 @dataclass(frozen=True)
 class CameraColumn:
-    """One camera: its name in a recording, its column, (H, W) [px], and whether it is a film or pictures in the column."""
+    """One camera: its name in a recording, its column, (H, W) [px], and whether it is a video or images in the column."""
 
     name: str
     key: str
@@ -40,7 +40,7 @@ class CameraColumn:
 
 @dataclass(frozen=True)
 class Look:
-    """What the first picture of a column really is."""
+    """What the first image of a column really is."""
 
     size: tuple[int, int]
     """(H, W) [px]."""
@@ -70,7 +70,7 @@ class Columns:
 def sort(features: Mapping[str, Any], options: ReadOptions, look: Callable[[str], Look | None]) -> Columns:
     """Return the columns that are read of a dataset with ``features``.
 
-    ``look(key)`` returns what the first picture of a column is; None if it cannot be read.
+    ``look(key)`` returns what the first image of a column is; None if it cannot be read.
 
     Raises:
         UsageError: a camera or column that was named does not exist, or cannot be read.
@@ -87,8 +87,8 @@ def sort(features: Mapping[str, Any], options: ReadOptions, look: Callable[[str]
     wanted = [name if name in known else _short(name) for name in options.cameras]
     chosen = choose("--cameras", wanted, cameras, left_out)
     if not chosen:
-        films = {_short(key) for key, feature in features.items() if _pictured(feature)}
-        why = "".join(f"; {name} cannot be read: {why}" for name, why in left_out.items() if name in films)
+        videos = {_short(key) for key, feature in features.items() if _is_image(feature)}
+        why = "".join(f"; {name} cannot be read: {why}" for name, why in left_out.items() if name in videos)
         raise SourceError(f"the dataset has no colour camera that can be read, and a policy needs one{why}.")
     usual = next((name for state in _STATES for name, (key, _) in vectors.items() if key == state), None)
     wanted = [name if name in known else _short(name) for name in options.columns]
@@ -123,7 +123,7 @@ def _sorted(
         name = _short(key) if short.count(_short(key)) == 1 else key
         if key in _BOOKKEEPING or key in {action, SUCCESS} or key.startswith(OWN):
             continue
-        if _pictured(feature):
+        if _is_image(feature):
             try:
                 deep, camera = _camera(name, key, feature, look)
             except _LeftOutError as reason:
@@ -148,7 +148,7 @@ class _LeftOutError(Exception):
 def _camera(
     name: str, key: str, feature: Mapping[str, Any], look: Callable[[str], Look | None]
 ) -> tuple[bool, CameraColumn]:
-    """Return whether a column of pictures holds depth, and its camera. Raises _LeftOutError."""
+    """Return whether a column of images holds depth, and its camera. Raises _LeftOutError."""
     try:
         schema.check_keys("camera", [key, name])
     except RecordingError as error:
@@ -159,7 +159,7 @@ def _camera(
     if channels == 3:
         return False, camera
     if not camera.video and seen is None:
-        raise _LeftOutError("its pictures are not PNG or JPEG")
+        raise _LeftOutError("its images are not PNG or JPEG")
     if seen is not None and seen.deep:
         return True, camera
     if _is_depth(name, feature):
@@ -170,7 +170,7 @@ def _camera(
 def _size(feature: Mapping[str, Any], seen: Look | None) -> tuple[tuple[int, int], int]:
     """Return (H, W) [px] and channels, concluded from the numbers: the names of the axes are often wrong or missing.
 
-    If the numbers can be read in two ways, the first picture decides.
+    If the numbers can be read in two ways, the first image decides.
     """
     shape = tuple(map(whole, feature["shape"]))
     shape = (*shape, 1) if len(shape) == 2 else shape
@@ -180,7 +180,7 @@ def _size(feature: Mapping[str, Any], seen: Look | None) -> tuple[tuple[int, int
     ways = [((first, second), third), ((second, third), first)]
     ways = [way for way in ways if way[1] in {1, 3}]
     if not ways:
-        raise _LeftOutError(f"a shape of {shape}: pictures of one or three channels can be read")
+        raise _LeftOutError(f"a shape of {shape}: images of one or three channels can be read")
     for size, channels in ways:
         if seen is not None and seen.size in {size, size[::-1]}:
             return seen.size, channels
@@ -215,7 +215,7 @@ def _is_depth(name: str, feature: Mapping[str, Any]) -> bool:
     return marked or feature["dtype"] == "depth" or "depth" in name.lower()
 
 
-def _pictured(feature: Any) -> bool:
+def _is_image(feature: Any) -> bool:
     return isinstance(feature, Mapping) and feature.get("dtype") in {"video", "image", "depth"}
 
 

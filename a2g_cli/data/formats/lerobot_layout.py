@@ -40,8 +40,8 @@ class Layout(Protocol):
     def data(self, info: EpisodeInfo) -> Path:
         """Return the Parquet file with an episode's rows."""
 
-    def film(self, info: EpisodeInfo, key: str) -> tuple[Path, float, float | None]:
-        """Return the film of camera ``key``, and begin and end of the episode in it [s]; None for the film's end."""
+    def video(self, info: EpisodeInfo, key: str) -> tuple[Path, float, float | None]:
+        """Return the video of camera ``key``, and begin and end of the episode in it [s]; None for the video's end."""
 
     def elsewhere(self, number: int) -> Path | None:
         """Search all files for rows of episode ``number`` and return the file; None if there is none."""
@@ -83,10 +83,10 @@ class _V3:
     def data(self, info: EpisodeInfo) -> Path:
         return self._inside(DATA, info, "data")
 
-    def film(self, info: EpisodeInfo, key: str) -> tuple[Path, float, float | None]:
+    def video(self, info: EpisodeInfo, key: str) -> tuple[Path, float, float | None]:
         begins, ends = (info.get(f"videos/{key}/{end}_timestamp") for end in ("from", "to"))
         if begins is None:
-            raise KeyError(f"where its film of {key} begins is not said")
+            raise KeyError(f"where its video of {key} begins is not said")
         path = self._inside(VIDEO, info, f"videos/{key}", video_key=key)
         return path, float(begins), None if ends is None else float(ends)
 
@@ -122,7 +122,7 @@ class _V2:
     def data(self, info: EpisodeInfo) -> Path:
         return self._of(info, OLD_DATA)
 
-    def film(self, info: EpisodeInfo, key: str) -> tuple[Path, float, float | None]:
+    def video(self, info: EpisodeInfo, key: str) -> tuple[Path, float, float | None]:
         return self._of(info, OLD_VIDEO, video_key=key), 0.0, None
 
     def elsewhere(self, number: int) -> Path | None:  # noqa: ARG002 - a file is named after its episode

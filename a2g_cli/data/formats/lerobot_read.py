@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2g_cli.core.types import Image, Outcome, Provenance
-from a2g_cli.data.formats import lerobot_columns, pictures
+from a2g_cli.data.formats import image_files, lerobot_columns
 from a2g_cli.data.formats.choosing import left_out_notes
 from a2g_cli.data.formats.incoming import (
     Depths,
@@ -25,9 +25,9 @@ from a2g_cli.data.formats.lerobot import OWN, arrow
 from a2g_cli.data.formats.lerobot_columns import SUCCESS, CameraColumn, Look, flat, matrix, whole
 from a2g_cli.data.formats.lerobot_layout import EpisodeInfo, layout
 from a2g_cli.data.formats.lerobot_side import Side, read_json, read_side
-from a2g_cli.data.formats.lerobot_tables import PictureReader, RowFinder, Rows
+from a2g_cli.data.formats.lerobot_tables import ImageReader, RowFinder, Rows
 from a2g_cli.data.formats.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes
-from a2g_cli.data.formats.videos import Stretch, film_size, read_mp4
+from a2g_cli.data.formats.videos import Stretch, read_mp4, video_size
 from a2g_cli.data.recording import schema, storage
 
 TIME, CAPTURED, REQUESTED = f"{OWN}time", f"{OWN}captured_at.", f"{OWN}action_requested"
@@ -78,7 +78,7 @@ class _Dataset:
         ):
             raise TypeError("features that are not an object")
         self.layout = layout(root, information)
-        self._fps = float(information["fps"])  # the rate of the films, even if options give another control rate
+        self._fps = float(information["fps"])  # the rate of the videos, even if options give another control rate
         if not (np.isfinite(self._fps) and self._fps > 0):
             raise ValueError(f"{self._fps} frames a second")
         self._features = set(features)
@@ -95,17 +95,17 @@ class _Dataset:
         )
         self._finder = RowFinder(columns.reads)
         packed = [camera.key for camera in (*columns.cameras, *columns.depth) if not camera.video]
-        # Two readers, because goals are read ahead of the pictures: each reads a file once, not once per episode.
-        self._ahead, self._behind = PictureReader(packed), PictureReader(packed)
+        # Two readers, because goals are read ahead of the images: each reads a file once, not once per episode.
+        self._ahead, self._behind = ImageReader(packed), ImageReader(packed)
 
     def _look(self, features: dict[str, Any], key: str) -> Look | None:
-        """Return the size and kind of the first picture in ``key``. None if it cannot be read: its episode reports why."""
+        """Return the size and kind of the first image in ``key``. None if it cannot be read: its episode reports why."""
         try:
             info = self._first
             if features[key]["dtype"] == "video":
-                return Look(film_size(self.layout.film(info, key)[0]))
-            cell = next(PictureReader([key]).cells(self.layout.data(info), np.zeros(1, np.int64)))[key]
-            return Look(pictures.size_of(cell), pictures.is_deep(cell))
+                return Look(video_size(self.layout.video(info, key)[0]))
+            cell = next(ImageReader([key]).cells(self.layout.data(info), np.zeros(1, np.int64)))[key]
+            return Look(image_files.size_of(cell), image_files.is_deep(cell))
         except storage.UNREADABLE:
             return None
 
@@ -119,14 +119,14 @@ class _Dataset:
         rows, notes = self._rows(info, number)
         numbers, more = self._numbers(rows)
         steps = len(rows.places)
-        films = {camera.name: self._film(camera, info, steps) for camera in self.columns.cameras if camera.video}
+        videos = {camera.name: self._video(camera, info, steps) for camera in self.columns.cameras if camera.video}
 
         def moments() -> Iterator[Frames]:
-            running = {name: read_mp4(film) for name, film in films.items()}
+            running = {name: read_mp4(video) for name, video in videos.items()}
             for packed in self._packed(self._behind, rows):
-                yield {name: next(film) for name, film in running.items()} | self._stills(packed)
-            for film in running.values():
-                next(film, None)  # raises for a film that is too short
+                yield {name: next(video) for name, video in running.items()} | self._stills(packed)
+            for video in running.values():
+                next(video, None)  # raises for a video that is too short
 
         side = None
         if TIME in numbers and not self._options.columns:
@@ -134,18 +134,18 @@ class _Dataset:
         if side is not None:
             return self._own(numbers, moments, side)
         last = replace(rows, places=rows.places[-1:])
-        goal = {name: next(read_mp4(film, steps - 1)) for name, film in films.items()}
+        goal = {name: next(read_mp4(video, steps - 1)) for name, video in videos.items()}
         goal |= self._stills(next(self._packed(self._ahead, last)))
 
         def depths() -> Iterator[Depths]:
             for packed in self._behind.cells(rows.path, rows.places):
-                yield {one.name: pictures.decode_depth(packed[one.key], one.size) for one in self.columns.depth}
+                yield {one.name: image_files.decode_depth(packed[one.key], one.size) for one in self.columns.depth}
 
         found = self._foreign(info, number, numbers, moments, goal, (*notes, *more))
         return replace(found, depth=depths) if self.columns.depth else found
 
-    def _packed(self, reader: PictureReader, rows: Rows) -> Iterator[dict[str, bytes]]:
-        """Yield the packed pictures of each of ``rows``; empty if all cameras are films."""
+    def _packed(self, reader: ImageReader, rows: Rows) -> Iterator[dict[str, bytes]]:
+        """Yield the packed images of each of ``rows``; empty if all cameras are videos."""
         if all(camera.video for camera in self.columns.cameras):
             yield from ({} for _ in rows.places)
         else:
@@ -153,13 +153,13 @@ class _Dataset:
 
     def _stills(self, packed: dict[str, bytes]) -> dict[str, Image]:
         return {
-            camera.name: pictures.decode(packed[camera.key], camera.size)
+            camera.name: image_files.decode(packed[camera.key], camera.size)
             for camera in self.columns.cameras
             if not camera.video
         }
 
-    def _film(self, camera: CameraColumn, info: EpisodeInfo, steps: int) -> Stretch:
-        path, begins, ends = self.layout.film(info, camera.key)
+    def _video(self, camera: CameraColumn, info: EpisodeInfo, steps: int) -> Stretch:
+        path, begins, ends = self.layout.video(info, camera.key)
         return Stretch(path, begins, ends, steps, self._fps, camera.size)
 
     def _own(self, rows: _Numbers, moments: Callable[[], Iterator[Frames]], side: Side) -> Incoming:

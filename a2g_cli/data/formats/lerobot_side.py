@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from a2g_cli.core.workspace import read_text
-from a2g_cli.data.formats import pictures
+from a2g_cli.data.formats import image_files
 from a2g_cli.data.formats.incoming import Frames, OwnMetadata, check_downloaded
 from a2g_cli.data.formats.lerobot import SIDE
 from a2g_cli.data.recording import schema
@@ -50,7 +50,7 @@ def read_side(root: Path, number: int, begins: float, spec: RobotSpec, *, choice
     document = read_json(root / f"{stem}.json")
     if float(document["begins"]) != begins:
         return None  # LeRobot's own tools renumbered the episodes
-    goal, images = (_pictures(root, document, stem, kind) for kind in ("goal", "final"))
+    goal, images = (_images(root, document, stem, kind) for kind in ("goal", "final"))
     words = OwnMetadata.parse(document, goal)
     if choice:
         images = _among(images, spec)
@@ -60,7 +60,7 @@ def read_side(root: Path, number: int, begins: float, spec: RobotSpec, *, choice
     if dict(words.spec.cameras) != dict(spec.cameras) or words.spec.action_names != spec.action_names:
         raise ValueError(f"{stem}.json describes another robot than info.json")
     if {camera: image.shape[:2] for camera, image in images.items()} != dict(words.spec.cameras):
-        raise ValueError(f"the final pictures in {SIDE} are not the robot's")
+        raise ValueError(f"the final images in {SIDE} are not the robot's")
     return Side(words, document["final"], images)
 
 
@@ -68,8 +68,8 @@ def _among(images: Frames, spec: RobotSpec) -> Frames:
     return {name: image for name, image in images.items() if name in spec.cameras}
 
 
-def _pictures(root: Path, document: dict[str, Any], stem: str, kind: str) -> Frames:
+def _images(root: Path, document: dict[str, Any], stem: str, kind: str) -> Frames:
     cameras = [name.partition("/")[2] for name in document["pictures"] if name.startswith(f"{kind}/")]
     schema.check_keys("camera", cameras)
     # File names are counted, not read from the file: untrusted data must not choose paths.
-    return {c: pictures.open_png(root / f"{stem}-{kind}-{index}.png") for index, c in enumerate(cameras)}
+    return {c: image_files.open_png(root / f"{stem}-{kind}-{index}.png") for index, c in enumerate(cameras)}

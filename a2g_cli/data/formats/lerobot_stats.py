@@ -21,9 +21,9 @@ class Statistics:
         """Summarise ``rows``, (N,) or (N, D)."""
         self._found[name] = _summary(rows.reshape(len(rows), -1).astype(np.float64), len(rows))
 
-    def add_pictures(self, name: str, pictures: NDArray[np.uint8]) -> None:
-        """Summarise ``pictures`` (N, H, W, 3) by channel, in [0, 1], shaped (3, 1, 1)."""
-        summary = _summary(pictures.reshape(-1, pictures.shape[-1]) / 255.0, len(pictures))
+    def add_images(self, name: str, images: NDArray[np.uint8]) -> None:
+        """Summarise ``images`` (N, H, W, 3) by channel, in [0, 1], shaped (3, 1, 1)."""
+        summary = _summary(images.reshape(-1, images.shape[-1]) / 255.0, len(images))
         self._found[name] = {
             key: value if key == "count" else value.reshape(-1, 1, 1) for key, value in summary.items()
         }

@@ -16,11 +16,11 @@ from a2g_cli.data.formats.lerobot import arrow
 from a2g_cli.data.formats.lerobot_columns import flat
 from a2g_cli.data.recording import schema
 
-MAX_PICTURE = 64 * 2**20
-"""Largest packed picture [bytes]."""
+MAX_IMAGE = 64 * 2**20
+"""Largest packed image [bytes]."""
 _MAX_FILE = 8 * 2**30
 _BATCH = 16
-"""Rows of packed pictures in memory at a time."""
+"""Rows of packed images in memory at a time."""
 _BUFFER = 2**20
 """Bytes of a column that are read at a time: without it, Parquet reads a whole row group into memory."""
 
@@ -85,11 +85,11 @@ class RowFinder:
         return Rows(path, places, self._table.take(places), self._columns)
 
 
-class PictureReader:
-    """Reads packed pictures from Parquet files, forwards: a file is read once for all its episodes."""
+class ImageReader:
+    """Reads packed images from Parquet files, forwards: a file is read once for all its episodes."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        """``keys`` are the columns that hold pictures."""
+        """``keys`` are the columns that hold images."""
         self._keys = list(keys)
         self._path: Path | None = None
         self._file: Any = None
@@ -98,7 +98,7 @@ class PictureReader:
         self._begin = self._end = 0
 
     def cells(self, path: Path, places: NDArray[np.int64]) -> Iterator[dict[str, bytes]]:
-        """Yield column -> packed picture, for each of the rows ``places`` of ``path``."""
+        """Yield column -> packed image, for each of the rows ``places`` of ``path``."""
         for place in map(int, places):
             if self._path != path or place < self._begin:
                 self._start(path, place)
@@ -126,6 +126,6 @@ class PictureReader:
 
 def _packed(key: str, cell: object) -> bytes:
     content = cell.get("bytes") if isinstance(cell, dict) else None
-    if not isinstance(content, bytes) or len(content) > MAX_PICTURE:
-        raise ValueError(f"{key} holds no picture: pictures in files of their own are not read")
+    if not isinstance(content, bytes) or len(content) > MAX_IMAGE:
+        raise ValueError(f"{key} holds no image: images in files of their own are not read")
     return content

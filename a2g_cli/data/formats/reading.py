@@ -21,7 +21,7 @@ class ReadOptions:
     columns: tuple[str, ...] = ()
     """The numbers to read as proprioception, by the source's names; empty: the format's default."""
     colour_order: ColourOrder = "auto"
-    """Order of the colours in compressed pictures; auto: concluded from the file."""
+    """Order of the colours in compressed images; auto: concluded from the file."""
 
 
 DEFAULTS = ReadOptions()

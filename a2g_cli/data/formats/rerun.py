@@ -15,8 +15,8 @@ import numpy as np
 from a2g_cli.core.errors import A2GError, UsageError
 from a2g_cli.core.files import replacing
 from a2g_cli.core.types import Image
+from a2g_cli.data.formats.image_files import png
 from a2g_cli.data.formats.outgoing import building_folder, check_free, frames, timing, words
-from a2g_cli.data.formats.pictures import png
 from a2g_cli.data.recording import storage
 from a2g_cli.data.recording.reader import Recording
 
@@ -81,7 +81,7 @@ def _log(rr: Any, stream: Any, recording: Recording) -> None:
     attributes = json.dumps(words(recording))
     stream.log(WORDS, rr.TextDocument(attributes, media_type="application/json"), static=True)
     for camera, image in recording.goal.images.items():
-        stream.log(["goal", camera], _picture(rr, image), static=True)
+        stream.log(["goal", camera], _encoded(rr, image), static=True)
     for entity, names in (("action", spec.action_names), ("proprioception", spec.proprioception_names)):
         if names:
             stream.log(entity, rr.SeriesLines(names=list(names)), static=True)
@@ -97,17 +97,17 @@ def _log(rr: Any, stream: Any, recording: Recording) -> None:
     }
     if (taken := timing(recording)) is not None:
         rows[TIMING] = taken
-    films = {camera: frames(recording, camera, recording.length + 1) for camera in recording.cameras}
+    videos = {camera: frames(recording, camera, recording.length + 1) for camera in recording.cameras}
     for step, time in enumerate(times):
         stream.set_time("step", sequence=step)
         if np.isfinite(time):
             stream.set_time("robot", duration=float(time))
-        for camera, film in films.items():
-            stream.log(["camera", camera], _picture(rr, next(film)))
+        for camera, video in videos.items():
+            stream.log(["camera", camera], _encoded(rr, next(video)))
         for entity, values in rows.items():
             if step < len(values) and values.shape[1]:
                 stream.log(entity, rr.Scalars(values[step].astype(np.float64)))
 
 
-def _picture(rr: Any, image: Image) -> Any:
+def _encoded(rr: Any, image: Image) -> Any:
     return rr.EncodedImage(contents=png(image), media_type="image/png")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from a2g_cli.core.types import Image
-from a2g_cli.data.formats import pictures
+from a2g_cli.data.formats import image_files
 from a2g_cli.data.formats.incoming import Frames, Incoming, OwnMetadata
 from a2g_cli.data.formats.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes, check_nothing_chosen
 from a2g_cli.data.formats.rerun import CAPTURED, SUFFIX, TIMES, TIMING, WORDS, library
@@ -74,7 +74,7 @@ def episode(path: Path) -> Incoming:
     if not isinstance(texts, str):
         raise KeyError("it was not written by a2g: the meaning of its entities is not known")
     goal = {
-        name.removeprefix("goal/"): pictures.decode(found[None])
+        name.removeprefix("goal/"): image_files.decode(found[None])
         for name, found in entities.items()
         if name.startswith("goal/")
     }
@@ -83,11 +83,11 @@ def episode(path: Path) -> Incoming:
     steps = len(entities["action"])
     width, joints, cameras = len(spec.action_names), len(spec.proprioception_names), list(spec.cameras)
     captured = _rows(entities, CAPTURED, steps + 1, len(cameras)) if cameras else np.zeros((steps + 1, 0))
-    films = {camera: entities[f"camera/{camera}"] for camera in cameras}
+    videos = {camera: entities[f"camera/{camera}"] for camera in cameras}
 
     def moments() -> Iterator[Frames]:
         for step in range(steps + 1):
-            yield {camera: _picture(film[step], spec.cameras[camera]) for camera, film in films.items()}
+            yield {camera: _image(video[step], spec.cameras[camera]) for camera, video in videos.items()}
 
     return Incoming(
         spec,
@@ -140,10 +140,10 @@ def _rows(entities: dict[str, dict[int | None, Any]], name: str, count: int, wid
     return np.stack([own[step] for step in range(count)]) if count else np.zeros((0, width))
 
 
-def _picture(data: Any, size: tuple[int, int]) -> Image:
+def _image(data: Any, size: tuple[int, int]) -> Image:
     if not isinstance(data, bytes):
-        raise TypeError("a picture is missing")
-    return pictures.decode(data, size)
+        raise TypeError("an image is missing")
+    return image_files.decode(data, size)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from a2g_cli.data.formats import hdf5, hdf5_files
-from a2g_cli.data.formats.hdf5_films import Film
+from a2g_cli.data.formats.hdf5_videos import Video
 from a2g_cli.data.formats.incoming import Frames, Incoming, OwnMetadata
 from a2g_cli.data.formats.outgoing import check_free, one_robot, without_depth, words
 from a2g_cli.data.formats.reading import DEFAULTS, ReadOptions, SourceEpisode, SourceEpisodes, check_nothing_chosen
@@ -119,8 +119,8 @@ def _own(demo: Any) -> Incoming:
     metadata = OwnMetadata.parse(texts, images)
     times = hdf5.numbers(own, "times")
     rows = len(times)
-    films = {
-        camera: Film(untrusted.stored(own, f"frames/{camera}", (rows, *size, 3), "u1"), size, "rows")
+    videos = {
+        camera: Video(untrusted.stored(own, f"frames/{camera}", (rows, *size, 3), "u1"), size, "rows")
         for camera, size in metadata.spec.cameras.items()
     }
     joints = len(metadata.spec.proprioception_names)
@@ -133,14 +133,14 @@ def _own(demo: Any) -> Incoming:
         hdf5.matrix(demo, "actions_requested", rows - 1),
         hdf5.matrix(own, "proprioception", rows) if joints else np.zeros((rows, 0), np.float32),
         times,
-        {camera: hdf5.numbers(own, f"captured_at/{camera}", rows) for camera in films},
-        lambda: _moments(films, rows),
+        {camera: hdf5.numbers(own, f"captured_at/{camera}", rows) for camera in videos},
+        lambda: _moments(videos, rows),
         metadata.created_at,
         hdf5.timing(own, rows - 1),
     )
 
 
-def _moments(films: dict[str, Film], rows: int) -> Iterator[Frames]:
-    running = {camera: film.first(rows) for camera, film in films.items()}
+def _moments(videos: dict[str, Video], rows: int) -> Iterator[Frames]:
+    running = {camera: video.first(rows) for camera, video in videos.items()}
     for _ in range(rows):
-        yield {camera: next(film) for camera, film in running.items()}
+        yield {camera: next(video) for camera, video in running.items()}

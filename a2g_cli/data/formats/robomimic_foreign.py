@@ -9,8 +9,8 @@ import numpy as np
 from a2g_cli.core.types import Depth, Outcome, Provenance
 from a2g_cli.data.formats import hdf5
 from a2g_cli.data.formats.choosing import left_out_notes
-from a2g_cli.data.formats.hdf5_films import DEPTH_UNITS
 from a2g_cli.data.formats.hdf5_observed import after, observe
+from a2g_cli.data.formats.hdf5_videos import DEPTH_UNITS
 from a2g_cli.data.formats.incoming import Frames, Incoming, last_frame_as_goal, numbered, spec_for
 from a2g_cli.data.formats.reading import ReadOptions
 from a2g_cli.data.recording import untrusted
@@ -45,7 +45,7 @@ def foreign(demo: Any, name: str, data: Any, environment: Mapping[str, Any], opt
     if seen.rows == steps and untrusted.holds(demo, "next_obs"):
         then = after(seen, hdf5.leaves(hdf5.group(demo, "next_obs")))
         last = then.at(steps - 1)
-        last_depth = {camera: film.at(steps - 1) for camera, film in then.depths.items()}
+        last_depth = {camera: video.at(steps - 1) for camera, video in then.depths.items()}
         joints = np.concatenate([joints, then.proprioception()[-1:]])
     elif seen.rows == steps:
         notes.append("the last action of an episode is left out: there is no next_obs, and so no observation after it")
@@ -83,7 +83,7 @@ def foreign(demo: Any, name: str, data: Any, environment: Mapping[str, Any], opt
         actions,
         joints,
         times,
-        dict.fromkeys(seen.films, times),
+        dict.fromkeys(seen.videos, times),
         frames,
         notes=tuple(notes),
         depth=depths if seen.depths else None,

@@ -1,4 +1,4 @@
-"""MP4 as LeRobot uses it: one stream of pictures at a constant rate; frames are found by their number."""
+"""MP4 as LeRobot uses it: one stream of images at a constant rate; frames are found by their number."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ KEYFRAMES = 2
 """Every second frame is a key frame, so that a frame in the middle is decoded at once: LeRobot's own choice."""
 
 _SAME_RATE = 0.01
-"""Largest accepted difference between the rates of film and dataset, as a share."""
+"""Largest accepted difference between the rates of video and dataset, as a share."""
 _SHORT = 0.75
-"""How much shorter than the episode a stretch of film may be [frames]: its end is rounded."""
+"""How much shorter than the episode a stretch of video may be [frames]: its end is rounded."""
 
 
 def write_mp4(path: Path, frames: Iterator[Image], rate: float, lossless: bool) -> dict[str, Any]:
@@ -61,13 +61,13 @@ def write_mp4(path: Path, frames: Iterator[Image], rate: float, lossless: bool) 
 
 @dataclass(frozen=True)
 class Stretch:
-    """The part of a film that shows one episode."""
+    """The part of a video that shows one episode."""
 
     path: Path
     start: float
     """[s]."""
     end: float | None
-    """[s]; None for the film's end."""
+    """[s]; None for the video's end."""
     count: int
     """Frames that the episode needs."""
     rate: float
@@ -76,8 +76,8 @@ class Stretch:
     """(H, W) [px]."""
 
 
-def film_size(path: Path) -> tuple[int, int]:
-    """Return (H, W) [px] of a film. Raises ValueError, OSError."""
+def video_size(path: Path) -> tuple[int, int]:
+    """Return (H, W) [px] of a video. Raises ValueError, OSError."""
     with _opened(path) as file:
         stream = file.streams.video[0]
         return int(stream.height), int(stream.width)
@@ -120,7 +120,7 @@ def read_mp4(stretch: Stretch, first: int = 0) -> Iterator[Image]:
 def _check_length(stretch: Stretch, rate: float, whole: float) -> None:
     """Raise ValueError if the frames would belong to another episode, or to other moments than the rows.
 
-    ``rate`` [Hz] and ``whole`` [s], its length, are the film's own; the length is 0 if the film does not say it.
+    ``rate`` [Hz] and ``whole`` [s], its length, are the video's own; the length is 0 if the video does not say it.
     """
     name = stretch.path.name
     if stretch.end is not None and (stretch.end - stretch.start) * rate < stretch.count - _SHORT:
@@ -128,7 +128,7 @@ def _check_length(stretch: Stretch, rate: float, whole: float) -> None:
         raise ValueError(f"{name} shows {shown:.0f} frames of it, {stretch.count} are needed")
     end = stretch.end if stretch.end is not None else whole
     if end and abs(rate - stretch.rate) > _SAME_RATE * stretch.rate:
-        # As many frames as rows: only the rate that was written into the film is wrong.
+        # As many frames as rows: only the rate that was written into the video is wrong.
         shown = (end - stretch.start) * rate
         if abs(shown - stretch.count) > 1 + _SHORT:
             raise ValueError(
@@ -138,11 +138,11 @@ def _check_length(stretch: Stretch, rate: float, whole: float) -> None:
 
 
 def _opened(path: Path) -> Any:
-    """Open a film. Raises OSError if it is missing, FFmpegError or ValueError if it is not a film."""
+    """Open a video. Raises OSError if it is missing, FFmpegError or ValueError if it is not a video."""
     if not path.is_file():
         raise FileNotFoundError(
-            f"the film {path.parent.parent.name}/{path.parent.name}/{path.name} is missing: download the videos too"
+            f"the video {path.parent.parent.name}/{path.parent.name}/{path.name} is missing: download the videos too"
         )
     check_downloaded(path)
-    # Other demuxers can read further files that the film names.
+    # Other demuxers can read further files that the video names.
     return av.open(str(path), format="mp4")

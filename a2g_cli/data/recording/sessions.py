@@ -56,8 +56,8 @@ class Session:
         return Session(self.folder / "resets")
 
     @property
-    def films(self) -> "Session":
-        """The session for films of held-out trials, kept apart so that nothing learns from them."""
+    def videos(self) -> "Session":
+        """The session for videos of held-out trials, kept apart so that nothing learns from them."""
         return Session(self.folder / "held-out")
 
     def recordings(self) -> list[Path]:

@@ -22,7 +22,7 @@ _CHUNK = 64 * 2**20
 _STORED_CHUNK = 512 * 2**20
 """Largest chunk if the file really stores a good part of it [bytes]: space for an episode's frames."""
 _WORTH = 16
-"""A good part is at least one byte in so many: pictures pack less than that, zeros more."""
+"""A good part is at least one byte in so many: images pack less than that, zeros more."""
 
 
 class PluginNeededError(ValueError):

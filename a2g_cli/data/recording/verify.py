@@ -23,7 +23,7 @@ _BLOCK = 64
 _LATE = 1.5
 """A note reports steps that took longer than this [control periods]."""
 _STILL = 1.0
-"""A note reports pictures that did not change for longer than this while the robot moved [s]."""
+"""A note reports images that did not change for longer than this while the robot moved [s]."""
 _PATIENCE = 120.0
 
 
@@ -76,7 +76,7 @@ def _verdict(recording: Recording, max_age: float, views: "_Views") -> Verificat
             problems.append(f"a frame of {camera} cannot be unpacked: {error}")
             continue
         if still > max(2, _STILL * recording.spec.rate) and np.ptp(recording.proprioception, axis=0).any():
-            notes.append(f"frames/{camera}: the picture stood still for {still} frames while the robot moved")
+            notes.append(f"frames/{camera}: the image stood still for {still} frames while the robot moved")
     for camera in recording.spec.depth:
         try:
             for start in range(0, recording.length + 1, _BLOCK):

@@ -1,52 +1,52 @@
 "use strict";
-// Each film gets a button and a slider of its own: a browser's controls would hide most of so small a picture. The cursor in the
-// curve of steps-to-go follows the film; a click into the curve moves the film.
-for (const figure of document.querySelectorAll("[data-film]")) {
-  const film = figure.querySelector("video"), curve = figure.querySelector(".curve");
-  if (!film) continue;
+// Each video gets a button and a slider of its own: a browser's controls would hide most of so small an image. The cursor in the
+// curve of steps-to-go follows the video; a click into the curve moves the video.
+for (const figure of document.querySelectorAll("[data-video]")) {
+  const video = figure.querySelector("video"), curve = figure.querySelector(".curve");
+  if (!video) continue;
   const cursor = curve && curve.querySelector(".cursor"), width = curve && curve.viewBox.baseVal.width;
   const player = document.createElement("div"), button = document.createElement("button"), slider = document.createElement("input");
-  const name = film.getAttribute("aria-label");
+  const name = video.getAttribute("aria-label");
   player.className = "player";
   button.type = "button";
   slider.type = "range"; slider.min = 0; slider.max = 1; slider.step = 0.01; slider.value = 1;
   slider.setAttribute("aria-label", "Moment in: " + name);
   const call = () => {
-    const going = !film.paused && !film.ended;
+    const going = !video.paused && !video.ended;
     button.textContent = going ? "Pause" : "Play";
     button.setAttribute("aria-label", button.textContent + ": " + name);
   };
   const follow = () => {
-    const share = film.duration ? film.currentTime / film.duration : 0;
+    const share = video.duration ? video.currentTime / video.duration : 0;
     slider.value = share;
     if (cursor) { cursor.setAttribute("x1", share * width); cursor.setAttribute("x2", share * width); cursor.removeAttribute("visibility"); }
-    if (!film.paused && !film.ended) requestAnimationFrame(follow);
+    if (!video.paused && !video.ended) requestAnimationFrame(follow);
   };
   const move = (share) => {
-    const set = () => { film.currentTime = share * film.duration; };
-    if (film.readyState) { set(); return; }
-    film.addEventListener("loadedmetadata", set, { once: true });
-    film.load();
+    const set = () => { video.currentTime = share * video.duration; };
+    if (video.readyState) { set(); return; }
+    video.addEventListener("loadedmetadata", set, { once: true });
+    video.load();
   };
-  const toggle = () => { if (film.paused || film.ended) film.play(); else film.pause(); };
-  for (const moment of ["play", "pause", "ended"]) film.addEventListener(moment, call);
-  for (const moment of ["play", "seeked", "timeupdate", "ended"]) film.addEventListener(moment, follow);
+  const toggle = () => { if (video.paused || video.ended) video.play(); else video.pause(); };
+  for (const moment of ["play", "pause", "ended"]) video.addEventListener(moment, call);
+  for (const moment of ["play", "seeked", "timeupdate", "ended"]) video.addEventListener(moment, follow);
   button.addEventListener("click", toggle);
-  film.addEventListener("click", toggle);
+  video.addEventListener("click", toggle);
   slider.addEventListener("input", () => move(Number(slider.value)));
   if (curve) curve.addEventListener("click", (event) => {
     const box = curve.getBoundingClientRect();
     move((event.clientX - box.left) / box.width);
   });
-  film.removeAttribute("controls");
+  video.removeAttribute("controls");
   player.append(button, slider);
-  figure.querySelector(".film").after(player);
+  figure.querySelector(".video").after(player);
   call();
 }
 for (const button of document.querySelectorAll("[data-play]")) {
   button.hidden = false;
   button.addEventListener("click", () => {
-    for (const film of button.closest(".pair").querySelectorAll("video")) { film.currentTime = 0; film.play(); }
+    for (const video of button.closest(".pair").querySelectorAll("video")) { video.currentTime = 0; video.play(); }
   });
 }
 const controls = document.querySelector("[data-filters]");

@@ -16,7 +16,7 @@ from a2g_cli.simulator.scenes.scene import Scene, counted, let_go, rest_tool, rg
 from a2g_cli.simulator.shifts import Colour, Shift, blend, blend_colours
 
 RANGE = np.array([0.105, 0.130])
-"""Things' centres lie within these of the workspace's centre, x and y [m]: wholly in the picture, within reach."""
+"""Things' centres lie within these of the workspace's centre, x and y [m]: wholly in the image, within reach."""
 PLATE_RANGE = np.array([0.085, 0.110])
 """The same for the plate [m]."""
 MAX_YAW = 0.1
@@ -301,7 +301,7 @@ def _described(
         if not -limit <= number <= limit:
             raise UsageError(
                 f"{name} {axis} = {number:g} {unit} is out of range: use {-limit:g} to {limit:g} {unit}, which is within "
-                "reach and in the picture."
+                "reach and in the image."
             )
     return np.array(numbers[:2], dtype=np.float64), float(numbers[2]) if len(numbers) == 3 else 0.0
 

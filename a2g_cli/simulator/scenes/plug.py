@@ -146,7 +146,7 @@ class Plug(Scene):
             if not -most <= number <= most:
                 raise UsageError(
                     f"socket {axis} = {number:g} m is out of range: use {-most:g} to {most:g} m, which is within reach and "
-                    "in the picture."
+                    "in the image."
                 )
         return _plugged(np.array(numbers, dtype=np.float64))
 

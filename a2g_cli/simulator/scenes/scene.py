@@ -32,7 +32,7 @@ REST_POSITION = 0.005
 
 
 class Scene(ABC):
-    """One task under one shift: its MJCF and its states. The tabletop does the physics and the pictures."""
+    """One task under one shift: its MJCF and its states. The tabletop does the physics and the images."""
 
     name: ClassVar[str]
     limit: ClassVar[int]
@@ -161,7 +161,7 @@ class Scene(ABC):
 
         Raises:
             UnknownNameError: there is no such object.
-            UsageError: a wrong count of numbers, or a place out of reach or outside the picture.
+            UsageError: a wrong count of numbers, or a place out of reach or outside the image.
         """
 
     @abstractmethod

@@ -1,7 +1,7 @@
-"""Which arrays of an environment are pictures, and how they become HxWx3 bytes.
+"""Which arrays of an environment are images, and how they become HxWx3 bytes.
 
-Environments have pictures of bytes or of fractions, with the channels last or first, in grey, in a batch of one, and in
-stacks. Bytes are taken as they are; the range of other numbers is the observation space's, else the first picture's.
+Environments have images of bytes or of fractions, with the channels last or first, in grey, in a batch of one, and in
+stacks. Bytes are taken as they are; the range of other numbers is the observation space's, else the first image's.
 """
 
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 from a2g_cli.core.types import Image
 
 LEAST_SIDE = 16
-"""Sides from which an array without the plain shape of a picture, HxWx3 bytes, may be one [px]: a matrix is smaller."""
+"""Sides from which an array without the plain shape of an image, HxWx3 bytes, may be one [px]: a matrix is smaller."""
 RANGES = ((0.0, 1.0), (0.0, 255.0), (-1.0, 1.0))
 """From black to white. The last only where the observation space says so: numbers alone do not tell it."""
 SLACK = 0.01
 """Share of the range by which a renderer's numbers may leave it."""
 
 Frames = NDArray[Any]
-"""NxHxWxC: N pictures, of 1 (grey), 3 (RGB) or 4 channels (RGB and another one)."""
+"""NxHxWxC: N images, of 1 (grey), 3 (RGB) or 4 channels (RGB and another one)."""
 Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Found:
-    """An array that has the shape of a picture, or of several."""
+    """An array that has the shape of an image, or of several."""
 
     frames: Frames
     range: Range | None
@@ -34,25 +34,25 @@ class Found:
 
     @property
     def count(self) -> int:
-        """How many pictures it holds."""
+        """How many images it holds."""
         return len(self.frames)
 
     @property
     def certain(self) -> bool:
-        """Whether it is surely a picture: one channel of anything but bytes may as well be depth, or a mask."""
+        """Whether it is surely an image: one channel of anything but bytes may as well be depth, or a mask."""
         return self.range is not None and (self.frames.shape[3] > 1 or self.frames.dtype == np.uint8)
 
     def words(self) -> str:
-        """Return what it is: ``"4 pictures of 64x48"``, width first."""
+        """Return what it is: ``"4 images of 64x48"``, width first."""
         count, height, width, channels = self.frames.shape
         kind = {1: "one channel", 3: "RGB", 4: "four channels"}[channels]
-        several = f"{count} pictures of " if count > 1 else ""
+        several = f"{count} images of " if count > 1 else ""
         shown = "" if self.frames.dtype == np.uint8 else f" from {_least(self.frames):g} to {_most(self.frames):g}"
         return f"{several}{width}x{height}, {kind}, {self.frames.dtype}{shown}"
 
 
 def look(array: NDArray[Any], space: Any = None) -> Found | None:
-    """Return the pictures in an array; None where it does not have the shape of any.
+    """Return the images in an array; None where it does not have the shape of any.
 
     Args:
         array: an entry of an observation, or what ``render`` has returned.
@@ -63,7 +63,7 @@ def look(array: NDArray[Any], space: Any = None) -> Found | None:
 
 
 def frames_of(array: NDArray[Any]) -> Frames | None:
-    """Return an array as NxHxWxC; None where it does not have the shape of a picture."""
+    """Return an array as NxHxWxC; None where it does not have the shape of an image."""
     if array.ndim >= 4 and array.shape[0] == 1:  # a batch of one
         return frames_of(array[0])
     shaped = {2: _in_grey, 3: _of_three_axes, 4: _of_four_axes}.get(array.ndim)
@@ -80,7 +80,7 @@ def _of_three_axes(array: NDArray[Any]) -> Frames | None:
         return array[None]
     if first in {1, 3} and min(shape[1:]) >= LEAST_SIDE:
         return np.moveaxis(array, 0, 2)[None]
-    if sorted(shape)[1] >= LEAST_SIDE:  # pictures in grey, one behind the other along the shortest side
+    if sorted(shape)[1] >= LEAST_SIDE:  # images in grey, one behind the other along the shortest side
         return np.moveaxis(array, int(np.argmin(shape)), 0)[..., None]
     return None
 

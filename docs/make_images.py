@@ -1,7 +1,7 @@
-"""Make the pictures of the pages.
+"""Make the images of the pages.
 
-    python docs/make_picture.py                     # docs/images/loop.png: a goal, an episode, imagined frames
-    python docs/make_picture.py --workspace demo    # docs/images/before-after.gif: the same trial before and after practice
+    python docs/make_images.py                     # docs/images/loop.png: a goal, an episode, imagined frames
+    python docs/make_images.py --workspace demo    # docs/images/before-after.gif: the same trial before and after practice
 
 The second needs a workspace with an adapter:
 
@@ -74,7 +74,7 @@ def rolled_out(robot: SimRobot, trial: Trial, policy: Policy, settings: RolloutS
     return memory
 
 
-def loop_picture() -> None:
+def loop_image() -> None:
     """Draw the robot, a goal, an episode towards it, and what the policy imagined in the middle of it."""
     robot = SimRobot()
     robot.connect()
@@ -169,15 +169,15 @@ def _frames(camera: SimRobot, trial: Trial, failed: Memory, reached: Memory, siz
 
 
 def main() -> None:
-    """Make the picture that was asked for."""
+    """Make the image that was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workspace", type=Path, help="make the moving picture, with an adapter of this workspace")
+    parser.add_argument("--workspace", type=Path, help="make the moving image, with an adapter of this workspace")
     parser.add_argument("--adapter", default="adapter-001")
     parser.add_argument("--shift", default="remounted:0.8")
-    parser.add_argument("--size", type=int, default=224, help="height and width of each of the three pictures [px]")
+    parser.add_argument("--size", type=int, default=224, help="height and width of each of the three images [px]")
     asked = parser.parse_args()
     if asked.workspace is None:
-        loop_picture()
+        loop_image()
     else:
         before_after(asked.workspace, asked.adapter, asked.shift, asked.size)
 

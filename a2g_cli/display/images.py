@@ -1,4 +1,4 @@
-"""Pictures in the terminal: half blocks show two pixels per character cell."""
+"""Images in the terminal: half blocks show two pixels per character cell."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,39 +10,34 @@ from rich.segment import Segment
 from rich.style import Style
 
 from a2g_cli.core.types import Image
-from a2g_cli.display.console import draws_pictures
+from a2g_cli.display.console import draws_images
 from a2g_cli.display.lines import printable
 
 LEAST_COLUMNS = 4
-"""Least width at which a picture is drawn [columns]."""
+"""Least width at which an image is drawn [columns]."""
 
 _LABEL = Style(dim=True)
 
 
-def picture(image: Image, columns: int) -> RenderableType:
-    """Return ``image`` drawn ``columns`` wide, or a short text if the terminal cannot draw."""
-    return filmstrip([image], columns)
-
-
-def filmstrip(images: Sequence[Image], columns: int, labels: Sequence[str] = ()) -> RenderableType:
+def image_row(images: Sequence[Image], columns: int, labels: Sequence[str] = ()) -> RenderableType:
     """Return ``images`` side by side, each ``columns`` wide under its label, or a short text if the terminal cannot draw."""
-    return Filmstrip([Picture(image) for image in images], columns, labels)
+    return ImageRow([DrawnImage(image) for image in images], columns, labels)
 
 
 def fitting_columns(width: int, height: int, across: int, aspect: float, most: int = 32) -> int:
-    """Return the width of each of ``across`` pictures [columns].
+    """Return the width of each of ``across`` images [columns].
 
     Args:
         width: Columns for all of them, with one column between two.
         height: Lines for each.
-        across: Number of pictures in the row.
-        aspect: Height over width of a picture [px / px].
-        most: Greatest width of one picture.
+        across: Number of images in the row.
+        aspect: Height over width of an image [px / px].
+        most: Greatest width of one image.
     """
     return min(most, (width - across + 1) // max(1, across), int(height * 2 / aspect))
 
 
-class Picture:
+class DrawnImage:
     """An image that keeps its drawing, so that it is drawn only once at the same width."""
 
     def __init__(self, image: Image) -> None:
@@ -56,41 +51,39 @@ class Picture:
         return float(self.image.shape[0] / self.image.shape[1])
 
     def lines(self, columns: int) -> list[list[Segment]]:
-        """Return the picture's lines, ``columns`` cells each."""
+        """Return the image's lines, ``columns`` cells each."""
         if columns != self._columns:
             self._lines = _half_blocks(self.image, columns)
             self._columns = columns
         return self._lines
 
 
-class Filmstrip:
-    """Pictures side by side, each under its label."""
+class ImageRow:
+    """Images side by side, each under its label."""
 
-    def __init__(self, pictures: Sequence[Picture], columns: int, labels: Sequence[str] = ()) -> None:
-        self.pictures = pictures
+    def __init__(self, images: Sequence[DrawnImage], columns: int, labels: Sequence[str] = ()) -> None:
+        self.images = images
         self.columns = columns
         self.labels = labels
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        width = max(1, self._fitted(options) * len(self.pictures) + len(self.pictures) - 1)
-        return (
-            Measurement(width, width) if draws_pictures(console) else Measurement.get(console, options, self._words())
-        )
+        width = max(1, self._fitted(options) * len(self.images) + len(self.images) - 1)
+        return Measurement(width, width) if draws_images(console) else Measurement.get(console, options, self._words())
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         columns = self._fitted(options)
-        if not draws_pictures(console) or columns < LEAST_COLUMNS:
+        if not draws_images(console) or columns < LEAST_COLUMNS:
             yield self._words()
         else:
             yield from self._segments(columns)
 
     def _fitted(self, options: ConsoleOptions) -> int:
-        return fitting_columns(options.max_width, options.size.height * 100, len(self.pictures), 1.0, self.columns)
+        return fitting_columns(options.max_width, options.size.height * 100, len(self.images), 1.0, self.columns)
 
     def _words(self) -> str:
-        sizes = {f"{p.image.shape[1]}x{p.image.shape[0]}" for p in self.pictures}
-        noun = "picture" if len(self.pictures) == 1 else "pictures"
-        return f"({len(self.pictures)} {noun}, {' '.join(sorted(sizes))})" if self.pictures else "(no pictures)"
+        sizes = {f"{p.image.shape[1]}x{p.image.shape[0]}" for p in self.images}
+        noun = "image" if len(self.images) == 1 else "images"
+        return f"({len(self.images)} {noun}, {' '.join(sorted(sizes))})" if self.images else "(no images)"
 
     def _segments(self, columns: int) -> Iterator[Segment]:
         newline, gap = Segment.line(), Segment(" ")
@@ -98,7 +91,7 @@ class Filmstrip:
             cells = (set_cell_size(printable(label), columns) for label in self.labels)
             yield Segment(" ".join(cells), _LABEL)
             yield newline
-        blocks = [one.lines(columns) for one in self.pictures]
+        blocks = [one.lines(columns) for one in self.images]
         blank = [Segment(" " * columns)]
         for row in range(max((len(block) for block in blocks), default=0)):
             for index, block in enumerate(blocks):

@@ -1,4 +1,4 @@
-"""Films of held-out trials: the first trials of an evaluation are recorded for people to see, where no training looks."""
+"""Videos of held-out trials: the first trials of an evaluation are recorded for people to see, where no training looks."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,13 +14,13 @@ from a2g_cli.runtime.policy_factory import BASELINES, PolicyFactory
 from a2g_cli.runtime.recorder import Recorder
 from a2g_cli.runtime.sink import NullSink, Sink
 
-FILMS = 3
-"""Trials of each goal that are kept as films."""
+VIDEOS = 3
+"""Trials of each goal that are kept as videos."""
 PURPOSE = "evaluation"
-"""``purpose`` in a film's provenance. Nothing learns from such a recording."""
+"""``purpose`` in a video's provenance. Nothing learns from such a recording."""
 
 
-class Films:
+class Videos:
     """Records the first trials of one policy's evaluation; the others are not kept."""
 
     def __init__(
@@ -29,11 +29,11 @@ class Films:
         """Prepare it.
 
         Args:
-            folder: of the films. Trials that it has already are not recorded again.
+            folder: of the videos. Trials that it has already are not recorded again.
             factory: made the policy.
             name: of the adapter.
             policy: that acts.
-            note: is told when a film could not be written; the evaluation goes on.
+            note: is told when a video could not be written; the evaluation goes on.
         """
         floor = name in BASELINES
         self._folder, self._name, self._policy, self._note = folder, name, policy.name, note
@@ -42,10 +42,10 @@ class Films:
 
     def sink(self, trial: Trial, robot: Robot) -> Sink:
         """Return the sink of one trial."""
-        path = self._folder / film_name(trial, self._name)
-        if trial.index >= FILMS or path.exists():
+        path = self._folder / video_name(trial, self._name)
+        if trial.index >= VIDEOS or path.exists():
             return NullSink()
-        with suppress(OSError):  # a run that was killed left it; a disk that refuses this refuses the film as well
+        with suppress(OSError):  # a run that was killed left it; a disk that refuses this refuses the video as well
             schema.partial_path(path).unlink(missing_ok=True)
         settings = {"purpose": PURPOSE, "trial": trial.index, "trials_seed": trial.seed}
         provenance = Provenance(
@@ -58,16 +58,16 @@ class Films:
             trial.seed,
             settings,
         )
-        return _Film(Recorder(path, robot.spec, trial.goal, provenance), self._note)
+        return _Video(Recorder(path, robot.spec, trial.goal, provenance), self._note)
 
 
-def film_name(trial: Trial, adapter: str) -> str:
-    """Return the file of a trial's film. No name of a goal or an adapter contains ``+``."""
+def video_name(trial: Trial, adapter: str) -> str:
+    """Return the file of a trial's video. No name of a goal or an adapter contains ``+``."""
     return f"{trial.goal.name.replace('/', '_')}+{trial.index:04d}+{adapter}{schema.SUFFIX}"
 
 
-class _Film:
-    """Passes an episode on to a recorder, until the disk refuses: a film is not worth an evaluation."""
+class _Video:
+    """Passes an episode on to a recorder, until the disk refuses: a video is not worth an evaluation."""
 
     def __init__(self, recorder: Recorder, note: Callable[[str], None]) -> None:
         self._recorder: Recorder | None = recorder
@@ -80,7 +80,7 @@ class _Film:
             work(self._recorder)
         except RecordingError as error:
             self._recorder = None
-            self._note(f"no film of this trial: {error}")
+            self._note(f"no video of this trial: {error}")
 
     def begin(self, first: Observation) -> None:
         """Open the recording."""

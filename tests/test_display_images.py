@@ -8,8 +8,8 @@ from rich.console import Console
 from a2g_cli.core.clock import SteppedClock
 from a2g_cli.core.errors import UsageError
 from a2g_cli.core.types import Goal, Image
+from a2g_cli.display.images import DrawnImage, ImageRow, fitting_columns, image_row
 from a2g_cli.display.lines import duration, printable
-from a2g_cli.display.pictures import Filmstrip, Picture, filmstrip, fitting_columns, picture
 from a2g_cli.display.player import play
 
 RED, BLUE = (248, 0, 0), (0, 0, 248)
@@ -46,9 +46,9 @@ def plain(height: int, width: int, colour: tuple[int, int, int] = RED) -> Image:
 
 
 @pytest.mark.parametrize(("height", "width", "columns"), [(64, 64, 24), (48, 64, 32), (64, 48, 12), (8, 8, 30)])
-def test_a_picture_keeps_its_aspect(height: int, width: int, columns: int) -> None:
+def test_an_image_keeps_its_aspect(height: int, width: int, columns: int) -> None:
     console = terminal()
-    console.print(picture(plain(height, width), columns))
+    console.print(image_row([plain(height, width)], columns))
     lines = visible(console)
     assert {len(line) for line in lines} == {columns}
     # A cell is two pixels high.
@@ -58,7 +58,7 @@ def test_a_picture_keeps_its_aspect(height: int, width: int, columns: int) -> No
 def test_the_upper_pixel_is_the_background_and_the_lower_the_foreground() -> None:
     image = plain(2, 2)
     image[1] = BLUE
-    lines = Picture(image).lines(2)
+    lines = DrawnImage(image).lines(2)
     (segment,) = lines[0]
     assert segment.style is not None
     assert segment.text == "▄▄"
@@ -66,44 +66,44 @@ def test_the_upper_pixel_is_the_background_and_the_lower_the_foreground() -> Non
     assert tuple(segment.style.color.triplet) == (0, 0, 255)
 
 
-def test_a_filmstrip_puts_pictures_side_by_side_under_their_labels() -> None:
+def test_an_image_row_puts_images_side_by_side_under_their_labels() -> None:
     console = terminal()
-    console.print(filmstrip([plain(8, 8), plain(16, 8)], 8, ["now", "a goal that is too long"]))
+    console.print(image_row([plain(8, 8), plain(16, 8)], 8, ["now", "a goal that is too long"]))
     lines = visible(console)
     assert lines[0] == "now      a goal t"
     assert [len(line) for line in lines] == [17] * (1 + 8)
 
 
-def test_a_filmstrip_shrinks_to_the_terminal() -> None:
+def test_an_image_row_shrinks_to_the_terminal() -> None:
     console = terminal(width=30)
-    console.print(filmstrip([plain(64, 64)] * 3, 24))
+    console.print(image_row([plain(64, 64)] * 3, 24))
     assert {len(line) for line in visible(console)} == {3 * 9 + 2}
 
 
-def test_a_picture_is_turned_into_cells_once() -> None:
-    one = Picture(plain(64, 64))
+def test_an_image_is_turned_into_cells_once() -> None:
+    one = DrawnImage(plain(64, 64))
     assert one.lines(12) is one.lines(12)
     assert one.lines(12) is not one.lines(13)
 
 
 @pytest.mark.parametrize("console", [pipe(), terminal(NO_COLOR="1"), terminal(width=3)])
 def test_where_nothing_can_be_drawn_a_few_words_stand(console: Console) -> None:
-    console.print(picture(plain(48, 64), 24))
+    console.print(image_row([plain(48, 64)], 24))
     assert "▄" not in output(console)
-    assert "picture" in "".join(visible(console)).replace("\n", "") or console.width < 10
+    assert "image" in "".join(visible(console)).replace("\n", "") or console.width < 10
 
 
-def test_no_pictures_are_no_error() -> None:
+def test_no_images_are_no_error() -> None:
     for console in (pipe(), terminal()):
-        console.print(filmstrip([], 24))
+        console.print(image_row([], 24))
 
 
-def test_pictures_fit_width_and_height() -> None:
+def test_images_fit_width_and_height() -> None:
     for width, height, across, aspect in [(80, 20, 3, 1.0), (120, 5, 2, 0.75), (40, 50, 6, 1.5)]:
         columns = fitting_columns(width, height, across, aspect)
         assert across * columns + across - 1 <= width
         assert columns * aspect / 2 <= height
-        strip = Filmstrip([Picture(plain(int(20 * aspect), 20))] * across, columns)
+        strip = ImageRow([DrawnImage(plain(int(20 * aspect), 20))] * across, columns)
         assert strip.columns <= 32
 
 
