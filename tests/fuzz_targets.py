@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from exchange_examples import aloha_file, in_memory, robomimic_file
-from fuzzing import Target
+from fuzz_worker import Target
 from hdf5_examples import (
     aloha as aloha_of_act,
 )

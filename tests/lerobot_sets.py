@@ -12,9 +12,15 @@ import PIL.Image
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from a2g_cli.core.types import Episode
+from a2g_cli.core.workspace import Workspace
+from a2g_cli.data.formats.importing import Imported, ImportOptions, bring_in
 from a2g_cli.data.formats.lerobot import DATA, VIDEO
 from a2g_cli.data.formats.lerobot_layout import OLD_DATA, OLD_VIDEO
+from a2g_cli.data.formats.registry import detect
 from a2g_cli.data.formats.videos import write_mp4
+from a2g_cli.data.recording.reader import read_episode
+from a2g_cli.data.recording.verify import verify
 
 H, W, FPS = 16, 24, 10
 FRONT = "observation.images.front"
@@ -143,3 +149,22 @@ class Made:
                 path = root / name.format(video_key=camera, **where)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_mp4(path, iter(video), FPS, lossless=True)
+
+
+def brought(root: Path, **options: Any) -> Imported:
+    """Import the dataset in ``root``; what comes of it is sound."""
+    found = bring_in(Workspace(root.parent), root, detect(root), "theirs", ImportOptions(**options))
+    assert [verify(path) for path in found.session.recordings()] == [[]] * found.episodes
+    return found
+
+
+def episodes(root: Path, **options: Any) -> list[Episode]:
+    """Import the dataset in ``root`` and read its episodes."""
+    return [read_episode(path) for path in brought(root, **options).session.recordings()]
+
+
+def assert_shows(made: Episode, number: int, camera: str = "front") -> None:
+    """Every frame is the one that its row had, and the goal is the last."""
+    for row, seen in enumerate(made.observations):
+        np.testing.assert_allclose(seen.images[camera].astype(int), shade(number, row), atol=2)
+    np.testing.assert_array_equal(made.goal.images[camera], made.observations[-1].images[camera])

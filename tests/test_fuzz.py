@@ -50,7 +50,7 @@ def test_nothing_escapes() -> None:
 
 BAD = """
 from a2g_cli.core.errors import A2GError
-from fuzzing import Target
+from fuzz_worker import Target
 
 def crash(folder):
     import os, signal
