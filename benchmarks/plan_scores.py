@@ -24,7 +24,8 @@ import torch
 from torch import Tensor
 
 from a2g_cli.encoding.segments import Segments
-from a2g_cli.models.autoencoder import Autoencoder, to_tensor
+from a2g_cli.models.autoencoder import to_tensor
+from a2g_cli.models.encoder import Encoder
 from a2g_cli.models.presets import Act2GoalConfig
 
 METHODS = ("sample", "mean", "copy", "blend", "ceiling")
@@ -45,7 +46,7 @@ class Imaginer(Protocol):
         """(V, C, h, w)."""
 
     @property
-    def autoencoder(self) -> Autoencoder:
+    def autoencoder(self) -> Encoder:
         """Decodes the frames."""
 
     def imagine(self, now: Tensor, goal: Tensor, plan_noise: Tensor, steps: int) -> Tensor:
@@ -224,7 +225,7 @@ def score_plans(
     return PlanScores(frame_names(model.config), offsets, episode, by_method[0], by_method[1], samples)
 
 
-def _errors(coder: Autoencoder, frames: Tensor, truth: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+def _errors(coder: Encoder, frames: Tensor, truth: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
     """Return the errors (B, F) of latents (B, F, V, C, h, w), and of their images against real ones (B, F, V, 3, H, W)."""
     decoded = coder.decode(frames.flatten(0, 2)).clamp(-1, 1).unflatten(0, frames.shape[:3])
     return (frames - truth).square().flatten(2).mean(2), (decoded - real).square().flatten(2).mean(2)

@@ -150,6 +150,7 @@ class Quiet:
         self.stages: list[tuple[str, int]] = []
         self.steps: list[int] = []
         self.losses: list[dict[str, float]] = []
+        self.notes: list[str] = []
         self.ended = 0
 
     def started(self, title: str, total: int) -> None:
@@ -160,7 +161,7 @@ class Quiet:
         self.losses.append(dict(losses))
 
     def note(self, text: str) -> None:
-        pass
+        self.notes.append(text)
 
     def finished(self) -> None:
         self.ended += 1

@@ -17,7 +17,17 @@ from typing import Any, Literal, get_args
 from a2g_cli.core.errors import A2GError, HardwareError, PluginError, UnknownNameError, UsageError
 
 Kind = Literal[
-    "robot", "camera", "scene", "shift", "format", "relabelling rule", "finetuning method", "judge", "world", "expert"
+    "robot",
+    "camera",
+    "scene",
+    "shift",
+    "format",
+    "relabelling rule",
+    "finetuning method",
+    "judge",
+    "encoder",
+    "world",
+    "expert",
 ]
 
 GROUPS: Mapping[Kind, str] = {
@@ -29,6 +39,7 @@ GROUPS: Mapping[Kind, str] = {
     "relabelling rule": "a2g.relabelling",
     "finetuning method": "a2g.finetuning",
     "judge": "a2g.judges",
+    "encoder": "a2g.encoders",
     "world": "a2g.worlds",
     "expert": "a2g.experts",
 }

@@ -1,8 +1,15 @@
 """Maps frames to latents and back: a small convolutional autoencoder, trained once and then frozen, so latents are cached."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from a2g_cli.core.errors import CheckpointError, UsageError
+from a2g_cli.models.encoder import Encoder
+from a2g_cli.models.encoder_names import OWN
 
 
 class Residual(nn.Module):
@@ -19,13 +26,14 @@ class Residual(nn.Module):
         return out
 
 
-class Autoencoder(nn.Module):
-    """H x W RGB -> H/8 x W/8 latents, standardised per channel: flow matching expects unit variance."""
+class Autoencoder(Encoder):
+    """The encoder that is trained on the demonstrations, by reconstruction."""
 
-    downsampling = 8
-
-    def __init__(self, channels: int, width: int) -> None:
-        super().__init__()
+    def __init__(self, channels: int, width: int, settings: Mapping[str, Any] | None = None) -> None:
+        """Make the networks. Raises CheckpointError for settings: it has none."""
+        super().__init__(channels)
+        if settings:
+            raise CheckpointError(f"the encoder {OWN!r} has no settings, but the config says {dict(settings)}.")
         half = width // 2
         self.encoder = nn.Sequential(
             nn.Conv2d(3, half // 2, 4, stride=2, padding=1),
@@ -37,43 +45,35 @@ class Autoencoder(nn.Module):
             nn.SiLU(),
             nn.Conv2d(width, channels, 1),
         )
-        self.decoder = nn.Sequential(
-            nn.Conv2d(channels, width, 3, padding=1),
-            Residual(width),
-            nn.SiLU(),
-            nn.Conv2d(width, 4 * half, 1),
-            nn.PixelShuffle(2),
-            Residual(half),
-            nn.SiLU(),
-            nn.Conv2d(half, 2 * half, 1),
-            nn.PixelShuffle(2),
-            nn.SiLU(),
-            nn.Conv2d(half // 2, half // 2, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(half // 2, 12, 1),
-            nn.PixelShuffle(2),
-        )
-        self.register_buffer("mean", torch.zeros(channels, 1, 1))
-        self.register_buffer("std", torch.ones(channels, 1, 1))
-        self.mean: Tensor
-        self.std: Tensor
+        self.decoder = convolutional_decoder(channels, width)
 
-    def encode(self, images: Tensor) -> Tensor:
-        """Return standardised latents (B, C, H/8, W/8) of images (B, 3, H, W) in [-1, 1]."""
-        raw: Tensor = self.encoder(images)
-        return (raw - self.mean) / self.std
+    @classmethod
+    def settings(cls, source: str | None) -> Mapping[str, Any]:
+        """Return nothing. Raises UsageError for a ``source``."""
+        if source is not None:
+            raise UsageError(f"the encoder {OWN!r} is made of nothing but the demonstrations: write {OWN} alone.")
+        return {}
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Return images (B, 3, H, W), approximately in [-1, 1], of standardised latents."""
-        images: Tensor = self.decoder(latents * self.std + self.mean)
-        return images
 
-    def standardise(self, images: Tensor) -> None:
-        """Set the mean and standard deviation of each channel from ``images`` (B, 3, H, W); once, after training."""
-        with torch.no_grad():
-            raw = self.encoder(images)
-            self.mean.copy_(raw.mean(dim=(0, 2, 3)).reshape(-1, 1, 1))
-            self.std.copy_(raw.std(dim=(0, 2, 3)).clamp(min=1e-4).reshape(-1, 1, 1))
+def convolutional_decoder(channels: int, width: int) -> nn.Sequential:
+    """Return a network from latents (B, ``channels``, h, w) to images (B, 3, 8h, 8w); ``width`` is a multiple of 4."""
+    half = width // 2
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 3, padding=1),
+        Residual(width),
+        nn.SiLU(),
+        nn.Conv2d(width, 4 * half, 1),
+        nn.PixelShuffle(2),
+        Residual(half),
+        nn.SiLU(),
+        nn.Conv2d(half, 2 * half, 1),
+        nn.PixelShuffle(2),
+        nn.SiLU(),
+        nn.Conv2d(half // 2, half // 2, 3, padding=1),
+        nn.SiLU(),
+        nn.Conv2d(half // 2, 12, 1),
+        nn.PixelShuffle(2),
+    )
 
 
 def to_tensor(images: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from a2g_cli.encoding.frames import check_recording, sample_size
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.presets import Act2GoalConfig
 from a2g_cli.policies.image_size import in_words
-from a2g_cli.training.autoencoder import reconstruction_loss
+from a2g_cli.training.autoencoder import decoding_loss, reconstruction_loss
 from a2g_cli.training.device import TrainingDevice
 from a2g_cli.training.pretrain_settings import PretrainSettings
 
@@ -120,6 +120,8 @@ def _measured(model: Act2Goal, settings: PretrainSettings) -> tuple[int, int]:
 def _autoencoder_loss(model: Act2Goal, batch: int) -> Tensor:
     images = torch.zeros(batch, 3, *model.config.size)
     noise = torch.zeros(batch, *model.frame_shape[1:])
+    if model.autoencoder.frozen:
+        return decoding_loss(model.autoencoder, noise, images, images[:, :1], noise)
     return reconstruction_loss(model.autoencoder, images, images[:, :1], noise)
 
 

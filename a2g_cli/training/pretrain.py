@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from a2g_cli.calibration.actuators import ActuatorModel, fit_actuators
-from a2g_cli.core.errors import CheckpointError, RecordingError, UnknownNameError, UsageError
+from a2g_cli.core import plugins
+from a2g_cli.core.errors import CheckpointError, PluginError, RecordingError, UnknownNameError, UsageError
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.encoding.frames import (
     LATENTS,
@@ -29,13 +30,14 @@ from a2g_cli.encoding.segments import Segments, balance
 from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.autoencoder import to_tensor
+from a2g_cli.models.encoder_names import OWN
 from a2g_cli.training import memory
 from a2g_cli.training.autoencoder import psnr, take_autoencoder
 from a2g_cli.training.budget import GROWING, MINUTE, Budget, autoencoder_budget, policy_budget
 from a2g_cli.training.device import TrainingDevice
 from a2g_cli.training.pretrain_settings import PretrainSettings
 from a2g_cli.training.progress import stalled
-from a2g_cli.training.stages import AutoencoderStage, PolicyStage, Stage, arrived_below, averaged, resumed
+from a2g_cli.training.stages import PolicyStage, Stage, arrived_below, averaged, first_stage, resumed
 from a2g_cli.training.state import TrainingState, weights_hash
 from a2g_cli.training.watcher import TrainingWatcher
 
@@ -140,6 +142,8 @@ class Pretraining:
             facts.pop(name)
         if self.settings.minutes is None:
             facts.pop("minutes")
+        if self.settings.encoder == OWN:  # runs of before had no other
+            facts.pop("encoder")
         return facts
 
     def _policy(
@@ -193,13 +197,28 @@ class Pretraining:
         """Train the autoencoder and standardise its latents."""
         settings, coder = self.settings, model.autoencoder
         frames = sample_frames(model.config, self.recordings, settings.autoencoder_frames, settings.seed)
-        self._loop(AutoencoderStage(model, frames, settings), model, state, facts, autoencoder_budget(settings))
-        rows = torch.randint(frames.shape[0], (equivalent_count(512, model.config),))
+        if coder.frozen:
+            self._prepare(model, frames, state)
+        self._loop(first_stage(model, frames, settings), model, state, facts, autoencoder_budget(settings))
+        rows = torch.randint(frames.shape[0], (equivalent_count(128 if coder.frozen else 512, model.config),))
         sample = to_tensor(frames[rows]).to(self.machine.device)
-        coder.standardise(sample)
+        if not coder.frozen:
+            coder.standardise(sample)
         # Round to half precision, as in the checkpoint, so that the policy trains on the latents that it will see later.
         coder.load_state_dict({name: value.half().float() for name, value in coder.state_dict().items()})
         self.watcher.note(f"autoencoder: {psnr(coder, sample):.1f} dB reconstruction")
+
+    def _prepare(self, model: Act2Goal, frames: Tensor, state: TrainingState | None) -> None:
+        """Load a frozen encoder and fit it to ``frames``, or take what a stopped run had."""
+        if state is not None:
+            model.load_state_dict(state.part("model"))
+            return
+        some = frames[:: max(1, len(frames) // equivalent_count(128, model.config))]
+        name, source = plugins.split(self.settings.encoder)
+        own = plugins.is_built_in(model.autoencoder)
+        with plugins.calling(f"encoder {name!r}", "prepare", own, PluginError):
+            found = model.autoencoder.prepare(source, to_tensor(some).to(self.machine.device))
+        self.watcher.note(found)
 
     def _segments(self, model: Act2Goal, data: str) -> Segments:
         """Return the demonstrations as latents, from the cache if it has these recordings, encoded by this autoencoder."""

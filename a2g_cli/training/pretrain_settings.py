@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from a2g_cli.core.errors import UnknownNameError, UsageError
 from a2g_cli.core.settings import setting
+from a2g_cli.models.encoder_names import OWN
 
 if TYPE_CHECKING:
     from a2g_cli.models.presets import Act2GoalConfig
@@ -22,6 +23,13 @@ class PretrainSettings:
         "matching, no world model), cloning (goal-conditioned behaviour cloning: regression, no world model), regressing "
         "(world model, regression instead of flow matching).",
         metavar="NAME",
+    )
+    encoder: str = setting(
+        OWN,
+        "What turns images into latents: autoencoder (trained on the demonstrations), dino:DIR or dino:OWNER/NAME (DINOv2 or "
+        "DINOv3 from a folder or the Hugging Face hub, frozen), or a plugin's.",
+        metavar="NAME",
+        panel="Learning",
     )
     hashing: Mapping[str, Any] = field(default_factory=dict)
     """Fields of TemporalHashing (the shape of a plan) that differ from the preset's."""
@@ -107,7 +115,7 @@ class PretrainSettings:
 
         Raises:
             UnknownNameError: no such preset.
-            UsageError: the plan's shape is not valid.
+            UsageError: the plan's shape is not valid, or the encoder cannot be made of what was named.
             CheckpointError: the preset does not fit images of this size, or of several sizes.
         """
         from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
@@ -115,6 +123,11 @@ class PretrainSettings:
         from a2g_cli.policies.image_size import resized_spec
 
         config = preset(self.preset, spec if self.size is None else resized_spec(spec, self.size))
+        if self.encoder != OWN:
+            from a2g_cli.models.encoder import chosen
+
+            name, made_of = chosen(self.encoder)
+            config = replace(config, encoder=name, encoder_settings=made_of)
         if not self.hashing:
             return config
         try:

@@ -16,7 +16,7 @@ from a2g_cli.training.budget import MINUTE, autoencoder_budget, policy_budget, r
 from a2g_cli.training.device import TrainingDevice
 from a2g_cli.training.found import Found
 from a2g_cli.training.pretrain_settings import PretrainSettings
-from a2g_cli.training.stages import AutoencoderStage, PolicyStage, Stage
+from a2g_cli.training.stages import PolicyStage, Stage, first_stage
 
 STEPS, PATIENCE = 3, 5.0
 """Steps that are measured of each kind after a first one, and the time after which no further one is [s]."""
@@ -48,7 +48,7 @@ def measure_speed(config: Act2GoalConfig, settings: PretrainSettings, machine: T
         torch.manual_seed(0)
         model = Act2Goal(config).to(machine.device)
         frames = torch.randint(0, 256, (FRAMES, *config.size, 3), dtype=torch.uint8)
-        autoencoder = _timed(AutoencoderStage(model, frames, settings), alone, 0.0)
+        autoencoder = _timed(first_stage(model, frames, settings), alone, 0.0)
         model.autoencoder.requires_grad_(requires_grad=False)
         frame = _least(lambda: encode_frames(model, frames.numpy())) / FRAMES
         segments = Segments(

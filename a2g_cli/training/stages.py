@@ -12,14 +12,18 @@ from torch import Tensor, nn
 
 from a2g_cli.data.relabelling import parse_mixture
 from a2g_cli.encoding.augmentation import augment
+from a2g_cli.encoding.frames import encode_frames
 from a2g_cli.encoding.segments import Segments
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.autoencoder import to_tensor
-from a2g_cli.training.autoencoder import reconstruction_loss, salience
+from a2g_cli.training.autoencoder import decoding_loss, reconstruction_loss, salience
 from a2g_cli.training.device import Batch
 from a2g_cli.training.optimiser import Optimiser, adamw, muon_adamw
 from a2g_cli.training.pretrain_settings import PretrainSettings
 from a2g_cli.training.state import Average, TrainingState
+
+DECODED = 1024
+"""Most frames that a frozen encoder's decoder learns from."""
 
 
 class Stage(Protocol):
@@ -63,6 +67,43 @@ class AutoencoderStage:
         """Return the reconstruction error."""
         share = len(part["images"]) / len(whole["images"])
         return {"total": share * reconstruction_loss(self.coder, part["images"], part["salience"], part["noise"])}
+
+
+class DecoderStage:
+    """Trains the decoder of a frozen encoder, so that people can see what is imagined. Every frame is encoded once."""
+
+    name = "autoencoder"
+    average: Average | None = None
+
+    def __init__(self, model: Act2Goal, frames: Tensor, settings: PretrainSettings) -> None:
+        self.coder, self.batch = model.autoencoder, settings.batch
+        self.frames = frames[:: max(1, -(-len(frames) // DECODED))]
+        self.latents = encode_frames(model, self.frames.numpy())
+        self.trained: nn.Module = self.coder.decoder
+        self.optimiser = adamw(self.trained.parameters(), lr=2e-3)
+
+    def draw(self, progress: float) -> Batch:  # noqa: ARG002 - all iterations are alike
+        """Return images with their latents, the weights of their pixels, and noise for the latents."""
+        rows = torch.randint(len(self.frames), (self.batch,))
+        images, latents = to_tensor(self.frames[rows]), self.latents[rows].float()
+        return {
+            "images": images,
+            "latents": latents,
+            "salience": salience(images),
+            "noise": torch.randn(latents.shape),
+        }
+
+    def losses(self, part: Batch, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the error of what is decoded."""
+        share = len(part["images"]) / len(whole["images"])
+        loss = decoding_loss(self.coder, part["latents"], part["images"], part["salience"], part["noise"])
+        return {"total": share * loss}
+
+
+def first_stage(model: Act2Goal, frames: Tensor, settings: PretrainSettings) -> Stage:
+    """Return the stage that trains the encoder with its decoder, or a frozen encoder's decoder alone."""
+    made = DecoderStage if model.autoencoder.frozen else AutoencoderStage
+    return made(model, frames, settings)
 
 
 class PolicyStage:

@@ -109,8 +109,8 @@ def _borrowing(paths: Sequence[Path], config: Act2GoalConfig, plan: Plan) -> str
     saved = plan.parts["autoencoder"]
     with suppress(CheckpointError):
         shipped = checkpoint.load()
-        same = (shipped.config.latent_channels, shipped.config.autoencoder_width)
-        if saved < MINUTE or same != (config.latent_channels, config.autoencoder_width):
+        same = (shipped.config.encoder, shipped.config.latent_channels, shipped.config.autoencoder_width)
+        if saved < MINUTE or same != (config.encoder, config.latent_channels, config.autoencoder_width):
             return ""
         frames = sample_frames(config, paths, 64, 0)
         with torch.no_grad():

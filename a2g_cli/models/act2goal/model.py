@@ -9,9 +9,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from a2g_cli.models import encoder
 from a2g_cli.models.act2goal.action_expert import ActionExpert
 from a2g_cli.models.act2goal.world_model import WorldModel
-from a2g_cli.models.autoencoder import Autoencoder
 from a2g_cli.models.flow import euler, interpolate, velocity
 from a2g_cli.models.presets import Act2GoalConfig
 from a2g_cli.models.steps_to_go import StepsToGo
@@ -23,9 +23,9 @@ class Act2Goal(nn.Module):
     def __init__(self, config: Act2GoalConfig) -> None:
         super().__init__()
         self.config = config
-        size = Autoencoder.downsampling
-        self.latent_size = (config.height // size, config.width // size)
-        self.autoencoder = Autoencoder(config.latent_channels, config.autoencoder_width)
+        self.latent_size = (config.height // encoder.CELL, config.width // encoder.CELL)
+        sizes = config.latent_channels, config.autoencoder_width
+        self.autoencoder = encoder.made(config.encoder, *sizes, config.encoder_settings)
         self.world_model = WorldModel(config, self.latent_size)
         self.expert = ActionExpert(config)
         self.steps_to_go = StepsToGo(config, self.latent_size)
