@@ -14,7 +14,7 @@ from policy_examples import config, network
 from safetensors.torch import load_file, save_file
 
 from a2g_cli.core.errors import CheckpointError, PluginError, UsageError
-from a2g_cli.models import checkpoint, encoder
+from a2g_cli.models import checkpoint, encoder, parts
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.autoencoder import Autoencoder
 from a2g_cli.models.dino import Dino, checked
@@ -49,7 +49,7 @@ def prepared(source: Path, channels: int = 4) -> Dino:
 
 def base(source: Path) -> Act2Goal:
     """A policy that encodes with the transformer in ``source``."""
-    name, settings = encoder.chosen(f"dino:{source}")
+    name, settings = parts.chosen("encoder", f"dino:{source}")
     torch.manual_seed(0)
     model = Act2Goal(replace(config(), encoder=name, encoder_settings=settings)).eval()
     model.autoencoder.prepare(str(source), images(20, seed=1))
@@ -62,7 +62,7 @@ class TestEveryEncoder:
         if request.param == "dino":
             return prepared(two)
         torch.manual_seed(0)
-        own = encoder.made("autoencoder", 4, 16, {})
+        own = parts.made("encoder", "autoencoder", encoder.Encoder, 4, 16, {})
         own.standardise(images(20, seed=1))
         return own.eval()
 
@@ -124,7 +124,7 @@ def test_a_base_opens_and_acts_where_the_pretrained_model_is_gone(source: Path, 
 def test_a_base_without_another_encoder_is_written_as_before(tmp_path: Path) -> None:
     checkpoint.save(network(), tmp_path, "", {})
     written = json.loads((tmp_path / "config.json").read_text())["policy"]
-    assert not {"encoder", "encoder_settings"} & set(written)
+    assert not {"encoder", "encoder_settings", "planner", "planner_settings"} & set(written)
     assert Act2GoalConfig.from_json(written) == config()
     shipped = json.loads((checkpoint.SHIPPED / "config.json").read_text())["policy"]
     assert json.loads(json.dumps(Act2GoalConfig.from_json(shipped).to_json())) == shipped, (
@@ -264,12 +264,11 @@ class Half(Autoencoder):
 
 
 def test_an_encoder_of_another_package_is_one_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder._kind.cache_clear()
-    monkeypatch.setattr(encoder.plugins, "load", {"half": Half, "broken": lambda *_: 7}.__getitem__)
-    monkeypatch.setattr(encoder, "_kind", {"half": Half, "broken": lambda *_: 7}.__getitem__)
-    assert encoder.chosen("half:0.25") == ("half", {"share": 0.25})
-    assert isinstance(encoder.made("half", 4, 16, {"share": 0.25}), Half)
+    plugged = {"half": Half, "broken": lambda *_: 7}
+    monkeypatch.setattr(parts, "_plugin", lambda _, name: plugged[name])
+    assert parts.chosen("encoder", "half:0.25") == ("half", {"share": 0.25})
+    assert isinstance(parts.made("encoder", "half", encoder.Encoder, 4, 16, {"share": 0.25}), Half)
     with pytest.raises(PluginError, match=r"encoder 'half' failed in settings.*ValueError"):
-        encoder.chosen("half:x")
-    with pytest.raises(PluginError, match="encoder 'broken' is a int; expected a models"):
-        encoder.made("broken", 4, 16, {})
+        parts.chosen("encoder", "half:x")
+    with pytest.raises(PluginError, match=r"encoder 'broken' is a int; expected a a2g_cli\.models\.encoder\.Encoder"):
+        parts.made("encoder", "broken", encoder.Encoder, 4, 16, {})

@@ -89,21 +89,12 @@ def test_its_encoder_is_borrowed_as_an_autoencoder_is(
         ).run()
 
 
-def test_from_the_command_line_to_an_adapter(settings: PretrainSettings, tmp_path: Path) -> None:
+def test_from_the_command_line_to_an_adapter(
+    demonstrations: list[Path], settings: PretrainSettings, tmp_path: Path
+) -> None:
     words = ("--preset", "micro", "--iterations", 4, "--autoencoder-iterations", 2, "--batch", 4, "--evaluate-every", 0)
-    made = ask(
-        tmp_path,
-        "pretrain",
-        "--scene",
-        "place",
-        "--demonstrations",
-        4,
-        *words,
-        "--encoder",
-        settings.encoder,
-        "--out",
-        tmp_path / "run",
-    )
+    out = ("--encoder", settings.encoder, "--out", tmp_path / "run")
+    made = ask(tmp_path, "pretrain", *demonstrations, *words, *out)
     base = ("--base", made["checkpoint"])
     ask(tmp_path, "capture-goal", "cup", "--seed", 3)
     ask(tmp_path, "run", "cup", *base, "--steps", 3, "--episodes", 2, "--session", "first", code=5)

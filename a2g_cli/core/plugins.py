@@ -26,6 +26,7 @@ Kind = Literal[
     "finetuning method",
     "judge",
     "encoder",
+    "planner",
     "world",
     "expert",
 ]
@@ -40,6 +41,7 @@ GROUPS: Mapping[Kind, str] = {
     "finetuning method": "a2g.finetuning",
     "judge": "a2g.judges",
     "encoder": "a2g.encoders",
+    "planner": "a2g.planners",
     "world": "a2g.worlds",
     "expert": "a2g.experts",
 }

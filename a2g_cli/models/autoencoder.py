@@ -9,7 +9,6 @@ from torch.nn import functional
 
 from a2g_cli.core.errors import CheckpointError, UsageError
 from a2g_cli.models.encoder import Encoder
-from a2g_cli.models.encoder_names import OWN
 
 
 class Residual(nn.Module):
@@ -33,7 +32,7 @@ class Autoencoder(Encoder):
         """Make the networks. Raises CheckpointError for settings: it has none."""
         super().__init__(channels)
         if settings:
-            raise CheckpointError(f"the encoder {OWN!r} has no settings, but the config says {dict(settings)}.")
+            raise CheckpointError(f"the encoder 'autoencoder' has no settings, but the config says {dict(settings)}.")
         half = width // 2
         self.encoder = nn.Sequential(
             nn.Conv2d(3, half // 2, 4, stride=2, padding=1),
@@ -51,7 +50,9 @@ class Autoencoder(Encoder):
     def settings(cls, source: str | None) -> Mapping[str, Any]:
         """Return nothing. Raises UsageError for a ``source``."""
         if source is not None:
-            raise UsageError(f"the encoder {OWN!r} is made of nothing but the demonstrations: write {OWN} alone.")
+            raise UsageError(
+                "the encoder 'autoencoder' is made of nothing but the demonstrations: write autoencoder alone."
+            )
         return {}
 
 

@@ -16,7 +16,7 @@ from a2g_cli.core.errors import A2GError, CheckpointError
 from a2g_cli.core.files import replacing
 from a2g_cli.core.workspace import read_text
 from a2g_cli.models.act2goal.model import Act2Goal
-from a2g_cli.models.encoder_names import OWN
+from a2g_cli.models.part_names import OWN
 from a2g_cli.models.presets import Act2GoalConfig
 from a2g_cli.robots.base import RobotSpec
 
@@ -163,7 +163,7 @@ def load(folder: Path = SHIPPED) -> Act2Goal:
         raise CheckpointError(f"{folder} holds no checkpoint: model.safetensors is missing.") from error
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
-    with torch.device("meta"), _SizesOnly() if config.encoder == OWN else nullcontext():
+    with torch.device("meta"), _SizesOnly() if config.encoder == OWN["encoder"] else nullcontext():
         model = Act2Goal(config)
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}

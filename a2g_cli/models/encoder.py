@@ -5,14 +5,10 @@ where the files that they came from are missing.
 """
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-from a2g_cli.core import plugins
-from a2g_cli.core.errors import PluginError
 
 CELL = 8
 """Side of the square of an image that one latent covers [px]."""
@@ -75,44 +71,3 @@ class Encoder(nn.Module):
             raw = self.encoder(images)
             self.mean.copy_(raw.mean(dim=(0, 2, 3)).reshape(-1, 1, 1))
             self.std.copy_(raw.std(dim=(0, 2, 3)).clamp(min=1e-4).reshape(-1, 1, 1))
-
-
-@cache
-def _kind(name: str) -> Any:
-    return plugins.load("encoder", name)
-
-
-def chosen(text: str) -> tuple[str, dict[str, Any]]:
-    """Return the name and the settings of ``NAME`` or ``NAME:SOURCE``, as a base's config keeps them.
-
-    Raises:
-        UnknownNameError: no encoder has that name.
-        UsageError: it cannot be made of SOURCE.
-        PluginError: it, or a package that it needs, cannot be imported, or it fails.
-    """
-    name, source = plugins.split(text)
-    kind = _kind(name)
-    with plugins.calling(f"encoder {name!r}", "settings", plugins.is_built_in(kind), PluginError):
-        return name, dict(kind.settings(source))
-
-
-def made(name: str, channels: int, width: int, settings: Mapping[str, Any]) -> Encoder:
-    """Return the encoder of a base's config, untrained.
-
-    Args:
-        name: of the encoder.
-        channels: of a latent.
-        width: of the decoder, and of an encoder that is trained.
-        settings: from ``Encoder.settings``; they may come from elsewhere, and an encoder checks its own.
-
-    Raises:
-        UnknownNameError: no encoder has that name.
-        CheckpointError: it cannot have these settings.
-        PluginError: it, or a package that it needs, cannot be imported, or it is no encoder.
-    """
-    kind = _kind(name)
-    with plugins.calling(f"encoder {name!r}", "its constructor", plugins.is_built_in(kind), PluginError):
-        encoder = kind(channels, width, settings)
-    if not isinstance(encoder, Encoder):
-        raise PluginError(f"encoder {name!r} is a {type(encoder).__name__}; expected a models.encoder.Encoder.")
-    return encoder

@@ -30,7 +30,7 @@ from a2g_cli.encoding.segments import Segments, balance
 from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.autoencoder import to_tensor
-from a2g_cli.models.encoder_names import OWN
+from a2g_cli.models.part_names import OWN
 from a2g_cli.training import memory
 from a2g_cli.training.autoencoder import psnr, take_autoencoder
 from a2g_cli.training.budget import GROWING, MINUTE, Budget, autoencoder_budget, policy_budget
@@ -142,8 +142,9 @@ class Pretraining:
             facts.pop(name)
         if self.settings.minutes is None:
             facts.pop("minutes")
-        if self.settings.encoder == OWN:  # runs of before had no other
-            facts.pop("encoder")
+        for kind, own in OWN.items():  # runs of before had no others
+            if facts[kind] == own:
+                facts.pop(kind)
         return facts
 
     def _policy(
@@ -163,6 +164,10 @@ class Pretraining:
         self.law = fit_actuators(segments, model.config.action_names, model.config.proprioception_names)
         if state is None:
             model.set_scales(segments.actions, segments.proprioception)
+            with plugins.calling(
+                f"planner {model.config.planner!r}", "fit", plugins.is_built_in(model.world_model), PluginError
+            ):
+                model.world_model.fit(segments.latents)
         policy = PolicyStage(model, segments, self.settings)
         self.machine.prepare(model.world_model, model.expert)
         if state is None and self.settings.minutes is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from a2g_cli.core.errors import UnknownNameError, UsageError
 from a2g_cli.core.settings import setting
-from a2g_cli.models.encoder_names import OWN
+from a2g_cli.models.part_names import OWN
 
 if TYPE_CHECKING:
     from a2g_cli.models.presets import Act2GoalConfig
@@ -25,9 +25,16 @@ class PretrainSettings:
         metavar="NAME",
     )
     encoder: str = setting(
-        OWN,
+        OWN["encoder"],
         "What turns images into latents: autoencoder (trained on the demonstrations), dino:DIR or dino:OWNER/NAME (DINOv2 or "
         "DINOv3 from a folder or the Hugging Face hub, frozen), or a plugin's.",
+        metavar="NAME",
+        panel="Learning",
+    )
+    planner: str = setting(
+        OWN["planner"],
+        "What imagines the way to the goal: flow (flow matching on latents), masked or masked:CODES (masked decoding of "
+        "quantised latents), or a plugin's.",
         metavar="NAME",
         panel="Learning",
     )
@@ -115,7 +122,7 @@ class PretrainSettings:
 
         Raises:
             UnknownNameError: no such preset.
-            UsageError: the plan's shape is not valid, or the encoder cannot be made of what was named.
+            UsageError: the plan's shape is not valid, or encoder or planner cannot be made of what was named.
             CheckpointError: the preset does not fit images of this size, or of several sizes.
         """
         from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
@@ -123,11 +130,12 @@ class PretrainSettings:
         from a2g_cli.policies.image_size import resized_spec
 
         config = preset(self.preset, spec if self.size is None else resized_spec(spec, self.size))
-        if self.encoder != OWN:
-            from a2g_cli.models.encoder import chosen
+        if (self.encoder, self.planner) != (OWN["encoder"], OWN["planner"]):
+            from a2g_cli.models.parts import chosen
 
-            name, made_of = chosen(self.encoder)
-            config = replace(config, encoder=name, encoder_settings=made_of)
+            encoder, planner = chosen("encoder", self.encoder), chosen("planner", self.planner)
+            config = replace(config, encoder=encoder[0], encoder_settings=encoder[1])
+            config = replace(config, planner=planner[0], planner_settings=planner[1])
         if not self.hashing:
             return config
         try:

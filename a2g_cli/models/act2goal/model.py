@@ -1,7 +1,7 @@
-"""Act2Goal (arXiv 2512.23541): autoencoder, world model, action expert and steps-to-go head in one module.
+"""Act2Goal (arXiv 2512.23541): encoder, planner (the world model), action expert and steps-to-go head in one module.
 
-To act, the world model runs once per plan with pure noise as future frames; its keys and values are kept, and only the
-actions are denoised. ``imagine`` denoises the frames, for people to look at.
+To act, the planner runs once per plan with pure noise as future frames; its keys and values are kept, and only the
+actions are denoised. ``imagine`` makes the frames, for people to look at.
 """
 
 from collections.abc import Mapping
@@ -9,24 +9,25 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from a2g_cli.models import encoder
+from a2g_cli.models import parts
 from a2g_cli.models.act2goal.action_expert import ActionExpert
-from a2g_cli.models.act2goal.world_model import WorldModel
+from a2g_cli.models.act2goal.planner import Planner
+from a2g_cli.models.encoder import CELL, Encoder
 from a2g_cli.models.flow import euler, interpolate, velocity
 from a2g_cli.models.presets import Act2GoalConfig
 from a2g_cli.models.steps_to_go import StepsToGo
 
 
 class Act2Goal(nn.Module):
-    """All networks, and the two losses of flow matching."""
+    """All networks, and their losses."""
 
     def __init__(self, config: Act2GoalConfig) -> None:
         super().__init__()
         self.config = config
-        self.latent_size = (config.height // encoder.CELL, config.width // encoder.CELL)
-        sizes = config.latent_channels, config.autoencoder_width
-        self.autoencoder = encoder.made(config.encoder, *sizes, config.encoder_settings)
-        self.world_model = WorldModel(config, self.latent_size)
+        self.latent_size = (config.height // CELL, config.width // CELL)
+        shape = config.latent_channels, config.autoencoder_width, config.encoder_settings
+        self.autoencoder = parts.made("encoder", config.encoder, Encoder, *shape)
+        self.world_model = parts.made("planner", config.planner, Planner, config, self.latent_size)
         self.expert = ActionExpert(config)
         self.steps_to_go = StepsToGo(config, self.latent_size)
         actions, states = len(config.action_names), len(config.proprioception_names)
@@ -83,7 +84,7 @@ class Act2Goal(nn.Module):
         }
 
     def losses(self, batch: Mapping[str, Tensor], noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the flow-matching losses of a batch of segments; deterministic, given its arguments.
+        """Return the losses of planner and actions on a batch of segments; deterministic, given its arguments.
 
         Args:
             batch: now, goal (B, V, C, h, w); frames (B, F, V, C, h, w); actions (B, n, A) and proprioception (B, P)
@@ -95,12 +96,7 @@ class Act2Goal(nn.Module):
         """
         now, goal, frames = batch["now"], batch["goal"], batch["frames"][:, : self.config.frames]
         frame_noise, time, shown = noise["frame_noise"], noise["frame_time"], noise["shown"]
-        # At flow time 0 the point on the path is the noise itself.
-        predicted, hidden = self.world_model(now, goal, interpolate(frame_noise, frames, time), time)
-        if shown.any():
-            video = (predicted[shown] - velocity(frame_noise[shown], frames[shown])).square().mean()
-        else:
-            video = predicted.new_zeros(())
+        video, hidden = self.world_model.cost(now, goal, frames, frame_noise, time, shown)
         each = self._action_error(batch, noise, hidden)
         weight = batch.get("weight")
         action = each.mean() if weight is None else (each * weight).sum() / weight.sum().clamp(min=1e-6)
@@ -152,7 +148,7 @@ class Act2Goal(nn.Module):
 
     @torch.no_grad()
     def imagine(self, now: Tensor, goal: Tensor, plan_noise: Tensor, steps: int) -> Tensor:
-        """Return the plan's frames as latents (B, F, V, C, h, w), denoised in ``steps`` Euler steps."""
+        """Return the plan's frames as latents (B, F, V, C, h, w), imagined in ``steps`` passes of the planner."""
         if not self.config.imagines:
             return plan_noise
-        return euler(lambda x, t: self.world_model(now, goal, x, t)[0], plan_noise, steps)
+        return self.world_model.imagine(now, goal, plan_noise, steps)

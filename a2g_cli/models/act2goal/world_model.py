@@ -1,4 +1,4 @@
-"""The goal-conditioned visual world model: imagines the frames from now to the goal in latent space, by flow matching.
+"""The goal-conditioned visual world model, the planner ``flow``: imagines the frames from now to the goal by flow matching.
 
 Tokens: [now + goal | proximal and distal frames]. The latents of now and goal are concatenated channel by channel. (The paper
 concatenates along the sequence; with a small model, channels learn faster at half the cost.) Clean tokens have flow time 1,
@@ -6,11 +6,17 @@ which means data here; noisy ones have flow time t.
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from a2g_cli.core.errors import CheckpointError, UsageError
 from a2g_cli.models.act2goal.layers import Block, Norm, TimeEmbedding, zero_linear
+from a2g_cli.models.act2goal.planner import Planner
+from a2g_cli.models.flow import euler, interpolate, velocity
+from a2g_cli.models.part_names import OWN
 from a2g_cli.models.presets import Act2GoalConfig
 
 
@@ -30,7 +36,7 @@ def unpatchify(tokens: Tensor, patch: int, height: int, width: int) -> Tensor:
     return x.reshape(*batch, features // patch**2, height, width)
 
 
-class WorldModel(nn.Module):
+class WorldModel(Planner):
     """Predicts the velocity of the plan's frames; the action expert reads its hidden states.
 
     With a config that imagines no frames, it is an encoder of now and goal, for comparison.
@@ -38,7 +44,11 @@ class WorldModel(nn.Module):
 
     def __init__(self, config: Act2GoalConfig, latent_size: tuple[int, int]) -> None:
         super().__init__()
-        self.latent_size = latent_size
+        if config.planner == OWN["planner"] and config.planner_settings:
+            raise CheckpointError(
+                f"the planner 'flow' has no settings, but the config says {dict(config.planner_settings)}."
+            )
+        self.config, self.latent_size = config, latent_size
         self.context_patch, self.plan_patch = config.context_patch, config.plan_patch
         cells = latent_size[0] * latent_size[1]
         context_tokens, plan_tokens = cells // self.context_patch**2, cells // self.plan_patch**2
@@ -74,13 +84,24 @@ class WorldModel(nn.Module):
         Returns:
             Velocity (B, F, V, C, h, w), and one (B, N, width) a block.
         """
-        batch, count, views = frames.shape[:3]
+        plan = self.embed_plan(patchify(frames, self.plan_patch)) if self.imagines else None
+        x, hidden = self.attend(now, goal, plan, time)
+        if plan is None:
+            return torch.zeros_like(frames), hidden
+        tokens = self.out(self.out_norm(x)).unflatten(1, (*frames.shape[1:3], -1))
+        return unpatchify(tokens, self.plan_patch, *self.latent_size), hidden
+
+    def attend(self, now: Tensor, goal: Tensor, plan: Tensor | None, time: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the last block's states of the frames' tokens (B, F * V * N, width), and the hidden states of all tokens.
+
+        ``plan`` (B, F, V, N, width) are the tokens without their positions; None if no frames are imagined.
+        """
+        batch = len(now)
         context = self.embed_context(patchify(torch.cat([now, goal], dim=2), self.context_patch))
         context = (context + self.context_position + self.view).flatten(1, 2)
         clean = self.time(torch.ones_like(time[:1])).unsqueeze(1)
         x, modulation = context, clean.expand(batch, -1, -1, -1)
-        if self.imagines:
-            plan = self.embed_plan(patchify(frames, self.plan_patch))
+        if plan is not None:
             plan = (plan + self.plan_position + self.view + self.frame).flatten(1, 3)
             noisy = self.time(time).unsqueeze(1)
             # Modulation is given once for each run of tokens; the longest run that divides both parts.
@@ -91,8 +112,25 @@ class WorldModel(nn.Module):
         for block in self.blocks:
             x = block(x, modulation)
             hidden.append(x)
-        if not self.imagines:
-            return torch.zeros_like(frames), hidden
-        tokens = self.out(self.out_norm(x[:, context.shape[1] :]))
-        tokens = tokens.unflatten(1, (count, views, -1))
-        return unpatchify(tokens, self.plan_patch, *self.latent_size), hidden
+        return x[:, context.shape[1] :], hidden
+
+    @classmethod
+    def settings(cls, source: str | None) -> Mapping[str, Any]:
+        """Return nothing. Raises UsageError for a ``source``."""
+        if source is not None:
+            raise UsageError(f"flow:{source}: the planner 'flow' has no settings: write flow alone.")
+        return {}
+
+    def cost(
+        self, now: Tensor, goal: Tensor, frames: Tensor, noise: Tensor, time: Tensor, shown: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Return the mean squared error of the velocity; see ``Planner.cost``."""
+        # At flow time 0 the point on the path is the noise itself.
+        predicted, hidden = self(now, goal, interpolate(noise, frames, time), time)
+        if not shown.any():
+            return predicted.new_zeros(()), hidden
+        return (predicted[shown] - velocity(noise[shown], frames[shown])).square().mean(), hidden
+
+    def imagine(self, now: Tensor, goal: Tensor, noise: Tensor, steps: int) -> Tensor:
+        """Return imagined frames, denoised in ``steps`` Euler steps."""
+        return euler(lambda x, t: self(now, goal, x, t)[0], noise, steps)
