@@ -95,6 +95,7 @@ def test_from_the_command_line_to_an_adapter(
     words = ("--preset", "micro", "--iterations", 4, "--autoencoder-iterations", 2, "--batch", 4, "--evaluate-every", 0)
     out = ("--encoder", settings.encoder, "--out", tmp_path / "run")
     made = ask(tmp_path, "pretrain", *demonstrations, *words, *out)
+    assert "- Encoder: `dino`." in (tmp_path / "run" / "checkpoint" / "README.md").read_text()
     base = ("--base", made["checkpoint"])
     ask(tmp_path, "capture-goal", "cup", "--seed", 3)
     ask(tmp_path, "run", "cup", *base, "--steps", 3, "--episodes", 2, "--session", "first", code=5)

@@ -252,6 +252,7 @@ def test_from_the_command_line_to_an_adapter(demonstrations: list[Path], tmp_pat
     made = ask(tmp_path, "pretrain", *demonstrations, *words, "--planner", "masked:16", "--out", tmp_path / "run")
     trained = planner(checkpoint.load(Path(made["checkpoint"])))
     assert len(trained.codebook.unique(dim=0)) > 2, "the codes are those of the demonstrations"
+    assert "- Planner: `masked`\n" in (tmp_path / "run" / "checkpoint" / "README.md").read_text()
     base = ("--base", made["checkpoint"])
     ask(tmp_path, "capture-goal", "cup", "--seed", 3)
     ask(tmp_path, "run", "cup", *base, "--steps", 3, "--episodes", 2, "--session", "first", code=5)

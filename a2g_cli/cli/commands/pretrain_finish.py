@@ -21,6 +21,7 @@ from a2g_cli.demo_replay.trajectory import TRAJECTORIES
 from a2g_cli.encoding.episodes import encode_episode
 from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.models.part_names import OWN
 from a2g_cli.models.presets import Act2GoalConfig
 from a2g_cli.training.device import TrainingDevice
 from a2g_cli.training.pretrain import Pretraining
@@ -117,12 +118,19 @@ def card(facts: dict[str, Any], config: Act2GoalConfig) -> str:
     evaluations = table(facts["evaluations"])
     title = "Measured on starts, goals and demonstrations that were not trained on:"
     measured = "\n".join(["", title, "", *evaluations, ""]) if evaluations else ""
+    pretrained = (
+        ""
+        if config.encoder == OWN["encoder"]
+        else f"""
+- Encoder: `{config.encoder}`. If it was pretrained elsewhere, its weights are in this base under their own licence"""
+    )
+    planner = "" if config.planner == OWN["planner"] else f"\n- Planner: `{config.planner}`"
     return f"""# Base policy
 
-Act2Goal networks for one robot: autoencoder, goal-conditioned world model, action expert, steps-to-go head.
+Act2Goal networks for one robot: {config.encoder}, goal-conditioned world model, action expert, steps-to-go head.
 
 - Data: {facts["demonstrations"]} demonstrations: {data}{f"; scenes of the simulator: {scenes}" if scenes else ""}
-- Images: {config.width}x{config.height}{f"; {facts['resizing']}" if facts.get("resizing") else ""}
+- Images: {config.width}x{config.height}{f"; {facts['resizing']}" if facts.get("resizing") else ""}{pretrained}{planner}
 - Training: iteration {facts["iteration"]}, {facts["seconds"] / 60:.0f} min, {facts["machine"]}, {computed}
 - Losses: {losses}
 - Command: `{facts["command"]}`
