@@ -7,6 +7,7 @@ from cli_examples import ask, refused
 
 from a2g_cli.demo_replay import trajectory
 from a2g_cli.models import checkpoint
+from a2g_cli.tracking.metrics import read
 from a2g_cli.training import retention_set
 
 QUICK = ("--preset", "micro", "--iterations", 6, "--batch", 6, "--autoencoder-iterations", 2)
@@ -32,6 +33,8 @@ def test_one_base_for_two_scenes_is_tried_in_both_on_the_way(tmp_path: Path) -> 
     assert len(kept.of("sim:place")) == len(kept.of("sim:plug")) > 100
     moved = trajectory.load_trajectories(tmp_path / "run" / "checkpoint")
     assert [one.robot for one in moved] == ["sim:place", "sim:place", "sim:plug"]
+    logged = {(one["stage"], one["step"]) for one in read(tmp_path / "run/logs/metrics.jsonl")}
+    assert logged == {("autoencoder", 2), ("policy", 4), ("evaluation", 4), ("policy", 6), ("evaluation", 6)}
     again = ask(tmp_path, "pretrain", *words, "--out", tmp_path / "run")
     assert (again["hash"], again["evaluations"]) == (document["hash"], document["evaluations"])
     # Another policy on the same data, with the same autoencoder.

@@ -75,6 +75,7 @@ ORDER = (
     ("training", "runtime"),
     ("improvement",),
     ("display",),
+    ("tracking",),
     ("report",),
     ("cli",),
 )

@@ -6,7 +6,8 @@ import typer
 
 from a2g_cli.cli import options
 from a2g_cli.cli.from_settings import Given, with_settings
-from a2g_cli.cli.runner import finish, place
+from a2g_cli.cli.runner import finish, place, typed_command
+from a2g_cli.tracking.settings import LogSettings, log_settings_from
 from a2g_cli.training.finetune_settings import FinetuneSettings
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 
 @with_settings("learning", FinetuneSettings, first=("keep", "iterations"))
+@with_settings("logging", LogSettings)
 def adapt(
     *,
     recordings: Annotated[
@@ -37,6 +39,7 @@ def adapt(
     promote: Annotated[bool, typer.Option(help="Make the adapter active when it passes the gate.")] = True,
     dry_run: options.DryRun = False,
     base: options.Base = None,
+    logging: Given,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
@@ -47,6 +50,9 @@ def adapt(
         from a2g_cli.training.finetune_settings import settings_from
 
         settings = settings_from(**learning)
-        return adapt_recordings(place(workspace), recordings or [], name, parent, base, settings, promote, dry_run)
+        where, tracker = place(workspace), log_settings_from(logging).log
+        return adapt_recordings(
+            where, recordings or [], name, parent, base, settings, promote, dry_run, tracker, typed_command()
+        )
 
     finish(as_json, work)

@@ -9,6 +9,7 @@ from a2g_cli.cli.from_settings import Given, with_settings
 from a2g_cli.cli.runner import finish, place, typed_command
 from a2g_cli.improvement.settings import GOAL_EPISODES, ImproveSettings, check_judge_of_practice, goal_learning
 from a2g_cli.report.settings import ReportSettings, report_settings_from
+from a2g_cli.tracking.settings import LogSettings, log_settings_from
 from a2g_cli.training.finetune_settings import FinetuneSettings
 
 if TYPE_CHECKING:
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
 
 LIMITS = ("rounds", "until", "minutes", "most_episodes")
 """Settings that a run which goes on may change."""
-_WITH_RESUME = {*LIMITS, "resume", "report", "workspace", "as_json"}
+_WITH_RESUME = {*LIMITS, "resume", "report", "log", "workspace", "as_json"}
 
 
 @with_settings("learning", FinetuneSettings, without=("seed",))
 @with_settings("practice", ImproveSettings)
 @with_settings("reporting", ReportSettings)
+@with_settings("logging", LogSettings)
 def improve(
     *,
     context: typer.Context,
@@ -62,6 +64,7 @@ def improve(
     deadman_key: options.DeadmanKey = None,
     camera: options.Camera = None,
     reporting: Given,
+    logging: Given,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
@@ -85,13 +88,14 @@ def improve(
 
         where = place(workspace)
         ending = Reporting(report_settings_from(reporting), typed_command())
+        tracker = log_settings_from(logging).log
         if resume is not None:
             if fixed := _typed(context, _WITH_RESUME):
                 raise UsageError(
                     f"{', '.join(fixed)}: a resumed run keeps its settings. Only its limits can change: "
                     "--rounds, --until, --max-minutes, --max-episodes."
                 )
-            return command.resume(where, resume, {name: practice[name] for name in LIMITS}, ending)
+            return command.resume(where, resume, {name: practice[name] for name in LIMITS}, ending, tracker)
         deployment = Deployment.choose(where, robot, camera or [], scene=scene, shift=shift)
         given = {name: value for name, value in practice.items() if value is not None}
         one_by_one = bool(goals) and given.get("judge") != "policy"
@@ -108,7 +112,7 @@ def improve(
         check_source(settings.goals_from, settings.curriculum, goals or [])
         check_judge_of_practice(settings.judge, bool(goals))
         request = command.ImproveRequest(deployment, tuple(goals or []), base, settings, evaluation, seed or 0)
-        return command.improve(where, request, session, ending)
+        return command.improve(where, request, session, ending, tracker)
 
     finish(as_json, work)
 

@@ -8,6 +8,7 @@ import typer
 from a2g_cli.cli import options
 from a2g_cli.cli.from_settings import Given, with_settings
 from a2g_cli.cli.runner import finish, place
+from a2g_cli.tracking.settings import LogSettings, log_settings_from
 from a2g_cli.training.pretrain_settings import PretrainSettings
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 
 @with_settings("training", PretrainSettings, first=("preset",))
+@with_settings("logging", LogSettings)
 def pretrain(
     *,
     data: Annotated[
@@ -194,6 +196,7 @@ def pretrain(
             rich_help_panel="Experiments",
         ),
     ] = None,
+    logging: Given,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
@@ -229,6 +232,7 @@ def pretrain(
             robot=robot,
             grow=grow,
             skip_bad=skip_bad,
+            tracker=log_settings_from(logging).log,
         )
         if not joined.first:
             raise typer.Exit  # the first process says what there is to say

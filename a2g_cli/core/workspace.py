@@ -89,6 +89,11 @@ class Workspace:
         """Reports to look at in a browser, one file each."""
         return self.root / "reports"
 
+    @property
+    def logs(self) -> Path:
+        """Metrics of runs, one folder each."""
+        return self.root / "logs"
+
     def settings_text(self) -> str:
         """Return the text of ``a2g.toml``, empty if there is none. Raises UsageError: not text. A2GError: not readable."""
         path = self.root / "a2g.toml"

@@ -39,6 +39,8 @@ from a2g_cli.training.watcher import TrainingWatcher
 __all__ = ["FinetuneResult", "FinetuneSettings", "Finetuning", "finetune", "settings_from", "target_modules"]
 
 
+ADAPTING = "adapting"
+"""Title of a finetuning."""
 CURVE = 50
 """About how many points of a training's loss its lineage keeps."""
 
@@ -121,7 +123,7 @@ class Finetuning:
         generator = torch.Generator().manual_seed(settings.seed)
         torch.manual_seed(settings.seed)
         mean_weight, running = 0.0, {"action": 0.0}
-        watcher.started("adapting", settings.iterations)
+        watcher.started(ADAPTING, settings.iterations)
         for i in range(settings.iterations):
             batch = training.batch(settings.batch, self.mixture, generator)
             mean_weight += (batch["weight"].mean().item() if "weight" in batch else 1.0) / settings.iterations

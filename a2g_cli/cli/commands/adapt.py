@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,14 @@ from a2g_cli.display.lines import printable, say
 from a2g_cli.display.training_view import training_view
 from a2g_cli.improvement.gate import Decision, decide, record_decision
 from a2g_cli.models import checkpoint
+from a2g_cli.report.about import about
 from a2g_cli.runtime.policy_factory import BASELINES
+from a2g_cli.tracking.metrics import Metrics, new_folder
+from a2g_cli.tracking.trackers import check_tracker
+from a2g_cli.tracking.view import TrackedView
 from a2g_cli.training import retention_set
 from a2g_cli.training.finetune import FinetuneSettings, finetune
+from a2g_cli.training.finetune_plan import FinetunePlan
 from a2g_cli.training.retention import forgetting_in_words
 
 
@@ -36,12 +41,18 @@ def adapt_recordings(
     settings: FinetuneSettings,
     promote: bool,
     dry_run: bool,
+    tracker: str | None = None,
+    command: str = "",
 ) -> Report:
     """Adapt to the recordings ``names``; without names, to the newest complete session of practice.
 
+    ``tracker`` is where metrics are logged beside a2g's own file (``tracking/trackers.py``), ``command`` what was typed.
+
     Raises:
         UnknownNameError, UsageError, CheckpointError, RecordingError: see their messages.
+        A2GError: the tracker's library is not installed.
     """
+    check_tracker(tracker)
     paths, sessions, told_before = chosen(workspace, names)
     shown = find_recordings(workspace, settings.demonstrations) if settings.cotrain else []
     registry = AdapterRegistry(workspace)
@@ -70,11 +81,7 @@ def adapt_recordings(
         refusal = hopeless(workspace, finetune_plan, settings, paths, base)
         document |= {"adapter": name, "dry_run": True, "kept": len(finetune_plan.kept)}
         document |= {"held_out": finetune_plan.held_out(settings), "can_be_promoted": refusal is None}
-        what = learning_from(finetune_plan, settings, len(paths))
-        lines = (
-            [f"would make {name} from {parent}, {settings.iterations} iterations: {what}"] if finetune_plan.kept else []
-        )
-        lines += [] if refusal is None else [f"{'it would not be made' if promote else 'note'}: {refusal}"]
+        lines = _would(finetune_plan, settings, len(paths), document, refusal, promote)
         return Report(document, [*map(printable, told_before), *lines])
     for line in told_before:
         say(stderr_console(), line)
@@ -92,19 +99,22 @@ def adapt_recordings(
                 "this base has no retention set: its features are aligned only on the batches, not on training data"
             )
         view.note(f"adapting {name} from {parent}: {learning_from(finetune_plan, settings, len(paths))}")
-        done = finetune(
-            prepared.model,
-            hashed,
-            onward,
-            finetune_plan.kept,
-            folder,
-            settings,
-            view,
-            calibration=finetune_plan.calibration,
-            train=finetune_plan.train,
-            retention=kept,
-            demonstrations=prepared.demonstrations,
-        )
+        config = {**about(command), "parent": parent, "sessions": sessions, "settings": asdict(settings)}
+        with Metrics(new_folder(workspace, name), name, view.note, tracker, config) as metrics:
+            done = finetune(
+                prepared.model,
+                hashed,
+                onward,
+                finetune_plan.kept,
+                folder,
+                settings,
+                TrackedView(view, metrics),
+                calibration=finetune_plan.calibration,
+                train=finetune_plan.train,
+                retention=kept,
+                demonstrations=prepared.demonstrations,
+            )
+            metrics.log("result", 0, done.losses)
         decision = decide([], [], done.losses, prepared.bound)
         if not finetune_plan.train:  # no weights changed; the measured domain transform is known to lower the error
             decision = Decision(promoted=True, reason=finetune_plan.how, measured={})
@@ -135,6 +145,21 @@ def adapt_recordings(
         *following(workspace, parent, name, paths, base, passed=decision.promoted, promoted=document["promoted"]),
     ]
     return Report(document, lines)
+
+
+def _would(
+    plan: FinetunePlan,
+    settings: FinetuneSettings,
+    count: int,
+    document: dict[str, Any],
+    refusal: str | None,
+    promote: bool,
+) -> list[str]:
+    """Return what would be done with ``count`` recordings, of ``--dry-run``."""
+    what = learning_from(plan, settings, count)
+    made = f"would make {document['adapter']} from {document['parent']}, {settings.iterations} iterations: {what}"
+    lines = [made] if plan.kept else []
+    return lines + ([] if refusal is None else [f"{'it would not be made' if promote else 'note'}: {refusal}"])
 
 
 def _untrained(transform: DomainTransform) -> str:

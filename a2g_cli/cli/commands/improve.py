@@ -12,6 +12,7 @@ from a2g_cli.cameras.choice import CameraChoice
 from a2g_cli.cli.commands.deployment import Deployment
 from a2g_cli.cli.commands.evaluate import LANES
 from a2g_cli.cli.commands.held_out import HeldOut, check_measurable, forget_after, row_of
+from a2g_cli.cli.commands.improve_metrics import log_measured, log_round, metrics_of
 from a2g_cli.cli.commands.improve_report import summary
 from a2g_cli.cli.commands.improve_view import ImproveView
 from a2g_cli.cli.commands.prompts import (
@@ -46,6 +47,10 @@ from a2g_cli.runtime.judge import Ask
 from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.runtime.success import make_judge
 from a2g_cli.runtime.termination import RolloutSettings, limit_for
+from a2g_cli.tracking.metrics import Metrics
+from a2g_cli.tracking.trackers import check_tracker
+from a2g_cli.tracking.view import TrackedView
+from a2g_cli.training.finetune import ADAPTING
 
 
 @dataclass(frozen=True)
@@ -87,21 +92,32 @@ class ImproveRequest:
 
 
 def improve(
-    workspace: Workspace, asked: ImproveRequest, session_name: str | None = None, reporting: Reporting | None = None
+    workspace: Workspace,
+    asked: ImproveRequest,
+    session_name: str | None = None,
+    reporting: Reporting | None = None,
+    tracker: str | None = None,
 ) -> Report:
     """Practise in a deployment, and report success before and after, there and in the training domain.
 
-    ``reporting`` says whether the run ends by writing an HTML file; None: it does not, and keeps no command.
+    Args:
+        workspace: of the goals; gets recordings and adapters.
+        asked: what to practise, and how.
+        session_name: of the new session; None: the time names it.
+        reporting: whether the run ends by writing an HTML file; None: it does not, and keeps no command.
+        tracker: where metrics are logged beside a2g's own file (``tracking/trackers.py``); None: nowhere.
 
     Raises:
         UsageError: also where the limits allow no round, before anything is measured.
         GoalError, CheckpointError, HardwareError, SafetyStop: see their messages.
+        A2GError: the tracker's library is not installed.
     """
+    check_tracker(tracker)
     check_limits(asked.settings)
     if asked.settings.reset == "prompt":
         check_answerable("--reset prompt")
     told = {} if reporting is None else about(reporting.command)
-    brought = _run(workspace, asked, lambda begin: _fresh(workspace, asked, session_name, begin, told))
+    brought = _run(workspace, asked, lambda begin: _fresh(workspace, asked, session_name, begin, told), tracker)
     return _reported(workspace, brought, reporting)
 
 
@@ -110,7 +126,11 @@ def _reported(workspace: Workspace, brought: Report, reporting: Reporting | None
 
 
 def resume(
-    workspace: Workspace, session_name: str, limits: dict[str, Any], reporting: Reporting | None = None
+    workspace: Workspace,
+    session_name: str,
+    limits: dict[str, Any],
+    reporting: Reporting | None = None,
+    tracker: str | None = None,
 ) -> Report:
     """Resume the run of a session that was killed or interrupted, or that is to last longer.
 
@@ -119,11 +139,13 @@ def resume(
         session_name: its name, or ``latest``.
         limits: ``rounds``, ``until``, ``minutes``, ``most_episodes``; those that are not None replace the session's.
         reporting: as of ``improve``.
+        tracker: as of ``improve``.
 
     Raises:
         UsageError: ``a2g improve`` did not create the session, or the base has changed.
         RecordingError, GoalError, CheckpointError, HardwareError: see their messages.
     """
+    check_tracker(tracker)
     if session_name == LATEST and not any(session.recordings() for session in list_sessions(workspace)):
         raise UsageError("there is nothing to resume: start with `a2g improve`.")
     progress = load(open_session(workspace, session_name))
@@ -144,7 +166,7 @@ def resume(
         forget_after(progress.measured)
         progress.asked = {**asked.to_json(), "begin": begin, "base_hash": progress.asked["base_hash"]}
         progress.save()
-    return _reported(workspace, _run(workspace, asked, lambda _: progress), reporting)
+    return _reported(workspace, _run(workspace, asked, lambda _: progress, tracker, resumed=True), reporting)
 
 
 def _fresh(
@@ -157,7 +179,14 @@ def _fresh(
     return progress
 
 
-def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], RunState]) -> Report:
+def _run(
+    workspace: Workspace,
+    asked: ImproveRequest,
+    begun: Callable[[str], RunState],
+    tracker: str | None,
+    *,
+    resumed: bool = False,
+) -> Report:
     settings, deployment = asked.settings, asked.deployment
     goals = [goal_store.load_goal(workspace, name) for name in asked.goals]
     shown = find_recordings(workspace, settings.adapt.demonstrations) if settings.adapt.cotrain else []
@@ -193,6 +222,11 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
         progress = begun(registry.active())
         until_the_end.enter_context(recording_into(progress.session, "a2g improve"))
         begin = current_name(str(progress.asked["begin"]))
+        metrics = until_the_end.enter_context(
+            metrics_of(workspace, progress, plain.note, tracker, resumed=resumed),
+        )
+        trained = TrackedView(plain, metrics, lambda title: f"round {len(progress.rounds)}" * (title == ADAPTING))
+        view = ImproveView(trained, isinstance(robots[0], InstrumentedRobot))
 
         resuming = to_type(workspace, "improve", "--resume", progress.session.name)
         view.note(f"up to {settings.rounds} rounds of practice. Ctrl-C is safe at any time; to go on: {resuming}")
@@ -218,14 +252,7 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
         document: dict[str, Any] = {"robot": spec.name, "shift": shift, "seed": settings.seed}
         document["evaluation_seed"] = held_out.seed
         try:
-            held_out.measure("before", begin, robots, homes)
-            for _ in improvement.run():
-                pass
-            if progress.session.recordings():
-                progress.session.link()
-            if interrupt():
-                raise KeyboardInterrupt
-            held_out.measure("after", improvement.active, robots, homes)
+            _practised(held_out, improvement, robots, homes, begin, metrics)
         except KeyboardInterrupt:
             if not interrupt.requested:
                 raise
@@ -239,6 +266,28 @@ def _run(workspace: Workspace, asked: ImproveRequest, begun: Callable[[str], Run
         document |= _document(progress, improvement, held_out.goals if homes else None)
         finished.report = Report(document, summary(workspace, document, settings))
     return finished.report
+
+
+def _practised(
+    held_out: HeldOut,
+    improvement: Improvement,
+    robots: Sequence[Robot],
+    homes: Sequence[Robot],
+    begin: str,
+    metrics: Metrics,
+) -> None:
+    """Measure success, practise, measure it again. Raises KeyboardInterrupt if a person asked to stop."""
+    progress = improvement.progress
+    held_out.measure("before", begin, robots, homes)
+    log_measured(metrics, progress, "before")
+    for number, result in enumerate(improvement.run(), start=len(progress.done) + 1):
+        log_round(metrics, number, result)
+    if progress.session.recordings():
+        progress.session.link()
+    if improvement.interrupted():
+        raise KeyboardInterrupt
+    held_out.measure("after", improvement.active, robots, homes)
+    log_measured(metrics, progress, "after")
 
 
 def _check_truth(settings: ImproveSettings, robot: Robot) -> None:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from a2g_cli.display.training_view import TrainingView
+from a2g_cli.training.watcher import TrainingWatcher
 
 
 class ImproveView:
     """Shows an improvement run in the training view."""
 
-    def __init__(self, view: TrainingView, simulated: bool) -> None:
+    def __init__(self, view: TrainingWatcher, simulated: bool) -> None:
         """Create it; successes are shown only where a simulator knows them: ``simulated``."""
         self._view, self._simulated = view, simulated
         self._what = ""

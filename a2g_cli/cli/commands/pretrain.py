@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,14 @@ from a2g_cli.calibration.nominal import NOMINAL
 from a2g_cli.cli.commands.exchange import skipped_lines
 from a2g_cli.cli.commands.following import can_be_evaluated, on_robot
 from a2g_cli.cli.commands.pretrain_data import alone, gathered
-from a2g_cli.cli.commands.pretrain_finish import card, command_typed, finish_base, machine_in_words
+from a2g_cli.cli.commands.pretrain_finish import (
+    card,
+    command_typed,
+    finish_base,
+    forget_reference_data,
+    machine_in_words,
+)
+from a2g_cli.cli.commands.pretrain_metrics import log_evaluation, metrics_of, trained_stage
 from a2g_cli.cli.commands.pretrain_plan import announce
 from a2g_cli.cli.commands.pretrain_worlds import evaluation_in, robot_to_ask, scenes_to_ask
 from a2g_cli.cli.commands.prompts import to_type
@@ -19,18 +26,18 @@ from a2g_cli.core import plugins
 from a2g_cli.core.errors import UnknownNameError, UsageError
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording.reader import Recording
-from a2g_cli.demo_replay.trajectory import TRAJECTORIES
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.training_view import training_view
 from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.presets import SIZE
 from a2g_cli.simulator.scenes import find_scene
+from a2g_cli.tracking.trackers import check_tracker
+from a2g_cli.tracking.view import TrackedView
 from a2g_cli.training.budget import reference_iterations
 from a2g_cli.training.device import TrainingDevice
 from a2g_cli.training.pretrain import Pretraining
 from a2g_cli.training.pretrain_settings import PretrainSettings
-from a2g_cli.training.retention_set import RETENTION
 from a2g_cli.training.state import settings_of
 from a2g_cli.training.watcher import Unwatched
 
@@ -106,6 +113,7 @@ def pretrain(
     robot: str | None = None,
     grow: bool = False,
     skip_bad: bool = False,
+    tracker: str | None = None,
 ) -> Report:
     """Train a base into ``out``; a run that was stopped is resumed.
 
@@ -122,11 +130,13 @@ def pretrain(
         robot: ``DRIVER:WHAT`` of a robot that knows success; None: the scenes, else the workspace's robot if it does.
         grow: go on with a run that had fewer iterations, less time or other recordings.
         skip_bad: leave out episodes that cannot be learned from, instead of raising an error.
+        tracker: where metrics are logged beside a2g's own file (``tracking/trackers.py``); None: nowhere.
 
     The document lists those under ``skipped``: ``{name: reason}``.
 
     Raises:
         UsageError: there are no data; the robot knows no success.
+        A2GError: the tracker's library is not installed.
         BusyError: another program trains into ``out``, or imports the same data for too long.
         UnknownNameError, RecordingError, CheckpointError: see their messages.
     """
@@ -135,6 +145,7 @@ def pretrain(
             "there are no data to learn from: name sessions, recordings or other programs' data, or add --scene place for "
             "demonstrations in the simulator."
         )
+    check_tracker(tracker)
     _check_trainable(settings, machine, autoencoder, evaluate_every)
     skipped: dict[str, str] = {}
     with training_view(stderr_console()) if machine.first else nullcontext(Unwatched()) as view, ExitStack() as stack:
@@ -142,16 +153,13 @@ def pretrain(
         for line in skipped_lines(skipped):
             view.note(line)
         announced, measure = None, None
-        if machine.first:
-            if grow or not (out / "checkpoint" / NOMINAL).exists():
-                begun = (out / "state.safetensors").exists()
-                announced = announce(data.paths, len(data.held_out), settings, machine, autoencoder, view, begun=begun)
-            if evaluate_every != 0:
-                asked = bool(evaluate_every)
-                worlds = scenes_to_ask(scenes) or robot_to_ask(
-                    workspace, robot, data.spec(), stack, view.note, asked=asked
-                )
-                measure = evaluation_in(worlds, settings, evaluation, data, view)
+        if machine.first and (grow or not (out / "checkpoint" / NOMINAL).exists()):
+            begun = (out / "state.safetensors").exists()
+            announced = announce(data.paths, len(data.held_out), settings, machine, autoencoder, view, begun=begun)
+        if machine.first and evaluate_every != 0:
+            asked = bool(evaluate_every)
+            worlds = scenes_to_ask(scenes) or robot_to_ask(workspace, robot, data.spec(), stack, view.note, asked=asked)
+            measure = evaluation_in(worlds, settings, evaluation, data, view)
         state: dict[str, Any] = {}
 
         def keep(iteration: int, model: Act2Goal, facts: dict[str, Any]) -> None:
@@ -159,16 +167,18 @@ def pretrain(
             facts |= {"command": command_typed(), "scenes": list(scenes), "held_out": len(data.held_out)}
             state["hash"] = checkpoint.save(model, out / "checkpoint", card(facts, model.config), facts)
             state["iteration"] = iteration
+            log_evaluation(metrics, iteration, run.evaluations)
             if not run.ended:
-                for name in (NOMINAL, RETENTION, TRAJECTORIES):  # of a run that was there before
-                    (out / "checkpoint" / name).unlink(missing_ok=True)
+                forget_reference_data(out / "checkpoint")  # of a run that was there before
 
-        every = evaluate_every or 0
-        run = Pretraining(
-            out, data.paths, settings, view, keep, data.groups, machine, autoencoder, measure, every, grow=grow
-        )
         # Two trainings must not write their state into one folder.
         with alone(out / ".lock", str(out), 0.0, view) if machine.first else nullcontext():
+            config = {"command": command_typed(), "data": data.counts(), "settings": asdict(settings)}
+            metrics = stack.enter_context(metrics_of(out, view, tracker, config, kept=machine.first))
+            shown, every = TrackedView(view, metrics, trained_stage), evaluate_every or 0
+            run = Pretraining(
+                out, data.paths, settings, shown, keep, data.groups, machine, autoencoder, measure, every, grow=grow
+            )
             model = run.run()
             if machine.first:
                 each = announced.speed.reader if announced is not None else 0.0

@@ -72,6 +72,12 @@ def finish_base(
     return verdict
 
 
+def forget_reference_data(folder: Path) -> None:
+    """Remove what ``finish_base`` writes: the weights beside it are not final yet."""
+    for name in (NOMINAL, RETENTION, TRAJECTORIES):
+        (folder / name).unlink(missing_ok=True)
+
+
 def _measure_estimators(folder: Path, model: Act2Goal, data: Demonstrations, view: TrainingWatcher) -> None:
     """Put the errors of what calibrates among the facts of a base, and say them."""
     nominal = load_nominal(folder)
