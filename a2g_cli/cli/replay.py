@@ -24,8 +24,23 @@ def replay(
         typer.Option(
             "--video",
             metavar="FILE",
-            help="Write a video (.mp4 or .gif) that shows the episode beside its goal, and do not play it.",
+            help="Write a video (.mp4 or .gif) that shows the episode beside its goal, steps-to-go and the verdict, and do "
+            "not play it.",
         ),
+    ] = None,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="With --video: show all episodes of a session at once, side by side.")
+    ] = False,
+    rerun: Annotated[
+        bool,
+        typer.Option(
+            "--rerun",
+            help="Open it in Rerun's viewer: cameras, goal, actions and steps-to-go on one timeline. Needs a2g[rerun].",
+        ),
+    ] = False,
+    rrd: Annotated[
+        Path | None,
+        typer.Option("--rrd", metavar="FILE.rrd", help="Write it as a file for Rerun's viewer. Needs a2g[rerun]."),
     ] = None,
     speed: Annotated[
         float, typer.Option("--speed", min=0.01, max=100.0, help="Speed of the playback; 1: real time.")
@@ -33,11 +48,16 @@ def replay(
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Play a recording in the terminal, or make a video of it. Ctrl-C stops. With --json, it is not played."""
+    """Play a recording in the terminal, make a video of it, or show it in Rerun. Ctrl-C stops.
+
+    With --json, it is not played.
+    """
 
     def work() -> "Report":
+        from a2g_cli.cli.commands.replay import Showing
         from a2g_cli.cli.commands.replay import replay as play
 
-        return play(place(workspace), recording, video, speed, quiet=as_json)
+        showing = Showing(video, grid, rerun, rrd)
+        return play(place(workspace), recording, showing, speed, quiet=as_json)
 
     finish(as_json, work)

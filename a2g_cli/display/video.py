@@ -16,9 +16,6 @@ from a2g_cli.core.types import Image
 _GIF_TICK = 0.01
 """Unit of time in a GIF [s]; viewers slow down frames that are shorter than two units."""
 
-_CAPTION_HEIGHT = 16
-"""[px]"""
-
 
 def write_video(path: Path, frames: Iterable[Image], rate: float, scale: int = 4) -> None:
     """Write ``frames`` to ``path`` at ``rate`` [Hz], enlarged ``scale`` times, in the format of the suffix.
@@ -42,22 +39,20 @@ def write_video(path: Path, frames: Iterable[Image], rate: float, scale: int = 4
         raise A2GError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def side_by_side(images: Sequence[Image], gap: int = 2, scale: int = 1, caption: str | None = None) -> Image:
+def side_by_side(images: Sequence[Image], gap: int = 2, scale: int = 1) -> Image:
     """Return ``images`` from left to right as one image, all as high as the highest; pixels are repeated, not blended.
 
     Args:
         images: At least one.
         gap: Dark columns between two images, before scaling [px].
         scale: Each pixel becomes ``scale`` by ``scale`` pixels.
-        caption: Text of a bar below, not scaled; None: no bar.
     """
     height = max(image.shape[0] for image in images)
     bar = np.full((height, gap, 3), 24, np.uint8)
     parts: list[Image] = []
     for image in images:
         parts += [_of_height(image, height), bar]
-    joined = _repeat(np.concatenate(parts[:-1], axis=1), scale)
-    return joined if caption is None else np.concatenate([joined, _caption(caption, joined.shape[1])], axis=0)
+    return _repeat(np.concatenate(parts[:-1], axis=1), scale)
 
 
 def _of_height(image: Image, height: int) -> Image:
@@ -69,18 +64,6 @@ def _of_height(image: Image, height: int) -> Image:
     columns = np.arange(width) * image.shape[1] // width
     nearest: Image = image[rows[:, None], columns]
     return nearest
-
-
-def _caption(text: str, width: int) -> Image:
-    import PIL.Image
-    import PIL.ImageDraw
-    import PIL.ImageFont
-
-    bar = PIL.Image.new("RGB", (width, _CAPTION_HEIGHT), (24, 24, 24))
-    # Without FreeType, Pillow's font has only Latin-1.
-    words = text.encode("latin-1", "replace").decode("latin-1")
-    PIL.ImageDraw.Draw(bar).text((3, 2), words, fill=(235, 235, 235), font=PIL.ImageFont.load_default(size=11))
-    return np.asarray(bar)
 
 
 def _repeat(image: Image, scale: int) -> Image:

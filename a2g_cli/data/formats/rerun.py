@@ -70,13 +70,14 @@ def _write_one(rr: Any, path: Path, target: Path) -> None:
         stream = rr.RecordingStream(APPLICATION, recording_id=f"{path.parent.name}-{path.stem}")
         stream.save(str(target))
         try:
-            _log(rr, stream, recording)
+            log_recording(rr, stream, recording)
         finally:
             stream.flush()
             stream.disconnect()
 
 
-def _log(rr: Any, stream: Any, recording: Recording) -> None:
+def log_recording(rr: Any, stream: Any, recording: Recording) -> None:
+    """Send a recording to a stream of Rerun's, ``rr`` being its library."""
     spec = recording.spec
     attributes = json.dumps(words(recording))
     stream.log(WORDS, rr.TextDocument(attributes, media_type="application/json"), static=True)
