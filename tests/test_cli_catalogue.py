@@ -172,6 +172,26 @@ class TestAdapters:
         else:
             ask(tmp_path, "adapters", "promote", "a1")
 
+    @pytest.mark.parametrize(
+        ("measured", "change"),
+        [
+            ({"parent_arrived": 3, "arrived": 15, "episodes": 20}, "3/20 -> 15/20 reached"),
+            ({"held_out_before": 0.5, "held_out_after": 0.25}, "loss 0.500 -> 0.250"),
+            ({"parent_arrived": 3, "arrived": 15, "episodes": 20, "held_out_before": 1, "held_out_after": 2}, "15/20"),
+            ({"parent_arrived": "3", "arrived": None, "episodes": 20}, None),
+            ({"held_out_before": float("nan"), "held_out_after": 1.0}, None),
+            ([], None),
+            (None, None),
+        ],
+    )
+    def test_a_list_says_what_each_brought(self, tmp_path: Path, measured: object, change: str | None) -> None:
+        shelve(tmp_path, "a1", promotion={"promoted": True, "reason": "better", "measured": measured})
+        (entry,) = ask(tmp_path, "adapters", "list")["adapters"]
+        assert (entry["measured"] is None) == (change is None)
+        shown = a2g(tmp_path, "adapters", "list").stdout
+        assert change is None or change in shown
+        assert "->" not in shown.splitlines()[1] or change is not None
+
     def test_promote_and_roll_back(self, tmp_path: Path) -> None:
         shelve(tmp_path, "a1")
         assert "nothing to roll back" in refused(tmp_path, "adapters", "rollback")

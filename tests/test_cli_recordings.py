@@ -4,6 +4,7 @@ from pathlib import Path
 
 import h5py
 from cli_examples import STEPS, a2g, ask, cut_off, record, refused, shelve
+from report_examples import put
 
 from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.core.workspace import Workspace
@@ -21,6 +22,22 @@ class TestRecordings:
         assert len(listed["unfinished"]) == 1
         assert "recordings repair" in a2g(tmp_path, "recordings", "list").stdout
         assert "no success, step limit" in a2g(tmp_path, "recordings", "list", "latest").stdout
+
+    def test_a_list_says_what_sessions_came_to(self, tmp_path: Path) -> None:
+        sessions = tmp_path / "recordings/sessions"
+        put(sessions / "monday/episode-0000.hdf5", success=True)
+        put(sessions / "monday/episode-0001.hdf5", success=False, name="pan", adapter="adapter-001")
+        put(sessions / "monday/episode-0002.hdf5", success=None, name="lid", adapter="adapter-002")
+        (sessions / "monday/episode-0003.hdf5").write_bytes(b"cut off")
+        put(sessions / "tuesday/episode-0000.hdf5", success=None)
+        monday, tuesday = ask(tmp_path, "recordings", "list")["sessions"]
+        assert (monday["goals"], monday["adapters"]) == (["cup", "pan", "lid"], ["base", "adapter-001", "adapter-002"])
+        assert (monday["successes"], monday["judged"], monday["damaged"], monday["recordings"]) == (1, 2, 1, 4)
+        assert (tuesday["successes"], tuesday["judged"], tuesday["shifts"]) == (0, 0, ["lighting:1"])
+        _, *rows = a2g(tmp_path, "recordings", "list").stdout.splitlines()
+        assert [row.split("  ")[0] for row in rows] == ["monday", "tuesday"]  # the newest is nearest to the prompt
+        assert all(words in rows[0] for words in ("3 goals", "  1/2  ", "3 adapters", "1 damaged"))
+        assert all(words in rows[1] for words in ("  cup  ", "  -  ", "  base  ", "  lighting:1  "))
 
     def test_show_has_the_documented_keys(self, tmp_path: Path) -> None:
         record(tmp_path)

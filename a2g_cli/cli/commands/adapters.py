@@ -1,6 +1,7 @@
 """``a2g adapters``: list, show, promote, roll back and remove adapters."""
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -24,15 +25,17 @@ def list_adapters(workspace: Workspace) -> Report:
     """List the adapters, oldest first, including damaged ones.
 
     The document: ``{"active", "adapters": [ADAPTER]}``, ADAPTER being ``{"name", "path", "active", "base",
-    "fits_shipped_base", "parent", "rank", "promoted", "gate", "created_at", "bytes", "problem"}``; a damaged one has no more
-    than name, path, active and problem. ``active`` is ``base`` for the base policy; ``gate`` is ``passed``, ``refused``, or
-    null for an adapter that no gate has judged, such as an imported one.
+    "fits_shipped_base", "parent", "rank", "promoted", "gate", "measured", "created_at", "bytes", "problem"}``; a damaged one
+    has no more than name, path, active and problem. ``active`` is ``base`` for the base policy; ``gate`` is ``passed``,
+    ``refused``, or null for an adapter that no gate has judged, such as an imported one. ``measured`` is what the gate
+    compared, ``{"what", "before", "after", "of"}``: ``reached``, the trials that the parent and the adapter reached of
+    ``of``; ``loss``, on held-out episodes; or null.
     """
     registry = AdapterRegistry(workspace)
     active, shipped = registry.active(), _shipped()
     found = [_document(registry, name, active, shipped) for name in registry.names()]
     rows = [_row(entry) for entry in found]
-    lines = listing(["", "adapter", "parent", "base", "rank", "gate", "made"], rows) if rows else []
+    lines = listing(["", "adapter", "parent", "base", "rank", "gate", "before -> after", "made"], rows) if rows else []
     lines += [printable(f"{entry['name']} is damaged: {entry['problem']}") for entry in found if entry["problem"]]
     lines.append(
         "active: base. The base policy acts without an adapter." if active == BASE else printable(f"active: {active}")
@@ -174,6 +177,7 @@ def _document(registry: AdapterRegistry, name: str, active: str, shipped: str | 
         "rank": adapter.rank,
         "promoted": None if gate is None else gate == "passed",
         "gate": gate,
+        "measured": _measured(adapter),
         "created_at": adapter.lineage.get("created_at"),
         "bytes": sum(path.stat().st_size for path in adapter.folder.iterdir() if path.is_file()),
         "problem": None,
@@ -183,7 +187,7 @@ def _document(registry: AdapterRegistry, name: str, active: str, shipped: str | 
 def _row(entry: dict[str, Any]) -> list[str]:
     mark = "*" if entry["active"] else ""
     if entry["problem"] is not None:
-        return [mark, entry["name"], "-", "-", "", "damaged", ""]
+        return [mark, entry["name"], "-", "-", "", "damaged", "", ""]
     base = entry["base"] + ("" if entry["fits_shipped_base"] in {True, None} else " (another)")
     return [
         mark,
@@ -192,6 +196,7 @@ def _row(entry: dict[str, Any]) -> list[str]:
         base,
         str(entry["rank"]),
         entry["gate"] or "not tested",
+        _change(entry["measured"]),
         str(entry["created_at"] or ""),
     ]
 
@@ -211,6 +216,29 @@ def _gate(adapter: Adapter) -> Literal["passed", "refused"] | None:
     if not isinstance(promoted, bool):
         return None
     return "passed" if promoted else "refused"
+
+
+def _measured(adapter: Adapter) -> dict[str, Any] | None:
+    """Return what the gate compared, from the adapter's lineage; None if it says nothing that can be used."""
+    promotion = adapter.lineage.get("promotion")
+    found = promotion.get("measured") if isinstance(promotion, dict) else None
+    if not isinstance(found, dict):
+        return None
+    names = {"reached": ("parent_arrived", "arrived", "episodes"), "loss": ("held_out_before", "held_out_after")}
+    for what, keys in names.items():
+        numbers = [found.get(key) for key in keys]
+        if all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
+            before, after, of = [*numbers, None][:3]
+            return {"what": what, "before": before, "after": after, "of": of}
+    return None
+
+
+def _change(measured: dict[str, Any] | None) -> str:
+    """Return what the gate compared in words, as in ``3/20 -> 15/20 reached``."""
+    if measured is None:
+        return ""
+    before, after, of = measured["before"], measured["after"], measured["of"]
+    return f"loss {before:.3f} -> {after:.3f}" if of is None else f"{before:g}/{of:g} -> {after:g}/{of:g} reached"
 
 
 def _reason(adapter: Adapter) -> str:

@@ -37,10 +37,12 @@ def waiting(session: Session) -> list[Path]:
 
 
 def list_recordings(workspace: Workspace, session: str | None) -> Report:
-    """List the sessions, or the recordings of one.
+    """List the sessions, the newest last, or the recordings of one.
 
-    The document: ``{"sessions": [{"name", "path", "recordings", "unfinished", "bytes", "changed_at"}]}``, or
-    ``{"session", "recordings": [SUMMARY], "unfinished": [path]}`` with SUMMARY as in cli/commands/summary.py.
+    The document: ``{"sessions": [{"name", "path", "recordings", "goals", "judged", "successes", "adapters", "shifts",
+    "damaged", "unfinished", "bytes", "changed_at"}]}``, or ``{"session", "recordings": [SUMMARY], "unfinished": [path]}``
+    with SUMMARY as in cli/commands/summary.py. Of ``judged`` recordings, whoever judged them, ``successes`` succeeded;
+    ``adapters`` has the policy's name where there is no adapter.
     """
     if session is not None:
         return _list_one(workspace, open_session(workspace, session))
@@ -51,26 +53,46 @@ def list_recordings(workspace: Workspace, session: str | None) -> Report:
         [
             found["name"],
             str(found["recordings"]),
-            str(found["unfinished"] or ""),
+            _some(found["goals"], "goals"),
+            f"{found['successes']}/{found['judged']}" if found["judged"] else "-",
+            _some(found["adapters"], "adapters"),
+            _some(found["shifts"], "shifts"),
+            ", ".join(f"{found[what]} {what}" for what in ("unfinished", "damaged") if found[what]),
             size(found["bytes"]),
             found["changed_at"],
         ]
         for found in sessions
     ]
-    lines = listing(["session", "recordings", "unfinished", "size", "changed"], rows)
+    titles = ["session", "recordings", "goal", "success", "adapter", "shift", "not complete", "size", "changed"]
+    lines = listing(titles, rows)
     if any(found["unfinished"] for found in sessions):
         lines.append(f"unfinished: {to_type(workspace, 'recordings', 'repair')} recovers them.")
     return Report({"sessions": sessions}, lines)
 
 
+def _some(names: Sequence[str], what: str) -> str:
+    """Return up to two names, or how many there are."""
+    return ", ".join(names) if len(names) <= 2 else f"{len(names)} {what}"
+
+
 def _session(session: Session) -> dict[str, Any]:
     paths = session.recordings()
     states = [path.stat() for path in paths]
+    summaries = summarise_session(session)
+    whole = [summary for summary in summaries if summary["problem"] is None]
+    judged = [summary["outcome"]["success"] for summary in whole if summary["outcome"]["success"] is not None]
+    acted = [summary["provenance"]["adapter_name"] or summary["provenance"]["policy"] for summary in whole]
     changed = max((state.st_mtime for state in states), default=session.folder.stat().st_mtime)
     return {
         "name": session.name,
         "path": str(session.folder),
         "recordings": len(paths),
+        "goals": list(dict.fromkeys(summary["goal"]["name"] for summary in whole)),
+        "judged": len(judged),
+        "successes": sum(judged),
+        "adapters": list(dict.fromkeys(acted)),
+        "shifts": list(dict.fromkeys(summary["provenance"]["shift"] for summary in whole)),
+        "damaged": len(summaries) - len(whole),
         "unfinished": len(waiting(session)),
         "bytes": sum(state.st_size for state in states),
         "changed_at": datetime.fromtimestamp(changed, UTC).isoformat(timespec="seconds"),
