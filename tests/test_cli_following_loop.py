@@ -8,7 +8,7 @@ from cli_examples import shelve
 from following_examples import follow, printed, typed
 
 from a2g_cli.adapters.registry import AdapterRegistry
-from a2g_cli.cli.commands import adapt
+from a2g_cli.cli.commands import adapt, improve_report
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.improvement.gate import Decision
 from a2g_cli.models import checkpoint
@@ -112,3 +112,24 @@ class TestTheLoop:
         shown = printed(said)
         assert ("undo" in shown) == (AdapterRegistry(Workspace(here)).active() != "base")
         follow(shown["watch"])
+
+    def test_an_undo_undoes_the_whole_run(self, here: Path) -> None:
+        """A rollback alone would undo the last of two promotions."""
+        for name in ("before", "first", "second"):
+            shelve(here, name, promotion={"promoted": name != "before"})
+        registry = AdapterRegistry(Workspace(here))
+        rounds = [{"adapter": name, "promoted": True} for name in ("first", "second")]
+        for began_with in ("base", "before"):
+            registry.promote(began_with)
+            for name in ("first", "second"):
+                registry.promote(name)
+            (line,) = improve_report._undo(Workspace(here), {"rounds": rounds, "began_with": began_with})
+            follow(line.removeprefix("undo: "))
+            assert registry.active() == began_with
+            registry.promote("second")
+        (line,) = improve_report._undo(Workspace(here), {"rounds": rounds[1:], "began_with": "first"})
+        assert line == "undo: a2g adapters rollback"
+        registry.promote("first")
+        assert improve_report._undo(Workspace(here), {"rounds": rounds, "began_with": "base"}) == []
+        nothing = [{"adapter": "first", "promoted": False}]
+        assert improve_report._undo(Workspace(here), {"rounds": nothing, "began_with": "base"}) == []

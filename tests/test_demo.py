@@ -8,6 +8,7 @@ import pytest
 from cli_examples import a2g, ask
 
 from a2g_cli.cli.commands import demo
+from a2g_cli.cli.commands.report import Report
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.improvement.settings import ImproveSettings
 
@@ -41,12 +42,27 @@ def test_it_practises_its_own_goal_and_tries_it_again(tmp_path: Path) -> None:
     report = Path(document["report"])
     assert report == tmp_path / "reports" / f"{document['session']}.html"
     assert f"{demo.GOAL}, one try from the same start" in report.read_text(encoding="utf-8")
-    # A demo that is given again begins from the base, and shows the same.
-    said = a2g(tmp_path, *WORDS, "--no-report")
+    assert document["in_distribution"]["after"]["n"] == 1
+    # A demo that is given again begins from the base, and shows the same; a quick one measures its own goal alone.
+    said = a2g(tmp_path, *WORDS, "--no-report", "--quick")
     assert said.exit_code == 0, said.stderr
+    assert "training domain" not in said.stdout + said.stderr
     outcome = "success" if first["successes"] else "no success"
     assert f"the first try, with the base policy: {outcome} in" in said.stdout
     assert "the same start after practice, with " in said.stdout
     assert "success in 1 held-out trials of the goal with the shift lighting:0.3" in said.stdout
     assert "report:" not in said.stdout
     assert [one.name for one in report.parent.iterdir()] == [report.name]
+
+
+def test_a_length_that_is_typed_wins_over_quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def stop(_: object, request: Any, **__: object) -> None:
+        raise LookupError(request.settings.rounds, request.evaluation, request.nominal)
+
+    monkeypatch.setattr(demo, "improve", stop)
+    monkeypatch.setattr(demo, "_tried", lambda *_: Report({}))
+    lengths = {(): (2, 100, True), ("--quick",): (1, 20, False), ("--quick", "--rounds", 3): (3, 20, False)}
+    for words, length in lengths.items():
+        said = a2g(tmp_path, "demo", *words)
+        assert said.exception is not None
+        assert said.exception.args == length

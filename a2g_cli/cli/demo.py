@@ -25,16 +25,26 @@ def demo(
             help="How the simulated scene differs from training; see `a2g run --help`.",
         ),
     ] = "base-pose:0.8",
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of practice.")] = 2,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="Take about two minutes: one round, and 20 held-out trials of the goal before and after, none "
+            "in the training domain.",
+        ),
+    ] = False,
+    rounds: Annotated[
+        int | None, typer.Option("--rounds", min=1, help="Rounds of practice.  [default: 2; 1 with --quick]")
+    ] = None,
     evaluation: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--evaluation",
             min=1,
             max=options.MANY,
-            help="Number of held-out trials that measure success before and after.",
+            help="Number of held-out trials that measure success before and after.  [default: 100; 20 with --quick]",
         ),
-    ] = 100,
+    ] = None,
     seed: options.Seed = 7,
     reporting: Given,
     workspace: Annotated[
@@ -50,6 +60,6 @@ def demo(
         from a2g_cli.cli.commands.report_page import Reporting
 
         ending = Reporting(report_settings_from(reporting), typed_command())
-        return show(given(workspace), shift, rounds, evaluation, seed, ending)
+        return show(given(workspace), shift, rounds, evaluation, seed, ending, quick=quick)
 
     finish(as_json, work)

@@ -4,7 +4,7 @@ import os
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from a2g_cli.adapters.registry import BASE, AdapterRegistry
 from a2g_cli.cli.commands.deployment import Deployment
@@ -30,16 +30,45 @@ EPISODES = 20
 """Practice episodes of a round."""
 
 
+class Length(NamedTuple):
+    """How much a demo does."""
+
+    rounds: int
+    evaluation: int
+    """Held-out trials before and after."""
+
+
+FULL, QUICK = Length(2, 100), Length(1, 20)
+
+
 def demo(
-    folder: Path | None, shift: str, rounds: int, evaluation: int, seed: int, reporting: Reporting | None = None
+    folder: Path | None,
+    shift: str,
+    rounds: int | None = None,
+    evaluation: int | None = None,
+    seed: int = 7,
+    reporting: Reporting | None = None,
+    *,
+    quick: bool = False,
 ) -> Report:
     """Take an image of a goal, try it once, practise it, measure success, and try the same start again.
 
-    It always starts from the base policy. ``reporting`` says whether it ends by writing an HTML file; None: it does not.
+    It always starts from the base policy.
+
+    Args:
+        folder: the workspace; None: that of the environment, else ``demo``.
+        shift: how the scene differs from training.
+        rounds: of practice; None: as ``FULL`` or ``QUICK`` has it.
+        evaluation: held-out trials before and after; None: likewise.
+        seed: of practice and of the held-out trials.
+        reporting: whether it ends by writing an HTML file; None: it does not.
+        quick: measure nothing in the training domain, and as ``QUICK`` says.
 
     Raises:
         HardwareError: OpenGL does not work. CheckpointError: there is no shipped base. UsageError: unknown shift.
     """
+    usual = QUICK if quick else FULL
+    rounds, evaluation = rounds or usual.rounds, evaluation or usual.evaluation
     workspace = Workspace.find(folder or (None if os.environ.get("A2G_WORKSPACE") else Path("demo")))
     console = stderr_console()
     deployment = Deployment("sim", {"shift": shift})
@@ -57,11 +86,11 @@ def demo(
     first = _tried(workspace, deployment, BASE)
     if first.exit_code == 130:
         return first
-    console.rule(f"3 · practice of this goal: {rounds} rounds")
+    console.rule(f"3 · practice of this goal: {rounds} round{'s' if rounds > 1 else ''}")
     settings = ImproveSettings(rounds=rounds, episodes=EPISODES, seed=seed, adapt=settings_from(**goal_learning(None)))
     # The report is written at the end, with both tries.
     later = None if reporting is None else replace(reporting, settings=ReportSettings(report=False))
-    request = ImproveRequest(deployment, (GOAL,), None, settings, evaluation, seed)
+    request = ImproveRequest(deployment, (GOAL,), None, settings, evaluation, seed, nominal=not quick)
     brought = improve(workspace, request, reporting=later)
     if brought.exit_code:
         return brought

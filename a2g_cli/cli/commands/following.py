@@ -85,15 +85,17 @@ def to_record(workspace: Workspace) -> str:
 
 
 def to_record_more(workspace: Workspace, paths: Sequence[Path], base: Path | None) -> str:
-    """Return the command that records more for a goal of ``paths`` which the workspace has, else for any goal."""
+    """Return the command that records more for a goal of ``paths`` that the workspace has, else ``to_record``'s."""
     known = set(goal_store.list_goals(workspace))
-    goal, words = "GOAL", with_base(base)
+    goal, words = None, with_base(base)
     for path in reversed(paths):
         with Recording(path) as recording:
             if recording.goal.name in known:
                 goal = recording.goal.name
                 words = [*on_robot(workspace, recording.spec.name, recording.provenance.shift), *words]
                 break
+    if goal is None:
+        return to_record(workspace)
     return to_type(workspace, "run", goal, "--episodes", str(ENOUGH), *words)
 
 

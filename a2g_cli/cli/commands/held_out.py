@@ -74,6 +74,8 @@ class HeldOut:
     interrupted: Callable[[], bool]
     note: Callable[[str], None] = lambda _: None
     """Is told why a video of a trial could not be written."""
+    nominal: bool = True
+    """Whether success in the training domain is measured where there is a shift."""
 
     def measure(self, moment: Moment, name: str, robots: Sequence[Robot], homes: Sequence[Robot]) -> None:
         """Measure adapter ``name`` on ``robots``, and on drawn goals in the training domain, on ``homes``.
@@ -93,6 +95,8 @@ class HeldOut:
             self.progress.save()
         else:
             self._measure("", moment, name, robots, lambda: self._drawn(robots[0]), where)
+        if homes is not robots and not self.nominal:
+            return
         if homes is not robots:
             self._measure(NOMINAL, moment, name, homes, lambda: self._drawn(homes[0]), "training domain")
             return

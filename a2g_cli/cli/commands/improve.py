@@ -66,6 +66,8 @@ class ImproveRequest:
     evaluation_seed: int | None = 0
     """Seed of the held-out starts. It is the same for every run that was not given a seed, so that runs can be compared.
     None for a run of version 0.1: it measured goals that the scene drew, also where goals were named, with the run's seed."""
+    nominal: bool = True
+    """Whether success in the training domain is measured as well, where there is a shift."""
 
     def to_json(self) -> dict[str, Any]:
         """Return what ``from_json`` reads."""
@@ -88,6 +90,7 @@ class ImproveRequest:
             settings,
             int(told["evaluation"]),
             None if told.get("evaluation_seed") is None else int(told["evaluation_seed"]),
+            bool(told.get("nominal", True)),
         )
 
 
@@ -199,7 +202,7 @@ def _run(
         Interrupt(lambda: plain.note("stopping: finishing the step, saving …")) as interrupt,
         deadman_key(settings.rollout.safety) as (held, wait),
         deployment.connected(lanes=lanes) as robots,
-        _at_home(deployment, robots, lanes) as homes,
+        _at_home(deployment, robots, lanes if asked.nominal else 1) as homes,
         ExitStack() as until_the_end,
     ):
         view = ImproveView(plain, isinstance(robots[0], InstrumentedRobot))
@@ -242,6 +245,7 @@ def _run(
             view.counting,
             interrupt,
             view.note,
+            asked.nominal,
         )
         # Holding the key also answers that the robot may move.
         keyed = settings.rollout.safety.hold_key is not None
@@ -330,6 +334,7 @@ def _document(progress: RunState, improvement: Improvement, goals: Sequence[Goal
         "goals": improvement.goal_rates() if goals is None else rates,
         "in_distribution": {"before": measured.get("home before"), "after": measured.get("home after")},
         "rounds": [done.to_json() for done in progress.done],
+        "began_with": current_name(str(progress.asked["begin"])),
         "active": improvement.active,
         "stopped_by": improvement.stopped_by() or "interrupted",
     }

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from a2g_cli.adapters.registry import AdapterRegistry
+from a2g_cli.adapters.registry import BASE, AdapterRegistry
 from a2g_cli.cli.commands.prompts import to_type
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording.sessions import Session
@@ -57,7 +57,8 @@ def _measured(document: dict[str, Any]) -> list[Any]:
         where = "in the training domain (there is no shift)"
     else:
         other = ", other goals" if goals else ""
-        rows += [(f"training domain{other}, {moment}", home[moment]) for moment in ("before", "after")]
+        moments = [moment for moment in ("before", "after") if home[moment] is not None]
+        rows += [(f"training domain{other}, {moment}", home[moment]) for moment in moments]
     each = f" of {'each goal' if len(document['goals']) > 1 else 'the goal'}" if goals else ""
     return [f"success in {rows[0][1]['n']} held-out trials{each} {where}:", _bars(rows)]
 
@@ -86,13 +87,26 @@ def _practised(workspace: Workspace, document: dict[str, Any]) -> list[str]:
     resets = f"; the scene was reset {anew} times" + (f", {lost} episodes were lost while it was stuck" if lost else "")
     session = Session(workspace.sessions / document["session"])
     recorded = session.recordings()
-    # If another program has promoted something else since, a rollback would undo that instead.
-    promoted = [done["adapter"] for done in rounds if done["promoted"]]
-    undoes = bool(promoted) and AdapterRegistry(workspace).active() == promoted[-1]
     tried += f", seed {document['seed']}"
     return [
         f"practice: {encoded} episodes{tried}, {rolled:.0f} s of rollouts and {adapted:.0f} s of adaptation{resets}.",
         f"active adapter: {document['active']}",
         *([f"watch: {to_type(workspace, 'replay', f'{session.name}/{recorded[0].stem}')}"] if recorded else []),
-        *([f"undo: {to_type(workspace, 'adapters', 'rollback')}"] if undoes else []),
+        *_undo(workspace, document),
     ]
+
+
+def _undo(workspace: Workspace, document: dict[str, Any]) -> list[str]:
+    """Return the line with the command that undoes all promotions of the run; nothing if there was none.
+
+    Nor if another program has promoted something else since: this would undo that instead.
+    """
+    promoted = [done["adapter"] for done in document["rounds"] if done["promoted"]]
+    if not promoted or AdapterRegistry(workspace).active() != promoted[-1]:
+        return []
+    if len(promoted) == 1:
+        return [f"undo: {to_type(workspace, 'adapters', 'rollback')}"]
+    # A rollback would undo the last of them. What the run began with may have been promoted against the gate.
+    begin = document["began_with"]
+    words = [begin, *([] if begin == BASE else ["--force"])]
+    return [f"undo: {to_type(workspace, 'adapters', 'promote', *words)}"]
