@@ -270,6 +270,9 @@ def test_watchers_see_every_plan_and_every_step(robots: list[SimRobot], trials: 
         def __init__(self) -> None:
             self.told: list[tuple[str, float]] = []
 
+        def began(self, goal: Goal, limit: int) -> None:
+            self.told.append((goal.name, limit))
+
         def planned(self, observation: object, imagined: object, steps_to_go: float, seconds: float) -> None:
             assert seconds >= 0
             self.told.append(("plan", steps_to_go))
@@ -279,8 +282,16 @@ def test_watchers_see_every_plan_and_every_step(robots: list[SimRobot], trials: 
 
     watcher = Watcher()
     policy = Scripted(lambda _: np.repeat(RIGHT[None], 2, 0), lambda index: 10.0 + index)
-    list(roll_out(robots[:1], [job(trials[0], Kept())], policy, RolloutSettings(limit=3), watcher))
-    assert watcher.told == [("plan", 10.0), ("step", 1), ("step", 2), ("plan", 11.0), ("step", 3)]
+    jobs = [job(trials[0], Kept()), job(trials[1], Kept())]  # of two robots a watcher sees the first
+    list(roll_out(robots[:2], jobs, policy, RolloutSettings(limit=3), watcher))
+    assert watcher.told == [
+        (trials[0].goal.name, 3),
+        ("plan", 10.0),
+        ("step", 1),
+        ("step", 2),
+        ("plan", 11.0),
+        ("step", 3),
+    ]
 
 
 # -- the policy's episodes ------------------------------------------------------------------------------------------------

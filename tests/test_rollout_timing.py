@@ -213,6 +213,8 @@ def test_the_robot_goes_on_while_a_plan_is_made(robots: list[SimRobot], trials: 
     stepped = Event()
 
     class Watcher:
+        def began(self, *_: object) -> None: ...
+
         def planned(self, *_: object) -> None: ...
 
         def stepped(self, step: int, *_: object) -> None:

@@ -239,11 +239,13 @@ def finish(as_json: bool, work: Callable[[], "Report"]) -> None:
 
 def _finish(as_json: bool, work: Callable[[], "Report"], data: TextIO) -> None:
     from a2g_cli.core.errors import A2GError
+    from a2g_cli.display.starting import over
     from a2g_cli.runtime.interrupt import Ending
 
     try:
         with Ending():
             report = work()
+        over()
     except A2GError as error:
         _fail(as_json, _told(error, str(error)), error.exit_code, error, data)
     except BrokenPipeError:

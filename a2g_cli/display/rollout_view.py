@@ -1,27 +1,31 @@
 """The view of a rollout: current image, imagined plan and goal side by side, or one line per episode."""
 
 import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from a2g_cli.core.types import Goal, Image, Observation, Outcome
-from a2g_cli.display.console import draws_images
-from a2g_cli.display.images import LEAST_COLUMNS, DrawnImage, ImageRow, fitting_columns
-from a2g_cli.display.lines import estimate, printable, say
+from a2g_cli.display.bars import bar_line, time_left
+from a2g_cli.display.images import DrawnImage
+from a2g_cli.display.lines import duration, estimate, printable, say
+from a2g_cli.display.protocols import Overlay, forget, protocol_of
+from a2g_cli.display.scene import Scene
 
 _REFRESH = 8.0
 """Live view [Hz]."""
 
-_IMAGINED_COLUMNS = 16
-"""Another imagined frame is shown only if every image keeps at least this width [columns]."""
+_STILL = 2.0
+"""The view says how long nothing has moved, from this time on [s]."""
+_ROOMY = 12
+"""In a terminal with fewer lines the last verdict is left out; it stands above the panel."""
 
 
 class RolloutView(Protocol):
@@ -57,7 +61,7 @@ class RolloutView(Protocol):
 
 def rollout_view(console: Console) -> RolloutView:
     """Return a live view for a terminal, plain lines for anything else."""
-    return LiveRolloutView(console) if console.is_interactive else PlainRolloutView(console)
+    return LiveRolloutView(console, protocol_of()) if console.is_interactive else PlainRolloutView(console)
 
 
 class PlainRolloutView:
@@ -117,13 +121,19 @@ class PlainRolloutView:
 class LiveRolloutView(PlainRolloutView):
     """A panel that is redrawn eight times per second in its own thread; finished episodes scroll above it."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(
+        self, console: Console, protocol: str | None = None, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Create it; ``protocol``: of the terminal's own images (``protocols.py``), None for half blocks."""
         super().__init__(console)
+        self._protocol, self._clock = protocol, now
         self._index = 0
         self._step = 0
         self._steps_to_go = math.nan
         self._farthest = 0.0
         self._seconds = math.nan
+        self._last = ""
+        self._begun = self._moved = self._episode_begun = now()
         self._now: dict[str, DrawnImage] = {}
         self._imagined: dict[str, list[DrawnImage]] = {}
         self._goal_images: dict[str, DrawnImage] = {}
@@ -142,11 +152,15 @@ class LiveRolloutView(PlainRolloutView):
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
+        forget(self.console, self._protocol)
 
     def episode_started(self, index: int, total: int, goal: Goal, limit: int) -> None:
         """Show the new goal."""
         super().episode_started(index, total, goal, limit)
         self._index, self._step = index, 0
+        self._moved = self._episode_begun = self._clock()
+        if not index:
+            self._begun = self._moved
         self._steps_to_go, self._farthest, self._seconds = math.nan, 0.0, math.nan
         self._now, self._imagined = {}, {}
         self._goal_images = {camera: DrawnImage(image) for camera, image in goal.images.items()}
@@ -169,22 +183,33 @@ class LiveRolloutView(PlainRolloutView):
         self._step = step
         self._seen(observation, steps_to_go)
 
+    def episode_ended(self, index: int, outcome: Outcome, steps: int, path: Path | None) -> None:
+        """Print the episode's line, and keep its verdict in the panel."""
+        self._last = f"episode {index + 1}: {_result(outcome, steps, self._limit)}"
+        super().episode_ended(index, outcome, steps, path)
+
     def _seen(self, observation: Observation, steps_to_go: float) -> None:
         self._now = {camera: DrawnImage(image) for camera, image in observation.images.items()}
-        self._steps_to_go = steps_to_go
+        self._steps_to_go, self._moved = steps_to_go, self._clock()
         if math.isfinite(steps_to_go):
             self._farthest = max(self._farthest, steps_to_go)
 
     def render(self) -> RenderableType:
         """Return the panel."""
         if not self._total:
-            return Text("waiting for the first episode", style="dim")
-        width = self.console.size.width
-        lines: list[RenderableType] = [*self._strips(width - 4), self._status()]
+            return Text(f"waiting for the first episode: {duration(self._clock() - self._begun)}", style="dim")
+        width, inner = self.console.size.width, self.console.size.width - 4
+        status = self._status(inner)
+        # The session replaces these dicts while this thread draws: each is read once.
+        scene = Scene(self._now, self._goal_images, self._imagined)
+        # Two lines of border, one for the cursor, and one for the images of a protocol.
+        rows = scene.rows(
+            self.console, inner, self.console.size.height - len(status) - 4, blank=self._protocol is not None
+        )
         title = f"episode {self._index + 1}/{self._total} · {printable(self._goal)}"
         score = f"successes {self._reached}/{self._judged}" if self._judged else None
-        return Panel(
-            Group(*lines),
+        panel = Panel(
+            Group(*rows.lines, *status),
             title=Text(title),
             subtitle=score,
             title_align="left",
@@ -192,42 +217,29 @@ class LiveRolloutView(PlainRolloutView):
             border_style="dim",
             width=width,
         )
+        if self._protocol is None or not rows.places:
+            return panel
+        places = [replace(place, row=place.row + 1, column=place.column + 2) for place in rows.places]
+        return Group(panel, Overlay(self._protocol, places, rows.height + len(status) + 2))
 
-    def _strips(self, width: int) -> list[RenderableType]:
-        """Return one row per camera: current image, the imagined frames that fit, goal."""
-        # The session replaces these dicts while this thread draws: each is read once.
-        now, imagined, goal = self._now, self._imagined, self._goal_images
-        cameras = [camera for camera in goal if camera in now] if now else list(goal)
-        if not cameras or not draws_images(self.console):
-            return []
-        room = max(1, width // (_IMAGINED_COLUMNS + 1) - 2)
-        lines = (self.console.size.height - 6) // len(cameras) - 1
-        rows: list[RenderableType] = []
-        for camera in cameras:
-            plan = _spread(imagined.get(camera, ()), min(4, room))
-            first = now.get(camera, goal[camera])
-            columns = fitting_columns(width, lines, 2 + max(1, len(plan)), first.aspect)
-            if columns < LEAST_COLUMNS:
-                return []
-            name = f" {camera}" if len(cameras) > 1 else ""
-            labels = [f"now{name}", *(["imagined", *[""] * len(plan)][: len(plan)]), "goal"]
-            rows.append(ImageRow([first, *plan, goal[camera]], columns, labels))
-        return rows
-
-    def _status(self) -> RenderableType:
-        grid = Table.grid(padding=(0, 2))
+    def _status(self, width: int) -> list[RenderableType]:
+        """Return the bars of the episode and of the run, the policy's estimate, and the last verdict."""
+        now = self._clock()
+        step, spent = f"step {self._step:>{len(str(self._limit))}}/{self._limit}", now - self._episode_begun
+        still = now - self._moved
+        after = f"no step for {duration(still)}" if still > _STILL else time_left(spent, self._step, self._limit)
+        lines = [bar_line(step, self._step, self._limit, after, width)]
+        if self._total > 1:
+            done = self._index + min(1.0, self._step / max(1, self._limit))
+            run = f"episode {self._index + 1}/{self._total}"
+            lines.append(bar_line(run, done, self._total, time_left(now - self._begun, done, self._total), width))
+        words = [f"steps to go {estimate(self._steps_to_go)}"]
+        words += [f"plan {1000 * self._seconds:.0f} ms"] if math.isfinite(self._seconds) else []
         done = self._farthest - self._steps_to_go if math.isfinite(self._steps_to_go) else 0.0
-        planning = f"plan {1000 * self._seconds:.0f} ms" if math.isfinite(self._seconds) else ""
-        words = [
-            Text(f"step {self._step:>{len(str(self._limit))}}/{self._limit}"),
-            Text(f"steps to go {estimate(self._steps_to_go):>6}"),
-            Text(planning, style="dim"),
-        ]
-        # Within the panel's border; numbers are worth more than a bar.
-        room = self.console.size.width - 4 - sum(text.cell_len + 2 for text in words)
-        bar = ProgressBar(total=self._farthest or 1.0, completed=done, width=min(20, room))
-        grid.add_row(*words[:2], *([bar] if room > 0 else []), words[2])
-        return grid
+        lines.append(bar_line("  ".join(words), done, self._farthest or 1.0, "", width))
+        if self._last and self.console.size.height >= _ROOMY:
+            lines.append(Text(self._last, style="dim", no_wrap=True, overflow="ellipsis"))
+        return lines
 
 
 JUDGES = {
@@ -253,10 +265,3 @@ def _result(outcome: Outcome, steps: int, limit: int) -> str:
         details.append(f"stopped by {outcome.stopped_by}")
     ended = words[outcome.success]
     return f"{ended} ({', '.join(details)})" if details else ended
-
-
-def _spread(images: Sequence[DrawnImage], count: int) -> list[DrawnImage]:
-    """Return at most ``count`` of ``images``, evenly spaced; the last is always among them."""
-    if len(images) <= count:
-        return list(images)
-    return [images[round((k + 1) * len(images) / count) - 1] for k in range(count)]

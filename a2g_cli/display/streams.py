@@ -3,10 +3,12 @@
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, cast
+
+from a2g_cli.display.starting import starting_line
 
 
 class ForgivingStream:
@@ -18,18 +20,20 @@ class ForgivingStream:
     Args:
         stream: receives the text.
         only: the only error number that is ignored; None: all are ignored.
+        over: called before anything is written, as what stands on the terminal has to be removed first.
     """
 
-    def __init__(self, stream: IO[Any], only: int | None = None) -> None:
-        self._stream, self._only = stream, only
+    def __init__(self, stream: IO[Any], only: int | None = None, over: Callable[[], None] = lambda: None) -> None:
+        self._stream, self._only, self.over = stream, only, over
 
     def __getattr__(self, name: str) -> Any:
         """Return any other attribute of the stream."""
         found = getattr(self._stream, name)
-        return ForgivingStream(found, self._only) if name == "buffer" and found is not None else found
+        return ForgivingStream(found, self._only, self.over) if name == "buffer" and found is not None else found
 
     def write(self, text: Any) -> int:
         """Write ``text``, or nothing if there is no reader any more; return its length."""
+        self.over()
         try:
             return int(self._stream.write(text))
         except OSError as error:
@@ -65,12 +69,15 @@ def streams_that_may_go_away() -> Iterator[None]:
     terminal is ignored, since nobody is left to read the data.
     """
     before = sys.stdout, sys.stderr
-    sys.stdout = cast("Any", ForgivingStream(_there(sys.stdout), errno.EIO))
-    sys.stderr = cast("Any", ForgivingStream(_there(sys.stderr)))
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = before
+    errors = _there(sys.stderr)
+    with starting_line(cast("Any", ForgivingStream(errors))) as line:
+        over = (lambda: None) if line is None else line.over
+        sys.stdout = cast("Any", ForgivingStream(_there(sys.stdout), errno.EIO, over))
+        sys.stderr = cast("Any", ForgivingStream(errors, None, over))
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = before
 
 
 def _there(stream: IO[Any] | None) -> IO[Any]:

@@ -8,6 +8,7 @@ from typing import Protocol, Self
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +23,9 @@ _INTERVAL = 10.0
 
 _REFRESH = 4.0
 """Live view [Hz]."""
+
+_SILENT = 2.0
+"""Where nothing is counted, the view says from this time on that it works, and for how long [s]."""
 
 _LEAST_SPAN = 0.05
 """Least time from which a rate is computed [s]."""
@@ -134,6 +138,8 @@ class LiveTrainingView(PlainTrainingView):
     def __init__(self, console: Console, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__(console, now)
         self._running = False
+        self._idle_since = now()
+        self._spinner = Spinner("line", style="dim")
         self._live = Live(
             get_renderable=self.render,
             console=console,
@@ -163,11 +169,12 @@ class LiveTrainingView(PlainTrainingView):
         """Replace the bar by one line."""
         self._running = False
         super().finished()
+        self._idle_since = self._clock()
 
     def render(self) -> RenderableType:
         """Return the bar."""
         if not self._running:
-            return Text()
+            return self._idle("working") if self._clock() - self._idle_since > _SILENT else Text()
         speed = self._speed()
         title = Text(printable(self._title))
         cells = [
@@ -184,3 +191,10 @@ class LiveTrainingView(PlainTrainingView):
         grid.add_row(*([title] if beside else []), progress, *cells)
         losses = Text(f"  {losses_line(self._losses)}", style="dim")
         return Group(grid, losses) if beside else Group(title, grid, losses)
+
+    def _idle(self, words: str) -> RenderableType:
+        """Return what is shown where nothing is counted: that something goes on, and for how long."""
+        self._spinner.update(
+            text=Text(f"{printable(words)} … {duration(self._clock() - self._idle_since)}", style="dim")
+        )
+        return self._spinner

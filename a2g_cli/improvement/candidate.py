@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from a2g_cli.adapters.files import Adapter
 from a2g_cli.adapters.registry import BASE
@@ -13,6 +14,7 @@ from a2g_cli.calibration.transform import IDENTITY, DomainTransform
 from a2g_cli.encoding.episodes import EncodedEpisode
 from a2g_cli.improvement.demo_replay import DemoReplay
 from a2g_cli.improvement.pose_search import PoseSearch
+from a2g_cli.improvement.practice import PracticeWatcher
 from a2g_cli.improvement.scoring import EpisodeScorer
 from a2g_cli.improvement.state import RoundState, RunState
 from a2g_cli.models import checkpoint
@@ -21,6 +23,10 @@ from a2g_cli.training import retention_set
 from a2g_cli.training.finetune import FinetuneSettings, finetune
 from a2g_cli.training.finetune_plan import FinetunePlan, plan_finetuning
 from a2g_cli.training.watcher import TrainingWatcher
+
+
+class CandidateWatcher(TrainingWatcher, PracticeWatcher, Protocol):
+    """Shows how a candidate is made."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class CandidateBuilder:
     seed: int
     demonstrations: Sequence[Path]
     """Recordings that are mixed into every batch (``settings.cotrain``)."""
-    watcher: TrainingWatcher
+    watcher: CandidateWatcher
     interrupted: Callable[[], bool]
     fresh: bool = False
     """Train each round's weights anew from the adapter that began the run, on all that was kept, instead of going on from the
@@ -84,6 +90,7 @@ class CandidateBuilder:
         if not plan.kept:
             return {}, seconds
         origin = self._origin() if self.fresh and plan.train else parent
+        self.watcher.phase(f"round {number + 1}: preparing the adaptation")
         with registry.creating() as adapter_folder:
             state.candidate = adapter_folder.name
             self.progress.save()
@@ -122,6 +129,7 @@ class CandidateBuilder:
         if self.settings.calibrate == "off":
             return current, 0.0
         model, nominal_domain = self.scorer.model, nominal.load_nominal(self.factory.folder)
+        self.watcher.phase(f"round {number + 1}: measuring the camera, the arm and the motors")
         transform = estimate_transform(model, nominal_domain, buffer, current, self.watcher.note)
         suspected = suspected_base_pose(model, nominal_domain, buffer, transform, self.watcher.note)
         if suspected is None or refused.base_pose is not None:

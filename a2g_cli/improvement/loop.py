@@ -233,6 +233,7 @@ class Improvement:
         rollout_seconds = time.monotonic() - started
         if self.interrupted():
             return None
+        self.watcher.phase(f"round {number + 1}: judging the episodes")
         self._judge.fit([self._path(name) for name in state.practice])
         before = [self._read(name) for name in state.practice]
         self._buffer[number:] = [before]

@@ -17,12 +17,15 @@ from a2g_cli.robots.base import Robot, shift_of
 from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.runtime.recorder import Recorder
 from a2g_cli.runtime.reset import drive_to_rest
-from a2g_cli.runtime.rollout import Job, roll_out
+from a2g_cli.runtime.rollout import Job, RolloutWatcher, roll_out
 from a2g_cli.runtime.termination import RolloutSettings
 
 
-class PracticeWatcher(Protocol):
-    """Shows the progress of practice."""
+class PracticeWatcher(RolloutWatcher, Protocol):
+    """Shows the progress of practice, and its first robot."""
+
+    def phase(self, text: str) -> None:
+        """Show that something begins which has no steps to count, as in ``measuring the camera``."""
 
     def rolled(self, what: str, done: int, total: int, successes: int) -> None:
         """Show that ``done`` of ``total`` episodes have ended, before the first and after each.
@@ -94,7 +97,8 @@ class Practice:
 
         if missing:
             show()  # the displayed time starts with the first episode, not when it has ended
-        for index, outcome in roll_out(self.attempts.robots, jobs(), policy, self.rollout, None, self.interrupted):
+        robots, watcher = self.attempts.robots, self.watcher
+        for index, outcome in roll_out(robots, jobs(), policy, self.rollout, watcher, self.interrupted):
             outcomes.append(outcome)
             if outcome.stopped_by != "interrupted":
                 self.attempts.ended(started[index])

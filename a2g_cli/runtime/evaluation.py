@@ -11,7 +11,7 @@ from a2g_cli.core.errors import UsageError
 from a2g_cli.core.types import Goal
 from a2g_cli.policies.base import Policy
 from a2g_cli.robots.base import InstrumentedRobot, Purpose, ReportingRobot, Robot, Trial
-from a2g_cli.runtime.rollout import Job, roll_out
+from a2g_cli.runtime.rollout import Job, RolloutWatcher, roll_out
 from a2g_cli.runtime.sink import NullSink, Sink
 from a2g_cli.runtime.termination import RolloutSettings
 
@@ -126,6 +126,7 @@ def evaluate(
     advanced: Callable[[int, int], None] | None = None,
     interrupted: Callable[[], bool] = lambda: False,
     sink: Callable[[Trial, Robot], Sink] = not_kept,
+    watcher: RolloutWatcher | None = None,
 ) -> Result:
     """Roll a policy out on held-out trials. Nothing is recorded unless ``sink`` does, so nothing can learn from them.
 
@@ -138,6 +139,7 @@ def evaluate(
         advanced: called with (episodes done, successes so far).
         interrupted: asked after every step.
         sink: takes the episode of a trial; what it keeps for people to see must lie where no training looks for recordings.
+        watcher: shows the first robot.
 
     Raises:
         KeyboardInterrupt: interrupted; there is no partial result.
@@ -146,7 +148,7 @@ def evaluate(
     started = time.monotonic()
     done = successes = 0
     jobs = jobs_for(trials, sink)
-    for _, outcome in roll_out(robots, jobs, policy, settings, None, interrupted):
+    for _, outcome in roll_out(robots, jobs, policy, settings, watcher, interrupted):
         if outcome.success is None and not interrupted():
             raise UsageError(
                 f'{robots[0].spec.name} reports no success: its info has neither "success" nor "is_success".'

@@ -25,7 +25,10 @@ from a2g_cli.runtime.termination import RolloutSettings
 
 
 class RolloutWatcher(Protocol):
-    """Shows episodes while they run."""
+    """Shows the episodes of one robot while they run."""
+
+    def began(self, goal: Goal, limit: int) -> None:
+        """Show that an episode for ``goal`` begins, of at most ``limit`` steps."""
 
     def planned(
         self, observation: Observation, imagined: Mapping[str, Sequence[Image]], steps_to_go: float, seconds: float
@@ -45,7 +48,7 @@ class _Unwatched:
 
     def _ignore(self, *_: object) -> None: ...
 
-    planned = stepped = _ignore
+    began = planned = stepped = _ignore
 
 
 def episode(
@@ -72,8 +75,10 @@ def episode(
         bring_to_rest(robot, error)
         raise
     try:
+        watcher = watcher or _Unwatched()
+        watcher.began(goal, steps.termination.limit)
         steps.begin()
-        reason = yield from _Course(steps, watcher or _Unwatched(), interrupted).run()
+        reason = yield from _Course(steps, watcher, interrupted).run()
         if reason == "interrupted":
             steps.rest()
         return steps.end(reason)
@@ -196,7 +201,8 @@ def roll_out(
 ) -> Iterator[tuple[int, Outcome]]:
     """Roll all jobs out, as many at a time as there are robots, planning for all robots in one batch.
 
-    A job is taken from ``jobs`` when a robot is free, so it may depend on how the one before ended.
+    A job is taken from ``jobs`` when a robot is free, so it may depend on how the one before ended. ``watcher`` sees the
+    first robot alone.
 
     Yields:
         (index of the job, outcome), in the order of ending. After an interruption no further job starts.
@@ -211,7 +217,8 @@ def roll_out(
                         lane.index, job = following
                         lane.prepare(job, policy, settings)
                         sink = job.sink(lane.robot)
-                        lane.rolling = episode(lane.robot, job.goal, job.seed, settings, sink, watcher, interrupted)
+                        seen = watcher if lane is lanes[0] else None
+                        lane.rolling = episode(lane.robot, job.goal, job.seed, settings, sink, seen, interrupted)
                         lane.request = next(lane.rolling)
                 busy = [(lane, lane.request, lane.rolling) for lane in lanes if lane.request and lane.rolling]
                 if not busy:

@@ -16,6 +16,7 @@ from a2g_cli.robots.base import Robot, Trial, shift_of, views_of
 from a2g_cli.runtime.evaluation import draw_trials, evaluate, not_kept, pooled, trials_for
 from a2g_cli.runtime.policy_factory import PolicyFactory
 from a2g_cli.runtime.reset import without_state
+from a2g_cli.runtime.rollout import RolloutWatcher
 from a2g_cli.runtime.termination import RolloutSettings
 from a2g_cli.runtime.videos import Videos
 
@@ -74,6 +75,8 @@ class HeldOut:
     interrupted: Callable[[], bool]
     note: Callable[[str], None] = lambda _: None
     """Is told why a video of a trial could not be written."""
+    watcher: RolloutWatcher | None = None
+    """Shows the first robot."""
     nominal: bool = True
     """Whether success in the training domain is measured where there is a shift."""
 
@@ -128,6 +131,6 @@ class HeldOut:
             told(0, 0)  # the time counts from the start of the first episode
             videos = Videos(self.progress.session.videos.folder, self.factory, name, policy, self.note)
             sink = not_kept if what == NOMINAL else videos.sink
-            result = evaluate(name, policy, robots, trials(), self.rollout, told, self.interrupted, sink)
+            result = evaluate(name, policy, robots, trials(), self.rollout, told, self.interrupted, sink, self.watcher)
             measured[key] = result.to_json()
             self.progress.save()

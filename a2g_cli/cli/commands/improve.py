@@ -32,7 +32,7 @@ from a2g_cli.data import goals as goal_store
 from a2g_cli.data.recording.practice import held as recording_into
 from a2g_cli.data.recording.sessions import LATEST, find_recordings, list_sessions, new_session, open_session
 from a2g_cli.display.console import stderr_console
-from a2g_cli.display.training_view import training_view
+from a2g_cli.display.practice_view import practice_view
 from a2g_cli.improvement.demo_replay import available_trajectories
 from a2g_cli.improvement.loop import Improvement
 from a2g_cli.improvement.settings import ImproveSettings, check_limits, improve_settings_from_json
@@ -198,7 +198,7 @@ def _run(
     lanes = min(LANES, max(asked.evaluation, settings.episodes))
     with (
         reported() as finished,
-        training_view(stderr_console()) as plain,
+        practice_view(stderr_console()) as plain,
         Interrupt(lambda: plain.note("stopping: finishing the step, saving …")) as interrupt,
         deadman_key(settings.rollout.safety) as (held, wait),
         deployment.connected(lanes=lanes) as robots,
@@ -229,11 +229,12 @@ def _run(
             metrics_of(workspace, progress, plain.note, tracker, resumed=resumed),
         )
         trained = TrackedView(plain, metrics, lambda title: f"round {len(progress.rounds)}" * (title == ADAPTING))
-        view = ImproveView(trained, isinstance(robots[0], InstrumentedRobot))
+        view = ImproveView(plain, isinstance(robots[0], InstrumentedRobot), trained)
 
         resuming = to_type(workspace, "improve", "--resume", progress.session.name)
         view.note(f"up to {settings.rounds} rounds of practice. Ctrl-C is safe at any time; to go on: {resuming}")
         wait(interrupt)
+        view.run_begins(len(progress.done), settings.rounds)
 
         held_out = HeldOut(
             factory,
@@ -245,6 +246,7 @@ def _run(
             view.counting,
             interrupt,
             view.note,
+            view,
             asked.nominal,
         )
         # Holding the key also answers that the robot may move.

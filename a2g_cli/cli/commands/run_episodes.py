@@ -30,6 +30,9 @@ class Watch:
         self.nearest = math.inf
         """Least steps-to-go so far (policy's estimate)."""
 
+    def began(self, goal: Goal, limit: int) -> None:
+        """Show nothing: the view knows it already."""
+
     def planned(
         self, observation: Observation, imagined: Mapping[str, Sequence[Image]], steps_to_go: float, seconds: float
     ) -> None:
