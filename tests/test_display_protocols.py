@@ -139,6 +139,20 @@ def test_images_stand_under_their_labels_and_take_no_room(protocol: str, width: 
         assert ups == [lines - place.row for place in overlay._places]
 
 
+def test_what_did_not_change_is_drawn_once_and_what_changed_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Image] = []
+    monkeypatch.setattr(protocols, "DRAWN", {"kitty": lambda place, _: drawn.append(place.image) or "x"})
+    first, second = quarters(), quarters()
+    for image in (first, first, second, first):
+        console = terminal()
+        console.print(Overlay("kitty", [Place(image, 1, 0, 8, 2)], 5))
+        assert "x\x1b8" in output(console)
+    assert len(drawn) == 2
+    for _ in range(100):
+        protocols._drawn("kitty", Place(quarters(), 1, 0, 8, 2), 0)
+    assert len(protocols._KEPT) <= protocols._MOST_IMAGES
+
+
 def test_kitty_s_images_are_removed_at_the_end() -> None:
     for protocol, removed in (("kitty", True), ("sixel", False), (None, False)):
         console = terminal()

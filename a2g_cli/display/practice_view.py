@@ -12,10 +12,12 @@ from a2g_cli.core.types import Goal, Image, Observation
 from a2g_cli.display.bars import bar_line, time_left
 from a2g_cli.display.images import DrawnImage
 from a2g_cli.display.lines import duration, estimate, printable, say
-from a2g_cli.display.protocols import Overlay, forget, protocol_of
+from a2g_cli.display.protocols import Overlay, forget, protocol_of, refresh_rate
 from a2g_cli.display.scene import Rows, Scene
 from a2g_cli.display.training_view import LiveTrainingView, PlainTrainingView, TrainingView
 
+_REFRESH = 6.0
+"""[Hz]"""
 _AWAY = 3.0
 """The robot is shown until it has not moved for this long [s]."""
 
@@ -84,7 +86,7 @@ class LivePracticeView(LiveTrainingView):
         self._now: dict[str, DrawnImage] = {}
         self._goal: dict[str, DrawnImage] = {}
         self._imagined: dict[str, list[DrawnImage]] = {}
-        super().__init__(console, now)  # it draws the view once
+        super().__init__(console, now, refresh_rate(protocol, _REFRESH))  # it draws the view once
 
     def __enter__(self) -> Self:
         super().__enter__()

@@ -33,6 +33,8 @@ _COLOURS = 48
 _FIRST_ID = 7301
 """Of kitty's images; two programs in one window rarely take the same."""
 _MOST_IMAGES = 32
+_SIXEL_RATE = 3.0
+"""[Hz]"""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,28 @@ class Overlay:
     def _parts(self) -> Iterator[str]:
         for number, place in enumerate(self._places):
             right = f"\x1b[{place.column}C" if place.column else ""
-            yield f"\x1b7\x1b[{self._height - place.row}A{right}{DRAWN[self._protocol](place, number)}\x1b8"
+            yield f"\x1b7\x1b[{self._height - place.row}A{right}{_drawn(self._protocol, place, number)}\x1b8"
+
+
+_KEPT: dict[tuple[str, int, int, int, int], tuple[Image, str]] = {}
+
+
+def _drawn(protocol: str, place: Place, number: int) -> str:
+    """Return what draws an image. What was drawn last is kept: the goal and the plan are the same in many frames."""
+    key = (protocol, number, id(place.image), place.columns, place.rows)
+    kept = _KEPT.get(key)
+    if kept is not None and kept[0] is place.image:
+        return kept[1]
+    while len(_KEPT) >= _MOST_IMAGES:
+        _KEPT.pop(next(iter(_KEPT)))
+    sequence = DRAWN[protocol](place, number)
+    _KEPT[key] = (place.image, sequence)
+    return sequence
+
+
+def refresh_rate(protocol: str | None, usual: float) -> float:
+    """Return how often a view is redrawn [Hz]. Sixels take tens of milliseconds a frame, which a control loop would feel."""
+    return min(usual, _SIXEL_RATE) if protocol == "sixel" else usual
 
 
 def forget(console: Console, protocol: str | None) -> None:

@@ -16,7 +16,7 @@ from a2g_cli.core.types import Goal, Image, Observation, Outcome
 from a2g_cli.display.bars import bar_line, time_left
 from a2g_cli.display.images import DrawnImage
 from a2g_cli.display.lines import duration, estimate, printable, say
-from a2g_cli.display.protocols import Overlay, forget, protocol_of
+from a2g_cli.display.protocols import Overlay, forget, protocol_of, refresh_rate
 from a2g_cli.display.scene import Scene
 
 _REFRESH = 8.0
@@ -140,7 +140,7 @@ class LiveRolloutView(PlainRolloutView):
         self._live = Live(
             get_renderable=self.render,
             console=console,
-            refresh_per_second=_REFRESH,
+            refresh_per_second=refresh_rate(protocol, _REFRESH),
             transient=True,
             redirect_stdout=False,  # stdout is for data
             vertical_overflow="crop",

@@ -133,9 +133,10 @@ class PlainTrainingView:
 
 
 class LiveTrainingView(PlainTrainingView):
-    """A bar with losses, rate and remaining time, redrawn four times per second in its own thread."""
+    """A bar with losses, rate and remaining time, redrawn by its own thread."""
 
-    def __init__(self, console: Console, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, console: Console, now: Callable[[], float] = time.monotonic, refresh: float = _REFRESH) -> None:
+        """Create it; it is redrawn ``refresh`` times per second."""
         super().__init__(console, now)
         self._running = False
         self._idle_since = now()
@@ -143,7 +144,7 @@ class LiveTrainingView(PlainTrainingView):
         self._live = Live(
             get_renderable=self.render,
             console=console,
-            refresh_per_second=_REFRESH,
+            refresh_per_second=refresh,
             transient=True,
             redirect_stdout=False,  # stdout is for data
         )
