@@ -31,6 +31,7 @@ from a2g_cli.data.relabelling import parse_mixture, relabel
 from a2g_cli.encoding.episodes import encode_episode
 from a2g_cli.encoding.segments import join
 from a2g_cli.models import checkpoint
+from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.autoencoder import to_tensor
 from a2g_cli.robots.base import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
@@ -128,7 +129,7 @@ def plain(paths: Sequence[Path], iterations: int) -> None:
         optimiser.step()
 
 
-def ours(paths: Sequence[Path], iterations: int) -> Finetuning:
+def ours(paths: Sequence[Path], iterations: int) -> None:
     """Read the recordings and adapt, as ``a2g adapt`` does."""
     model = checkpoint.load(checkpoint.SHIPPED)
     encoded = [encode_episode(model, path) for path in paths]
@@ -136,7 +137,6 @@ def ours(paths: Sequence[Path], iterations: int) -> Finetuning:
     work = Finetuning(model, "base", None, settings)
     batch_source = HindsightBC(join([one.segments for one in encoded]), work.model, settings.slowness_tau)
     work.train(batch_source, [one.name for one in encoded], Unwatched())
-    return work
 
 
 def practise_apart(shift: str, episodes: int, folder: Path, threads: int, ready: Event, begin: Event) -> None:
@@ -170,23 +170,28 @@ def at_once(shift: str, episodes: int, folder: Path, paths: Sequence[Path], iter
     return took
 
 
-def of_matrix_rate(work: Finetuning, paths: Sequence[Path]) -> tuple[float, float]:
-    """Return a LoRA step's counted arithmetic as a share of the matrix rate, and that rate [FLOP/s]."""
-    model, size = work.model, SETTINGS.batch
-    batch_source = HindsightBC(
-        join([encode_episode(checkpoint.load(checkpoint.SHIPPED), path).segments for path in paths]), model, 0.0
-    )
-    batch = batch_source.batch(size, work.mixture, torch.Generator().manual_seed(0))
+def lora_step(paths: Sequence[Path]) -> tuple[float, float, float]:
+    """Return how long a LoRA step takes [s], also with PEFT's own layers [s], both alternating, and its arithmetic [FLOP]."""
+    models = [Finetuning(checkpoint.load(checkpoint.SHIPPED), "base", None, SETTINGS).model for _ in range(2)]
+    for module in models[1].modules():
+        module.__dict__.pop("forward", None)  # what fuse() put before PEFT's
+    encoded = [encode_episode(checkpoint.load(checkpoint.SHIPPED), path).segments for path in paths]
+    mixture, generator = parse_mixture(SETTINGS.relabel), torch.Generator().manual_seed(0)
+    batch = HindsightBC(join(encoded), models[0], 0.0).batch(SETTINGS.batch, mixture, generator)
 
-    def step() -> None:
-        model.losses(batch, model.sample_noise(size, 0.0, SETTINGS.draws))["action"].backward()
+    def step(model: Act2Goal) -> None:
+        model.losses(batch, model.sample_noise(SETTINGS.batch, 0.0, SETTINGS.draws))["action"].backward()
 
     counter = FlopCounterMode(display=False)
     with counter:
-        step()
-    took = min(seconds(step) for _ in range(10))
-    matrices = matrix_rate(6.0)
-    return counter.get_total_flops() / took / matrices, matrices
+        step(models[0])
+    step(models[1])
+    fused, plain_peft = (min(times) for times in zip(*[_both(step, models) for _ in range(10)], strict=True))
+    return fused, plain_peft, counter.get_total_flops()
+
+
+def _both(step: Callable[[Act2Goal], None], models: Sequence[Act2Goal]) -> list[float]:
+    return [seconds(lambda model=model: step(model)) for model in models]  # type: ignore[misc]
 
 
 def main() -> None:
@@ -207,10 +212,11 @@ def main() -> None:
         paths = sorted((folder / "lanes").glob("*.hdf5"))
         tuned = seconds(lambda: plain(paths, given.iterations))
         begun = time.perf_counter()
-        work = ours(paths, given.iterations)
+        ours(paths, given.iterations)
         adapted = time.perf_counter() - begun
         both = at_once(given.shift, given.episodes, folder / "apart", paths, given.iterations, given.threads)
-        share, matrices = of_matrix_rate(work, paths)
+        fused, plain_peft, arithmetic = lora_step(paths)
+        matrices = matrix_rate(6.0)
     for robot in robots:
         robot.close()
     print(
@@ -221,7 +227,8 @@ def main() -> None:
     for what, (mine, other) in rows.items():
         print(f"| {what} | {mine:.1f} | {other:.1f} | {other / mine:.1f} |")
     print(f"| rollouts while another adapts | {both:.1f} | - | - |")
-    print(f"\na LoRA step reaches {share:.0%} of the matrix rate, {matrices / 1e9:.0f} GFLOP/s")
+    print(f"| LoRA step, beside PEFT's own layers | {fused:.3f} | {plain_peft:.3f} | {plain_peft / fused:.2f} |")
+    print(f"\na LoRA step reaches {arithmetic / fused / matrices:.0%} of the matrix rate, {matrices / 1e9:.0f} GFLOP/s")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from a2g_cli.core import plugins
 from a2g_cli.core.errors import PluginError, UsageError
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.training.finetune_settings import FinetuneSettings, Placement
+from a2g_cli.training.fused_lora import fuse
 
 
 class Finetuner(Protocol):
@@ -79,6 +80,7 @@ class LowRankFinetuner:
                     f"adapter {parent.name!r} changes other layers than --placement {settings.placement}: "
                     "use the parent's placement, or start with --parent base."
                 )
+        fuse(self.peft)
         self.model: Act2Goal = self.peft.get_base_model()
 
     def parameters(self) -> list[nn.Parameter]:
