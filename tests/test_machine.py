@@ -114,7 +114,6 @@ def test_a_machine_alone_is_what_was_asked_for(alone: pytest.MonkeyPatch) -> Non
     assert on.to_json() == {"device": "cpu", "precision": "fp32", "accumulate": 3, "compiled": False, "processes": 1}
     assert on.first
     assert "accelerate" not in str(type(on.accelerator))
-    assert choose_device("cpu", "bf16").bf16
 
 
 def test_names_that_are_wrong_are_refused(alone: pytest.MonkeyPatch) -> None:

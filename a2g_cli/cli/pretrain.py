@@ -127,7 +127,10 @@ def pretrain(
     precision: Annotated[
         str,
         typer.Option(
-            "--precision", metavar="NAME", help="fp32, bf16, or auto: bf16 on a GPU.", rich_help_panel="Hardware"
+            "--precision",
+            metavar="NAME",
+            help="fp32, bf16, or auto: bf16 where the hardware is faster in it (on a CPU only together with --compile).",
+            rich_help_panel="Hardware",
         ),
     ] = "auto",
     accumulate: Annotated[

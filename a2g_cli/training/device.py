@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from a2g_cli.core.errors import A2GError, UnknownNameError, UsageError
+from a2g_cli.training.precision import chooses_bf16
 
 Batch = dict[str, Tensor]
 """Name -> values of each sample (B, ...)."""
@@ -136,13 +137,14 @@ def choose_device(
 
     Args:
         device: auto: the GPU if there is one.
-        precision: auto: bf16 on a GPU, fp32 on a CPU.
+        precision: see ``precision.chooses_bf16``.
         accumulate: number of slices of a process's share of a batch.
         compiled: whether to compile the networks.
 
     Raises:
         UnknownNameError: no such device or precision.
-        UsageError: no GPU, no C++ compiler, or a launcher that started one process instead of several.
+        UsageError: no GPU, no C++ compiler, bf16 on hardware that is slow in it, or a launcher that started one process
+            instead of several.
         A2GError: several processes, but accelerate is not installed.
     """
     if device not in get_args(DeviceName):
@@ -152,7 +154,7 @@ def choose_device(
     on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available() and not _cpu_is_wanted())
     if on_gpu and not torch.cuda.is_available():
         raise UsageError("this torch finds no GPU: leave --device out, or install torch for CUDA.")
-    bf16 = on_gpu if precision == "auto" else precision == "bf16"
+    bf16 = chooses_bf16(precision, on_gpu, compiled)
     if compiled and not shutil.which(compiler := os.environ.get("CXX", "g++")):
         raise UsageError(
             f"--compile needs a C++ compiler, but {compiler} was not found: install g++, or leave --compile out."
