@@ -1,4 +1,4 @@
-"""The posterior of an offset in x and y, from which episodes reached their goal.
+"""The posterior of an offset in x and y, from which episodes reached their goal, and from how near the others came.
 
 Each episode assumes an offset, and Bayes' rule weighs all offsets by the episodes that reached their goal and those that did
 not. Offsets are drawn from the posterior (Thompson sampling, 1933): likely ones are tried more often. No reward and no ground
@@ -32,6 +32,10 @@ class OffsetPrior:
     """... and far from it."""
     zero: float = 0.0
     """Probability that there is no offset at all."""
+    graded: float = 0.0
+    """Weight of how far episodes stayed from their goal; 1 would take them for independent and the line below for exact."""
+    far: float = 0.03
+    """Beyond this error of an offset, more of it makes an episode no worse [m]."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,16 @@ class OffsetPosterior:
         return self.offsets[torch.multinomial(self.weights, count, replacement=True, generator=generator)]
 
 
-def offset_posterior(tried: Tensor, reached: Tensor, prior: OffsetPrior) -> OffsetPosterior:
+def offset_posterior(
+    tried: Tensor, reached: Tensor, prior: OffsetPrior, remaining: Tensor | None = None
+) -> OffsetPosterior:
     """Return the posterior after N episodes; the prior for N = 0.
 
     Args:
         tried: (N, 2) offsets that the episodes assumed [m].
         reached: (N,) bool, whether each reached its goal.
         prior: what is believed without them.
+        remaining: (N,) how far each stayed from its goal, in any unit, at least 0; NaN where that is not known.
     """
     line = torch.arange(-prior.radius, prior.radius + prior.spacing / 2, prior.spacing, dtype=torch.double)
     offsets = torch.cartesian_prod(line, line)
@@ -77,4 +84,33 @@ def offset_posterior(tried: Tensor, reached: Tensor, prior: OffsetPrior) -> Offs
         error = torch.cdist(offsets, tried.double())
         probability = prior.chance + (prior.success - prior.chance) * torch.exp(-((error / prior.tolerance) ** 2))
         logs = logs + torch.where(reached, probability, 1 - probability).log().sum(dim=1)
+        if remaining is not None and prior.graded:
+            known = ~remaining.isnan()
+            logs = logs + prior.graded * _fit(error[:, known].clamp(max=prior.far), remaining[known].double())
     return OffsetPosterior(offsets, logs.softmax(dim=0))
+
+
+FEWEST = 6
+"""A line through fewer episodes than this shows nothing."""
+
+
+def _fit(error: Tensor, remaining: Tensor) -> Tensor:
+    """Return the log likelihood (n,) of each offset of the grid, up to a constant: how well a line fits.
+
+    At the right offset, the logarithm of what remains grows with the error of what was tried, whatever its slope and spread,
+    which are fitted: log L = -(N - 3) / 2 log(sum of squared residuals).
+
+    Args:
+        error: (n, N) from each offset of the grid to each that was tried [m].
+        remaining: (N,) how far the episodes stayed from their goal.
+    """
+    count = len(remaining)
+    least = 0.05 * float(remaining.median()) if count else 0.0  # nearer than this is as good as there
+    if count < FEWEST or least <= 0:
+        return torch.zeros(len(error), dtype=torch.double)
+    y = remaining.clamp(min=least).log()
+    y = y - y.mean()
+    x = error - error.mean(dim=1, keepdim=True)
+    own, shared, total = x.square().sum(dim=1).clamp(min=1e-12), x @ y, y.square().sum().clamp(min=1e-12)
+    explained = shared.clamp(min=0).square() / own  # a falling line would say that errors help
+    return -0.5 * (count - 3) * (1 - explained / total).clamp(min=1e-6).log()

@@ -26,7 +26,7 @@ from a2g_cli.policies.exploring import AimOffsetPolicy
 
 BATCH = 8
 """Episodes of a goal between two updates of its posterior."""
-TOLERANCE, RADIUS, SPACING, ZERO = 0.008, 0.04, 0.002, 0.3
+TOLERANCE, RADIUS, SPACING, ZERO, GRADED = 0.008, 0.04, 0.002, 0.3, 0.5
 """Of ``OffsetPrior``."""
 FOUND = 2
 """Successes with each goal after which practice has less noise."""
@@ -42,6 +42,8 @@ class Evidence(NamedTuple):
     """By which it aimed elsewhere, in x and y [m]."""
     reached: bool
     """Whether it reached the goal, by the judge."""
+    remaining: float
+    """How far it stayed from the goal, in the judge's unit; NaN where the judge does not know."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +95,14 @@ class AimSearch:
 
         In a goal's first batch every second episode aims as the policy does: it may be right.
         """
-        prior = OffsetPrior(std, TOLERANCE, RADIUS, SPACING, zero=ZERO)
+        prior = OffsetPrior(std, TOLERANCE, RADIUS, SPACING, zero=ZERO, graded=GRADED)
         posteriors = []
         for goal in self.practice.attempts.goals:
             known = [one for one in evidence if one.goal == goal.fingerprint]
             tried = torch.tensor([one.offset for one in known], dtype=torch.double).reshape(-1, 2)
-            posteriors.append(
-                offset_posterior(tried, torch.tensor([one.reached for one in known], dtype=torch.bool), prior)
-            )
+            reached = torch.tensor([one.reached for one in known], dtype=torch.bool)
+            remaining = torch.tensor([one.remaining for one in known], dtype=torch.double)
+            posteriors.append(offset_posterior(tried, reached, prior, remaining))
         chance = torch.Generator().manual_seed(1000 * self.seed + 100 * number + slots.start)
         for slot in slots:
             turn, which = divmod(slot, len(posteriors))
@@ -122,7 +124,9 @@ class AimSearch:
         paths = [folder / name for name in (*earlier, *state.practice[:first])]
         tried = {path: found for path in paths if whole(path) and (found := _tried(path)) is not None}
         verdicts = zip(tried, self.judge.so_far(list(tried)), strict=True)
-        return [Evidence(*tried[path], reached) for path, reached in verdicts if reached is not None]
+        return [
+            Evidence(*tried[path], said.success, said.remaining) for path, said in verdicts if said.success is not None
+        ]
 
 
 def _tried(path: Path) -> tuple[str, Offset] | None:

@@ -9,7 +9,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from a2g_cli.adapters.registry import BASE
 from a2g_cli.calibration.photo_judge import PhotoJudge, fit_to_recordings, judge_recording
@@ -17,6 +17,15 @@ from a2g_cli.data.recording.reader import Recording
 from a2g_cli.encoding.episodes import EncodedEpisode
 from a2g_cli.improvement.scoring import EpisodeScorer
 from a2g_cli.models.act2goal.model import Act2Goal
+
+
+class Verdict(NamedTuple):
+    """What a judge says of an episode while a round goes on."""
+
+    success: bool | None
+    """None: it does not know."""
+    remaining: float = math.nan
+    """How far the episode stayed from its goal at its nearest, in the judge's own unit, at least 0; NaN: it does not know."""
 
 
 class Judging(Protocol):
@@ -30,12 +39,8 @@ class Judging(Protocol):
     def fit(self, practice: Sequence[Path]) -> None:
         """Learn what a judge needs from a round's practice, for goals that it does not know yet. Raises RecordingError."""
 
-    def so_far(self, practice: Sequence[Path]) -> list[bool | None]:
-        """Return whether each episode of a round that goes on reached its goal; None where the judge does not know.
-
-        Raises:
-            RecordingError: a recording is damaged.
-        """
+    def so_far(self, practice: Sequence[Path]) -> list[Verdict]:
+        """Return what the judge says of each episode of a round that goes on. Raises RecordingError."""
 
     def read(self, path: Path) -> EncodedEpisode:
         """Return a recording, encoded and judged. Raises RecordingError."""
@@ -63,9 +68,9 @@ class PolicyJudging:
     def fit(self, practice: Sequence[Path]) -> None:
         """Learn nothing."""
 
-    def so_far(self, practice: Sequence[Path]) -> list[bool | None]:
-        """Return whether fewer steps are left than the bound."""
-        return [self._scorer.arrived(path, BASE) for path in practice]
+    def so_far(self, practice: Sequence[Path]) -> list[Verdict]:
+        """Return whether fewer steps are left than the bound, and how many [steps]."""
+        return [Verdict(self._scorer.arrived(path, BASE), self._scorer.left(path, BASE)) for path in practice]
 
     def read(self, path: Path) -> EncodedEpisode:
         """Return a recording, encoded."""
@@ -93,7 +98,7 @@ class PhotoVerdicts:
         """Prepare it. ``model`` says which cameras are compared, and at which size."""
         self._cameras, self._size = model.config.cameras, model.config.size
         self._judges: dict[str, PhotoJudge] = {}
-        self._judged: dict[Path, tuple[str, bool | None]] = {}
+        self._judged: dict[Path, tuple[str, Verdict]] = {}
 
     def fit(self, practice: Sequence[Path], fewest: int = 1) -> None:
         """Fit the judge of every goal that has none yet to its recordings in ``practice``. Raises RecordingError.
@@ -129,12 +134,23 @@ class PhotoVerdicts:
 
     def judgement(self, path: Path) -> tuple[str, bool | None] | None:
         """Return who judges a recording and what they say; None if its goal has no judge and no person was asked."""
+        judged = self._judgement(path)
+        return None if judged is None else (judged[0], judged[1].success)
+
+    def verdict(self, path: Path) -> Verdict:
+        """Return what is said of a recording, by whoever judges it."""
+        judged = self._judgement(path)
+        return Verdict(None) if judged is None else judged[1]
+
+    def _judgement(self, path: Path) -> tuple[str, Verdict] | None:
         if path not in self._judged:
             answer, judge = _answer(path), self._judges.get(_goal(path))
+            said = None if judge is None else judge_recording(judge, path, self._cameras, self._size)
+            remaining = math.nan if said is None else said.score
             if answer is not None:
-                self._judged[path] = "person", answer
-            elif judge is not None:
-                self._judged[path] = "photo", judge_recording(judge, path, self._cameras, self._size).success
+                self._judged[path] = "person", Verdict(answer, remaining)
+            elif said is not None:
+                self._judged[path] = "photo", Verdict(said.success, remaining)
             else:
                 return None
         return self._judged[path]
@@ -170,9 +186,9 @@ class TruthJudging(EpisodeJudging):
     def fit(self, practice: Sequence[Path]) -> None:
         """Learn nothing."""
 
-    def so_far(self, practice: Sequence[Path]) -> list[bool | None]:
+    def so_far(self, practice: Sequence[Path]) -> list[Verdict]:
         """Return what was recorded."""
-        return [success_of(path) for path in practice]
+        return [Verdict(success_of(path)) for path in practice]
 
     def read(self, path: Path) -> EncodedEpisode:
         """Return a recording, encoded and judged."""
@@ -196,13 +212,11 @@ class PhotoJudging(EpisodeJudging):
         """Fit the judge of every goal that has none yet."""
         self._photos.fit(practice)
 
-    def so_far(self, practice: Sequence[Path]) -> list[bool | None]:
+    def so_far(self, practice: Sequence[Path]) -> list[Verdict]:
         """Return what the judges say; a goal that has none yet gets one for now, fitted to these episodes alone."""
         for_now = PhotoVerdicts(self._scorer.model)
         for_now.fit([path for path in practice if not self._photos.knows(path)])
-        judges = (self._photos if self._photos.knows(path) else for_now for path in practice)
-        judgements = [judge.judgement(path) for judge, path in zip(judges, practice, strict=True)]
-        return [None if judgement is None else judgement[1] for judgement in judgements]
+        return [(self._photos if self._photos.knows(path) else for_now).verdict(path) for path in practice]
 
     def read(self, path: Path) -> EncodedEpisode:
         """Return a recording, encoded and judged."""
