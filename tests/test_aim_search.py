@@ -72,6 +72,52 @@ def test_forty_episodes_find_the_aim() -> None:
     assert np.mean(late) > 0.45, "the last episodes are good examples"
 
 
+PRIOR = OffsetPrior(
+    AIM_STD, aim_search.TOLERANCE, aim_search.RADIUS, aim_search.SPACING, zero=aim_search.ZERO, graded=aim_search.GRADED
+)
+
+
+def failures(true: torch.Tensor, count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return episodes that all failed, and how far they stayed from the goal: further, the more wrong their offset was."""
+    chance = torch.Generator().manual_seed(seed)
+    tried = AIM_STD * torch.randn(count, 2, generator=chance).double()
+    spread = 0.4 * torch.randn(count, generator=chance).double()
+    remaining = (60.0 * (tried - true).norm(dim=1) + spread).exp()
+    return tried, torch.zeros(count, dtype=torch.bool), remaining
+
+
+def test_failures_that_come_nearer_show_where_to_aim() -> None:
+    true = torch.tensor([0.019, -0.014], dtype=torch.double)
+    with_them, without = [], []
+    for seed in range(12):
+        tried, reached, remaining = failures(true, 40, seed)
+        with_them.append(float((offset_posterior(tried, reached, PRIOR, remaining).mean - true).norm()))
+        without.append(float((offset_posterior(tried, reached, PRIOR).mean - true).norm()))
+    assert np.median(with_them) < 0.007
+    assert np.median(without) > 0.013
+
+
+def test_the_unit_of_what_remains_does_not_matter_and_unknown_values_count_for_nothing() -> None:
+    tried, reached, remaining = failures(torch.tensor([0.01, 0.01], dtype=torch.double), 20, 1)
+    expected = offset_posterior(tried, reached, PRIOR, remaining).weights
+    torch.testing.assert_close(offset_posterior(tried, reached, PRIOR, 50 * remaining).weights, expected)
+    unknown = torch.full_like(remaining, float("nan"))
+    blind = offset_posterior(tried, reached, PRIOR).weights
+    torch.testing.assert_close(offset_posterior(tried, reached, PRIOR, unknown).weights, blind)
+    torch.testing.assert_close(offset_posterior(tried, reached, PRIOR, torch.zeros_like(remaining)).weights, blind)
+    few = remaining.clone()
+    few[5:] = float("nan")
+    torch.testing.assert_close(offset_posterior(tried, reached, PRIOR, few).weights, blind)
+
+
+def test_what_remains_does_not_outweigh_successes() -> None:
+    tried, reached, remaining = failures(torch.tensor([-0.02, 0.0], dtype=torch.double), 12, 2)
+    tried[:4] = torch.tensor([0.010, 0.010], dtype=torch.double)
+    reached[:4] = True
+    found = offset_posterior(tried, reached, PRIOR, remaining)
+    assert float((found.mean - tried[0]).norm()) < 0.004
+
+
 def test_an_aim_that_is_right_is_kept() -> None:
     prior = OffsetPrior(AIM_STD, aim_search.TOLERANCE, aim_search.RADIUS, aim_search.SPACING, zero=aim_search.ZERO)
     nothing = torch.zeros(0, 2), torch.zeros(0, dtype=torch.bool)

@@ -119,7 +119,11 @@ def test_it_agrees_with_the_truth_where_the_base_solves_the_goal(practised: tupl
     judging = PhotoJudging(
         EpisodeScorer(PolicyFactory(checkpoint.SHIPPED, AdapterRegistry(Workspace(workspace)), robot.spec))
     )
+    early = judging.so_far(paths[:4])
+    assert all(one.remaining > 0 for one in early), "how near failures came is known as well"
+    assert min(early, key=lambda one: one.remaining).success
     judging.fit(paths[:4])
+    assert judging.so_far(paths[:4]) == early, "as if the round had ended"
     for path in paths:
         episode = judging.read(path)
         with Recording(path) as recording:
