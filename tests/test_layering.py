@@ -76,6 +76,7 @@ ORDER = (
     ("improvement",),
     ("display",),
     ("tracking",),
+    ("live",),
     ("report",),
     ("cli",),
 )

@@ -94,6 +94,11 @@ class Workspace:
         """Metrics of runs, one folder each."""
         return self.root / "logs"
 
+    @property
+    def live(self) -> Path:
+        """What commands that run now publish, one folder each."""
+        return self.root / "live"
+
     def settings_text(self) -> str:
         """Return the text of ``a2g.toml``, empty if there is none. Raises UsageError: not text. A2GError: not readable."""
         path = self.root / "a2g.toml"

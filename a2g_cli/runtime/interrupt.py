@@ -54,7 +54,7 @@ class Ending:
 class Interrupt:
     """While open, the first SIGINT, SIGTERM or SIGHUP only sets ``requested``; one that ``insists`` raises KeyboardInterrupt.
 
-    A SIGHUP that is ignored, as under ``nohup``, stays ignored.
+    A SIGHUP that is ignored, as under ``nohup``, stays ignored. ``request`` does what the first signal does.
 
     ``notify`` is called once, by the first call that finds the request, not by the signal handler: that may run in the middle
     of a print, where a second print raises "reentrant call".
@@ -62,6 +62,8 @@ class Interrupt:
 
     def __init__(self, notify: Callable[[], None] | None = None) -> None:
         self.requested = False
+        self.who = ""
+        """Who asked for the end, where that was not a signal."""
         self._notify = notify
         self._heard: list[int] = []
         self._before: dict[signal.Signals, Any] = {}
@@ -72,6 +74,16 @@ class Interrupt:
             notify, self._notify = self._notify, None
             notify()
         return self.requested
+
+    def request(self, who: str) -> None:
+        """Ask for a clean end, from any thread; ``who`` asks, in words. A signal that comes later is a first one."""
+        if not self.requested:
+            self.who, self.requested = who, True
+
+    def words(self) -> str:
+        """Return what a person is told when the end was requested."""
+        asked = f", as {self.who} asked" if self.who else ""
+        return f"stopping{asked}: finishing the step, saving …"
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         insisting = insists(self._heard, number)

@@ -15,6 +15,7 @@ from a2g_cli.cli.commands.held_out import HeldOut, check_measurable, forget_afte
 from a2g_cli.cli.commands.improve_metrics import log_measured, log_round, metrics_of
 from a2g_cli.cli.commands.improve_report import summary
 from a2g_cli.cli.commands.improve_view import ImproveView
+from a2g_cli.cli.commands.live import followed
 from a2g_cli.cli.commands.prompts import (
     asks_for_a_key,
     check_answerable,
@@ -192,25 +193,24 @@ def _run(
 ) -> Report:
     settings, deployment = asked.settings, asked.deployment
     goals = [goal_store.load_goal(workspace, name) for name in asked.goals]
-    shown = find_recordings(workspace, settings.adapt.demonstrations) if settings.adapt.cotrain else []
+    demonstrations = find_recordings(workspace, settings.adapt.demonstrations) if settings.adapt.cotrain else []
     registry, folder = AdapterRegistry(workspace), asked.base or checkpoint.SHIPPED
     arrived_below = checkpoint.arrived_below(folder)
     lanes = min(LANES, max(asked.evaluation, settings.episodes))
     with (
         reported() as finished,
         practice_view(stderr_console()) as plain,
-        Interrupt(lambda: plain.note("stopping: finishing the step, saving …")) as interrupt,
+        Interrupt(lambda: plain.note(interrupt.words())) as interrupt,
         deadman_key(settings.rollout.safety) as (held, wait),
         deployment.connected(lanes=lanes) as robots,
         _at_home(deployment, robots, lanes if asked.nominal else 1) as homes,
         ExitStack() as until_the_end,
     ):
-        view = ImproveView(plain, isinstance(robots[0], InstrumentedRobot))
         spec, shift = robots[0].spec, shift_of(robots[0])
         limit = limit_for(robots[0], settings.rollout)
         rollout = replace(settings.rollout, held=held)
         practice = _practice(
-            settings, robots[0], rollout, limit, arrived_below, lambda: asks_for_a_key(view.note, interrupt)
+            settings, robots[0], rollout, limit, arrived_below, lambda: asks_for_a_key(plain.note, interrupt)
         )
         judged = replace(rollout, limit=limit, stop_on_truth=True)
         check_measurable(workspace, robots[0], goals)
@@ -221,7 +221,7 @@ def _run(
         if settings.replay_demos:
             available_trajectories(factory)
         factory.get(registry.active())  # raises its errors before anything is measured or written
-        factory.note_resizing(view.note, registry.active())
+        factory.note_resizing(plain.note, registry.active())
         progress = begun(registry.active())
         until_the_end.enter_context(recording_into(progress.session, "a2g improve"))
         begin = current_name(str(progress.asked["begin"]))
@@ -229,7 +229,10 @@ def _run(
             metrics_of(workspace, progress, plain.note, tracker, resumed=resumed),
         )
         trained = TrackedView(plain, metrics, lambda title: f"round {len(progress.rounds)}" * (title == ADAPTING))
-        view = ImproveView(plain, isinstance(robots[0], InstrumentedRobot), trained)
+        shown = ImproveView(plain, isinstance(robots[0], InstrumentedRobot), trained)
+        view = until_the_end.enter_context(
+            followed(shown, workspace, progress, interrupt, robots[0], registry.active())
+        )
 
         resuming = to_type(workspace, "improve", "--resume", progress.session.name)
         view.note(f"up to {settings.rounds} rounds of practice. Ctrl-C is safe at any time; to go on: {resuming}")
@@ -253,7 +256,16 @@ def _run(
         keyed = settings.rollout.safety.hold_key is not None
         ask = (lambda _: wait(interrupt)) if keyed else ask_for_key(PATIENCE, view.note, interrupt)
         improvement = Improvement(
-            factory, robots, progress, replace(settings, rollout=practice), goals, view, interrupt, begin, shown, ask
+            factory,
+            robots,
+            progress,
+            replace(settings, rollout=practice),
+            goals,
+            view,
+            interrupt,
+            begin,
+            demonstrations,
+            ask,
         )
         document: dict[str, Any] = {"robot": spec.name, "shift": shift, "seed": settings.seed}
         document["evaluation_seed"] = held_out.seed
@@ -263,11 +275,7 @@ def _run(
             if not interrupt.requested:
                 raise
             document |= _document(progress, improvement, held_out.goals if homes else None)
-            lines = [
-                f"interrupted after {len(document['rounds'])} rounds. Nothing is lost; {document['active']} is active.",
-                f"resume: {to_type(workspace, 'improve', '--resume', progress.session.name)}",
-            ]
-            finished.report = Report(document, lines, 130)
+            finished.report = _stopped(workspace, document, progress, interrupt)
             return finished.report
         document |= _document(progress, improvement, held_out.goals if homes else None)
         finished.report = Report(document, summary(workspace, document, settings))
@@ -294,6 +302,15 @@ def _practised(
         raise KeyboardInterrupt
     held_out.measure("after", improvement.active, robots, homes)
     log_measured(metrics, progress, "after")
+
+
+def _stopped(workspace: Workspace, document: dict[str, Any], progress: RunState, interrupt: Interrupt) -> Report:
+    asked = f", as {interrupt.who} asked" if interrupt.who else ""
+    lines = [
+        f"interrupted after {len(document['rounds'])} rounds{asked}. Nothing is lost; {document['active']} is active.",
+        f"resume: {to_type(workspace, 'improve', '--resume', progress.session.name)}",
+    ]
+    return Report(document, lines, 130)
 
 
 def _check_truth(settings: ImproveSettings, robot: Robot) -> None:

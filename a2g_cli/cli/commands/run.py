@@ -11,6 +11,7 @@ from rich.console import Console
 from a2g_cli.adapters.registry import BASE, AdapterRegistry
 from a2g_cli.cli.commands.deployment import Deployment
 from a2g_cli.cli.commands.following import ENOUGH, with_base
+from a2g_cli.cli.commands.live import published
 from a2g_cli.cli.commands.prompts import asks_for_a_key, check_answerable, somebody_is_there, to_type
 from a2g_cli.cli.commands.report import Report, reported
 from a2g_cli.cli.commands.run_episodes import RunUnderWay
@@ -26,6 +27,7 @@ from a2g_cli.data.recording.sessions import recording_session
 from a2g_cli.display.console import draws_images, stderr_console
 from a2g_cli.display.lines import say
 from a2g_cli.display.rollout_view import rollout_view
+from a2g_cli.live.following import FollowedRollout
 from a2g_cli.models import checkpoint
 from a2g_cli.models.checkpoint import SLACK
 from a2g_cli.policies.acting import ActingSettings
@@ -136,8 +138,10 @@ def run(
         with (
             recording_session(workspace, session_name) as session,
             recording_into(session, "a2g run"),
-            rollout_view(console) as view,
-            Interrupt(lambda: view.note("stopping: finishing the step, saving …")) as interrupt,
+            rollout_view(console) as terminal,
+            Interrupt(lambda: view.note(interrupt.words())) as interrupt,
+            published(workspace, session, "a2g run", interrupt, robot, name) as live,
+            FollowedRollout(terminal, live) as view,
         ):
             key = asks_for_a_key(view.note, interrupt) if care.judge == "person" else None
             settings = replace(settings, verdict=make_judge(care.judge, judging, settings.arrived_below, key))
@@ -151,7 +155,7 @@ def run(
 
             def report() -> Report:
                 spent = time.monotonic() - begun
-                return _report(workspace, rolled, name, spent, interrupt.requested, base, deployment.typed)
+                return _report(workspace, rolled, name, spent, interrupt, base, deployment.typed)
 
             try:
                 rolled.each(wanted, before, wait_for_key)
@@ -221,7 +225,7 @@ def _report(
     rolled: RunUnderWay,
     adapter: str,
     seconds: float,
-    interrupted: bool,
+    interrupt: Interrupt,
     base: Path | None,
     typed: Sequence[str],
 ) -> Report:
@@ -261,6 +265,7 @@ def _report(
             *why,
             f"next: {following}",
         ]
-    if interrupted:
-        return Report(document, lines, 130)
+    if interrupt.requested:
+        asked = [f"stopped softly: {interrupt.who} asked for it."] if interrupt.who else []
+        return Report(document, [*asked, *lines], 130)
     return Report(document, lines, GoalNotReached.exit_code if judged and not successes else 0)
