@@ -78,6 +78,7 @@ ORDER = (
     ("tracking",),
     ("live",),
     ("report",),
+    ("view",),
     ("cli",),
 )
 """A module imports only from its own folder, or from folders of an earlier line."""

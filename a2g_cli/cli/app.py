@@ -27,6 +27,7 @@ from a2g_cli.cli.runner import (
     show_what_can_be_shown,
     stood_before,
 )
+from a2g_cli.cli.view import view
 from a2g_cli.core.standard_output import kept_for_data
 
 app = Program(
@@ -68,6 +69,7 @@ app.command("adapt", rich_help_panel=EVERY_DAY)(adapt)
 app.command("replay", rich_help_panel=EVERY_DAY)(replay)
 app.command("improve", rich_help_panel=MORE)(improve)
 app.command("report", rich_help_panel=MORE)(report)
+app.command("view", rich_help_panel=MORE)(view)
 app.command("demo", rich_help_panel=MORE)(demo)
 app.command("evaluate", rich_help_panel=MORE)(evaluate)
 app.command("demonstrate", rich_help_panel=MORE)(demonstrate)

@@ -69,14 +69,24 @@ class VideoBudget:
         if self.left <= 0:
             self.refused += 1
             return None
-        stride = math.ceil((recording.length + 1) / MOST_FRAMES)
-        rate = recording.spec.rate if math.isfinite(recording.spec.rate) and recording.spec.rate > 0 else 10.0
-        video = mp4_bytes(_frames(recording, stride), rate / stride)
+        video = encoded(recording)
         if len(video) > self.left:
             self.refused += 1
             return None
         self.left -= len(video)
         return _uri("video/mp4", video)
+
+
+def encoded(recording: Recording) -> bytes:
+    """Return all cameras of a recording side by side as an H.264 video.
+
+    Raises:
+        RecordingError: the recording is damaged.
+        A2GError: it cannot be encoded, e.g. because there is no camera.
+    """
+    stride = math.ceil((recording.length + 1) / MOST_FRAMES)
+    rate = recording.spec.rate if math.isfinite(recording.spec.rate) and recording.spec.rate > 0 else 10.0
+    return mp4_bytes(_frames(recording, stride), rate / stride)
 
 
 def _frames(recording: Recording, stride: int) -> Iterator[Image]:
