@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # Python compiles a module when it is first imported; pip would compile all of them, most of which are never imported.
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 
-.PHONY: install demo test compiled quick check docs format base clean
+.PHONY: install demo test browser compiled quick check docs format base clean
 
 install: $(STAMP)
 
@@ -41,6 +41,11 @@ WORKERS ?= 2
 test: $(VENV)/.tests
 	$(MAKE) --jobs 2 check docs compiled
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+# The page and the report in a real browser: `apt install chromium` first. With SHOTS=FOLDER they leave screenshots there.
+browser: $(VENV)/.tests
+	$(PIP) -qqq --editable ".[browser]"
+	A2G_SHOTS=$(SHOTS) $(BIN)/python -m pytest tests/test_view_browser.py
 
 # What tests import, compiled before they run: a compiler's warning about another project's code would be a test's failure.
 # `make test` does it while mypy keeps another core busy. Some packages have files that are for other versions of Python.
