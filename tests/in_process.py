@@ -7,7 +7,7 @@ start hundreds. ``begin`` changes that for all tests; one that is about such pro
 import atexit
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
@@ -17,6 +17,7 @@ from importlib.metadata import EntryPoints, entry_points
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from typer import testing
@@ -24,14 +25,16 @@ from typer import testing
 from a2g_cli.cli.commands import checkup, checkup_hardware
 from a2g_cli.cli.commands.check import Check
 from a2g_cli.core import plugins
+from a2g_cli.core.types import Image
 from a2g_cli.data.recording import verify
 from a2g_cli.models import checkpoint
 from a2g_cli.models.act2goal.model import Act2Goal
+from a2g_cli.report import media
 from a2g_cli.simulator import gl_check
 from a2g_cli.training import demonstrations
 
 VIEWS, DRAWING, POOL = verify._Views, checkup._drawing, demonstrations.ProcessPoolExecutor
-LOAD = checkpoint.load
+LOAD, ENCODE = checkpoint.load, media.mp4_bytes
 
 
 class Here:
@@ -90,6 +93,16 @@ def _entry_points(_path: tuple[str, ...], group: str) -> EntryPoints:
     return entry_points(group=group)
 
 
+@cache
+def _a_video() -> bytes:
+    return ENCODE(iter([np.zeros((16, 16, 3), np.uint8)] * 2), 10.0)
+
+
+def short_video(_frames: Iterable[Image], _rate: float) -> bytes:
+    """Two black frames: commands that end with a report encode every episode for it, which few tests are about."""
+    return _a_video()
+
+
 def begin() -> None:
     """Use these for all tests. What is the same at every call of a command is made once: its options, plugins, networks.
 
@@ -102,6 +115,12 @@ def begin() -> None:
     checkup._drawing = drawn
     checkup_hardware._TRIAL_BYTES, checkup_hardware.WATCH = 2**20, 0.4
     demonstrations.ProcessPoolExecutor = Here  # type: ignore[assignment,misc]
+    media.mp4_bytes = short_video  # type: ignore[assignment]
+
+
+def videos_of_what_happened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encode the episodes of reports for one test, as the program does."""
+    monkeypatch.setattr(media, "mp4_bytes", ENCODE)
 
 
 def processes_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import in_process
 import pytest
 from cli_examples import a2g, ask, record, refused
 from report_examples import EVIL, STEPS, ReadPage, practised, put, read
@@ -18,6 +19,11 @@ from a2g_cli.data.recording.sessions import Session, find_recordings
 from a2g_cli.report import gallery, media
 from a2g_cli.report.page import html
 from a2g_cli.report.session import session_page
+
+
+@pytest.fixture(autouse=True)
+def real_videos(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_process.videos_of_what_happened(monkeypatch)
 
 
 def page_of(root: Path, session: Session) -> ReadPage:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import av
+import in_process
 import PIL.Image
 import pytest
 from cli_examples import record, shelve
@@ -17,6 +18,11 @@ from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording.sessions import Session
 from a2g_cli.live.publisher import Publisher
 from a2g_cli.view import adapters, sessions
+
+
+@pytest.fixture(autouse=True)
+def real_videos(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_process.videos_of_what_happened(monkeypatch)
 
 
 def page(browser: TestClient, address: str) -> ReadPage:
