@@ -64,7 +64,7 @@ class CheckpointError(UsageError):
 
 
 class GoalError(UsageError):
-    """A goal image that is missing, damaged, or does not fit the robot's cameras."""
+    """A goal photo that is missing, damaged, or does not fit the robot's cameras."""
 
 
 class RecordingError(A2GError):

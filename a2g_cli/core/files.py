@@ -78,6 +78,8 @@ def replacing(path: Path, suffix: str = ".tmp", *, durable: bool = False) -> Ite
     """
     temporary = path.with_name(f"{path.name}{suffix}")
     try:
+        if temporary.is_symlink():  # whoever left it, what it leads to is another file
+            temporary.unlink()
         yield temporary
         if durable:
             _sync_file(temporary)

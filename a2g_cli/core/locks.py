@@ -22,6 +22,8 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.
 _A_DAY = 86400.0
 _PAUSE = 0.02
 _MOST = 10_000
+_NO_PROCESS = 2**31
+"""No process has this number or a larger one."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Owner:
 def _begun(pid: int) -> float | None:
     import psutil
 
+    if not 0 < pid < _NO_PROCESS:  # from a damaged file
+        return None
     try:
         return float(psutil.Process(pid).create_time())
     except psutil.Error:
@@ -141,7 +145,7 @@ def locked(path: Path, doing: str, patience: float = 10.0) -> Iterator[None]:
 def holder(path: Path) -> Owner | None:
     """Return the owner of the lock ``path``; None if it is free, even if a dead owner's file exists. Raises OSError."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would make it wait
     except FileNotFoundError:
         return None
     try:

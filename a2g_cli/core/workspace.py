@@ -18,11 +18,16 @@ def checked_name(kind: str, name: str) -> str:
     Raises:
         UsageError: any other name; so no name can leave the workspace.
     """
-    if not _NAME.fullmatch(name) or name.endswith(".partial"):
+    if not is_name(name):
         raise UsageError(
             f"{name!r} cannot name a {kind}: use at most 80 letters, digits, '.', '_' and '-', the first a letter or digit."
         )
     return name
+
+
+def is_name(name: str) -> bool:
+    """Whether ``checked_name`` lets ``name`` through."""
+    return _NAME.fullmatch(name) is not None and not name.endswith(".partial")
 
 
 def expanded(path: str | Path) -> Path:
@@ -71,7 +76,7 @@ class Workspace:
 
     @property
     def goals(self) -> Path:
-        """Goal images, one folder each."""
+        """Goal photos, one folder each."""
         return self.root / "recordings" / "goals"
 
     @property

@@ -141,6 +141,8 @@ class Publisher:
             for one in lives(self._workspace):  # what ended runs have left
                 if not one.state.alive:
                     shutil.rmtree(one.folder, ignore_errors=True)
+            if self.folder.is_symlink():  # nobody who follows would read it, and what it leads to is not a2g's
+                self.folder.unlink()
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / STOP).unlink(missing_ok=True)
         self._write()
@@ -195,15 +197,25 @@ class Publisher:
             for name in IMAGES:
                 images = self._images[name]
                 if images is not self._written[name]:
-                    self._written[name] = images
-                    self._version += 1
+                    # Until it is written there is none: the one before is of another moment, or of another goal.
+                    self.state.images = {**self.state.images, name: 0}
                     if images:
                         self._put(f"{name}.png", png(images))
-                    self.state.images = {**self.state.images, name: self._version if images else 0}
+                        self._version += 1
+                        self.state.images = {**self.state.images, name: self._version}
+                    self._written[name] = images
             self.state.at = time.time()
             self._put(STATE, self.state.to_json().encode())
 
     def _put(self, name: str, data: bytes) -> None:
+        try:
+            self._replace(name, data)
+        except FileNotFoundError:  # somebody has removed the folder
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._written = {other: [] for other in IMAGES}
+            self._replace(name, data)
+
+    def _replace(self, name: str, data: bytes) -> None:
         with replacing(self.folder / name) as path:
             path.write_bytes(data)
 

@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -11,7 +13,7 @@ from typing import Any, Self
 from a2g_cli.core.errors import A2GError
 from a2g_cli.core.files import replacing
 from a2g_cli.core.locks import Owner
-from a2g_cli.core.workspace import Workspace, checked_name
+from a2g_cli.core.workspace import Workspace, checked_name, is_name
 
 FORMAT = 1
 STATE = "state.json"
@@ -21,7 +23,11 @@ IMAGES = ("now", "plan", "goal")
 SILENT = 10.0
 """A run that wrote nothing for this long does not answer [s]. It writes every second."""
 _MOST_BYTES = 2**20
+_MOST_IMAGE_BYTES = 64 * _MOST_BYTES
+_MOST_REQUEST_BYTES = 4096
 _MOST_ITEMS = 1000
+_LARGEST = 2**53
+"""Of whole numbers. Every one up to it is a float as well; a larger one is in no state."""
 
 
 @dataclass
@@ -91,6 +97,8 @@ class State:
             kind = cls.__annotations__[name]
             if not _fits(value, kind):
                 raise ValueError(f"{name} is not {kind}")
+        if values["pid"] < 0:
+            raise ValueError("pid is no number of a process")
         return cls(**values)
 
     @property
@@ -119,7 +127,7 @@ def _finite(value: Any) -> Any:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return math.isfinite(value) if isinstance(value, float) else _whole(value)
 
 
 def _text(value: Any) -> bool:
@@ -127,7 +135,7 @@ def _text(value: Any) -> bool:
 
 
 def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def _pair(value: Any) -> bool:
@@ -170,9 +178,8 @@ class Live:
         """Return a PNG; None if there is none. Raises KeyError for another name, OSError."""
         if name not in IMAGES:
             raise KeyError(name)
-        path = self.folder / f"{name}.png"
         try:
-            return None if path.is_symlink() or path.stat().st_size > 64 * _MOST_BYTES else path.read_bytes()
+            return _read(self.folder / f"{name}.png", _MOST_IMAGE_BYTES)
         except FileNotFoundError:
             return None
 
@@ -191,11 +198,11 @@ class Live:
 def asked_to_stop(folder: Path, owner: Owner) -> str | None:
     """Return who asked the process ``owner`` to stop, in words; None: nobody. A damaged request counts. Raises OSError."""
     try:
-        text = (folder / STOP).read_text(encoding="utf-8", errors="replace")
+        data = _read(folder / STOP, _MOST_REQUEST_BYTES)
     except FileNotFoundError:
         return None
     try:
-        told: Any = json.loads(text)
+        told: Any = json.loads(data or b"")
         if (told["pid"], told["started"]) != (owner.pid, owner.started):
             return None  # meant for an earlier run of the session
         return str(told["who"])[:200]
@@ -211,7 +218,9 @@ def folder_of(workspace: Workspace, session: str) -> Path:
 def lives(workspace: Workspace) -> list[Live]:
     """Return what was published, runs that go on first, then by time. What cannot be read is left out."""
     try:
-        folders = [one for one in workspace.live.iterdir() if one.is_dir() and not one.is_symlink()]
+        folders = [
+            one for one in workspace.live.iterdir() if is_name(one.name) and one.is_dir() and not one.is_symlink()
+        ]
     except OSError:
         return []
     found = [one for folder in folders if (one := live_in(folder)) is not None]
@@ -220,10 +229,27 @@ def lives(workspace: Workspace) -> list[Live]:
 
 def live_in(folder: Path) -> Live | None:
     """Return what a run published in ``folder``; None if that cannot be read."""
-    path = folder / STATE
     try:
-        if path.is_symlink() or path.stat().st_size > _MOST_BYTES:
-            return None
-        return Live(folder, State.from_json(path.read_text(encoding="utf-8")))
+        data = _read(folder / STATE, _MOST_BYTES)
+        found = None if data is None else State.from_json(data.decode("utf-8"))
     except (OSError, ValueError, TypeError, RecursionError):
         return None
+    return Live(folder, found) if found is not None and found.session == folder.name else None
+
+
+def _read(path: Path, most: int) -> bytes | None:
+    """Return the bytes of a file; None: more than ``most``, a link, or no file at all. Never waits, as a pipe would make it.
+
+    Raises OSError, FileNotFoundError among them.
+    """
+    if path.is_symlink():
+        return None
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > most:
+            return None
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(found.st_size)
+    finally:
+        os.close(descriptor)
