@@ -96,7 +96,7 @@ class TestFailure:
 
     def test_impossible_numbers_are_refused(self, tmp_path: Path, suffix: str) -> None:
         for rate, scale in ((0.0, 4), (10.0, 0)):
-            with pytest.raises(UsageError, match="above 0 Hz"):
+            with pytest.raises(UsageError, match="expected a rate of"):
                 write_video(tmp_path / f"a{suffix}", [frame(0)], rate, scale)
 
 
@@ -113,3 +113,18 @@ class TestSideBySide:
         write_video(tmp_path / "a.mp4", frames, 10, scale=2)
         with av.open(str(tmp_path / "a.mp4")) as file:
             assert len(list(file.decode(video=0))) == 3
+
+
+def test_images_of_opposite_shapes_take_no_gigabytes() -> None:
+    wide, high = np.zeros((1, 8192, 3), np.uint8), np.zeros((8192, 1, 3), np.uint8)
+    with pytest.raises(A2GError, match="too large to be shown"):
+        side_by_side([wide, high])
+    with pytest.raises(A2GError, match="too large to be shown"):
+        side_by_side([wide], scale=256)
+
+
+@pytest.mark.parametrize("rate", [1e300, 1e-300, float("inf"), float("nan")])
+def test_a_rate_that_no_video_has_is_refused(tmp_path: Path, rate: float) -> None:
+    with pytest.raises(UsageError, match="expected a rate of"):
+        write_video(tmp_path / "x.mp4", [frame(0)], rate)
+    assert list(tmp_path.iterdir()) == []

@@ -16,6 +16,11 @@ from a2g_cli.core.types import Image
 _GIF_TICK = 0.01
 """Unit of time in a GIF [s]; viewers slow down frames that are shorter than two units."""
 
+MOST_PIXELS = 2**28
+"""Of images side by side."""
+SLOWEST, FASTEST = 0.001, 100_000.0
+"""Rates that a video can have [Hz]."""
+
 
 def write_video(path: Path, frames: Iterable[Image], rate: float, scale: int = 4) -> None:
     """Write ``frames`` to ``path`` at ``rate`` [Hz], enlarged ``scale`` times, in the format of the suffix.
@@ -30,8 +35,10 @@ def write_video(path: Path, frames: Iterable[Image], rate: float, scale: int = 4
         raise UsageError(
             f"{path.name!r} is not the name of a video: expected a name that ends in {' or '.join(_WRITERS)}."
         )
-    if rate <= 0 or scale < 1:
-        raise UsageError(f"{rate} Hz and scale {scale}: expected a rate above 0 Hz and a scale of at least 1.")
+    if not SLOWEST <= rate <= FASTEST or scale < 1:
+        raise UsageError(
+            f"{rate:g} Hz and scale {scale}: expected a rate of {SLOWEST:g} to {FASTEST:g} Hz and a scale of at least 1."
+        )
     try:
         with replacing(path, ".partial") as partial:
             _WRITERS[path.suffix.lower()](partial, _enlarged(frames, scale), rate)
@@ -46,8 +53,16 @@ def side_by_side(images: Sequence[Image], gap: int = 2, scale: int = 1) -> Image
         images: At least one.
         gap: Dark columns between two images, before scaling [px].
         scale: Each pixel becomes ``scale`` by ``scale`` pixels.
+
+    Raises:
+        A2GError: more than ``MOST_PIXELS``, as of a very wide image beside a very high one.
     """
     height = max(image.shape[0] for image in images)
+    width = sum(gap + image.shape[1] * height / image.shape[0] for image in images)
+    if height * width * scale**2 > MOST_PIXELS:
+        raise A2GError(
+            f"{len(images)} images side by side are {width * scale:.0f}x{height * scale}: too large to be shown."
+        )
     bar = np.full((height, gap, 3), 24, np.uint8)
     parts: list[Image] = []
     for image in images:

@@ -11,7 +11,7 @@ import PIL.Image
 
 from a2g_cli.core.types import Image
 from a2g_cli.data.recording.reader import Recording
-from a2g_cli.display.video import mp4_bytes, side_by_side
+from a2g_cli.display.video import FASTEST, SLOWEST, mp4_bytes, side_by_side
 
 SIDE = 128
 """Height of videos [px]. Larger images are reduced to it; smaller ones are enlarged, which keeps their colours in H.264."""
@@ -85,8 +85,8 @@ def encoded(recording: Recording) -> bytes:
         A2GError: it cannot be encoded, e.g. because there is no camera.
     """
     stride = math.ceil((recording.length + 1) / MOST_FRAMES)
-    rate = recording.spec.rate if math.isfinite(recording.spec.rate) and recording.spec.rate > 0 else 10.0
-    return mp4_bytes(_frames(recording, stride), rate / stride)
+    rate = recording.spec.rate / stride
+    return mp4_bytes(_frames(recording, stride), rate if SLOWEST <= rate <= FASTEST else 10.0)
 
 
 def _frames(recording: Recording, stride: int) -> Iterator[Image]:
