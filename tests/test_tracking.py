@@ -100,6 +100,14 @@ def test_a_run_that_goes_on_keeps_its_name_and_a_cut_off_line_hides_no_other(tmp
     assert '"run": "tuesday-' in (tmp_path / FILE).read_text()
 
 
+def test_numbers_of_a_config_that_json_does_not_have_end_no_run(tmp_path: Path) -> None:
+    config = {"asked": {"limit": float("inf"), "rates": (float("nan"), 1.0)}, "folder": tmp_path}
+    with Metrics(tmp_path, "monday", print, config=config) as kept_here:
+        kept_here.log("adapting", 1, {"loss": 2.0})
+    head = json.loads((tmp_path / FILE).read_text().splitlines()[0], parse_constant=pytest.fail)
+    assert head["config"] == {"asked": {"limit": None, "rates": [None, 1.0]}, "folder": str(tmp_path)}
+
+
 @pytest.mark.parametrize("obstacle", ["file", "folder"])
 def test_a_disk_that_refuses_ends_no_run(tmp_path: Path, obstacle: str) -> None:
     where = tmp_path / "logs"

@@ -91,8 +91,7 @@ class Metrics:
         if not values:
             return
         stage, values = key(stage), {key(name): float(value) for name, value in values.items()}
-        written = {name: value if math.isfinite(value) else None for name, value in values.items()}
-        self._write({"at": _now(), "stage": stage, "step": step, "values": written})
+        self._write({"at": _now(), "stage": stage, "step": step, "values": values})
         if self._tracker is not None:
             try:
                 self._tracker.log(stage, step, values)
@@ -148,7 +147,7 @@ class Metrics:
         if self._file is None:
             return
         try:
-            self._file.write(json.dumps(document, allow_nan=False, default=str) + "\n")
+            self._file.write(json.dumps(_finite(document), allow_nan=False, default=str) + "\n")
             self._file.flush()
         except OSError as error:
             self._no_file(error)
@@ -176,6 +175,15 @@ def read(path: Path) -> list[dict[str, Any]]:
         if isinstance(document, dict) and "stage" in document:
             found.append(document)
     return found
+
+
+def _finite(value: Any) -> Any:
+    """Return ``value`` with null in the place of every number that is not finite."""
+    if isinstance(value, Mapping):
+        return {str(name): _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _run_of(head: str) -> str | None:
