@@ -111,7 +111,7 @@ def chart(
     xs = [point.x for one in series for point in one.points]
     tops = [point.y if point.high is None else point.high for one in series for point in one.points]
     right, top = max([*xs, *((x for x, _, _ in x_ticks) if x_ticks else ())]), 1.0 if rate else max(tops) * 1.05
-    right, top = right or 1.0, top or 1.0
+    right, top = _scale(right), _scale(top)
 
     def place_x(x: float, beside: float = 0.0) -> float:
         return round(LEFT + 12 + x / right * (WIDTH - LEFT - RIGHT - 24) + beside, 1)
@@ -149,6 +149,11 @@ def chart(
         [Tick(place_y(y), label) for y, label in up],
         drawn,
     )
+
+
+def _scale(largest: float) -> float:
+    """Return the end of an axis that begins at 0; 1 where no number is above 0, or none that can be divided."""
+    return largest if 1e-300 < largest < 1e300 else 1.0
 
 
 def _finite(points: Sequence[Point]) -> list[Point]:

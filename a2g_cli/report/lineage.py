@@ -50,7 +50,7 @@ def adapter_card(name: str, adapter: Adapter | str) -> AdapterCard:
     facts.append(("acts on", _acts_on(lineage.get("acts_on"))))
     facts.append(("method", f"{adapter.method}, rank {adapter.rank}"))
     facts += [(words, f"{before:.3g} → {after:.3g}") for words, before, after in _losses(lineage)]
-    facts.append(("time", f"{seconds:.0f} s" if isinstance(seconds := lineage.get("seconds"), int | float) else ""))
+    facts.append(("time", "" if (seconds := _number(lineage.get("seconds"))) is None else f"{seconds:.0f} s"))
     return AdapterCard(
         name,
         str(lineage.get("parent") or BASE),
@@ -77,9 +77,9 @@ def _losses(lineage: Mapping[str, Any]) -> list[tuple[str, float, float]]:
     kept = _object(lineage.get("losses"))
     found = []
     for words, first, last in _LOSSES:
-        before, after = kept.get(first), kept.get(last)
-        if isinstance(before, int | float) and isinstance(after, int | float):
-            found.append((words, float(before), float(after)))
+        before, after = _number(kept.get(first)), _number(kept.get(last))
+        if before is not None and after is not None:
+            found.append((words, before, after))
     return found
 
 
@@ -105,6 +105,14 @@ def _acts_on(names: object) -> str:
 
 def _created(adapter: Adapter | str) -> str:
     return "" if isinstance(adapter, str) else str(adapter.lineage.get("created_at") or "")
+
+
+def _number(value: object) -> float | None:
+    """Return a number of a lineage, which may come from elsewhere; None: it is none, or larger than any float."""
+    try:
+        return float(value) if isinstance(value, int | float) else None
+    except OverflowError:
+        return None
 
 
 def _object(value: object) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the page says of adapters: the tree of who comes from whom, and two of them side by side."""
+"""What the page says of adapters: a tree of which comes from which, and two of them side by side."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -116,7 +116,11 @@ def compared(workspace: Workspace, adapters: Shelf, names: tuple[str, str]) -> C
     trials: dict[tuple[object, ...], dict[str, Card]] = {}
     problems: list[str] = []
     for session in sessions_of(workspace):
-        paths = recordings_of(session.videos)
+        try:
+            paths = recordings_of(session.videos)
+        except OSError as error:  # closed to this user
+            problems.append(f"{session.videos.folder} cannot be read: {error.strerror or error}.")
+            continue
         for path, facts in zip(paths, index.facts_of(session.videos.folder, paths) if paths else (), strict=True):
             if isinstance(facts, str):
                 problems.append(facts)

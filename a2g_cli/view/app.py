@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qs
 
+from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -35,6 +36,8 @@ KEEP_ALIVE = 10.0
 """Longest time in which a page that follows hears nothing [s]; then its browser would notice a broken line."""
 WHO = "somebody at the page of a2g view"
 """Who asks a run to stop."""
+SLOW = 4
+"""Most threads that make reports, images and videos, or wait for one: what follows a run, and what stops it, never waits."""
 _MOST_FORM = 4096
 _A_DAY = {"cache-control": "private, max-age=86400, immutable"}
 """Of what has its version in its address."""
@@ -54,6 +57,7 @@ class Site:
         self._summaries = Summaries(workspace)
         self._kept = videos.Kept()
         self._reports = videos.Kept()
+        self._slow = CapacityLimiter(SLOW)
 
     def app(self) -> App:
         """Return the whole application, guarded."""
@@ -80,6 +84,9 @@ class Site:
 
     async def _in_thread(self, work: Callable[[], _Made]) -> _Made:
         return await run_in_threadpool(work)
+
+    async def _slowly(self, work: Callable[[], _Made]) -> _Made:
+        return await to_thread.run_sync(work, limiter=self._slow)
 
     # -- pages ---------------------------------------------------------------------------------------------------------
 
@@ -116,7 +123,7 @@ class Site:
             return self._reports.get((session.name, *(f"{path.name} {_version(path)}" for path in seen)), make)
 
         headers = {"content-security-policy": f"{policy()}; frame-ancestors 'none'"}
-        return HTMLResponse(await self._in_thread(written), headers=headers)
+        return HTMLResponse(await self._slowly(written), headers=headers)
 
     async def adapters(self, _request: Request) -> Response:
         """Show the tree of adapters."""
@@ -177,7 +184,7 @@ class Site:
         return _missing(request)
 
     async def _make(self, path: Path, what: str, make: Callable[[], bytes]) -> bytes:
-        return await self._in_thread(lambda: self._kept.get((str(path), videos.version(path), what), make))
+        return await self._slowly(lambda: self._kept.get((str(path), videos.version(path), what), make))
 
     async def live_image(self, request: Request) -> Response:
         """Give an image that a run published."""

@@ -53,7 +53,7 @@ def recording_called(workspace: Workspace, session: str, name: str, held_out: bo
 
 def address(*names: str) -> str:
     """Return the path of an address, e.g. of ``("sessions", "monday")``; names may hold any letters."""
-    return "/" + "/".join(quote(name, safe="") for name in names)
+    return "/" + "/".join(quote(name, safe="", errors="replace") for name in names)  # a folder's name may be no text
 
 
 def recording_address(path: Path, what: Sequence[str], held_out: bool = False) -> str:
@@ -64,4 +64,7 @@ def recording_address(path: Path, what: Sequence[str], held_out: bool = False) -
 
 
 def _inside(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a link that leads to itself
+        return False

@@ -34,9 +34,9 @@ def _environment() -> Environment:
     return made
 
 
-def page(template: str, **known: Any) -> str:
-    """Return a page as text."""
-    return _environment().get_template(template).render(**known)
+def page(template: str, **known: Any) -> bytes:
+    """Return a page in UTF-8; what is no text, as in a folder's name, is replaced by question marks."""
+    return _environment().get_template(template).render(**known).encode("utf-8", "replace")
 
 
 def package_file(name: str) -> tuple[bytes, str] | None:

@@ -71,7 +71,10 @@ class Summaries:
         known = self._known.get(session.name)
         seen = (now, hash(recorder))
         if known is None or known[0] != seen:
-            known = (seen, summary(session, recorder))
+            try:
+                known = (seen, summary(session, recorder))
+            except OSError as error:  # removed meanwhile, or closed to this user: it must not hide the others
+                return None if isinstance(error, FileNotFoundError) else _closed(session, error)
             self._known[session.name] = known
         return known[1]
 
@@ -81,6 +84,12 @@ def _recorder(session: Session) -> str:
         return (recorder_of(session) or "").partition(" (")[0]
     except A2GError:
         return ""
+
+
+def _closed(session: Session, error: OSError) -> Summary:
+    """Return what the list says of a session that cannot be read."""
+    problem = f"{session.folder} cannot be read: {error.strerror or error}."
+    return Summary(session.name, address("sessions", session.name), "", 0, 0, "", "", "", 0, "", "", problem)
 
 
 def summary(session: Session, recorder: str = "") -> Summary | None:

@@ -37,12 +37,14 @@ def serve(workspace: Workspace, settings: ViewSettings, ready: Callable[[], obje
         if (error.name or "").partition(".")[0] not in {"starlette", "uvicorn", "anyio"}:
             raise
         raise A2GError("the page needs Starlette and uvicorn: pip install 'a2g[view]'.") from error
+    if not settings.host:
+        raise UsageError("--host needs an address, as in --host 0.0.0.0.")
     if not workspace.root.is_dir():
         raise UsageError(f"there is no folder {workspace.root}: name a workspace with --workspace.")
     sock = _listening(settings)
     with sock:
         port = sock.getsockname()[1]
-        alone = is_loopback(settings.host)
+        alone = is_loopback(settings.host) and is_loopback(sock.getsockname()[0])  # a name may lead elsewhere
         access = Access(settings.host, port, token="" if alone else secrets.token_urlsafe(24))
         server: list[uvicorn.Server] = []
         site = Site(workspace, access, settings.allow_stop, lambda: server[0].should_exit)
@@ -93,7 +95,8 @@ def _listening(settings: ViewSettings) -> socket.socket:
     """Return a socket at the address. Raises UsageError, A2GError."""
     try:
         family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((settings.host, settings.port), family=family)
+        both = settings.host == "::" and socket.has_dualstack_ipv6()  # else a phone that knows IPv4 alone gets nothing
+        return socket.create_server((settings.host, settings.port), family=family, dualstack_ipv6=both)
     except socket.gaierror as error:
         raise UsageError(f"{settings.host!r} is no address of this machine: {error.strerror or error}.") from error
     except PermissionError as error:

@@ -24,6 +24,8 @@ FORMAT = 1
 
 _MOST = 256 * 2**20
 """A larger file is not an index [bytes]."""
+_LARGEST = 2**53
+"""Of the numbers in it."""
 
 Facts = dict[str, Any]
 """``created_at``, ``steps``, ``seconds``, ``rate``, ``cameras``, ``goal``, ``outcome``, ``provenance``: as in
@@ -91,7 +93,7 @@ def _read(folder: Path) -> dict[str, Any]:
     """Return name -> {"version": [size, mtime_ns], "facts"}; empty if the index is missing or damaged."""
     path = folder / NAME
     try:
-        if path.stat().st_size > _MOST:
+        if not path.is_file() or path.stat().st_size > _MOST:  # a pipe would never end
             return {}
         head, _, body = path.read_bytes().partition(b"\n")
         if json.loads(head) != {"a2g_index": FORMAT, "crc32": zlib.crc32(body)}:
@@ -101,7 +103,12 @@ def _read(folder: Path) -> dict[str, Any]:
         return {}
     if not isinstance(entries, dict):
         return {}
-    return {name: _of_today(entry) for name, entry in entries.items() if _sound(entry)}
+    found = {}
+    for name, entry in entries.items():
+        if _sound(entry):
+            with suppress(RecordingError):  # texts that no recording holds
+                found[name] = _of_today(entry)
+    return found
 
 
 def _of_today(entry: dict[str, Any]) -> dict[str, Any]:
@@ -137,7 +144,11 @@ def _sound(entry: Any) -> bool:
         texts = [value["goal"][name] for name in ("name", "source", "fingerprint")]
     except (KeyError, TypeError, ValueError, OverflowError):
         return False
-    return all(isinstance(side, int) for side in sides) and all(isinstance(text, str) for text in texts)
+    numbers = [value[name] for name in ("steps", "seconds", "rate") if value[name] is not None]
+    if not all(abs(number) <= _LARGEST for number in numbers):  # NaN is not, either
+        return False
+    sizes = all(isinstance(side, int) and 1 <= side <= schema.MAX_SIDE for side in sides)
+    return sizes and all(isinstance(text, str) for text in texts)
 
 
 def _write(folder: Path, entries: dict[str, Any]) -> None:

@@ -66,7 +66,7 @@ class Session:
             return []
         with os.scandir(self.folder) as entries:  # faster than glob for ten thousand files
             names = [
-                one.name for one in entries if one.name.endswith(schema.SUFFIX) and one.name != INDEX and one.is_file()
+                one.name for one in entries if one.name.endswith(schema.SUFFIX) and one.name != INDEX and _is_file(one)
             ]
         return [self.folder / name for name in sorted(names, key=_by_number)]
 
@@ -121,6 +121,13 @@ class Session:
                 ]
         except (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError):
             return False
+
+
+def _is_file(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _by_number(name: str) -> list[int | str]:
