@@ -1,4 +1,4 @@
-"""Goal images are artefacts: whole or not there, and never what they are not."""
+"""Goal photos are artefacts: whole or not there, and never what they are not."""
 
 import json
 import struct

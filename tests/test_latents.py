@@ -182,7 +182,7 @@ def test_a_goal_that_the_policy_cannot_look_at_is_refused(
     episode.goal = replace(episode.goal, images=images)
     with Recording(demonstrations[0]) as recording:
         path = write_episode(tmp_path / "aimless.hdf5", recording.spec, episode)
-    with pytest.raises(RecordingError, match=rf"aimless\.hdf5 needs a goal image for camera front, and {has}"):
+    with pytest.raises(RecordingError, match=rf"aimless\.hdf5 needs a goal photo for camera front, and {has}"):
         encode_recording(model, path)
 
 

@@ -64,7 +64,7 @@ def capture_goal(
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Take an image of the goal, or import one.
+    """Take a photo of the goal, or import one.
 
     Without options, the simulator draws a random goal of its scene. On a real robot, or with cameras, a live preview is shown
     in the terminal; press Enter to take the image.

@@ -53,7 +53,7 @@ def demo(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Run the whole loop in the simulator: take a goal image, try once, practise, measure success."""
+    """Run the whole loop in the simulator: take a goal photo, try once, practise, measure success."""
 
     def work() -> "Report":
         from a2g_cli.cli.commands.demo import demo as show

@@ -1,4 +1,4 @@
-"""Goals on disk: a folder with one PNG per camera and ``goal.json``, and checks of goal images.
+"""Goals on disk: a folder with one PNG per camera and ``goal.json``, and checks of goal photos.
 
 ``recordings/README.md`` describes the folder. Everything that is read is checked.
 """

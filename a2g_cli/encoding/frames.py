@@ -60,7 +60,7 @@ def check_recording(recording: Recording, config: Act2GoalConfig) -> None:
     """Check that a policy can learn from a recording. Images may have any size: they are resized to the policy's.
 
     Raises:
-        RecordingError: other cameras, actions, proprioception or rate, or a camera without a goal image.
+        RecordingError: other cameras, actions, proprioception or rate, or a camera without a goal photo.
     """
     spec = recording.spec
     for what, wanted, found in (
@@ -73,7 +73,7 @@ def check_recording(recording: Recording, config: Act2GoalConfig) -> None:
             raise RecordingError(f"{recording.path} has {what} {found}, but the policy has {wanted}.")
     for camera in config.cameras:
         if camera not in recording.goal.images:
-            raise RecordingError(f"{recording.path} needs a goal image for camera {camera}, and has none.")
+            raise RecordingError(f"{recording.path} needs a goal photo for camera {camera}, and has none.")
 
 
 @torch.no_grad()

@@ -1,1 +1,1 @@
-"""Policies: from observations and a goal image to a plan."""
+"""Policies: from observations and a goal photo to a plan."""

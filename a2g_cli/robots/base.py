@@ -146,7 +146,7 @@ class InstrumentedRobot(Protocol):
         """Set the world to ``start``."""
 
     def photograph(self, state: State) -> dict[str, Image]:
-        """Return one goal image per camera of ``state``, without changing the present state."""
+        """Return one goal photo per camera of ``state``, without changing the present state."""
 
     def state_from(self, values: Description) -> State:
         """Return the goal state that a person describes; see the scene. Raises UsageError if it is out of reach."""

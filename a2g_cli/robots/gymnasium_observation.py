@@ -107,7 +107,7 @@ class ObservationReader:
         return np.array([values[column.entry][column.index] for column in self._columns], np.float32)
 
     def goal(self, info: Mapping[str, Any]) -> dict[str, Image]:
-        """Return camera -> goal image of a reset's ``info``: of the goal observation, else of the goal that was drawn."""
+        """Return camera -> goal photo of a reset's ``info``: of the goal observation, else of the goal that was drawn."""
         shown, drawn = dict(entries(info.get("goal", {}))), dict(entries(info.get("goal_rendered", {}))).get(ROOT)
         images = {}
         for camera, source in self._sources.items():
@@ -142,6 +142,6 @@ class ObservationReader:
 
 
 def shows_goal(info: Mapping[str, Any]) -> bool:
-    """Whether a reset's ``info`` holds an image of the goal."""
+    """Whether a reset's ``info`` holds a photo of the goal."""
     arrays = [array for key in ("goal", "goal_rendered") for _, array in entries(info.get(key, {}))]
     return any(one is not None and one.certain for one in map(look, arrays))

@@ -1,4 +1,4 @@
-"""``a2g capture-goal``: take or import an image of the goal."""
+"""``a2g capture-goal``: take or import a photo of the goal."""
 
 import secrets
 from collections.abc import Mapping, Sequence

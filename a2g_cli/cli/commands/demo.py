@@ -51,7 +51,7 @@ def demo(
     *,
     quick: bool = False,
 ) -> Report:
-    """Take an image of a goal, try it once, practise it, measure success, and try the same start again.
+    """Take a photo of a goal, try it once, practise it, measure success, and try the same start again.
 
     It always starts from the base policy.
 
@@ -75,7 +75,7 @@ def demo(
     registry = AdapterRegistry(workspace)
     if registry.active() != BASE:
         registry.promote(BASE)  # the demo shows what practice improves over the base
-    console.rule(f"1 · an image of the goal, with the shift {shift}")
+    console.rule(f"1 · a photo of the goal, with the shift {shift}")
     with deployment.connected() as (robot,):
         goal = draw_trials(robot, "practice", 0, 1, first=10_000)[0].goal
     goal = replace(goal, name=GOAL)

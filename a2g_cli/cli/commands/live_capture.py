@@ -73,7 +73,7 @@ def take(console: Console, sight: Sight, over: Mapping[str, Image], force: bool,
     Args:
         console: draws the preview.
         sight: the source of images.
-        over: images of the goal that is blended into the preview, by camera.
+        over: photos of the goal that is blended into the preview, by camera.
         force: accept blurred and badly exposed images.
         quiet: take the current images, without a preview.
 
