@@ -1,20 +1,26 @@
 """Where to aim is found by trying: who acts with an aim that is off, what a search finds, and that a kill changes nothing."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import recording_examples
 import torch
 from cli_examples import ask
 from kill_moments import KillMoments
+from recording_examples import TINY
 
+from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.calibration.posterior import OffsetPrior, offset_posterior
 from a2g_cli.core.types import Goal, Observation
+from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.data.recording.sessions import Session
-from a2g_cli.improvement import aim_search
+from a2g_cli.data.recording.writer import write_episode
+from a2g_cli.improvement import aim_search, candidate
 from a2g_cli.improvement.exploration import AIM_STD, Exploration, exploration
 from a2g_cli.improvement.state import Round, load
 from a2g_cli.policies.base import Plan, PlanRequest, Policy
@@ -131,6 +137,25 @@ def test_an_aim_that_is_right_is_kept() -> None:
     assert float(offset_posterior(tried, torch.zeros(4, dtype=torch.bool), prior).weights[at]) < 0.01
 
 
+def aimed(path: Path, offset: tuple[float, float] | None, seed: int = 0) -> Path:
+    """Write a recording whose episode aimed elsewhere by ``offset``, for goal ``seed``; return its path."""
+    made = recording_examples.episode(2, seed, TINY)
+    settings = {} if offset is None else {"aim_offset": list(offset)}
+    made.provenance = replace(made.provenance, settings=settings)
+    made.goal = recording_examples.goal(seed, TINY)
+    return write_episode(path, TINY, made)
+
+
+def test_how_far_successes_aimed_elsewhere(tmp_path: Path) -> None:
+    one, other = aimed(tmp_path / "a.hdf5", (0.02, 0.0)), aimed(tmp_path / "b.hdf5", (0.0, 0.02))
+    back, own = aimed(tmp_path / "c.hdf5", (-0.02, 0.0)), aimed(tmp_path / "d.hdf5", None)
+    assert aim_search.aimed_elsewhere([]) == aim_search.aimed_elsewhere([own]) == 0.0
+    assert aim_search.aimed_elsewhere([one, other]) == pytest.approx(0.02 / 2**0.5)
+    assert aim_search.aimed_elsewhere([one, back]) == pytest.approx(0.0, abs=1e-9), "in no direction"
+    second = aimed(tmp_path / "e.hdf5", (-0.02, 0.0), seed=1)
+    assert aim_search.aimed_elsewhere([one, second]) == pytest.approx(0.02), "each goal has an aim of its own"
+
+
 def done(arrived: float) -> Round:
     return Round(1, 1, 0.0, 0.0, True, "a", "", 0, arrived)
 
@@ -160,6 +185,7 @@ def test_a_named_goal_is_practised_with_other_aims_and_a_kill_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(aim_search, "BATCH", 3)
+    monkeypatch.setattr(candidate, "FAR", 0.0)  # as if the successes had aimed far elsewhere
     ask(tmp_path / "run" / "workspace", "capture-goal", "socket", "--seed", 3, "--scene", "plug")
     run = KillMoments(tmp_path / "run", *RUN, when=lambda state: any(one.practice for one in state.rounds))
     tried = offsets(run.workspace)
@@ -167,6 +193,8 @@ def test_a_named_goal_is_practised_with_other_aims_and_a_kill_changes_nothing(
     assert [one == [0.0, 0.0] for one in tried[:3]] == [True, False, True], "the policy's own aim may be right"
     assert len({tuple(one) for one in tried}) > 1
     progress = load(Session(run.workspace / "recordings" / "sessions" / "long"))
+    learned = AdapterRegistry(Workspace(run.workspace)).get(str(progress.rounds[0].candidate))
+    assert learned.lineage["settings"]["iterations"] == round(candidate.FAR_FACTOR), "instead of 1"
     with Recording(progress.session.folder / progress.rounds[0].compared[0]) as recording:
         assert "aim_offset" not in recording.provenance.settings, "the gate compares without it"
     run.left(tmp_path / "killed", 2)  # the second batch is begun, and nothing of it is rolled out

@@ -6,6 +6,7 @@ the same goal and the same adapter updates it. The episodes that succeed are imi
 learns the aim, and acts without any offset.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -127,6 +128,19 @@ class AimSearch:
         return [
             Evidence(*tried[path], said.success, said.remaining) for path, said in verdicts if said.success is not None
         ]
+
+
+def aimed_elsewhere(paths: Sequence[Path]) -> float:
+    """Return by how much episodes aimed elsewhere on average, all in one direction [m]: the largest of their goals.
+
+    Episodes without an offset aimed where the policy does. Raises RecordingError.
+    """
+    of_goal: dict[str, list[Offset]] = defaultdict(list)
+    for path in paths:
+        goal, offset = _tried(path) or ("", (0.0, 0.0))
+        of_goal[goal].append(offset)
+    means = (torch.tensor(offsets).mean(dim=0) for offsets in of_goal.values())
+    return max((float(mean.norm()) for mean in means), default=0.0)
 
 
 def _tried(path: Path) -> tuple[str, Offset] | None:

@@ -12,6 +12,7 @@ from a2g_cli.calibration import nominal
 from a2g_cli.calibration.estimate import estimate_transform, suspected_base_pose
 from a2g_cli.calibration.transform import IDENTITY, DomainTransform
 from a2g_cli.encoding.episodes import EncodedEpisode
+from a2g_cli.improvement.aim_search import aimed_elsewhere
 from a2g_cli.improvement.demo_replay import DemoReplay
 from a2g_cli.improvement.pose_search import PoseSearch
 from a2g_cli.improvement.practice import PracticeWatcher
@@ -23,6 +24,11 @@ from a2g_cli.training import retention_set
 from a2g_cli.training.finetune import FinetuneSettings, finetune
 from a2g_cli.training.finetune_plan import FinetunePlan, plan_finetuning
 from a2g_cli.training.watcher import TrainingWatcher
+
+FAR = 0.015
+"""Where successes aimed elsewhere by this much on average, all in one direction [m] ..."""
+FAR_FACTOR = 3.2
+"""... an adapter needs so many times the usual iterations to learn the aim; elsewhere, more of them make it worse."""
 
 
 class CandidateWatcher(TrainingWatcher, PracticeWatcher, Protocol):
@@ -89,6 +95,8 @@ class CandidateBuilder:
                 return {}, seconds
         if not plan.kept:
             return {}, seconds
+        if plan.train and aimed_elsewhere([episode.path for episode in plan.kept if not episode.replayed]) >= FAR:
+            settings = replace(settings, iterations=round(FAR_FACTOR * settings.iterations))
         origin = self._origin() if self.fresh and plan.train else parent
         self.watcher.phase(f"round {number + 1}: preparing the adaptation")
         with registry.creating() as adapter_folder:
