@@ -139,3 +139,16 @@ def robots() -> Iterator[list[SimRobot]]:
 @pytest.fixture(scope="module")
 def trials(robots: list[SimRobot]) -> list[Trial]:
     return [robots[0].trial("practice", 1, i) for i in range(5)]
+
+
+@pytest.fixture
+def here(tmp_path: Path, easy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, the present one; no workspace is in the environment. The base that ships is a small one."""
+    from a2g_cli.models import checkpoint
+
+    monkeypatch.setattr(checkpoint, "SHIPPED", easy)
+    monkeypatch.delenv("A2G_WORKSPACE", raising=False)
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder

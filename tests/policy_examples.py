@@ -1,7 +1,9 @@
 """Small robots, networks and batches, the same every time, for the tests of policy and learning."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -165,3 +167,11 @@ class Quiet:
 
     def finished(self) -> None:
         self.ended += 1
+
+
+def change_config(folder: Path, **changed: Any) -> None:
+    """Write other values into the policy's shape in a base's config."""
+    path = folder / "config.json"
+    data = json.loads(path.read_text())
+    data["policy"] |= changed
+    path.write_text(json.dumps(data))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from policy_examples import network
+from policy_examples import change_config, network
 from safetensors.torch import load_file, save_file
 
 from a2g_cli.core.errors import CheckpointError
@@ -18,14 +18,6 @@ from a2g_cli.models import checkpoint
 def folder(tmp_path: Path) -> Path:
     checkpoint.save(network(seed=3), tmp_path / "base", "# a card\n", {"machine": "this one"})
     return tmp_path / "base"
-
-
-def change_config(folder: Path, **changed: Any) -> None:
-    """Write other values into the policy's shape."""
-    path = folder / "config.json"
-    data = json.loads(path.read_text())
-    data["policy"] |= changed
-    path.write_text(json.dumps(data))
 
 
 class Bomb:

@@ -16,18 +16,6 @@ from typer.testing import CliRunner, Result
 from a2g_cli.cli.app import app
 from a2g_cli.cli.commands import demo, prompts
 from a2g_cli.core.workspace import Workspace
-from a2g_cli.models import checkpoint
-
-
-@pytest.fixture
-def here(tmp_path: Path, easy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, the present one; no workspace is in the environment. The base that ships is a small one."""
-    monkeypatch.setattr(checkpoint, "SHIPPED", easy)
-    monkeypatch.delenv("A2G_WORKSPACE", raising=False)
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
 
 
 def stand_behind(words: list[object], workspace: Path) -> Result:

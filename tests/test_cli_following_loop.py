@@ -11,7 +11,6 @@ from a2g_cli.adapters.registry import AdapterRegistry
 from a2g_cli.cli.commands import adapt, improve_report
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.improvement.gate import Decision
-from a2g_cli.models import checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -26,17 +25,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "--scene=write" in command
     follow(command)
     return folder / "run" / "checkpoint"
-
-
-@pytest.fixture
-def here(tmp_path: Path, easy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, the present one; no workspace is in the environment. The base that ships is a small one."""
-    monkeypatch.setattr(checkpoint, "SHIPPED", easy)
-    monkeypatch.delenv("A2G_WORKSPACE", raising=False)
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
 
 
 class TestTheLoop:

@@ -1,8 +1,8 @@
-import io
 import re
 
 import numpy as np
 import pytest
+from display_examples import output, pipe, terminal
 from rich.console import Console
 
 from a2g_cli.core.clock import SteppedClock
@@ -13,28 +13,6 @@ from a2g_cli.display.lines import duration, printable
 from a2g_cli.display.player import play
 
 RED, BLUE = (248, 0, 0), (0, 0, 248)
-
-
-def terminal(width: int = 100, height: int = 40, **environment: str) -> Console:
-    """A console that takes its StringIO for a terminal with colours."""
-    return Console(
-        file=io.StringIO(),
-        force_terminal=True,
-        color_system="truecolor",
-        width=width,
-        height=height,
-        highlight=False,
-        _environ={"TERM": "xterm-256color", **environment},
-    )
-
-
-def pipe() -> Console:
-    return Console(file=io.StringIO(), highlight=False, _environ={})
-
-
-def output(console: Console) -> str:
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
 
 
 def visible(console: Console) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from display_examples import output, pipe, terminal
 from rich.console import Console
 
 from a2g_cli.core.types import Goal, Image, Observation, Outcome
@@ -15,27 +16,6 @@ from a2g_cli.display.tables import bar, curve, results_table
 from a2g_cli.display.training_view import LiveTrainingView, PlainTrainingView, TrainingView, training_view
 
 CAMERAS = ("front", "wrist")
-
-
-def terminal(width: int = 100, height: int = 40, **environment: str) -> Console:
-    return Console(
-        file=io.StringIO(),
-        force_terminal=True,
-        color_system="truecolor",
-        width=width,
-        height=height,
-        highlight=False,
-        _environ={"TERM": "xterm-256color", **environment},
-    )
-
-
-def pipe() -> Console:
-    return Console(file=io.StringIO(), highlight=False, _environ={})
-
-
-def output(console: Console) -> str:
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
 
 
 def visible(console: Console) -> str:

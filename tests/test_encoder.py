@@ -10,7 +10,7 @@ import pytest
 import torch
 from cli_examples import refused
 from dino_examples import dinov2, dinov3
-from policy_examples import config, network
+from policy_examples import change_config, config, network
 from safetensors.torch import load_file, save_file
 
 from a2g_cli.core.errors import CheckpointError, PluginError, UsageError
@@ -231,10 +231,7 @@ def test_weights_that_do_not_fit_are_refused_by_name(folder: Path, how: str) -> 
 )
 def test_a_base_s_config_with_an_encoder_that_cannot_be_is_refused(tmp_path: Path, changed: dict[str, Any]) -> None:
     checkpoint.save(network(), tmp_path, "", {})
-    path = tmp_path / "config.json"
-    data = json.loads(path.read_text())
-    data["policy"] |= changed
-    path.write_text(json.dumps(data))
+    change_config(tmp_path, **changed)
     with pytest.raises(CheckpointError):
         checkpoint.load(tmp_path)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from cli_examples import ask, refused
-from policy_examples import batch, config, frames, network, wake
+from policy_examples import batch, change_config, config, frames, network, wake
 
 from a2g_cli.core.errors import CheckpointError, PluginError
 from a2g_cli.models import checkpoint, parts
@@ -228,10 +228,7 @@ def test_a_planner_that_there_is_not_is_refused_before_anything_is_made(
 )
 def test_a_base_s_config_with_a_planner_that_cannot_be_is_refused(tmp_path: Path, changed: dict[str, Any]) -> None:
     checkpoint.save(network(), tmp_path, "", {})
-    path = tmp_path / "config.json"
-    data = json.loads(path.read_text())
-    data["policy"] |= changed
-    path.write_text(json.dumps(data))
+    change_config(tmp_path, **changed)
     with pytest.raises(CheckpointError):
         checkpoint.load(tmp_path)
 

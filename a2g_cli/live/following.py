@@ -12,8 +12,49 @@ from a2g_cli.runtime.rollout import RolloutWatcher
 from a2g_cli.training.watcher import TrainingWatcher
 
 
-class FollowedRollout:
+class _Shown(Protocol):
+    """What both views in the terminal do."""
+
+    def planned(
+        self, observation: Observation, imagined: Mapping[str, Sequence[Image]], steps_to_go: float, seconds: float
+    ) -> None:
+        """Show a plan."""
+
+    def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
+        """Show a step."""
+
+    def note(self, text: str) -> None:
+        """Show a line."""
+
+
+class _Followed:
+    """What both views publish alike."""
+
+    _view: _Shown
+    _publisher: Publisher
+
+    def planned(
+        self, observation: Observation, imagined: Mapping[str, Sequence[Image]], steps_to_go: float, seconds: float
+    ) -> None:
+        """Show a plan."""
+        self._publisher.planned(observation, imagined, steps_to_go, seconds)
+        self._view.planned(observation, imagined, steps_to_go, seconds)
+
+    def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
+        """Show a step."""
+        self._publisher.stepped(step, observation, steps_to_go)
+        self._view.stepped(step, observation, steps_to_go)
+
+    def note(self, text: str) -> None:
+        """Show a line."""
+        self._publisher.said(text)
+        self._view.note(text)
+
+
+class FollowedRollout(_Followed):
     """The view of ``a2g run``, published."""
+
+    _view: RolloutView
 
     def __init__(self, view: RolloutView, publisher: Publisher) -> None:
         self._view, self._publisher = view, publisher
@@ -31,18 +72,6 @@ class FollowedRollout:
         self._publisher.began(goal, limit)
         self._view.episode_started(index, total, goal, limit)
 
-    def planned(
-        self, observation: Observation, imagined: Mapping[str, Sequence[Image]], steps_to_go: float, seconds: float
-    ) -> None:
-        """Show a plan."""
-        self._publisher.planned(observation, imagined, steps_to_go, seconds)
-        self._view.planned(observation, imagined, steps_to_go, seconds)
-
-    def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
-        """Show a step."""
-        self._publisher.stepped(step, observation, steps_to_go)
-        self._view.stepped(step, observation, steps_to_go)
-
     def episode_ended(self, index: int, outcome: Outcome, steps: int, path: Path | None) -> None:
         """Count it."""
         state = self._publisher.state
@@ -50,11 +79,6 @@ class FollowedRollout:
         counted["judged"] = state.judged + (outcome.success is not None)
         self._publisher.advanced(index + 1, **counted)
         self._view.episode_ended(index, outcome, steps, path)
-
-    def note(self, text: str) -> None:
-        """Show a line."""
-        self._publisher.said(text)
-        self._view.note(text)
 
 
 class ImproveShown(TrainingWatcher, RolloutWatcher, Protocol):
@@ -73,8 +97,10 @@ class ImproveShown(TrainingWatcher, RolloutWatcher, Protocol):
         """Show how far the run is; of ``total`` rounds some may have been ``done`` before."""
 
 
-class FollowedImprovement:
+class FollowedImprovement(_Followed):
     """The view of ``a2g improve``, published: what its first robot sees as well."""
+
+    _view: ImproveShown
 
     def __init__(self, view: ImproveShown, publisher: Publisher, simulated: bool) -> None:
         """Wrap ``view``; successes are shown only where a simulator knows them: ``simulated``."""
@@ -86,18 +112,6 @@ class FollowedImprovement:
         """Show that the first robot begins an episode."""
         self._publisher.began(goal, limit)
         self._view.began(goal, limit)
-
-    def planned(
-        self, observation: Observation, imagined: Mapping[str, Sequence[Image]], steps_to_go: float, seconds: float
-    ) -> None:
-        """Show a plan."""
-        self._publisher.planned(observation, imagined, steps_to_go, seconds)
-        self._view.planned(observation, imagined, steps_to_go, seconds)
-
-    def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
-        """Show a step."""
-        self._publisher.stepped(step, observation, steps_to_go)
-        self._view.stepped(step, observation, steps_to_go)
 
     def run_begins(self, done: int, total: int) -> None:
         """Show how far the run is."""
@@ -124,11 +138,6 @@ class FollowedImprovement:
     def finished(self) -> None:
         """Show that a training has ended."""
         self._view.finished()
-
-    def note(self, text: str) -> None:
-        """Show a line."""
-        self._publisher.said(text)
-        self._view.note(text)
 
     def rolled(self, what: str, done: int, total: int, successes: int) -> None:
         """Show the progress of a batch of episodes."""
