@@ -43,6 +43,9 @@ class SceneContract:
             robot.begin(trial.goal.truth)
             assert robot.succeeded(trial.goal)
 
+    def test_every_body_has_a_mass_without_which_older_versions_of_mujoco_refuse_the_scene(self) -> None:
+        assert (connected(self.scene).tabletop.model.body_mass[1:] > 0).all()
+
     def test_what_stands_fast_stands_in_the_start_where_the_goal_shows_it(self) -> None:
         robot = connected(self.scene)
         for index in range(20):

@@ -61,6 +61,7 @@ def body_xml(position: Position, yaw: float, on_hand: str = "") -> str:
     x, y, z = position
     return f"""
     <body name="base" pos="{x:.9g} {y:.9g} {z:.9g}" euler="0 0 {yaw:.12g}">
+      <inertial pos="0 0 0" mass="1" diaginertia=".01 .01 .01"/>
       <geom class="look" type="cylinder" size=".060 .012" pos="0 0 .012" rgba="{_DARK}"/>
       <geom class="look" type="cylinder" size=".046 .070" pos="0 0 .080" rgba="{_LIGHT}"/>
       <body name="turret" gravcomp="1">

@@ -181,7 +181,7 @@ def _light_xml(shift: Shift) -> str:
     x, y = 0.8 * math.cos(swing), 0.8 * math.sin(swing)
     red, green, blue = (0.58 * shift.light_scale * part for part in shift.light_colour)
     return (
-        f'<light type="directional" pos="{x:.6g} {y:.6g} 1" dir="{-x:.6g} {-y:.6g} -1"'
+        f'<light directional="true" pos="{x:.6g} {y:.6g} 1" dir="{-x:.6g} {-y:.6g} -1"'
         f' diffuse="{red:.6g} {green:.6g} {blue:.6g}" ambient="0 0 0" specular=".15 .15 .15" castshadow="true"/>'
     )
 

@@ -116,6 +116,7 @@ class Place(Scene):
         things = "".join(_thing_xml(name, kind) for name, kind in self.kinds.items())
         return f"""
     <body name="plate" mocap="true">
+      <inertial pos="0 0 0" mass="1" diaginertia=".01 .01 .01"/>
       <geom class="look" type="cylinder" size="{PLATE_RADIUS} .0006" pos="0 0 .0008" rgba="{rgba(RIM)}"/>
       <geom class="look" type="cylinder" size="{PLATE_RADIUS - 0.006} .0006" pos="0 0 .0018" rgba="{rgba(plate)}"/>
     </body>{things}"""
