@@ -17,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from improvement import FIRST_SEED, a2g, pooled
+from commands import a2g
+from improvement import FIRST_SEED, pooled
 
 from a2g_cli.data.recording.sessions import Session
 from a2g_cli.models import checkpoint

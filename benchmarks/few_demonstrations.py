@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from named_goals import a2g
+from commands import a2g
 
 from a2g_cli.models import checkpoint
 
@@ -26,7 +26,7 @@ def kept(file: Path, workspace: Path, *words: object) -> dict[str, Any]:
     """Return the document of a command, which is run once and kept in ``file`` with its ``wall_seconds``."""
     if not file.exists():
         began = time.monotonic()
-        document = a2g(workspace, *words)
+        document = a2g(*words, "--workspace", workspace)
         file.write_text(json.dumps({**document, "wall_seconds": time.monotonic() - began}))
     found: dict[str, Any] = json.loads(file.read_text())
     return found
@@ -80,7 +80,7 @@ def main(words: Sequence[str] | None = None) -> None:
             folder.mkdir(exist_ok=True)
             robot = ("--scene", given.scene)
             if not (folder / "recordings" / "goals" / f"g{seed}").exists():
-                a2g(folder, "capture-goal", f"g{seed}", "--seed", seed, *robot)
+                a2g("capture-goal", f"g{seed}", "--seed", seed, *robot, "--workspace", folder)
             trials = ("--base", base, "--seed", 1, "--no-report", *robot)
             if count not in given.practise:
                 asked = ("evaluate", f"g{seed}", "--adapter", "base", "--episodes", 40, *trials)

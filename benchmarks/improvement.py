@@ -1,24 +1,26 @@
 """Improvement under shifts, seed by seed, beside its control: LoRA on expert demonstrations of the same shifted world.
 
-    python benchmarks/improvement.py [--case SCENE/SHIFT ...] [--seeds 3] [--calibrate apply ...] [--rounds 2]
+    python benchmarks/improvement.py [--case WORLD/SHIFT ...] [--base DIR] [--seeds 3] [--calibrate apply ...] [--rounds 2]
         [--episodes 20] [--iterations 100] [--replay-demos 0] [--evaluation 100] [--control N] [--processes 1]
         [--work training/improvement]
 
 Success on held-out starts and goals that no practice sees, before, after each round, and at the end; success in distribution
 with the adapter (motors that are weak cannot be seen: act with `--adapter base` at home); random and still as floors. The
-control gets as many demonstrations as practice may have episodes, as many iterations, and no calibration.
+control gets as many demonstrations as practice may have episodes, as many iterations, and no calibration. A world is a
+scene, or a robot with a world of its own (`metaworld:push-v3`), which needs --base and `--control 0`.
 What was measured is kept in --work by case, seed and settings: the same command goes on where it was stopped.
 """
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+from commands import a2g, world
 
 from a2g_cli.data.recording.sessions import Session
 from a2g_cli.models import checkpoint
@@ -39,16 +41,6 @@ CASES = (
 )
 FIRST_SEED = 7
 CONTROL = "control"
-
-
-def a2g(*words: object) -> dict[str, Any]:
-    """Run a2g with --json and return its document."""
-    command = [sys.executable, "-m", "a2g_cli", *map(str, words), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}: {done.stdout}{done.stderr}")
-    document: dict[str, Any] = json.loads(done.stdout)
-    return document
 
 
 def control(scene: str, shift: str, seed: int, given: argparse.Namespace, place: Path) -> dict[str, Any]:
@@ -80,21 +72,21 @@ def curve(run: dict[str, Any], where: Sequence[object], given: argparse.Namespac
 
 def one(case: str, seed: int, how: str, given: argparse.Namespace) -> dict[str, Any]:
     """Return one improvement run, calibrated as ``how`` says, or its control; in a workspace of its own."""
-    scene, shift = case.split("/")
+    scene, shift = case.rsplit("/", 1)
     with tempfile.TemporaryDirectory() as folder:
         if how == CONTROL:
             return control(scene, shift, seed, given, Path(folder))
-        words = ["--scene", scene, "--shift", shift, "--rounds", given.rounds, "--episodes", given.episodes]
-        words += ["--seed", seed, "--iterations", given.iterations, "--evaluation", given.evaluation]
-        words += ["--replay-demos", given.replay_demos]
-        run = a2g("improve", *words, "--calibrate", how, "--workspace", folder)
-        run["curve"] = curve(run, ["--scene", scene, "--shift", shift, "--seed", seed, "--workspace", folder], given)
+        where = [*world(scene), "--base", given.base, "--shift", shift, "--seed", seed, "--workspace", folder]
+        words = ["--rounds", given.rounds, "--episodes", given.episodes, "--iterations", given.iterations]
+        words += ["--evaluation", given.evaluation, "--replay-demos", given.replay_demos, "--calibrate", how]
+        run = a2g("improve", *words, *where)
+        run["curve"] = curve(run, where, given)
         return run
 
 
 def measured(case: str, seed: int, how: str, given: argparse.Namespace) -> dict[str, Any]:
     """Return what is kept in --work, made first where it is missing."""
-    base = checkpoint.fingerprint(checkpoint.SHIPPED)
+    base = checkpoint.fingerprint(given.base)
     settings = f"{given.rounds}x{given.episodes}-{given.iterations}-n{given.evaluation}-{base}"
     way = how if how == CONTROL or not given.replay_demos else f"{how}-rehearsed{given.replay_demos}"
     name = f"{case.replace('/', '-').replace(':', '-')}-seed{seed}-{way}-{settings}.json"
@@ -149,6 +141,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", action="append", help=f"repeatable; otherwise {', '.join(CASES)}")
+    parser.add_argument("--base", type=Path, default=checkpoint.SHIPPED)
     parser.add_argument("--seeds", type=int, default=3, help=f"number of seeds, {FIRST_SEED} upwards")
     parser.add_argument("--calibrate", action="append", help="apply or off; repeatable; apply otherwise")
     parser.add_argument("--rounds", type=int, default=2)

@@ -1,10 +1,11 @@
 """Success before and after practice of single goals: `a2g improve GOAL`, one goal after the other, as a user types it.
 
-    python benchmarks/named_goals.py --scene plug --shift unseen:1.5 [--goals 8] [--first 100] [--between .05 .5]
-        [-- --calibrate off]
+    python benchmarks/named_goals.py --world plug --shift unseen:1.5 [--base DIR] [--goals 8] [--first 100]
+        [--between .05 .5] [-- --calibrate off]
 
 Goals are those of `a2g capture-goal NAME --seed S` for S = 100, 101, ... of which the base solves between .05 and .5 of 40
-held-out starts, unless --between says otherwise. Arguments after `--` go to `a2g improve`. Results are kept in --work: an
+held-out starts, unless --between says otherwise. A world is a scene, or a robot with a world of its own
+(`metaworld:push-v3`), which needs --base. Arguments after `--` go to `a2g improve`. Results are kept in --work: an
 interrupted suite goes on. The table has a row for each goal: success on its held-out starts, and on other goals in the
 training domain, before and after.
 """
@@ -12,45 +13,27 @@ training domain, before and after.
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from commands import a2g, world
+
+from a2g_cli.models import checkpoint
 
 BETWEEN = (0.05, 0.5)
 """Success of the base on a goal of the suite: neither hopeless nor solved. ``--between 0 0``: goals that it never solves."""
 
 
-def a2g(workspace: Path, *words: object) -> dict[str, Any]:
-    """Return the document of a command. Raises SystemExit with its error."""
-    line = [sys.executable, "-m", "a2g_cli", "--workspace", str(workspace), *map(str, words), "--json"]
-    done = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=False)
-    document: dict[str, Any] = json.loads(done.stdout)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(map(str, words))}: {document.get('error', document)}")
-    return document
-
-
 def before(workspace: Path, seed: int, given: argparse.Namespace) -> float:
     """Return the base's success on goal ``seed``; the goal is in the workspace afterwards."""
-    robot = ("--scene", given.scene, "--shift", given.shift)
+    where = (*world(given.world), "--shift", given.shift, "--workspace", workspace)
     if not (workspace / "recordings" / "goals" / f"g{seed}").exists():
-        a2g(workspace, "capture-goal", f"g{seed}", "--seed", seed, *robot)
+        a2g("capture-goal", f"g{seed}", "--seed", seed, *where)
     kept = workspace / f"g{seed}.json"
     if not kept.exists():
-        words = (
-            "evaluate",
-            f"g{seed}",
-            "--adapter",
-            "base",
-            "--episodes",
-            given.evaluation,
-            "--seed",
-            given.seed,
-            *robot,
-        )
-        kept.write_text(json.dumps(a2g(workspace, *words)))
+        limits = ("--base", given.base, "--episodes", given.evaluation, "--seed", given.seed)
+        kept.write_text(json.dumps(a2g("evaluate", f"g{seed}", "--adapter", "base", *limits, *where)))
     return float(json.loads(kept.read_text())["results"][0]["rate"])
 
 
@@ -64,9 +47,9 @@ def practise(workspace: Path, seed: int, given: argparse.Namespace) -> dict[str,
         place.parent.mkdir(parents=True, exist_ok=True)
         if not place.exists():
             place.symlink_to(goal.resolve())
-        words = ("improve", f"g{seed}", "--scene", given.scene, "--shift", given.shift, "--rounds", given.rounds)
-        limits = ("--evaluation", given.evaluation, "--seed", given.seed)
-        kept.write_text(json.dumps(a2g(folder, *words, *limits, *given.options)))
+        where = (*world(given.world), "--shift", given.shift, "--base", given.base, "--workspace", folder)
+        limits = ("--rounds", given.rounds, "--evaluation", given.evaluation, "--seed", given.seed)
+        kept.write_text(json.dumps(a2g("improve", f"g{seed}", *where, *limits, *given.options)))
     document: dict[str, Any] = json.loads(kept.read_text())
     return document
 
@@ -88,7 +71,8 @@ def row(seed: int, document: dict[str, Any]) -> str:
 def main(words: Sequence[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scene", default="plug")
+    parser.add_argument("--world", "--scene", default="plug")
+    parser.add_argument("--base", type=Path, default=checkpoint.SHIPPED)
     parser.add_argument("--shift", default="unseen:1.5")
     parser.add_argument("--goals", type=int, default=8)
     parser.add_argument("--first", type=int, default=100, help="seed of the first goal that is tried")
@@ -101,7 +85,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--work", type=Path, default=Path("training/named-goals"))
     parser.add_argument("options", nargs="*", help="options of a2g improve, after --")
     given = parser.parse_args(words)
-    workspace = given.work / f"{given.scene}-{given.shift.replace(':', '-')}"
+    workspace = given.work / f"{given.world}-{given.shift}".replace(":", "-")
     workspace.mkdir(parents=True, exist_ok=True)
     print("| goal | before | after | other goals, before | after | episodes | seconds |", flush=True)
     print("|---|---|---|---|---|---|---|", flush=True)
