@@ -1,4 +1,4 @@
-"""Plans that are late where time goes on by itself: the robot goes on, and crosses over to them."""
+"""A plan that is late on a robot in real time: the robot continues its old plan, and then blends into the new one."""
 
 import time
 from collections.abc import Callable

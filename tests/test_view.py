@@ -146,7 +146,7 @@ def test_each_adapter_stands_below_its_parent(tmp_path: Path) -> None:
         shelve(tmp_path, name, parent=parent, created_at=f"2026-01-0{number + 1}T00:00:00+00:00")
     (tmp_path / "adapters" / "broken").mkdir()
     (tmp_path / "adapters" / "broken" / "adapter_config.json").write_text("{")
-    rows = [(row.card.name, row.depth) for row in adapters.shelf(Workspace(tmp_path)).tree()]
+    rows = [(row.card.name, row.depth) for row in adapters.adapter_tree(Workspace(tmp_path)).tree()]
     assert sorted(name for name, _ in rows) == sorted([*made, "broken", "gone"]), "one that was removed is named"
     places = [name for name, _ in rows]
     assert [row for row in rows if row[0] in "abcde"] == [("a", 0), ("c", 1), ("b", 0), ("d", 0), ("e", 0)]
@@ -157,7 +157,7 @@ def test_each_adapter_stands_below_its_parent(tmp_path: Path) -> None:
 def test_a_long_line_of_adapters_is_no_deep_tree(tmp_path: Path) -> None:
     for number in range(60):
         shelve(tmp_path, f"adapter-{number:03d}", parent=f"adapter-{number - 1:03d}" if number else None)
-    rows = adapters.shelf(Workspace(tmp_path)).tree()
+    rows = adapters.adapter_tree(Workspace(tmp_path)).tree()
     assert [row.card.name for row in rows] == [f"adapter-{number:03d}" for number in range(60)]
     assert {row.depth for row in rows} == {0}
 

@@ -34,7 +34,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class AdapterTree:
     """The adapters of a workspace."""
 
     active: str
@@ -88,14 +88,14 @@ class Shelf:
         return BASE, self.names[-1]
 
 
-def shelf(workspace: Workspace) -> Shelf:
+def adapter_tree(workspace: Workspace) -> AdapterTree:
     """Return the adapters of the workspace."""
     registry = AdapterRegistry(workspace)
     try:
         active, problem = registry.active(), ""
     except A2GError as error:
         active, problem = BASE, str(error)
-    return Shelf(active, family(registry, registry.names()), problem)
+    return AdapterTree(active, family(registry, registry.names()), problem)
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Comparison:
     problems: Sequence[str]
 
 
-def compared(workspace: Workspace, adapters: Shelf, names: tuple[str, str]) -> Comparison:
+def compared(workspace: Workspace, adapters: AdapterTree, names: tuple[str, str]) -> Comparison:
     """Return two adapters of ``adapters`` side by side, with videos of held-out trials that both were tried on."""
     goals: dict[str, PageImage] = {}
     trials: dict[tuple[object, ...], dict[str, Card]] = {}

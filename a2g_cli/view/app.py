@@ -43,7 +43,7 @@ _A_DAY = {"cache-control": "private, max-age=86400, immutable"}
 """Of what has its version in its address."""
 
 if TYPE_CHECKING:
-    from a2g_cli.view.adapters import Comparison, Row, Shelf
+    from a2g_cli.view.adapters import AdapterTree, Comparison, Row
 
 _Made = TypeVar("_Made")
 
@@ -128,23 +128,23 @@ class Site:
     async def adapters(self, _request: Request) -> Response:
         """Show the tree of adapters."""
 
-        def tree() -> tuple["Shelf", list["Row"]]:
-            from a2g_cli.view.adapters import shelf
+        def tree() -> tuple["AdapterTree", list["Row"]]:
+            from a2g_cli.view.adapters import adapter_tree
 
-            found = shelf(self.workspace)
+            found = adapter_tree(self.workspace)
             return found, found.tree()
 
         found, rows = await self._in_thread(tree)
-        return self._page("adapters.html", shelf=found, rows=rows, pair=found.usual_pair())
+        return self._page("adapters.html", adapter_tree=found, rows=rows, pair=found.usual_pair())
 
     async def compare(self, request: Request) -> Response:
         """Show two adapters side by side."""
         asked = request.query_params
 
-        def both() -> tuple["Shelf", tuple[str, str], "Comparison"]:
-            from a2g_cli.view.adapters import compared, shelf
+        def both() -> tuple["AdapterTree", tuple[str, str], "Comparison"]:
+            from a2g_cli.view.adapters import adapter_tree, compared
 
-            found = shelf(self.workspace)
+            found = adapter_tree(self.workspace)
             usual = found.usual_pair()
             names = asked.get("one", usual[0]), asked.get("other", usual[1])
             for name in names:
@@ -153,7 +153,7 @@ class Site:
             return found, names, compared(self.workspace, found, names)
 
         found, names, comparison = await self._in_thread(both)
-        return self._page("compare.html", shelf=found, names=names, found=comparison)
+        return self._page("compare.html", adapter_tree=found, names=names, found=comparison)
 
     async def package(self, request: Request) -> Response:
         """Give one of the package's own files."""

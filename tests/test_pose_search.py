@@ -1,4 +1,4 @@
-"""Where the arm stands is found by trying: what arrivals say, who acts on guesses, and what an image leaves in doubt."""
+"""The pose search: what successes say about the base pose, who acts on a sampled pose, what an image leaves uncertain."""
 
 import math
 from collections.abc import Callable, Sequence

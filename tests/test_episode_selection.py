@@ -1,4 +1,4 @@
-"""What is kept of practice is decided by where an episode ended, as the base's own head sees it, and by nothing else."""
+"""Which practice episodes are kept depends only on how the base's own head scores where they ended."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Goals are chosen by seed, never one that holds already, and a curriculum asks most for what is now reached and now not."""
+"""Goals are drawn by seed, never one that is reached already; a curriculum prefers goals that are reached in some trials."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""An adapter for a world that was changed acts in that world, and leaves home to the base."""
+"""An adapter for a changed domain acts in that domain; in the training domain the base acts."""
 
 from collections.abc import Callable, Sequence
 

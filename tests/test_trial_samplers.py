@@ -1,4 +1,4 @@
-"""A cycle goes on from where it was left, begins anew only where it must, and says when it is stuck."""
+"""Reset-free practice starts each trial where the last one ended, resets only if it must, and says when it is stuck."""
 
 import json
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""Slices, precision and processes: whatever a training is computed on, it is the same training."""
+"""Gradient accumulation, precision and several processes do not change what a training learns."""
 
 import os
 import shutil

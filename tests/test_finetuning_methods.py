@@ -1,4 +1,4 @@
-"""What learns beside plain LoRA: DoRA, and whole matrices, which end as adapters like any other."""
+"""The other finetuning methods, DoRA and full, make adapters like any other."""
 
 from dataclasses import asdict, replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a base remembers of how its demonstrators moved, and a policy that moves so with closed eyes."""
+"""The trajectories that a base keeps of its demonstrations, and the policy that replays them open loop."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a rehearsal teaches: the demonstrator's own actions, where they hold."""
+"""Replayed demonstrations are labelled with the demonstrator's own actions, where these are valid."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Whoever looks on looks through the view of whoever acts: through a moved camera the heads see what they know."""
+"""Episodes are scored through the camera warp of the policy that acted: the heads then see images as in training."""
 
 from collections.abc import Callable
 from pathlib import Path
