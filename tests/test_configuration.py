@@ -48,7 +48,7 @@ def test_what_is_written_is_taken(tmp_path: Path) -> None:
 
 
 def test_without_a_file_everything_has_its_default(tmp_path: Path) -> None:
-    assert read(Workspace(tmp_path)) == Configuration() == Configuration(None, {}, SafetyLimits(), ())
+    assert read(Workspace(tmp_path)) == Configuration() == Configuration(None, {}, None, {}, SafetyLimits(), ())
 
 
 @pytest.mark.parametrize(

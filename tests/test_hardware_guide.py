@@ -19,7 +19,8 @@ COMMANDS = [line.strip() for line in WALK.splitlines() if re.match(r"    (a2g|pi
 NOT_HERE = {
     "pip install 'a2g[lerobot,realsense]'": "make test has installed what of it is needed",
     "lerobot-calibrate --robot.type=so101_follower --robot.port=/dev/ttyACM0 --robot.id=bench": "a file is written",
-    "a2g pretrain SESSION... --out training/mine": "test_own_robot.py trains a base for another arm",
+    "a2g demonstrate --teleop lerobot:so101_leader --episodes 50 --session by-hand": "test_teleoperation.py is the person",
+    "a2g pretrain by-hand --out training/mine": "test_own_robot.py trains a base for another arm",
     "a2g run cup --base training/mine/checkpoint --judge person": "needs that base; test_judging.py asks the person",
     "a2g improve cup plate --base training/mine/checkpoint --reset cycle": "as above; test_improve_arm.py practises so",
     "pip install ogbench gym-pusht 'pymunk<7'": "benchmarks/gym_robots.py is where they are tried",

@@ -6,6 +6,7 @@ import typer
 
 from a2g_cli.cli import options
 from a2g_cli.cli.runner import finish, place
+from a2g_cli.core.errors import UsageError
 
 if TYPE_CHECKING:
     from a2g_cli.cli.commands.report import Report
@@ -21,6 +22,15 @@ def demonstrate(
             "or MODULE:FUNCTION (the environment's observation -> action).",
         ),
     ] = "own",
+    teleop: Annotated[
+        str | None,
+        typer.Option(
+            "--teleop",
+            metavar="NAME",
+            help="A person demonstrates on a real robot, with this device: lerobot:TYPE, such as lerobot:so101_leader, or a "
+            "plugin's. [teleoperator] in a2g.toml has its settings.",
+        ),
+    ] = None,
     episodes: Annotated[
         int, typer.Option("--episodes", metavar="N", min=1, max=options.MANY, help="Demonstrations to record.")
     ] = 50,
@@ -47,17 +57,30 @@ def demonstrate(
         bool, typer.Option("--keep-failures", help="Record failed demonstrations too, marked as such.")
     ] = False,
     seed: options.Seed = 0,
+    safety: options.Safety = None,
+    camera: options.Camera = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
 ) -> None:
-    """Record an expert's demonstrations in a simulated world, for `a2g pretrain`. Started again, it goes on."""
+    """Record demonstrations for `a2g pretrain`: an expert's in a simulated world, or a person's.
+
+    Started again, it goes on.
+    """
 
     def work() -> "Report":
         from a2g_cli.cli.commands.demonstrate import demonstrate_into
         from a2g_cli.cli.commands.deployment import Deployment
 
         where = place(workspace)
-        deployment = Deployment.choose(where, robot, scene=scene, shift=shift)
+        deployment = Deployment.choose(where, robot, camera or (), scene=scene, shift=shift)
+        if teleop is not None:
+            from a2g_cli.cli.commands.safety import limits_from
+            from a2g_cli.cli.commands.teleoperate import teleoperate_into
+
+            if expert != "own" or disturb:
+                raise UsageError("with --teleop a person demonstrates: leave --expert and --disturb out.")
+            limits = limits_from(deployment.safety, safety or (), None)
+            return teleoperate_into(where, deployment, teleop, episodes, session, steps, keep_failures, limits)
         return demonstrate_into(where, deployment, expert, episodes, seed, disturb, session, steps, keep_failures)
 
     finish(as_json, work)

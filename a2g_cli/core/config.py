@@ -2,6 +2,7 @@
 
     [robot]            driver = "DRIVER" or "DRIVER:VALUE", and the driver's settings
     [cameras.NAME]     driver, size = "WIDTHxHEIGHT", crop = "WIDTHxHEIGHT+LEFT+TOP", and the driver's settings
+    [teleoperator]     driver = "DRIVER" or "DRIVER:VALUE", and its settings, for ``a2g demonstrate --teleop``
     [safety]           the guards' limits: a2g_cli/core/safety_limits.py
     [goals]            names = [...]: the goals of ``a2g run`` if none is typed
 
@@ -80,6 +81,9 @@ class Configuration:
     robot: str | None = None
     """``DRIVER`` or ``DRIVER:VALUE``."""
     robot_settings: Mapping[str, Any] = field(default_factory=dict)
+    teleoperator: str | None = None
+    """``DRIVER`` or ``DRIVER:VALUE``."""
+    teleoperator_settings: Mapping[str, Any] = field(default_factory=dict)
     safety: SafetyLimits = field(default_factory=SafetyLimits)
     goals: tuple[str, ...] = ()
 
@@ -142,16 +146,23 @@ class _Checked:
         self._text, self._table = text, table
 
     def configuration(self) -> Configuration:
-        self._known((), self._table, ("robot", "cameras", "safety", "goals"))
-        robot = self._section("robot")
+        self._known((), self._table, ("robot", "cameras", "teleoperator", "safety", "goals"))
+        robot, teleoperator = self._section("robot"), self._section("teleoperator")
         cameras = self._section("cameras")
         if robot:
             self._driver(("robot",), "robot", robot)
+        if teleoperator:
+            self._driver(("teleoperator",), "teleoperator", teleoperator)
         for name in cameras:
             self._camera(name, cameras[name])
-        driver = robot.get("driver")
-        settings = {key: value for key, value in robot.items() if key != "driver"}
-        return Configuration(driver, settings, self._safety(), self._goals())
+        return Configuration(
+            robot.get("driver"),
+            _settings(robot),
+            teleoperator.get("driver"),
+            _settings(teleoperator),
+            self._safety(),
+            self._goals(),
+        )
 
     def _section(self, name: str) -> Mapping[str, Any]:
         section = self._table.get(name, {})
@@ -260,6 +271,10 @@ class _Checked:
     def _where(self, path: tuple[str, ...]) -> str:
         line = line_of(self._text, path)
         return FILE if line is None else f"{FILE}, line {line}"
+
+
+def _settings(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key != "driver"}
 
 
 def _dotted(path: tuple[str, ...]) -> str:

@@ -29,6 +29,7 @@ Kind = Literal[
     "planner",
     "world",
     "expert",
+    "teleoperator",
 ]
 
 GROUPS: Mapping[Kind, str] = {
@@ -44,6 +45,7 @@ GROUPS: Mapping[Kind, str] = {
     "planner": "a2g.planners",
     "world": "a2g.worlds",
     "expert": "a2g.experts",
+    "teleoperator": "a2g.teleoperators",
 }
 """Kind of plugin, as messages name it -> its entry-point group."""
 

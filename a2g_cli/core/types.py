@@ -110,7 +110,8 @@ class Outcome:
     steps-to-go head), ``"distance"`` (of the last frame to the goal in the world model's latents), ``"person"``, ``"none"``
     (nobody), or another package's judge."""
     stopped_by: str
-    """``"success"``, ``"steps"``, ``"arrived"``, ``"interrupted"``, ``"hardware"``, or the guard that stopped it."""
+    """``"success"``, ``"steps"``, ``"arrived"``, ``"person"`` (who ended it), ``"interrupted"``, ``"hardware"``, or the guard
+    that stopped it."""
     steps_to_go: float | None = None
     """The policy's last estimate of the steps left [steps]."""
     distance: float | None = None

@@ -27,6 +27,7 @@ ENDINGS = {
     "success": "ended at success",
     "arrived": "the policy judged the goal as reached",
     "steps": "step limit",
+    "person": "ended by a person",
     "interrupted": "interrupted",
     "salvaged": "the recording was cut off",
     "imported": "imported",

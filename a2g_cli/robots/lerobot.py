@@ -2,8 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,15 @@ from a2g_cli.core.errors import HardwareError, SafetyStop, UsageError
 from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.types import Observation, Vector
 from a2g_cli.robots.base import RobotSpec
-from a2g_cli.robots.lerobot_types import Dimension, actions_of, image_sizes, make, measured_of
+from a2g_cli.robots.lerobot_types import (
+    Dimension,
+    actions_of,
+    calling_lerobot,
+    image_sizes,
+    make,
+    measured_of,
+    words_of,
+)
 
 VELOCITY = ".vel"
 """End of LeRobot's names for speeds: to rest, a speed is set to 0, and everything else stays."""
@@ -114,7 +121,7 @@ class LeRobotRobot:
         if self._ours:
             return
         try:
-            with _told(f"{self._spec.name} does not connect"):
+            with calling_lerobot(f"{self._spec.name} does not connect"):
                 self._robot.connect(calibrate=False)
                 calibrated = self._robot.is_calibrated
             # LeRobot would ask at the terminal which calibration is right; its own command can do that.
@@ -128,7 +135,7 @@ class LeRobotRobot:
             try:
                 self._abandon()
             except Exception as another:
-                error.add_note(f"It could not be closed either: {_words(another)}")
+                error.add_note(f"It could not be closed either: {words_of(another)}")
             raise
         self._ours = True
 
@@ -136,7 +143,7 @@ class LeRobotRobot:
         """Return the present observation. Raises HardwareError if LeRobot cannot give one."""
         self._check_connected()
         before = self._clock.now()
-        with _told(f"{self._spec.name} cannot be observed"):
+        with calling_lerobot(f"{self._spec.name} cannot be observed"):
             seen = self._robot.get_observation()
             values = np.array([float(seen[name]) for name in self._spec.proprioception_names], np.float32)
             frames = {name: self._frame(name, seen[name], before) for name in self._spec.cameras}
@@ -176,7 +183,7 @@ class LeRobotRobot:
             seen = self._robot.get_observation()
         except Exception as error:
             # A camera that hangs must not keep an arm from stopping: then it holds the last command.
-            _log.warning("%s could not be measured while it stopped: %s", self._spec.name, _words(error))
+            _log.warning("%s could not be measured while it stopped: %s", self._spec.name, words_of(error))
             seen = {}
         names = self._spec.action_names
         self._send(
@@ -188,7 +195,7 @@ class LeRobotRobot:
         was, self._ours = self._ours, False
         self._sent = {}
         if was:
-            with _told(f"{self._spec.name} did not disconnect"):
+            with calling_lerobot(f"{self._spec.name} did not disconnect"):
                 self._robot.disconnect()
 
     def _abandon(self) -> None:
@@ -215,7 +222,7 @@ class LeRobotRobot:
         return spec.clip(start + np.clip(home - start, -step, step)), left
 
     def _send(self, wanted: dict[str, float]) -> dict[str, float]:
-        with _told(f"{self._spec.name} did not accept an action"):
+        with calling_lerobot(f"{self._spec.name} did not accept an action"):
             sent = self._robot.send_action(dict(wanted))
         self._sent = {name: float(sent.get(name, value)) for name, value in wanted.items()}
         return self._sent
@@ -243,16 +250,3 @@ def _complete(home: Mapping[str, float], actions: list[Dimension]) -> dict[str, 
         if not one.low <= home[one.name] <= one.high:
             raise UsageError(f"home {one.name} = {home[one.name]}: expected {one.low:g} to {one.high:g} {one.unit}.")
     return {name: float(home[name]) for name in names}
-
-
-@contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Turn any error of LeRobot's code into a HardwareError."""
-    try:
-        yield
-    except Exception as error:
-        raise HardwareError(f"{what}: {_words(error)}") from error
-
-
-def _words(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

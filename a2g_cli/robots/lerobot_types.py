@@ -1,9 +1,10 @@
-"""LeRobot's registry of robots, its settings, and the limits and names of an arm's numbers."""
+"""LeRobot's registries of robots and teleoperators, their settings, and the limits and names of an arm's numbers."""
 
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -11,8 +12,32 @@ from typing import Any
 from a2g_cli.core.errors import HardwareError, UnknownNameError, UsageError
 
 INSTALL = "pip install 'a2g[lerobot]'"
-PLUGINS = ("lerobot_robot_", "lerobot_camera_")
-"""Prefixes of LeRobot's third-party packages; importing one registers its robots or cameras."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """One of LeRobot's registries of devices."""
+
+    word: str
+    """``"robot"`` or ``"teleoperator"``: the package ``lerobot.WORDs``, its maker ``make_WORD_from_config``."""
+    config: str
+    """The class whose subclasses are the registry."""
+    table: str
+    """The table of ``a2g.toml`` with the settings."""
+    others: tuple[str, ...] = ()
+    """Modules whose devices are settings of this family's."""
+    plugins: tuple[str, ...] = ()
+    """Prefixes of third-party packages; importing one registers its devices."""
+
+
+ROBOTS = Family(
+    "robot",
+    "RobotConfig",
+    "robot",
+    ("lerobot.cameras.opencv", "lerobot.cameras.realsense"),
+    ("lerobot_robot_", "lerobot_camera_"),
+)
+TELEOPERATORS = Family("teleoperator", "TeleoperatorConfig", "teleoperator", plugins=("lerobot_teleoperator_",))
 
 
 @dataclass(frozen=True)
@@ -25,54 +50,55 @@ class Dimension:
     high: float = 0.0
 
 
-def make(kind: str, settings: dict[str, Any]) -> Any:
-    """Return LeRobot's robot of type ``kind``, not open; LeRobot's own decoder reads the settings.
+def make(kind: str, settings: dict[str, Any], family: Family = ROBOTS) -> Any:
+    """Return LeRobot's device of type ``kind``, not open; LeRobot's own decoder reads the settings.
 
     Raises:
-        HardwareError: LeRobot, or a package that this robot needs, is not installed.
-        UnknownNameError: LeRobot and its plugins know no such robot.
+        HardwareError: LeRobot, or a package that this device needs, is not installed.
+        UnknownNameError: LeRobot and its plugins know no such device.
         UsageError: settings that LeRobot refuses.
     """
+    package = f"lerobot.{family.word}s"
     try:
         import draccus
-        from lerobot.robots.config import RobotConfig
-        from lerobot.robots.utils import make_robot_from_config
+
+        config_class = getattr(importlib.import_module(f"{package}.config"), family.config)
+        maker = getattr(importlib.import_module(f"{package}.utils"), f"make_{family.word}_from_config")
     except ImportError as error:
         there = importlib.util.find_spec("lerobot") is not None
         if there and error.name and error.name.partition(".")[0] != "lerobot":
             lacks = f"LeRobot is installed, but its dependency {error.name} is missing"
         else:
             lacks = "LeRobot is installed, but cannot be imported" if there else "LeRobot is not installed"
-        raise HardwareError(f"robot 'lerobot:{kind}': {lacks}: {INSTALL} ({error}).") from error
-    failed = _register(RobotConfig, kind)
-    if kind not in RobotConfig.get_known_choices():
+        raise HardwareError(f"{family.word} 'lerobot:{kind}': {lacks}: {INSTALL} ({error}).") from error
+    failed = _register(family, config_class, kind)
+    if kind not in config_class.get_known_choices():
         hint = f"Not importable here: {'; '.join(failed)}." if failed else ""
-        raise UnknownNameError("LeRobot robot", kind, RobotConfig.get_known_choices(), hint)
+        raise UnknownNameError(f"LeRobot {family.word}", kind, config_class.get_known_choices(), hint)
     if "type" in settings:
-        raise UsageError("[robot.config] holds a type: give it as driver = 'lerobot:TYPE' under [robot].")
+        raise UsageError(
+            f"[{family.table}.config] holds a type: give it as driver = 'lerobot:TYPE' under [{family.table}]."
+        )
     try:
-        config = draccus.decode(RobotConfig, {"type": kind, **settings})
+        config = draccus.decode(config_class, {"type": kind, **settings})
     except Exception as error:  # draccus raises many kinds of errors
         raise UsageError(f"LeRobot refuses the settings of {kind}: {' '.join(str(error).split())}") from error
     try:
-        return make_robot_from_config(config)
+        return maker(config)
     except (ImportError, ModuleNotFoundError) as error:
         raise HardwareError(f"lerobot:{kind} needs a package that is not installed: {error}") from error
     except Exception as error:
         raise UsageError(f"LeRobot cannot make {kind}: {' '.join(str(error).split())}") from error
 
 
-def _register(registry: Any, kind: str) -> list[str]:
+def _register(family: Family, registry: Any, kind: str) -> list[str]:
     """Import the packages that may register ``kind``; return those that cannot be imported, and why."""
-    import lerobot.robots
-
-    own = [f"lerobot.robots.{found.name}" for found in pkgutil.iter_modules(lerobot.robots.__path__) if found.ispkg]
-    # LeRobot's cameras are settings of its robots, and are registered in the same way.
-    cameras = ["lerobot.cameras.opencv", "lerobot.cameras.realsense"]
+    package = importlib.import_module(f"lerobot.{family.word}s")
+    own = [f"{package.__name__}.{found.name}" for found in pkgutil.iter_modules(package.__path__) if found.ispkg]
     names = {str(found.metadata["Name"] or "").replace("-", "_") for found in metadata.distributions()}
-    plugins = sorted(name for name in names if name.startswith(PLUGINS))
+    plugins = sorted(name for name in names if family.plugins and name.startswith(family.plugins))
     failed = []
-    for module in [*cameras, *plugins, *own]:
+    for module in [*family.others, *plugins, *own]:
         if module in own and kind in registry.get_known_choices():
             break  # an arm must not need the packages of other arms
         try:
@@ -86,7 +112,7 @@ def actions_of(
     robot: Any, low: Mapping[str, float], high: Mapping[str, float], units: Mapping[str, str]
 ) -> list[Dimension]:
     """Return the numbers of an action. Raises UsageError if limits are missing, HardwareError without calibration."""
-    known = _joints(robot)
+    known = joints(robot)
     names = _numbers(robot.action_features)
     _check_names(names, low, high)
     found, open_ended = [], []
@@ -110,7 +136,7 @@ def actions_of(
 
 def measured_of(robot: Any, units: Mapping[str, str]) -> list[Dimension]:
     """Return the numbers of proprioception."""
-    known = _joints(robot)
+    known = joints(robot)
     return [
         Dimension(name, units.get(name, known[name].unit if name in known else "1"))
         for name in _numbers(robot.observation_features)
@@ -141,8 +167,8 @@ def _quoted(name: str) -> str:
     return name if name.replace("_", "").isalnum() else f'"{name}"'
 
 
-def _joints(robot: Any, prefix: str = "") -> dict[str, Dimension]:
-    """Return the calibrated range of every motor on the robot's bus, or on the buses of its arms.
+def joints(robot: Any, prefix: str = "") -> dict[str, Dimension]:
+    """Return the calibrated range of every motor on a robot's or a leader arm's bus, or on the buses of its arms.
 
     Raises:
         HardwareError: the arm was never calibrated.
@@ -150,9 +176,7 @@ def _joints(robot: Any, prefix: str = "") -> dict[str, Dimension]:
     bus = getattr(robot, "bus", None)
     if bus is None:
         arms = {side: getattr(robot, f"{side}_arm", None) for side in ("left", "right")}
-        return {
-            name: one for side, arm in arms.items() if arm for name, one in _joints(arm, f"{prefix}{side}_").items()
-        }
+        return {name: one for side, arm in arms.items() if arm for name, one in joints(arm, f"{prefix}{side}_").items()}
     if not robot.calibration:
         raise HardwareError(
             f"{robot.name} has no calibration at {robot.calibration_fpath}: run lerobot-calibrate with this arm's type, "
@@ -171,3 +195,17 @@ def _range(bus: Any, motor: str, name: str) -> Dimension:
     if mode == "RANGE_0_100":
         return Dimension(name, "%", 0.0, 100.0)
     return Dimension(name, "%", -100.0, 100.0)
+
+
+@contextmanager
+def calling_lerobot(what: str) -> Iterator[None]:
+    """Turn any error of LeRobot's code into a HardwareError that begins with ``what``."""
+    try:
+        yield
+    except Exception as error:
+        raise HardwareError(f"{what}: {words_of(error)}") from error
+
+
+def words_of(error: BaseException) -> str:
+    """Return an error's text on one line; its type where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -92,8 +92,8 @@ def check_demonstrable(robot: Robot) -> None:
     """Raise UsageError for a robot on which no program may demonstrate: a real one, or one that knows no success."""
     if goes_on(robot.clock):
         raise UsageError(
-            f"{robot.spec.name} moves in real time: `a2g demonstrate` is for simulated robots. Record a person with LeRobot, "
-            "then `a2g recordings import`."
+            f"{robot.spec.name} moves in real time, where no program may demonstrate. Let a person do it: --teleop; or with "
+            "LeRobot, then `a2g recordings import`."
         )
     if not isinstance(robot, InstrumentedRobot | ReportingRobot):
         raise UsageError(

@@ -36,5 +36,5 @@ class JudgeContext:
 JudgeFactory = Callable[[JudgeContext], Judgement]
 """A judge as a plugin (entry-point group ``a2g.judges``). Raises UsageError if it cannot judge in this context."""
 
-FINISHED = ("success", "arrived", "steps")
+FINISHED = ("success", "arrived", "steps", "person")
 """``stopped_by`` of episodes that end by themselves; only these are judged."""

@@ -77,6 +77,7 @@ def _file(workspace: Workspace, path: Path) -> dict[str, Any]:
 _ENDINGS = {
     "steps": "step limit",
     "arrived": "the policy judged the goal as reached",
+    "person": "ended by a person",
     "interrupted": "interrupted",
     "hardware": "hardware failure",
 }

@@ -60,6 +60,11 @@ class Session:
         """The session for videos of held-out trials, kept apart so that nothing learns from them."""
         return Session(self.folder / "held-out")
 
+    @property
+    def unjudged(self) -> "Session":
+        """The session for demonstrations of a person until the person has judged them."""
+        return Session(self.folder / "unjudged")
+
     def recordings(self) -> list[Path]:
         """Return the complete recordings, ordered by their number."""
         if not self.folder.is_dir():
