@@ -142,3 +142,23 @@ def test_too_little_is_said_before() -> None:
     few, short = advance(20, 600)
     assert "20 demonstrations are few" in few
     assert "--minutes" in short
+
+
+def test_an_expert_s_displacement_towards_a_goal_is_no_absolute_command() -> None:
+    """An expert that goes to a goal commands the more, the farther it is: the command correlates with the position."""
+    random = np.random.default_rng(0)
+    rows = []
+    for goal in random.uniform(0.9, 1.0, 40):
+        x, last = random.uniform(-1.0, 1.0), 0.0
+        for _ in range(12):
+            command = np.clip(2.0 * (goal - x), -1, 1)
+            rows.append((command, x, x + 0.2 * last + random.normal(0, 0.05)))  # the arm is a step late
+            x, last = rows[-1][2], command
+    commands, before, after = (np.array(rows)[:, [i]] for i in range(3))
+    assert np.corrcoef(commands[:, 0], after[:, 0])[0, 1] < -0.8
+    assert action_kinds(commands, before, after, ("x",)) == [("displacement", "x")]
+    # Absolute commands, also those that an arm follows only in part.
+    for share in (1.0, 0.8):
+        absolute = random.uniform(-1, 1, before.shape)
+        after = before + share * (absolute - before) + random.normal(0, 0.02, before.shape)
+        assert action_kinds(absolute, before, after, ("x",)) == [("absolute", "x")]

@@ -20,6 +20,8 @@ LOOKED_AT = 100
 """Demonstrations from which the meaning of actions is read, spread over all."""
 FOLLOWS, MOVES = 0.8, 0.5
 """Least correlation of a command with a measured value, and with its change."""
+PULLS = 0.3
+"""An absolute command's share of the change goes with the value's own, of the other sign: least ratio of the two."""
 
 
 @dataclass(frozen=True)
@@ -176,13 +178,31 @@ def action_kinds(
         values, changes = _correlation(column, after), _correlation(column, after - before)
         if column.std() < 1e-9:
             kinds.append(("constant", ""))
-        elif values.size and values.max() >= max(FOLLOWS, changes.max()):
+        elif (
+            values.size
+            and values.max() >= max(FOLLOWS, changes.max())
+            and _pulls_back(column, before[:, values.argmax()], after[:, values.argmax()])
+        ):
             kinds.append(("absolute", names[int(values.argmax())]))
         elif changes.size and changes.max() >= MOVES:
             kinds.append(("displacement", names[int(changes.argmax())]))
         else:
             kinds.append(("unclear", ""))
     return kinds
+
+
+def _pulls_back(command: NDArray[np.float64], before: NDArray[np.float64], after: NDArray[np.float64]) -> bool:
+    """Whether a value (N,) changes by command minus value, as an absolute command makes it, and not by the command alone.
+
+    An expert's displacement depends on where the robot is, so it may correlate with a value that it only moves.
+    """
+    spread = np.array([command.std(), before.std()])
+    if (spread < 1e-12).any():
+        return True
+    terms = np.stack([command - command.mean(), before - before.mean()], axis=1) / spread
+    change = after - before
+    (by_command, by_value), *_ = np.linalg.lstsq(terms, change - change.mean(), rcond=None)
+    return bool(-by_value * np.sign(by_command) >= PULLS * abs(by_command))
 
 
 def _correlation(column: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
