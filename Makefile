@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # Python compiles a module when it is first imported; pip would compile all of them, most of which are never imported.
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 
-.PHONY: install demo test browser compiled quick check docs format base clean
+.PHONY: install demo test browser lerobot compiled quick check docs format base clean
 
 install: $(STAMP)
 
@@ -46,6 +46,14 @@ test: $(VENV)/.tests
 browser: $(VENV)/.tests
 	$(PIP) -qqq --editable ".[browser]"
 	A2G_SHOTS=$(SHOTS) $(BIN)/python -m pytest tests/test_view_browser.py
+
+# The tests of LeRobot's arms, teleoperators and data sets with LeRobot 0.6, which needs Python 3.12 (and brings torch with CUDA: gigabytes).
+PYTHON312 ?= python3.12
+lerobot:
+	test -d .venv-lerobot || $(PYTHON312) -m venv .venv-lerobot
+	.venv-lerobot/bin/pip install --quiet --editable ".[dev]" "lerobot[feetech,dataset]>=0.6,<0.7"
+	.venv-lerobot/bin/python -m pytest tests/test_robot_lerobot.py tests/test_teleoperation.py tests/test_hardware_guide.py \
+	  tests/test_exchange_lerobot.py tests/test_exchange_lerobot_columns.py tests/test_exchange_lerobot_foreign.py
 
 # What tests import, compiled before they run: a compiler's warning about another project's code would be a test's failure.
 # `make test` does it while mypy keeps another core busy. Some packages have files that are for other versions of Python.

@@ -2,12 +2,13 @@
 
 ``read`` saves what ``LeRobotDataset`` gives for every row as ``FOLDER.npz``; ``write`` records a small dataset with it.
 
-LeRobot imports torchvision, of which the registry has no build for a torch without CUDA. Three names of it are used by the
-dataset class and stand in here: the reader of videos that LeRobot's own decoding drives, ``ToTensor`` and ``v2.Transform``.
-Everything else is LeRobot's.
+LeRobot imports torchvision, which needs a torch of its own build. Where it is not installed, three names of it that the
+dataset class of LeRobot 0.4 uses stand in here: the reader of videos that LeRobot's own decoding drives, ``ToTensor`` and
+``v2.Transform``. Everything else is LeRobot's.
 """
 
 import importlib.machinery
+import importlib.util
 import sys
 import types
 from pathlib import Path
@@ -78,6 +79,15 @@ def read(root: Path) -> None:
     np.savez(root.with_suffix(".npz"), **arrays)
 
 
+def encoder() -> dict[str, object]:
+    """Return the setting that writes H.264 without torchcodec: LeRobot 0.4's, or 0.6's."""
+    try:
+        from lerobot.configs import RGBEncoderConfig
+    except ImportError:
+        return {"vcodec": "h264"}
+    return {"rgb_encoder": RGBEncoderConfig(vcodec="h264")}
+
+
 def write(root: Path) -> None:
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
@@ -88,7 +98,7 @@ def write(root: Path) -> None:
         "observation.images.front": {"dtype": "video", "shape": (32, 48, 3), "names": ["height", "width", "channels"]},
         "observation.images.wrist": {"dtype": "image", "shape": (16, 16, 3), "names": ["height", "width", "channels"]},
     }
-    data = LeRobotDataset.create("a2g/test", fps=10, features=features, root=root, robot_type="so101", vcodec="h264")
+    data = LeRobotDataset.create("a2g/test", fps=10, features=features, root=root, robot_type="so101", **encoder())
     for episode in range(2):
         for index in range(6 + episode):
             shade = 20 * index + 10 * episode
@@ -106,7 +116,8 @@ def write(root: Path) -> None:
 
 
 if __name__ == "__main__":
-    stand_in()
+    if importlib.util.find_spec("torchvision") is None:
+        stand_in()
     for job in sys.argv[1:]:
         verb, _, place = job.partition("=")
         {"read": read, "write": write}[verb](Path(place))
