@@ -47,7 +47,7 @@ def false_successes(said: Sequence[tuple[Path, bool]]) -> int | None:
     Args:
         said: episodes, and whether the judge says that they reached their goal.
     """
-    known = [(reached, truth) for path, reached in said if (truth := _truth(path)) is not None]
+    known = [(reached, truth) for path, reached in said if (truth := truth_of(path)) is not None]
     return sum(reached and not truth for reached, truth in known) if known else None
 
 
@@ -67,7 +67,12 @@ def distrust(judge: str, said: int, false: int | None) -> str | None:
     )
 
 
-def _truth(path: Path) -> bool | None:
+def truth_of(path: Path) -> bool | None:
+    """Return whether an episode reached its goal, by a simulator or an environment; None where neither knows.
+
+    Raises:
+        RecordingError: it cannot be read.
+    """
     with Recording(path) as recording:
         return recording.outcome.success if recording.outcome.judge in {"truth", "environment"} else None
 

@@ -247,10 +247,3 @@ def success_of(path: Path) -> bool | None:
     """Return what a recording's own judge said. Raises RecordingError."""
     with Recording(path) as recording:
         return recording.outcome.success
-
-
-def judging_of(judge: str, named: bool, scorer: EpisodeScorer) -> Judging:
-    """Return the judge of practice called ``judge``; ``named``: whether goals were named."""
-    if judge == "truth":
-        return TruthJudging(scorer)
-    return PhotoJudging(scorer) if named and judge != "policy" else PolicyJudging(scorer)

@@ -23,7 +23,7 @@ from a2g_cli.improvement.estimates import distrust, false_successes, practice_ra
 from a2g_cli.improvement.exploration import Exploration, exploration
 from a2g_cli.improvement.gate import Decision, record_decision, refused_unseen
 from a2g_cli.improvement.goal_sampling import Curriculum, Experience, GoalSampler, goal_source
-from a2g_cli.improvement.judging import judging_of
+from a2g_cli.improvement.judge_check import judging_of
 from a2g_cli.improvement.pose_search import PoseSearch
 from a2g_cli.improvement.practice import Practice, PracticeWatcher, drives_home, set_ups
 from a2g_cli.improvement.prompted import PromptedSampler
@@ -87,7 +87,7 @@ class Improvement:
         self.goals, self.watcher, self.interrupted = goals, watcher, interrupted
         self.active = active
         self._scorer = EpisodeScorer(factory)
-        self._judge = judging_of(settings.judge, bool(goals), self._scorer)
+        self._judge = judging_of(settings.judge, bool(goals), self._scorer, watcher.note)
         self._ask = ask
         self._stopped: SafetyStop | None = None
         self._practice = Practice(
@@ -168,6 +168,11 @@ class Improvement:
         return practice_rates(
             self.progress, self.goals, lambda path: self._reached(self._judge.read(path)), self._judge.name
         )
+
+    @property
+    def judge(self) -> str:
+        """Who judges practice: ``policy``, ``photo``, ``truth``; see ``judging.py``."""
+        return self._judge.name
 
     @property
     def _one_by_one(self) -> bool:

@@ -89,7 +89,8 @@ class ImproveSettings:
         "auto",
         "Who decides which practice episodes reached a named GOAL: photo (compares them with the goal photo), person (asked "
         "for a key after each of the first ten episodes, which teaches the photo judge), policy (its steps-to-go); auto: "
-        "photo. Goals that are drawn are judged by the policy. truth asks the simulator, for experiments.",
+        "photo. Goals that are drawn are judged by the policy. truth asks the simulator, for experiments; so does auto, if a "
+        "simulator finds more than half of the judge's successes wrong.",
         metavar="WHO",
         panel="Practice",
     )

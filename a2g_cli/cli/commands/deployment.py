@@ -14,7 +14,7 @@ from a2g_cli.core.safety_limits import SafetyLimits
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.display.console import stderr_console
 from a2g_cli.display.lines import say
-from a2g_cli.robots.base import InstrumentedRobot, Robot, RobotSpec, notes_of
+from a2g_cli.robots.base import InstrumentedRobot, Robot, RobotSpec, notes_of, shift_of
 from a2g_cli.robots.checked import CheckedRobot
 from a2g_cli.robots.with_cameras import WithCameras
 
@@ -129,3 +129,20 @@ class Deployment:
                         say(stderr_console(), f"note: {note}", "yellow")
                 robots.append(robot)
             yield robots
+
+
+@contextmanager
+def in_training_domain(deployment: Deployment, robots: list[Robot], lanes: int) -> Iterator[list[Robot]]:
+    """Connect the same robots in the training domain; ``robots`` themselves if they are not shifted.
+
+    Yields an empty list for hardware, which does not know its true state.
+    """
+    if not isinstance(robots[0], InstrumentedRobot):
+        yield []
+        return
+    if shift_of(robots[0]) == "none":
+        yield robots
+        return
+    settings = {key: value for key, value in deployment.settings.items() if key != "shift"}
+    with Deployment(deployment.robot, settings).connected(lanes=lanes) as unshifted:
+        yield unshifted

@@ -80,16 +80,16 @@ class HeldOut:
     nominal: bool = True
     """Whether success in the training domain is measured where there is a shift."""
 
-    def measure(self, moment: Moment, name: str, robots: Sequence[Robot], homes: Sequence[Robot]) -> None:
-        """Measure adapter ``name`` on ``robots``, and on drawn goals in the training domain, on ``homes``.
+    def measure(self, moment: Moment, name: str, robots: Sequence[Robot], unshifted: Sequence[Robot]) -> None:
+        """Measure adapter ``name`` on ``robots``, and on drawn goals in the training domain, on ``unshifted``.
 
-        ``homes`` is empty for a robot that does not know its true state: nothing is measured. Without a shift ``homes`` is
+        ``unshifted`` is empty for a robot that does not know its true state: nothing is measured. Without a shift it is
         ``robots``: one measurement counts for both.
         """
-        if not homes:
+        if not unshifted:
             return
         measured = self.progress.measured
-        where = "training domain" if homes is robots else f"shift {shift_of(robots[0])}"
+        where = "training domain" if unshifted is robots else f"shift {shift_of(robots[0])}"
         for goal in self.goals:
             trials = partial(trials_for, robots[0], goal, self.seed, self.count)
             self._measure(f"goal {goal.name} ", moment, name, robots, trials, f"goal {goal.name}, {where}")
@@ -98,10 +98,10 @@ class HeldOut:
             self.progress.save()
         else:
             self._measure("", moment, name, robots, lambda: self._drawn(robots[0]), where)
-        if homes is not robots and not self.nominal:
+        if unshifted is not robots and not self.nominal:
             return
-        if homes is not robots:
-            self._measure(NOMINAL, moment, name, homes, lambda: self._drawn(homes[0]), "training domain")
+        if unshifted is not robots:
+            self._measure(NOMINAL, moment, name, unshifted, lambda: self._drawn(unshifted[0]), "training domain")
             return
         measured[f"home {moment}"] = measured[moment]
         self.progress.save()

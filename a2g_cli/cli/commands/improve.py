@@ -1,7 +1,7 @@
 """``a2g improve``: run and adapt, round after round, measured before and after on held-out starts and goals."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,10 @@ from typing import Any
 from a2g_cli.adapters.registry import AdapterRegistry, current_name
 from a2g_cli.calibration.photo_judge import ANSWERS
 from a2g_cli.cameras.choice import CameraChoice
-from a2g_cli.cli.commands.deployment import Deployment
+from a2g_cli.cli.commands.deployment import Deployment, in_training_domain
 from a2g_cli.cli.commands.evaluate import LANES
-from a2g_cli.cli.commands.held_out import HeldOut, check_measurable, forget_after, row_of
+from a2g_cli.cli.commands.held_out import HeldOut, check_measurable, forget_after
+from a2g_cli.cli.commands.improve_document import document_of, stopped
 from a2g_cli.cli.commands.improve_metrics import log_measured, log_round, metrics_of
 from a2g_cli.cli.commands.improve_report import summary
 from a2g_cli.cli.commands.improve_view import ImproveView
@@ -27,7 +28,6 @@ from a2g_cli.cli.commands.report import Report, reported
 from a2g_cli.cli.commands.report_page import Reporting, session_report, with_report
 from a2g_cli.cli.commands.safety import PATIENCE, ask_for_key, deadman_key
 from a2g_cli.core.errors import RecordingError, UsageError
-from a2g_cli.core.types import Goal
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data import goals as goal_store
 from a2g_cli.data.recording.practice import held as recording_into
@@ -203,7 +203,7 @@ def _run(
         Interrupt(lambda: plain.note(interrupt.words())) as interrupt,
         deadman_key(settings.rollout.safety) as (held, wait),
         deployment.connected(lanes=lanes) as robots,
-        _at_home(deployment, robots, lanes if asked.nominal else 1) as homes,
+        in_training_domain(deployment, robots, lanes if asked.nominal else 1) as unshifted,
         ExitStack() as until_the_end,
     ):
         spec, shift = robots[0].spec, shift_of(robots[0])
@@ -270,14 +270,14 @@ def _run(
         document: dict[str, Any] = {"robot": spec.name, "shift": shift, "seed": settings.seed}
         document["evaluation_seed"] = held_out.seed
         try:
-            _practised(held_out, improvement, robots, homes, begin, metrics)
+            _practised(held_out, improvement, robots, unshifted, begin, metrics)
         except KeyboardInterrupt:
             if not interrupt.requested:
                 raise
-            document |= _document(progress, improvement, held_out.goals if homes else None)
-            finished.report = _stopped(workspace, document, progress, interrupt)
+            document |= document_of(progress, improvement, held_out.goals if unshifted else None)
+            finished.report = stopped(workspace, document, progress, interrupt)
             return finished.report
-        document |= _document(progress, improvement, held_out.goals if homes else None)
+        document |= document_of(progress, improvement, held_out.goals if unshifted else None)
         finished.report = Report(document, summary(workspace, document, settings))
     return finished.report
 
@@ -286,13 +286,13 @@ def _practised(
     held_out: HeldOut,
     improvement: Improvement,
     robots: Sequence[Robot],
-    homes: Sequence[Robot],
+    unshifted: Sequence[Robot],
     begin: str,
     metrics: Metrics,
 ) -> None:
     """Measure success, practise, measure it again. Raises KeyboardInterrupt if a person asked to stop."""
     progress = improvement.progress
-    held_out.measure("before", begin, robots, homes)
+    held_out.measure("before", begin, robots, unshifted)
     log_measured(metrics, progress, "before")
     for number, result in enumerate(improvement.run(), start=len(progress.done) + 1):
         log_round(metrics, number, result)
@@ -300,17 +300,8 @@ def _practised(
         progress.session.link()
     if improvement.interrupted():
         raise KeyboardInterrupt
-    held_out.measure("after", improvement.active, robots, homes)
+    held_out.measure("after", improvement.active, robots, unshifted)
     log_measured(metrics, progress, "after")
-
-
-def _stopped(workspace: Workspace, document: dict[str, Any], progress: RunState, interrupt: Interrupt) -> Report:
-    asked = f", as {interrupt.who} asked" if interrupt.who else ""
-    lines = [
-        f"interrupted after {len(document['rounds'])} rounds{asked}. Nothing is lost; {document['active']} is active.",
-        f"resume: {to_type(workspace, 'improve', '--resume', progress.session.name)}",
-    ]
-    return Report(document, lines, 130)
 
 
 def _check_truth(settings: ImproveSettings, robot: Robot) -> None:
@@ -337,40 +328,3 @@ def _practice(
         return practice
     key = first_answers(ask(), ANSWERS) if somebody_is_there() else None
     return replace(practice, verdict=make_judge("person", None, arrived_below, key))
-
-
-def _document(progress: RunState, improvement: Improvement, goals: Sequence[Goal] | None) -> dict[str, Any]:
-    """Return the document of a run on ``goals``, which were measured; None: the robot does not know its true state."""
-    measured = progress.measured
-    rates = {
-        goal.name: {moment: measured.get(row_of(goal.name, moment)) for moment in ("before", "after")}
-        for goal in goals or ()
-    }
-    return {
-        "session": progress.session.name,
-        "before": measured.get("before"),
-        "after": measured.get("after"),
-        "goals": improvement.goal_rates() if goals is None else rates,
-        "in_distribution": {"before": measured.get("home before"), "after": measured.get("home after")},
-        "rounds": [done.to_json() for done in progress.done],
-        "began_with": current_name(str(progress.asked["begin"])),
-        "active": improvement.active,
-        "stopped_by": improvement.stopped_by() or "interrupted",
-    }
-
-
-@contextmanager
-def _at_home(deployment: Deployment, robots: list[Robot], lanes: int) -> Iterator[list[Robot]]:
-    """Connect the same robots in the training domain; ``robots`` themselves if they are not shifted.
-
-    Yields an empty list for hardware, which does not know its true state.
-    """
-    if not isinstance(robots[0], InstrumentedRobot):
-        yield []
-        return
-    if shift_of(robots[0]) == "none":
-        yield robots
-        return
-    settings = {key: value for key, value in deployment.settings.items() if key != "shift"}
-    with Deployment(deployment.robot, settings).connected(lanes=lanes) as homes:
-        yield homes
