@@ -81,7 +81,7 @@ def test_an_estimate_has_an_interval_and_an_untrusted_one_is_left_out_in_a_line(
     notes: list[str] = []
     doubted = replace(known, accuracy={name: USELESS})
     assert not estimate_transform(model, doubted, encoded, note=notes.append)
-    assert [note.split(" is not")[0] for note in notes] == [f"the {name}"]
+    assert [note.split(" (")[0] for note in notes] == [f"not calibrated: the {name}"]
     assert "hardly beats a guess" in notes[0]
     kept = estimate_transform(model, doubted, encoded, found)
     assert kept.to_json() == found.to_json(), "what was known before stays"
@@ -99,7 +99,7 @@ def test_an_interval_wider_than_the_correction_is_no_estimate(
     notes: list[str] = []
     shaky = replace(known, accuracy={"camera front": Accuracy(0.001, 0.1, "of the width", 4, (moved,))})
     assert not estimate_transform(model, shaky, encoded, note=notes.append).camera_warps
-    assert "is not certain (±" in notes[0]
+    assert "is not certain: ±" in notes[0]
 
 
 def test_no_pose_is_suspected_where_its_reader_cannot_be_trusted(practice: Practice) -> None:

@@ -74,4 +74,4 @@ def abstention(name: str, accuracy: Accuracy | None) -> str | None:
     """Return in a line why an estimator is not used because of its held-out error; None: it is used, or was not measured."""
     if accuracy is None or accuracy.trusted:
         return None
-    return f"the {name} is not calibrated: on held-out demonstrations its estimator hardly beats a guess ({accuracy})"
+    return f"not calibrated: the {name} (on held-out demonstrations its estimator hardly beats a guess: {accuracy})"

@@ -20,7 +20,7 @@ MIN_CHANGE = 0.15
 """Models differ when their displacements differ by more than this, relative to their size."""
 TRIM = 0.9
 """Share of the steps, those with the smallest errors, that a model is fitted to: a collision keeps a command from acting."""
-MAX_ERROR = 0.15
+MAX_ERROR = 0.2
 """Error relative to the displacement beyond which a fit is rejected."""
 LEAST_GAIN = 0.05
 """The direction that commands move least, as a share of the one that they move most; below it is noise."""

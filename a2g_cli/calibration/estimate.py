@@ -110,7 +110,7 @@ class _Estimate:
         reason = abstention(name, self._nominal.accuracy.get(name))
         if reason is None and too_wide(half_width, correction):
             unit = "cm" if name == BASE_POSE else "%"
-            reason = f"the {name} is not calibrated: {what} is not certain (±{100 * half_width:.1f} {unit})"
+            reason = f"not calibrated: the {name} ({what} is not certain: ±{100 * half_width:.1f} {unit})"
         if reason is not None:
             self._note(reason)
             return False

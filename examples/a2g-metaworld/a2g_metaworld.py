@@ -43,7 +43,7 @@ class World:
         "units": {"x": "m", "y": "m", "z": "m"},
         "camera": {"front": "render"},
         "repeat": 4,  # 20 Hz
-        "limit": 60,
+        "limit": 125,  # Meta-World ends an episode after 500 of its steps
     }
 
     def __init__(self, env):
