@@ -190,13 +190,13 @@ class TestAnSO101:
     def test_it_is_recorded_from_key_to_key_and_its_goal_is_where_it_ended(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        always = {"lerobot:so101": b"\n", "Set up": b"\n", "Recording": b"\n", "is demonstration": b"y"}
+        always = {"lerobot:so101": b"\n", "Set up": b"\n", "Recording": b"\n", "is the goal of": b"y"}
         typed = {line: 2 * [keys] for line, keys in always.items()}
         session = self.recorded(typed, monkeypatch)
         paths = session.recordings()
         assert [path.name for path in paths] == ["episode-0000.hdf5", "episode-0001.hdf5"]
         assert self.report.document["episodes"] == 2
-        assert session.unjudged.recordings() == []
+        assert not session.unjudged.folder.exists()
         with Recording(paths[1]) as recording:
             assert (recording.outcome.success, recording.outcome.judge) == (True, "person")
             assert recording.provenance.settings["expert"] == "lerobot:so101_leader"
@@ -206,7 +206,7 @@ class TestAnSO101:
             assert np.abs(moved[0]) > 1.0  # the leader was moved meanwhile, and the arm went with it
 
     def test_what_failed_is_left_out_and_q_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        typed = {"lerobot:so101": [b"\n"], "Set up": [b"\n", b"q"], "Recording": [b"\n"], "is demonstration": [b"n"]}
+        typed = {"lerobot:so101": [b"\n"], "Set up": [b"\n", b"q"], "Recording": [b"\n"], "is the goal of": [b"n"]}
         session = self.recorded(typed, monkeypatch)
         assert session.recordings() == []
         assert (self.report.document["episodes"], self.report.document["failed"]) == (0, 1)

@@ -87,6 +87,8 @@ def teleoperate_into(
             try:
                 taking.until(episodes)
             finally:
+                if not any(target.unjudged.folder.iterdir()):
+                    target.unjudged.folder.rmdir()
                 finished.report = _report(workspace, target, taking)
     return finished.report
 
@@ -156,7 +158,7 @@ class _Teleoperation:
             self._robot,
             self._teleoperator.action,
             approach,
-            goal if isinstance(sink, NullSink) else replace(goal, name=f"demonstration {self.kept + 1}"),
+            goal if isinstance(sink, NullSink) else replace(goal, name=f"the goal of demonstration {self.kept + 1}"),
             settings,
             sink,
             lambda: pressed(0.0) is not None,
