@@ -21,7 +21,7 @@ from a2g_cli.core.workspace import Workspace
 from a2g_cli.models import checkpoint
 from a2g_cli.policies.act2goal import Act2GoalPolicy
 from a2g_cli.policies.acting import ActingSettings
-from a2g_cli.policies.base import PlanRequest, Policy
+from a2g_cli.policies.base import Imagination, PlanRequest, Policy
 from a2g_cli.robots.base import Trial
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.runtime.evaluation import draw_trials, jobs_for
@@ -53,6 +53,9 @@ class Memory:
         """Keep a step."""
         self.episode.append(requested, sent, observation)
         self.states.append(self.robot.state())
+
+    def imagine(self, step: int, imagination: Imagination) -> None:
+        """Keep nothing of it."""
 
     def finish(self, outcome: Outcome) -> None:
         """Keep the outcome."""

@@ -20,7 +20,7 @@ from hdf5_examples import (
     video,
     write_vlen,
 )
-from recording_examples import SPEC, episode, extend, goal, start
+from recording_examples import DONE, extend, goal, imagined, start
 
 from a2g_cli.core.types import Outcome
 from a2g_cli.core.workspace import Workspace
@@ -29,10 +29,9 @@ from a2g_cli.data.formats.importing import bring_in
 from a2g_cli.data.goals import load_goal, save_goal
 from a2g_cli.data.recording import storage
 from a2g_cli.data.recording.assemble import assemble
-from a2g_cli.data.recording.reader import read_episode
+from a2g_cli.data.recording.reader import Recording, read_episode
 from a2g_cli.data.recording.sessions import Session
 from a2g_cli.data.recording.views import problems
-from a2g_cli.data.recording.writer import write_episode
 from a2g_cli.improvement.state import Round, RoundState, RunState, load
 
 EARLY = (aloha, lerobot_read, rerun_read)
@@ -40,18 +39,30 @@ EARLY = (aloha, lerobot_read, rerun_read)
 
 
 def _recording(folder: Path) -> Path:
-    return write_episode(folder / "a.hdf5", SPEC, episode(4))
+    with start(folder / "a.hdf5") as writer:
+        writer.imagine(imagined(0))
+        extend(writer, 4)
+        return writer.finish(DONE)
+
+
+def _read(path: Path) -> None:
+    read_episode(path)
+    with Recording(path) as recording, storage.reading(path):
+        for plan in recording.imagined:
+            plan.frames()
 
 
 def _partial(folder: Path) -> None:
     writer = start(folder / "a.hdf5")
-    extend(writer, 4)
+    extend(writer, 2)
+    writer.imagine(imagined(2))
+    extend(writer, 2)
     writer.abandon()
 
 
 def _salvage(folder: Path) -> None:
     assemble(folder / "a.hdf5.partial", folder / "made.hdf5", Outcome(None, "none", "salvaged"))
-    read_episode(folder / "made.hdf5")
+    _read(folder / "made.hdf5")
 
 
 def _import(source: Path) -> None:
@@ -188,7 +199,7 @@ def _read_state(folder: Path) -> None:
 HDF5 = ("*.hdf5",)
 
 TARGETS = (
-    Target("recording", _recording, lambda folder: read_episode(folder / "a.hdf5")),
+    Target("recording", _recording, lambda folder: _read(folder / "a.hdf5")),
     Target("recording's views", _recording, lambda folder: problems(folder / "a.hdf5"), isolated=True),
     Target("partial", _partial, _salvage),
     Target("goal", _goal, lambda folder: load_goal(Workspace(folder), "cup-on-plate")),

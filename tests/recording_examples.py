@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from a2g_cli.core.types import Episode, Goal, Observation, Outcome, Provenance, Vector
+from a2g_cli.data.recording.imagined import Imagined
+from a2g_cli.data.recording.imagined import imagined as imagined_frames
 from a2g_cli.data.recording.writer import RecordingWriter
 from a2g_cli.robots.base import RobotSpec
 
@@ -81,3 +83,10 @@ def same(left: Episode, right: Episode) -> bool:
         == (right.goal.name, right.goal.source, right.goal.truth)
         and left.goal.fingerprint == right.goal.fingerprint
     )
+
+
+def imagined(step: int, seed: int = 0, camera: str = "front") -> Imagined:
+    """What a plan of ``step`` imagined: three flat frames, of the next two steps and of about the tenth."""
+    shades = np.random.default_rng([seed, step, 2]).integers(0, 256, 3)
+    frames = [np.full((16, 24, 3), shade, np.uint8) for shade in shades]
+    return imagined_frames(camera, step, (1, 2, 10), 2, frames)

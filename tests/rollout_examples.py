@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from a2g_cli.core.types import Observation, Outcome, Provenance, State, StepTiming, Vector
-from a2g_cli.policies.base import Plan, PlanRequest, Policy
+from a2g_cli.policies.base import Imagination, Plan, PlanRequest, Policy
 from a2g_cli.robots.base import Robot, Trial
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.runtime.recorder import Recorder
@@ -44,6 +44,7 @@ class Kept:
         self.observations: list[Observation] = []
         self.sent: list[Vector] = []
         self.timings: list[StepTiming] = []
+        self.imagined: list[tuple[int, Imagination]] = []
         self.outcome: Outcome | None = None
         self.abandoned = False
 
@@ -54,6 +55,9 @@ class Kept:
         self.sent.append(sent)
         self.timings.append(timing)
         self.observations.append(observation)
+
+    def imagine(self, step: int, imagination: Imagination) -> None:
+        self.imagined.append((step, imagination))
 
     def finish(self, outcome: Outcome) -> None:
         assert self.outcome is None

@@ -9,8 +9,9 @@ from a2g_cli.core.errors import UsageError
 from a2g_cli.core.settings import settings_of
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.act2goal.temporal_hashing import TemporalHashing
+from a2g_cli.models.presets import flat
 from a2g_cli.policies.act2goal import Act2GoalPolicy, encode_goal
-from a2g_cli.policies.acting import N_ACTION_STEPS, ActingSettings, acting_from
+from a2g_cli.policies.acting import KEPT_STEPS, N_ACTION_STEPS, ActingSettings, acting_from, is_kept
 from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.policies.baselines import RandomPolicy, StillPolicy
 
@@ -181,6 +182,46 @@ def test_frames_are_imagined_only_when_asked_for_and_change_no_action(model: Act
         assert [frame.shape for frame in frames] == [(32, 32, 3)] * 4
         assert all(frame.dtype == np.uint8 for frame in frames)
     assert np.array_equal(plain.chunk, shown.chunk)
+
+
+def test_what_is_kept_is_the_plan_s_own_made_when_it_is_asked_for(
+    model: Act2Goal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also out of a batch; by the first camera; as often as is asked for."""
+    calls: list[int] = []
+    imagine = model.imagine
+    monkeypatch.setattr(model, "imagine", lambda *given: calls.append(0) or imagine(*given))
+    before = torch.get_num_threads()
+    asked = [request(seed=3, index=4, seen=2), request(seed=4, index=8, seen=1), request(index=5)]
+    first, second, none = Act2GoalPolicy(model).plan(asked)
+    shown = Act2GoalPolicy(model, ActingSettings(imagine_steps=KEPT_STEPS)).plan(asked[1:2])[0]
+    assert none.imagination is None
+    assert first.imagination is not None
+    assert second.imagination is not None
+    assert len(calls) == 1, "nothing is computed for a recording before it is asked for"
+    assert first.imagination.camera == "camera0"
+    assert np.abs(np.stack(second.imagination.frames()) - np.stack(shown.imagined["camera0"]).astype(int)).max() <= 1
+    assert shown.imagination is not None
+    assert shown.imagination.frames() is shown.imagined["camera0"]
+    assert len(calls) == 2
+    assert torch.get_num_threads() == before
+    offsets = list(first.imagination.offsets)
+    assert offsets[: first.imagination.near] == [4, 8]
+    assert offsets == sorted(offsets)
+    assert len(offsets) == len(first.imagination.frames())
+    settings = ActingSettings(keep_imagined=0)
+    assert Act2GoalPolicy(model, settings).plan([request()])[0].imagination is None
+    without = Act2Goal(flat(ROBOT)).requires_grad_(requires_grad=False)
+    assert Act2GoalPolicy(without).plan([request()])[0].imagination is None
+
+
+def test_of_a_long_episode_plans_are_kept_ever_more_rarely() -> None:
+    kept = [index for index in range(1000) if is_kept(index, 4)]
+    assert kept[:4] == [0, 4, 8, 12]
+    assert len([index for index in kept if index < 64]) == 16
+    assert len(kept) == 48
+    assert all(is_kept(index, 1) for index in range(16))
+    assert not any(is_kept(index, 0) for index in range(9))
 
 
 def test_the_estimate_is_the_head_s_own(model: Act2Goal) -> None:

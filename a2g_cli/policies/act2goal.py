@@ -1,6 +1,8 @@
 """Act2Goal as a policy: encodes images, runs the networks once for all requests, returns chunks of actions."""
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -11,8 +13,8 @@ from a2g_cli.core.errors import UsageError
 from a2g_cli.core.types import Goal, Image
 from a2g_cli.models.act2goal.model import Act2Goal
 from a2g_cli.models.autoencoder import to_images, to_tensor
-from a2g_cli.policies.acting import N_ACTION_STEPS, ActingSettings
-from a2g_cli.policies.base import Plan, PlanRequest, Policy
+from a2g_cli.policies.acting import KEPT_STEPS, N_ACTION_STEPS, ActingSettings, is_kept
+from a2g_cli.policies.base import Imagination, Plan, PlanRequest, Policy
 from a2g_cli.policies.image_size import resized_images
 
 
@@ -44,12 +46,8 @@ class Act2GoalPolicy(Policy):
 
     def plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         """Answer all requests in one pass through the networks."""
-        threads = torch.get_num_threads()
-        torch.set_num_threads(self.settings.threads)
-        try:
+        with _threads(self.settings.threads):
             return self._plan(requests)
-        finally:
-            torch.set_num_threads(threads)
 
     def _plan(self, requests: Sequence[PlanRequest]) -> list[Plan]:
         model, settings = self.model, self.settings
@@ -76,9 +74,39 @@ class Act2GoalPolicy(Policy):
                 frames,
                 self.settings.replan_lead,
                 tail=dense[self._execute :],
+                imagination=self._imagination(i, requests[i], frames, now, goal, plan_noise, float(steps)),
             )
-            for dense, steps, frames in zip(self._dense(requests, chunks), left, imagined, strict=True)
+            for i, (dense, steps, frames) in enumerate(zip(self._dense(requests, chunks), left, imagined, strict=True))
         ]
+
+    def _imagination(
+        self,
+        row: int,
+        request: PlanRequest,
+        shown: Mapping[str, list[Image]],
+        now: Tensor,
+        goal: Tensor,
+        noise: Tensor,
+        steps_to_go: float,
+    ) -> Imagination | None:
+        """Return what plan ``row`` of a batch imagines, if it is to be kept. ``shown``: its frames, where they exist."""
+        config, camera = self.model.config, self.model.config.cameras[0]
+        if not config.imagines or not is_kept(request.index, self.settings.keep_imagined):
+            return None
+        hashing = config.hashing
+        near = list(range(hashing.stride, hashing.proximal + 1, hashing.stride))
+        left = torch.tensor([max(hashing.proximal, round(steps_to_go))])
+        offsets = [*near, *hashing.distal_offsets(left)[0].tolist()]
+        # Copies: the rows are views, which would keep the whole batch.
+        of_now, of_goal, of_noise = (latents[row : row + 1].clone() for latents in (now, goal, noise))
+
+        def frames() -> list[Image]:
+            if shown:
+                return shown[camera]
+            with _threads(self.settings.threads):
+                return self._decoded(self.model.imagine(of_now, of_goal, of_noise, KEPT_STEPS)[0])[camera]
+
+        return Imagination(camera, offsets, len(near), frames)
 
     def _dense(self, requests: Sequence[PlanRequest], chunks: Tensor) -> Iterator[NDArray[np.float32]]:
         """Yield for each request the dense actions (n, A) from the time at which its plan begins."""
@@ -108,6 +136,28 @@ class Act2GoalPolicy(Policy):
         with torch.no_grad():
             images = to_images(self.model.autoencoder.decode(frames.flatten(0, 1))).unflatten(0, frames.shape[:2])
         return {camera: list(images[:, i].numpy()) for i, camera in enumerate(self.model.config.cameras)}
+
+
+_lock = threading.Lock()
+_inside = 0
+_usual = 1
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let torch use ``count`` CPU threads in this thread; what it used before comes back, whichever thread ends last."""
+    global _inside, _usual  # noqa: PLW0603 - torch's setting is the process's as well
+    with _lock:
+        if not _inside:
+            _usual = torch.get_num_threads()
+        _inside += 1
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            torch.set_num_threads(_usual)
 
 
 def encode_goal(model: Act2Goal, goal: Goal) -> Tensor:

@@ -43,6 +43,30 @@ class ActingSettings:
     """CPU threads. Networks this small gain nothing from a second core, and slow down when another process uses it."""
     imagine_steps: int = 0
     """Euler steps that denoise the plan's frames, for people to look at; 0: no frames, at no cost."""
+    keep_imagined: int = setting(
+        4,
+        "Keep in the recording what every N-th plan imagined, for people to look at; 0: nothing. Later in a long episode "
+        "fewer plans are kept.",
+        metavar="N",
+        low=0,
+        high=1_000_000,
+        panel="Experiments",
+    )
+
+
+KEPT_STEPS = 4
+"""Euler steps that denoise the frames that are kept."""
+_EVENLY = 16
+"""So many plans are kept evenly; then the distance between them doubles whenever the episode's length does."""
+
+
+def is_kept(index: int, every: int) -> bool:
+    """Whether the frames of plan ``index`` of an episode are kept: of 60 plans 15, of 1000 plans 48, for ``every`` = 4."""
+    if not every:
+        return False
+    while index >= _EVENLY * every:
+        every *= 2
+    return index % every == 0
 
 
 def acting_from(**given: Any) -> ActingSettings:

@@ -1,7 +1,7 @@
 """The interface of every policy: from an observation and a goal to a plan."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -26,6 +26,19 @@ class PlanRequest:
 
 
 @dataclass(frozen=True)
+class Imagination:
+    """What a plan imagines by one camera, for its recording. The frames are made when they are asked for, in any thread."""
+
+    camera: str
+    offsets: Sequence[int]
+    """How far each frame is from the observation that the plan was made from [steps]."""
+    near: int
+    """The first so many offsets are fixed; the others follow from the policy's steps-to-go."""
+    frames: Callable[[], Sequence[Image]]
+    """Make the frames (H, W, 3), as the policy sees: in the training domain, and of the size that the base was trained at."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a policy answers."""
 
@@ -41,6 +54,8 @@ class Plan:
     """(m, A) actions that follow the chunk. A robot in real time executes them while the next plan is late."""
     seconds: float = 0.0
     """How long the whole batch took to plan [s]; set by the planner, not by the policy."""
+    imagination: Imagination | None = None
+    """Frames to keep in the recording; None where this plan's are not kept."""
 
 
 class Policy(Protocol):

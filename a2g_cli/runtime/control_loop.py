@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from a2g_cli.core.clock import goes_on
 from a2g_cli.core.errors import HardwareError, PluginError, SafetyStop, noted
 from a2g_cli.core.types import Goal, Observation, Outcome, StepTiming, Vector
-from a2g_cli.policies.base import PlanRequest
+from a2g_cli.policies.base import Plan, PlanRequest
 from a2g_cli.robots.base import Robot
 from a2g_cli.runtime.judge import FINISHED
 from a2g_cli.runtime.planner import PendingPlan
@@ -31,6 +31,7 @@ class Steps:
         self.guards = Guards(robot, settings.safety, settings.held)
         self.real = goes_on(robot.clock)
         self.step = self._asked = 0
+        self._asked_at = 0  # the observation that the pending plan is made from [steps]
         self._planning = math.nan  # time of the plan whose first action is not sent yet [s]
         self._ended = False
 
@@ -68,7 +69,7 @@ class Steps:
                 self.robot.clock.sleep_until(deadline - early / self.robot.spec.rate)
                 early_observation = self.robot.observe()
                 self.guards.readable(early_observation)
-            pending = yield self.request(early_observation, ahead)
+            pending = yield self.request(early_observation, ahead, self.step + 1)
         with self._watched():
             self.robot.clock.sleep_until(deadline)
             self.schedule.due = deadline
@@ -83,9 +84,13 @@ class Steps:
             self.guards.sent(timing, sent)
         return pending
 
-    def request(self, observation: Observation, ahead: float) -> PlanRequest:
-        """Return the request for the next plan, which starts ``ahead`` control periods after ``observation``."""
+    def request(self, observation: Observation, ahead: float, step: int | None = None) -> PlanRequest:
+        """Return the request for the next plan, which starts ``ahead`` control periods after ``observation``.
+
+        ``step``: the step of ``observation``, if it was taken on the way to that step; by default the present one.
+        """
         self._asked += 1
+        self._asked_at = self.step if step is None else step
         if not ahead:
             self.schedule.reset()
         return PlanRequest(observation, self.goal, self.seed, self._asked - 1, ahead)
@@ -93,6 +98,11 @@ class Steps:
     def planned(self, seconds: float) -> None:
         """Take note that a plan took ``seconds`` [s]; its first action is sent next."""
         self._planning = seconds
+
+    def imagined(self, plan: Plan) -> None:
+        """Hand over what the plan that begins now imagines, if it is kept."""
+        if plan.imagination is not None:
+            self.sink.imagine(self._asked_at, plan.imagination)
 
     def is_late(self, pending: PendingPlan) -> bool:
         """Whether the next action would be late if the robot waited for ``pending``; never on a simulated clock."""

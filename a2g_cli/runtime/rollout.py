@@ -103,6 +103,7 @@ class _Course:
             if self._reason is None:
                 self._watcher.planned(steps.observation, plan.imagined, plan.steps_to_go, plan.seconds)
                 self._reason = steps.termination.planned(plan)
+                steps.imagined(plan)
             chunk = plan.chunk if self._reason is None else plan.chunk[:0]
             end = steps.step + len(chunk)
             ahead = min(plan.ahead, float(len(chunk))) if end < steps.termination.limit else 0.0

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from a2g_cli.core.types import Observation, Outcome, StepTiming, Vector
+from a2g_cli.policies.base import Imagination
 from a2g_cli.runtime.timing import TimingStats
 
 
@@ -14,6 +15,9 @@ class Sink(Protocol):
 
     def append(self, requested: Vector, sent: Vector, observation: Observation, timing: StepTiming) -> None:
         """Take one step."""
+
+    def imagine(self, step: int, imagination: Imagination) -> None:
+        """Take what the plan that was made from observation ``step`` imagines. Does not wait for its frames."""
 
     def finish(self, outcome: Outcome) -> None:
         """Take the outcome of a complete episode."""
@@ -27,7 +31,7 @@ class NullSink:
 
     def _ignore(self, *_: object, **__: object) -> None: ...
 
-    begin = append = finish = abandon = _ignore
+    begin = append = imagine = finish = abandon = _ignore
 
 
 class Timed:
@@ -35,7 +39,7 @@ class Timed:
 
     def __init__(self, sink: Sink, timing_stats: TimingStats) -> None:
         self._sink, self._timing_stats = sink, timing_stats
-        self.abandon = sink.abandon
+        self.imagine, self.abandon = sink.imagine, sink.abandon
         self.steps = 0
         self.outcome: Outcome | None = None
 

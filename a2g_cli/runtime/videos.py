@@ -8,7 +8,7 @@ from a2g_cli.adapters.registry import BASE
 from a2g_cli.core.errors import RecordingError
 from a2g_cli.core.types import Observation, Outcome, Provenance, StepTiming, Vector
 from a2g_cli.data.recording import schema
-from a2g_cli.policies.base import Policy
+from a2g_cli.policies.base import Imagination, Policy
 from a2g_cli.robots.base import Robot, Trial, shift_of
 from a2g_cli.runtime.policy_factory import BASELINES, PolicyFactory
 from a2g_cli.runtime.recorder import Recorder
@@ -89,6 +89,10 @@ class _Video:
     def append(self, requested: Vector, sent: Vector, observation: Observation, timing: StepTiming) -> None:
         """Write one step."""
         self._do(lambda recorder: recorder.append(requested, sent, observation, timing))
+
+    def imagine(self, step: int, imagination: Imagination) -> None:
+        """Write what a plan imagines."""
+        self._do(lambda recorder: recorder.imagine(step, imagination))
 
     def finish(self, outcome: Outcome) -> None:
         """Complete the recording."""

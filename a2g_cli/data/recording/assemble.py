@@ -9,7 +9,7 @@ import numpy as np
 
 from a2g_cli.core.errors import RecordingError
 from a2g_cli.core.types import Outcome
-from a2g_cli.data.recording import schema, storage
+from a2g_cli.data.recording import imagined, schema, storage
 from a2g_cli.data.recording.journal import JournalReader, inflate
 
 UNFINISHED = schema.SUFFIX + schema.PARTIAL_SUFFIX
@@ -71,6 +71,11 @@ def _copy(journal: JournalReader, file: Any, steps: int, trusted: bool) -> None:
                 inflate(frame, dataset.shape[1:], dataset.dtype.str)
             dataset.id.write_direct_chunk((index, *(0 for _ in dataset.shape[1:])), frame)
         rows.append(step)
+    plans = journal.imagined()
+    if not trusted:
+        for plan in plans:
+            plan.frames()
+    imagined.write(file, plans)
     storage.write_array(file, "times", np.array([row.time for row in rows], np.float64))
     for camera, captured in zip(spec.cameras, zip(*(row.captured_at for row in rows), strict=True), strict=True):
         storage.write_array(file, f"captured_at/{camera}", np.array(captured, np.float64))

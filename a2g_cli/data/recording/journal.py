@@ -4,10 +4,11 @@ HDF5 cannot do this: a process that is killed while HDF5 writes leaves a file th
 process while the arm moves. In an append-only log, the records that were written before stay intact, and the checksum
 shows that the last one is torn.
 
-    file     = "a2g partial 2\n" salt (uint32) record*
+    file     = "a2g partial 3\n" salt (uint32) record*
     record   = length (uint32) checksum (uint32) payload, little endian
     payload  = "H" header; "G" and one zlib'd image, for each goal camera in the header's order; "S" and a step, T + 1
-               times; "E" and the outcome, if the episode ended
+               times, and after any of them "I" and frames that a plan imagined (``imagined.py``); "E" and the outcome, if the
+               episode ended
     header   = JSON: the attributes of the recording, and the goal cameras with height and width
     step     = time (f8), captured_at (one f8 per camera), proprioception (P f4), requested (A f4), sent (A f4);
                for each camera length (uint32) and the zlib'd frame (H W 3 bytes); for each depth camera the same with its
@@ -37,10 +38,13 @@ from isal import isal_zlib
 
 from a2g_cli.core.files import sync_folder, write_all
 from a2g_cli.core.types import Depth, Image, Observation, Outcome, StepTiming, Vector
-from a2g_cli.data.recording import schema
+from a2g_cli.data.recording import imagined, schema
+from a2g_cli.data.recording.imagined import Imagined
 from a2g_cli.robots.base import RobotSpec
 
-MAGIC = b"a2g partial 2\n"
+MAGIC = b"a2g partial 3\n"
+_BEFORE = b"a2g partial 2\n"
+"""The same, but without imagined frames; as long as ``MAGIC``."""
 _OLDER = b"a2g partial 1\n"
 _MAGIC_START = b"a2g partial "
 
@@ -50,7 +54,7 @@ _TIMING = struct.Struct("<ddd")
 
 NO_TIMING = StepTiming(math.nan)
 """The timing of a step that was not timed."""
-_HEADER, _GOAL, _STEP, _END = b"H", b"G", b"S", b"E"
+_HEADER, _GOAL, _STEP, _IMAGINED, _END = b"H", b"G", b"S", b"I", b"E"
 
 
 @dataclass(frozen=True)
@@ -177,6 +181,11 @@ def pack_step(
     return b"".join([*parts, _TIMING.pack(timing.acted_at, timing.due_at, timing.planning)])
 
 
+def pack_imagined(spec: RobotSpec, one: Imagined) -> bytes:
+    """Return the payload of frames that a plan imagined. Raises ValueError if the robot has no such camera."""
+    return _IMAGINED + imagined.pack(one, list(spec.cameras))
+
+
 def pack_end(outcome: Outcome) -> bytes:
     """Return the payload that comes after the last step of an episode that ended."""
     return _END + schema.outcome_to_json(outcome).encode()
@@ -207,7 +216,7 @@ class JournalReader:
     def _scan(self) -> list[tuple[bytes, int, int]]:
         """Return (kind, begin, length) of every record before the first torn one."""
         magic = self._file.read(len(MAGIC))
-        if magic != MAGIC:
+        if magic not in {MAGIC, _BEFORE}:
             if magic == _OLDER:
                 raise ValueError("an older a2g wrote it, and can repair it")
             newer = magic.startswith(_MAGIC_START)
@@ -225,7 +234,7 @@ class JournalReader:
             if before != checksum:
                 break
             records.append((payload[:1], begin + 1, length - 1))
-            if len(records) > schema.MAX_STEPS + schema.MAX_NAMES:
+            if len(records) > 2 * schema.MAX_STEPS + schema.MAX_NAMES:
                 raise ValueError(f"it has more than {len(records) - 1} records")
         return records
 
@@ -242,8 +251,10 @@ class JournalReader:
         schema.check_keys("camera", [*self.spec.cameras, *(camera["name"] for camera in self._goal_cameras)])
         goals = len(self._goal_cameras)
         kinds = b"".join(kind for kind, _, _ in self._records)
-        if goals > schema.MAX_NAMES or not re.fullmatch(rb"H(G{0,%d}|G{%d}S*E?)" % (goals, goals), kinds):
+        if goals > schema.MAX_NAMES or not re.fullmatch(rb"H(G{0,%d}|G{%d}(S[SI]*)?E?)" % (goals, goals), kinds):
             raise ValueError("its records are out of order")
+        self._steps = [index for index, (kind, _, _) in enumerate(self._records) if kind == _STEP]
+        self._imagined = [index for index, (kind, _, _) in enumerate(self._records) if kind == _IMAGINED]
 
     def goal_images(self) -> dict[str, Image]:
         """Return camera -> (H, W, 3) of the goal."""
@@ -258,11 +269,17 @@ class JournalReader:
     @property
     def observations(self) -> int:
         """T + 1: the number of intact steps."""
-        return max(0, len(self._records) - 1 - len(self._goal_cameras))
+        return len(self._steps)
+
+    def imagined(self) -> list[Imagined]:
+        """Return the frames of each plan that are kept, of intact steps alone."""
+        cameras = list(self.spec.cameras)
+        plans = [imagined.unpack(self._payload(index), cameras) for index in self._imagined]
+        return [one for one in plans if one.step < len(self._steps)]
 
     def step(self, index: int) -> Step:
         """Return step ``index`` of T + 1."""
-        payload, spec = self._payload(1 + len(self._goal_cameras) + index), self.spec
+        payload, spec = self._payload(self._steps[index]), self.spec
         cameras, width, joints = len(spec.cameras), len(spec.action_names), len(spec.proprioception_names)
         begin = 8 * (1 + cameras)
         end = begin + 4 * (joints + 2 * width)

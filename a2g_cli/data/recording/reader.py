@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from a2g_cli.core.errors import RecordingError
 from a2g_cli.core.types import Depth, Episode, Goal, Image, Observation, Outcome, Provenance, StepTiming, Vector
-from a2g_cli.data.recording import schema, storage, untrusted
+from a2g_cli.data.recording import imagined, schema, storage, untrusted
+from a2g_cli.data.recording.imagined import Imagined
 from a2g_cli.data.recording.journal import MAGIC
 from a2g_cli.robots.base import RobotSpec
 
@@ -138,6 +139,13 @@ class Recording:
         """When it was recorded, ISO 8601 in UTC."""
         self._file  # noqa: B018
         return self._created_at
+
+    @property
+    def imagined(self) -> list[Imagined]:
+        """What the world model imagined, plan by plan; empty where nothing was, and in recordings of earlier versions."""
+        file = self._file
+        with storage.reading(self.path):
+            return imagined.read(file, list(self._spec.cameras), self._length)
 
     @property
     def cameras(self) -> tuple[str, ...]:

@@ -23,7 +23,15 @@ from a2g_cli.core.files import make_folder
 from a2g_cli.core.types import Episode, Goal, Observation, Outcome, Provenance, StepTiming, Vector
 from a2g_cli.data.recording import schema, storage
 from a2g_cli.data.recording.assemble import assemble
-from a2g_cli.data.recording.journal import NO_TIMING, JournalWriter, pack_end, pack_header, pack_step
+from a2g_cli.data.recording.imagined import Imagined
+from a2g_cli.data.recording.journal import (
+    NO_TIMING,
+    JournalWriter,
+    pack_end,
+    pack_header,
+    pack_imagined,
+    pack_step,
+)
 from a2g_cli.robots.base import RobotSpec
 
 FLUSH_STEPS = 16
@@ -165,6 +173,13 @@ class RecordingWriter:
         row = (np.array(requested), np.array(sent), copy, timing)
         self._pending.append(self._thread.submit(self._write, self._journal, *row))
         self._steps += 1
+
+    def imagine(self, one: Imagined) -> None:
+        """Add the frames that a plan imagined, and return when they are written. Not for the control loop: it would wait."""
+        if self._journal is None:
+            raise RecordingError(f"{self.path} is closed: nothing can be added.")
+        with storage.writing(self.partial):
+            self._thread.submit(self._journal.append, pack_imagined(self._spec, one)).result()
 
     def _write(
         self, journal: JournalWriter, requested: Vector, sent: Vector, observation: Observation, timing: StepTiming
