@@ -57,8 +57,10 @@ def episode(steps: int, seed: int = 0, spec: RobotSpec = SPEC, outcome: Outcome 
     return made
 
 
-def start(path: Path, seed: int = 0, spec: RobotSpec = SPEC) -> RecordingWriter:
-    return RecordingWriter(path, spec, goal(seed, spec), PROVENANCE, observation(0, seed, spec))
+def start(
+    path: Path, seed: int = 0, spec: RobotSpec = SPEC, goal_: Goal | None = None, provenance: Provenance = PROVENANCE
+) -> RecordingWriter:
+    return RecordingWriter(path, spec, goal_ or goal(seed, spec), provenance, observation(0, seed, spec))
 
 
 def extend(writer: RecordingWriter, steps: int, seed: int = 0, spec: RobotSpec = SPEC) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cli_examples import shelve
-from recording_examples import TINY, actions, goal, observation
+from recording_examples import TINY, actions, extend, goal, imagined, observation, start
 
 from a2g_cli.core.types import Episode, Outcome, Provenance
 from a2g_cli.core.workspace import Workspace
@@ -27,7 +27,11 @@ ESTIMATES = ((0, 9.0), (2, 4.0), (4, 1.0))
 def put(
     path: Path, success: bool | None, stopped_by: str = "steps", name: str = "cup", adapter: str = "base", **more: Any
 ) -> Path:
-    """Write an episode of ``STEPS`` steps; ``more`` are fields of its outcome, or ``settings`` of its provenance."""
+    """Write an episode of ``STEPS`` steps.
+
+    ``more`` are fields of its outcome, ``settings`` of its provenance, or ``imagines``: whether it keeps imagined frames.
+    """
+    imagines = more.pop("imagines", False)
     settings = more.pop("settings", {})
     judge = "none" if success is None else more.pop("judge", "truth")
     outcome = Outcome(success, judge, stopped_by, 1.0, estimates=ESTIMATES, **more)
@@ -36,24 +40,42 @@ def put(
     for index in range(STEPS):
         made.append(*actions(index, 0, TINY), observation(index + 1, 0, TINY))
     path.parent.mkdir(parents=True, exist_ok=True)
-    return write_episode(path, TINY, made)
+    if not imagines:
+        return write_episode(path, TINY, made)
+    with start(path, spec=TINY, goal_=made.goal, provenance=provenance) as writer:
+        for step in (0, 2):
+            writer.imagine(imagined(step))
+        extend(writer, STEPS, spec=TINY)
+        return writer.finish(outcome)
 
 
 def practised(
-    root: Path, name: str = "monday", goal_name: str = "cup", reason: str = "New adapter 4/4, old 1/4"
+    root: Path,
+    name: str = "monday",
+    goal_name: str = "cup",
+    reason: str = "New adapter 4/4, old 1/4",
+    imagines: bool = False,
 ) -> Session:
     """Put a run of one round into a workspace: three practice episodes, one of the gate, two videos of one start."""
     workspace = Workspace(root)
     session = Session(workspace.sessions / name)
-    put(session.folder / "episode-0000.hdf5", success=True, stopped_by="arrived", name=goal_name)
-    put(session.folder / "episode-0001.hdf5", success=False, stopped_by="arrived", name=goal_name)
-    put(session.folder / "episode-0002.hdf5", success=False, stopped_by="action-jump", name=goal_name)
-    put(session.folder / "episode-0003.hdf5", success=True, stopped_by="arrived", name=goal_name, adapter="adapter-001")
+    told: dict[str, Any] = {"name": goal_name, "imagines": imagines}
+    put(session.folder / "episode-0000.hdf5", success=True, stopped_by="arrived", **told)
+    put(session.folder / "episode-0001.hdf5", success=False, stopped_by="arrived", **told)
+    put(session.folder / "episode-0002.hdf5", success=False, stopped_by="action-jump", **told)
+    put(
+        session.folder / "episode-0003.hdf5",
+        success=True,
+        stopped_by="arrived",
+        name=goal_name,
+        imagines=imagines,
+        adapter="adapter-001",
+    )
     trial = Trial("evaluation", 0, 0, {}, replace(goal(0, TINY), name="cup"))
     for adapter in ("base", "adapter-001"):
-        told = {"purpose": PURPOSE, "trial": 0, "trials_seed": 0}
+        settings = {"purpose": PURPOSE, "trial": 0, "trials_seed": 0}
         path = session.videos.folder / video_name(trial, adapter)
-        put(path, adapter != "base", "success", goal_name, adapter, settings=told)
+        put(path, adapter != "base", "success", goal_name, adapter, settings=settings, imagines=imagines)
     losses = {"first": 2.0, "last": 0.5, "retention_before": 0.4, "retention_after": 0.5}
     promotion = {"promoted": True, "reason": reason, "measured": {}}
     curve = [[1, 2.0], [50, 1.0], [100, 0.5]]

@@ -133,7 +133,7 @@ def test_a_caption_says_how_many_steps_the_policy_expects(tmp_path: Path) -> Non
 class TestRerun:
     def test_a_file_has_everything_on_one_timeline_and_can_be_imported_again(self, tmp_path: Path) -> None:
         rerun = pytest.importorskip("rerun.chunk")
-        path = put(tmp_path / "recordings/sessions/monday/episode-0000.hdf5", success=True)
+        path = put(tmp_path / "recordings/sessions/monday/episode-0000.hdf5", success=True, imagines=True)
         assert ask(tmp_path, "replay", "monday", "--rrd", tmp_path / "a.rrd")["rrd"] == str(tmp_path / "a.rrd")
         steps: dict[str, int] = {}
         for chunk in rerun.RrdReader(str(tmp_path / "a.rrd")).stream():
@@ -144,6 +144,8 @@ class TestRerun:
             assert steps["/steps_to_go"] == len(recording.outcome.estimates)
             assert steps["/action"] == recording.length
             assert steps["/camera/front"] == recording.length + 1
+            for entity in ("1", "3", "words"):
+                assert steps[f"/imagined/{entity}"] == len(recording.imagined) == 2
         ask(tmp_path, "recordings", "import", tmp_path / "a.rrd", "--session", "back")
         with (
             Recording(path) as before,

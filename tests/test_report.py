@@ -50,7 +50,7 @@ def test_a_practice_run_is_told_whole(page: ReadPage) -> None:
         "a2g 0.2.0",
         "a machine",
         "seed of practice",
-        "recordings do not hold what the world model imagined",
+        "Imagined frames: these recordings hold none",
     ):
         assert words in page.words
     assert "Steps-to-go over time:" not in page.words, "they are shown"

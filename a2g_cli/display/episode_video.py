@@ -41,6 +41,23 @@ class EpisodeWords:
         return next((left for at, left in reversed(self.estimates) if at <= step), None)
 
 
+@dataclass(frozen=True)
+class Dream:
+    """What one plan imagined."""
+
+    step: int
+    """At which it was made."""
+    words: str
+    labels: Sequence[str]
+    """Which step each frame stands for."""
+    frames: Sequence[Image]
+
+
+def dream_at(dreams: Sequence[Dream], step: int) -> Dream | None:
+    """Return the newest of ``dreams`` at ``step``; None if there is none yet."""
+    return next((one for one in reversed(dreams) if one.step <= step), None)
+
+
 @dataclass
 class EpisodeCanvas:
     """Draws the moments of one episode, all in one size."""
@@ -51,6 +68,8 @@ class EpisodeCanvas:
     """Images are enlarged to about this, by whole numbers [px]."""
     curve: bool = True
     """Whether there is room for the curve of steps-to-go; it is empty if no estimate was recorded."""
+    dreams: Sequence[Dream] = ()
+    """What was imagined, plan by plan; where nothing was, a video has no row for it."""
     _curve: Image | None = field(default=None, init=False)
 
     def moment(self, step: int, now: Mapping[str, Image]) -> Image:
@@ -68,11 +87,29 @@ class EpisodeCanvas:
         row = side_by_side(images, GAP, scale)
         places = [3 + GAP * scale * i + scale * sum(_widths(images[:i], tallest)) for i in range(len(images))]
         width, last = row.shape[1], step >= self.words.steps
-        lines = [text_bar(width, list(zip(places, labels, strict=True)), DIM), row, self._caption(width, step)]
+        lines = [text_bar(width, list(zip(places, labels, strict=True)), DIM), row]
+        if self.dreams:
+            lines.append(self._imagined(width, step))
+        lines.append(self._caption(width, step))
         if self.curve:
             lines.append(self._steps_to_go(width, step))
         lines.append(verdict_bar(width, self.words.verdict if last else "", self.words.success if last else None))
         return np.concatenate(lines, axis=0)
+
+    def _imagined(self, width: int, step: int) -> Image:
+        """Return what the newest plan imagined, each frame under the step that it stands for."""
+        first, dream = self.dreams[0], dream_at(self.dreams, step)
+        gap = GAP * max(1, self.height // first.frames[0].shape[0])
+        cell = max(1, (width + gap) // len(first.frames) - gap)
+        height = max(1, round(cell * first.frames[0].shape[0] / first.frames[0].shape[1]))
+        row = np.full((height, width, 3), BACKGROUND, np.uint8)
+        places: list[int] = []
+        for number, frame in enumerate(dream.frames if dream is not None else ()):
+            places.append(number * (cell + gap))
+            row[:, places[-1] : places[-1] + cell] = fitted(frame, cell, height)
+        labels = [(3 + place, label) for place, label in zip(places, dream.labels if dream else (), strict=True)]
+        made = "" if dream is None else f"imagined at step {dream.step}, for"
+        return np.concatenate([text_bar(width, [(3, made)], DIM), text_bar(width, labels, DIM), row], axis=0)
 
     def _caption(self, width: int, step: int) -> Image:
         left = self.words.left_at(step)
@@ -88,6 +125,14 @@ class EpisodeCanvas:
         at = _across(step, self.words.steps, width)
         shown[BAR:, max(0, at - 1) : at + 1] = CURSOR
         return shown
+
+
+def fitted(image: Image, width: int, height: int) -> Image:
+    """Return ``image`` in that size: reduced smoothly, or enlarged with its pixels kept."""
+    if image.shape[:2] == (height, width):
+        return image
+    sampling = PIL.Image.Resampling.BOX if width < image.shape[1] else PIL.Image.Resampling.NEAREST
+    return np.asarray(PIL.Image.fromarray(image).resize((width, height), sampling))
 
 
 def curve_image(width: int, words: EpisodeWords) -> Image:

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import PIL.Image
 
 from a2g_cli.core.types import Image
-from a2g_cli.display.episode_video import BACKGROUND, BAR, INK, EpisodeWords, text_bar, verdict_bar
+from a2g_cli.display.episode_video import BACKGROUND, BAR, INK, EpisodeWords, fitted, text_bar, verdict_bar
 
 WIDEST, HIGHEST = 1920, 1080
 """About the largest frame of a grid [px]."""
@@ -104,11 +103,3 @@ class GridCanvas:
             return verdict_bar(self.tiling.width, f"{words.name} {words.verdict}", words.success)
         left = words.left_at(step)
         return text_bar(self.tiling.width, [(3, f"{words.name} {step}{'' if left is None else f' {left:.0f} to go'}")])
-
-
-def fitted(image: Image, width: int, height: int) -> Image:
-    """Return ``image`` in that size: reduced smoothly, or enlarged with its pixels kept."""
-    if image.shape[:2] == (height, width):
-        return image
-    sampling = PIL.Image.Resampling.BOX if width < image.shape[1] else PIL.Image.Resampling.NEAREST
-    return np.asarray(PIL.Image.fromarray(image).resize((width, height), sampling))

@@ -1,7 +1,8 @@
 """A recording in Rerun's viewer: cameras beside their goals, actions, measured values and steps-to-go on one timeline.
 
 Its entities are those of ``data/formats/rerun.py``, which can be imported again, and beside them ``steps_to_go`` (the
-policy's estimate at each plan) and ``verdict``. Recordings hold no imagined frames, so there are none to show.
+policy's estimate at each plan), ``verdict``, and what the policy imagined: ``imagined/1`` and on, with ``imagined/words``,
+from the step of their plan until the next one.
 """
 
 import os
@@ -11,13 +12,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from a2g_cli.core.errors import A2GError, UsageError
 from a2g_cli.core.files import replacing
+from a2g_cli.data.formats.image_files import png
 from a2g_cli.data.formats.rerun import APPLICATION, SUFFIX, library, log_recording
 from a2g_cli.data.recording import storage
+from a2g_cli.data.recording.imagined import Imagined
 from a2g_cli.data.recording.reader import Recording
 
-STEPS_TO_GO, VERDICT = "steps_to_go", "verdict"
+STEPS_TO_GO, VERDICT, IMAGINED = "steps_to_go", "verdict", "imagined"
 """Entities."""
 
 
@@ -87,13 +93,22 @@ def _log(rr: Any, stream: Any, recording: Recording, verdict: str) -> None:
         times = recording.times
         for step, left in recording.outcome.estimates:
             if step < len(times):
-                stream.set_time("step", sequence=step)
-                with suppress(ValueError, OverflowError):  # a clock that was not recorded
-                    stream.set_time("robot", duration=float(times[step]))
+                _at(stream, step, times)
                 stream.log(STEPS_TO_GO, rr.Scalars(float(left)))
+        for plan in recording.imagined:
+            _at(stream, plan.step, times)
+            stream.log(f"{IMAGINED}/words", rr.TextDocument(plan.words()))
+            for number, frame in enumerate(recording.imagined_frames(plan), 1):
+                stream.log(f"{IMAGINED}/{number}", rr.EncodedImage(contents=png(frame), media_type="image/png"))
     finally:
         stream.flush()
         stream.disconnect()
+
+
+def _at(stream: Any, step: int, times: NDArray[np.float64]) -> None:
+    stream.set_time("step", sequence=step)
+    with suppress(ValueError, OverflowError):  # a clock that was not recorded
+        stream.set_time("robot", duration=float(times[step]))
 
 
 def _layout(recording: Recording) -> Any:
@@ -106,6 +121,13 @@ def _layout(recording: Recording) -> Any:
         if camera in recording.goal.images:
             views.append(rrb.Spatial2DView(origin=f"goal/{camera}", name="goal"))
         rows.append(rrb.Horizontal(*views))
+    if recording.imagined:
+        plan = recording.imagined[0]
+        frames = [
+            rrb.Spatial2DView(origin=f"{IMAGINED}/{number + 1}", name=_name(plan, number))
+            for number in range(len(plan.shows))
+        ]
+        rows += [rrb.Horizontal(*frames), rrb.TextDocumentView(origin=f"{IMAGINED}/words", name="imagined")]
     curves = [rrb.TimeSeriesView(origin=STEPS_TO_GO, name="steps to go (policy's estimate)")]
     curves.append(rrb.TimeSeriesView(origin="action", name="actions"))
     if recording.spec.proprioception_names:
@@ -113,4 +135,13 @@ def _layout(recording: Recording) -> Any:
     words = rrb.TextDocumentView(origin=VERDICT, name="verdict")
     return rrb.Blueprint(
         rrb.Horizontal(rrb.Vertical(*rows, words), rrb.Vertical(*curves)), rrb.TimePanel(timeline="step")
+    )
+
+
+def _name(plan: Imagined, number: int) -> str:
+    """Return how far ahead a frame is, which is the same for every plan if it is a near one."""
+    return (
+        f"imagined, +{plan.shows[number] - plan.step}"
+        if number < plan.near
+        else f"imagined, far {number - plan.near + 1}"
     )

@@ -29,6 +29,8 @@ class Scene:
     now: Images
     goal: Images
     imagined: Mapping[str, Sequence[DrawnImage]]
+    labels: Sequence[str] = ()
+    """Of the imagined frames; by default the first says what they are."""
 
     def rows(self, console: Console, width: int, height: int, *, blank: bool = False) -> "Rows":
         """Return it in ``width`` columns and at most ``height`` lines.
@@ -39,25 +41,28 @@ class Scene:
             height: of all cameras [lines].
             blank: leave the images' cells empty, for a terminal's own protocol to draw over.
         """
-        cameras = [camera for camera in self.goal if camera in self.now] if self.now else list(self.goal)
+        cameras = list(self.now or self.goal)
         if not cameras or not draws_images(console):
             return Rows([], [])
         lines, found = height // len(cameras), Rows([], [])
         for camera in cameras:
-            first = self.now.get(camera, self.goal[camera])
+            first = self.now[camera] if camera in self.now else self.goal[camera]
+            seen = [first, self.goal[camera]] if camera in self.goal else [first]
             plan = self.imagined.get(camera, ()) if lines >= _PLAN_FROM else ()
             small = min(_PLAN_LINES, lines // 4) if plan else 0
-            columns = fitting_columns(width, lines - 1 - (small + 1 if small else 0), 2, first.aspect, LARGEST)
+            columns = fitting_columns(width, lines - 1 - (small + 1 if small else 0), len(seen), first.aspect, LARGEST)
             if columns < LEAST_COLUMNS:
                 return Rows([], [])
             name = f" {camera}" if len(cameras) > 1 else ""
-            found.add([first, self.goal[camera]], columns, [f"now{name}", "goal"], blank)
+            found.add(seen, columns, [f"now{name}", "goal"][: len(seen)], blank)
             if small:
                 columns = fitting_columns(width, small, 1, plan[0].aspect, columns)
                 count = min(_PLAN_MOST, (width + 1) // (columns + 1))
                 if columns >= LEAST_COLUMNS and count:
                     shown = spread(plan, count)
-                    found.add(shown, columns, ["imagined", *[""] * (len(shown) - 1)], blank)
+                    labels = dict(zip(map(id, plan), self.labels, strict=False))
+                    names = [labels.get(id(one), "") for one in shown]
+                    found.add(shown, columns, names if any(names) else ["imagined", *names[1:]], blank)
         return found
 
 

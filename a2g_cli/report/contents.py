@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from a2g_cli.report.charts import Chart, Curve
+from a2g_cli.report.imagined import Comparison
 from a2g_cli.report.media import PageImage
 
 
@@ -55,6 +56,8 @@ class Card:
     no_video: str
     """Why there is no video."""
     curve: Curve | None
+    imagined: Sequence[Comparison] = ()
+    """What the policy imagined, plan by plan, above what really happened."""
 
     @property
     def disagreement(self) -> bool:

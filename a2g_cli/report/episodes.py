@@ -10,6 +10,7 @@ from a2g_cli.core.types import Goal, Outcome
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.report.charts import curve
 from a2g_cli.report.contents import Card, Claim
+from a2g_cli.report.imagined import Comparison, chosen, comparison
 from a2g_cli.report.media import PageImage, VideoBudget, joined, page_image
 
 JUDGES = {
@@ -82,6 +83,7 @@ class Gallery:
                 made,
                 why,
                 curve(outcome.estimates, recording.length),
+                self._imagined(recording),
             )
 
     def key(self, goal: Goal) -> str:
@@ -90,6 +92,14 @@ class Gallery:
         if key not in self.goals and goal.images:
             self.goals[key] = page_image(joined(goal.images), f"Goal photo of {goal.name}")
         return key if key in self.goals else ""
+
+    def _imagined(self, recording: Recording) -> list[Comparison]:
+        plans, found = recording.imagined, []
+        for number in chosen(plans):
+            one, size = comparison(plans[number], recording)
+            if self.budget.take(size):
+                found.append(one)
+        return found
 
     def _video(self, recording: Recording) -> tuple[str | None, str]:
         try:

@@ -15,6 +15,8 @@ from a2g_cli.display.video import FASTEST, SLOWEST, mp4_bytes, side_by_side
 
 SIDE = 128
 """Height of videos [px]. Larger images are reduced to it; smaller ones are enlarged, which keeps their colours in H.264."""
+BACKGROUND = 24
+"""Dark pixels between images, and where there is none."""
 MOST_FRAMES = 600
 """Most frames of a video; of a longer episode every second, or every third, and so on."""
 BLOCK_BYTES = 16 * 2**20
@@ -38,7 +40,7 @@ def page_image(image: Image, alt: str) -> PageImage:
     small = _reduced(image)
     buffer = io.BytesIO()
     PIL.Image.fromarray(small).save(buffer, format="PNG", optimize=False)
-    return PageImage(_uri("image/png", buffer.getvalue()), small.shape[1], small.shape[0], alt)
+    return PageImage(data_uri("image/png", buffer.getvalue()), small.shape[1], small.shape[0], alt)
 
 
 def joined(images: Mapping[str, Image]) -> Image:
@@ -59,6 +61,13 @@ class VideoBudget:
     refused: int = field(default=0, init=False)
     """Videos that were not made because the file would have become too large."""
 
+    def take(self, size: int) -> bool:
+        """Use up ``size`` bytes for something else; whether they were left."""
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
+
     def video(self, recording: Recording) -> str | None:
         """Return all cameras of a recording side by side as a video; None if it does not fit.
 
@@ -74,7 +83,7 @@ class VideoBudget:
             self.refused += 1
             return None
         self.left -= len(video)
-        return _uri("video/mp4", video)
+        return data_uri("video/mp4", video)
 
 
 def encoded(recording: Recording) -> bytes:
@@ -121,5 +130,6 @@ def _reduced(image: Image) -> Image:
     return np.asarray(PIL.Image.fromarray(image).resize(size, PIL.Image.Resampling.BOX))
 
 
-def _uri(kind: str, data: bytes) -> str:
+def data_uri(kind: str, data: bytes) -> str:
+    """Return ``data`` as an address that holds it."""
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"

@@ -13,13 +13,13 @@ from a2g_cli.models import checkpoint
 from a2g_cli.report import lineage, verdict
 from a2g_cli.report.about import about_facts
 from a2g_cli.report.calibration import measurements
-from a2g_cli.report.contents import Page, Pair, Rate, Stop
+from a2g_cli.report.contents import Card, Page, Pair, Rate, Stop
 from a2g_cli.report.episodes import JUDGES, Gallery
 from a2g_cli.report.gallery import Entry, cards, entries, stops
 from a2g_cli.report.pairs import before_and_after, try_pair, video_pairs
 from a2g_cli.report.rounds import known_of, measured, practice_rate, request_facts, success_chart
 
-NO_IMAGINED = "Imagined frames: recordings do not hold what the world model imagined."
+NO_IMAGINED = "Imagined frames: these recordings hold none (no world model, --keep-imagined 0, or an earlier version)."
 _NO_CURVES = (
     "Steps-to-go over time: these recordings do not hold the policy's estimates (they are of an earlier version)."
 )
@@ -82,10 +82,14 @@ def _practice(workspace: Workspace, state: RunState, paths: Sequence[Path], trie
         [*stops(found), *_refused(state)],
         [
             *missing,
-            NO_IMAGINED,
+            *_no_imagined(shown),
             *([] if state.about else ["Command, versions and machine: this run did not keep them."]),
         ],
     )
+
+
+def _no_imagined(shown: Sequence[Card]) -> list[str]:
+    return [] if any(card.imagined for card in shown) else [NO_IMAGINED]
 
 
 def _pairs(
@@ -217,7 +221,7 @@ def _plain(workspace: Workspace, session: Session, paths: Sequence[Path]) -> Pag
         adapters=[lineage.adapter_card(name, adapter) for name, adapter in adapters.items()],
         measurements=told,
         stops=stops(found),
-        missing=[*missing, *problems, NO_IMAGINED, "Command and machine: recordings do not hold them."],
+        missing=[*missing, *problems, *_no_imagined(shown), "Command and machine: recordings do not hold them."],
     )
 
 

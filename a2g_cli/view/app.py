@@ -181,6 +181,10 @@ class Site:
         if what in {"goal.png", "first.png", "last.png"}:
             made = await self._make(path, what, partial(videos.frame, path, what.removesuffix(".png")))
             return Response(made, media_type="image/png", headers=_A_DAY)
+        number = what.removeprefix(videos.IMAGINED).removesuffix(".jpg")
+        if number.isdecimal() and len(number) < 6 and what == f"{videos.IMAGINED}{number}.jpg":
+            made = await self._make(path, what, partial(videos.imagined, path, int(number)))
+            return Response(made, media_type="image/jpeg", headers=_A_DAY)
         return _missing(request)
 
     async def _make(self, path: Path, what: str, make: Callable[[], bytes]) -> bytes:

@@ -1,6 +1,6 @@
 """What the page says of sessions and their episodes: read from each session's index, not from its images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +16,11 @@ from a2g_cli.data.recording.sessions import Session
 from a2g_cli.report.charts import Curve, curve
 from a2g_cli.report.contents import Card
 from a2g_cli.report.episodes import JUDGES, POLICY, Known, claims_of, ending
+from a2g_cli.report.imagined import Comparison, comparison
+from a2g_cli.report.imagined import chosen as chosen_plans
 from a2g_cli.report.media import PageImage
 from a2g_cli.view.finding import address, recording_address, recordings_of, sessions_of
-from a2g_cli.view.videos import version
+from a2g_cli.view.videos import IMAGINED, version
 
 PROGRESS = "improve.json"
 """The file of a practice run, as in ``improvement/state.py``, which imports torch."""
@@ -220,12 +222,13 @@ def card(
         RecordingError: the recording is damaged.
         OSError: it has gone.
     """
+    query = f"?v={version(path)}"
     with Recording(path) as recording:
         outcome = recording.outcome
+        imagined = _imagined(recording, lambda what: recording_address(path, (what,), held_out) + query)
     drawn: Curve | None = curve(outcome.estimates, int(facts["steps"]))
     name, goal = path.name.removesuffix(schema.SUFFIX), facts["goal"]
     made = facts["provenance"]
-    query = f"?v={version(path)}"
     shapes = list(facts["cameras"].values())
     height = max((rows for rows, _ in shapes), default=1)
     width = sum(round(columns * height / rows) for rows, columns in shapes) or 1
@@ -250,4 +253,11 @@ def card(
         recording_address(path, ("video.mp4",), held_out) + query if shapes else None,
         "" if shapes else "No camera was recorded.",
         drawn,
+        imagined,
     )
+
+
+def _imagined(recording: Recording, named: Callable[[str], str]) -> list[Comparison]:
+    """Return what was imagined, as images whose addresses ``named`` gives. Raises RecordingError."""
+    plans = recording.imagined
+    return [comparison(plans[i], recording, named(f"{IMAGINED}{i}.jpg"))[0] for i in chosen_plans(plans)]

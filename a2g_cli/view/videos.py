@@ -9,15 +9,19 @@ from pathlib import Path
 
 import PIL.Image
 
-from a2g_cli.core.errors import A2GError
+from a2g_cli.core.errors import A2GError, UnknownNameError
 from a2g_cli.core.types import Image
 from a2g_cli.data.recording.reader import Recording
+from a2g_cli.report.imagined import jpeg
 from a2g_cli.report.media import encoded, joined
 
 MOST_BYTES = 64 * 2**20
 """Bytes that are kept in memory; what was not asked for longest goes first."""
 SIDE = 256
 """Most rows of a image [px]."""
+
+IMAGINED = "imagined-"
+"""Beginning of the names of images of what was imagined; the plan's number follows."""
 
 Key = tuple[str, ...]
 
@@ -76,6 +80,20 @@ def frame(path: Path, which: str) -> bytes:
     if not images:
         raise A2GError(f"{path.name} has no such image.")
     return png(joined(images))
+
+
+def imagined(path: Path, number: int) -> bytes:
+    """Return what plan ``number`` of a recording imagined, above what really happened, as a JPEG.
+
+    Raises:
+        RecordingError: the recording is damaged.
+        UnknownNameError: it has no such plan.
+    """
+    with Recording(path) as recording:
+        plans = recording.imagined
+        if number >= len(plans):
+            raise UnknownNameError("plan", str(number), [])
+        return jpeg(plans[number], recording)
 
 
 def png(image: Image) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from a2g_cli.cli.commands.replay_video import Frames, export, export_grid
+from a2g_cli.cli.commands.replay_video import Frames, dreams_of, export, export_grid
 from a2g_cli.cli.commands.report import Report
 from a2g_cli.cli.commands.summary import name_of, one_line, outcome_words, summarise
 from a2g_cli.core.errors import UnknownNameError, UsageError
@@ -98,7 +98,9 @@ def _play(
     for path, summary in zip(paths, summaries, strict=True):
         with Recording(path) as recording:
             words = captions(name_of(workspace, path), summary, recording.outcome.estimates)
-            if not play(console, Frames(recording), recording.goal, recording.spec.rate, words, speed=speed):
+            dreams = dreams_of(recording)
+            rate = recording.spec.rate
+            if not play(console, Frames(recording), recording.goal, rate, words, dreams, speed=speed):
                 return
 
 

@@ -14,7 +14,7 @@ from a2g_cli.core.errors import UsageError
 from a2g_cli.core.types import Image
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.data.recording.reader import Recording
-from a2g_cli.display.episode_video import EpisodeCanvas, EpisodeWords
+from a2g_cli.display.episode_video import Dream, EpisodeCanvas, EpisodeWords
 from a2g_cli.display.grid_video import GridCanvas, tiling
 from a2g_cli.display.lines import printable, say
 from a2g_cli.display.video import write_video
@@ -55,6 +55,19 @@ def words_of(name: str, summary: Summary, estimates: Sequence[tuple[int, float]]
     return EpisodeWords(name, summary["steps"], estimates, outcome["success"], verdict)
 
 
+def dreams_of(recording: Recording) -> list[Dream]:
+    """Return what the policy imagined, plan by plan. Raises RecordingError."""
+    return [
+        Dream(
+            plan.step,
+            plan.words(),
+            [plan.label(number) for number in range(len(plan.shows))],
+            recording.imagined_frames(plan),
+        )
+        for plan in recording.imagined
+    ]
+
+
 def export(
     console: Console,
     workspace: Workspace,
@@ -88,7 +101,7 @@ def export(
 
 
 def _episode(recording: Recording, words: EpisodeWords, held: int) -> Iterator[Image]:
-    canvas = EpisodeCanvas(words, recording.goal.images, _HEIGHT)
+    canvas = EpisodeCanvas(words, recording.goal.images, _HEIGHT, dreams=dreams_of(recording))
     frame: Image | None = None
     for step, now in enumerate(Frames(recording)):
         if not now:

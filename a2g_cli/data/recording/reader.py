@@ -147,6 +147,11 @@ class Recording:
         with storage.reading(self.path):
             return imagined.read(file, list(self._spec.cameras), self._length)
 
+    def imagined_frames(self, plan: Imagined) -> list[Image]:
+        """Return the frames (H, W, 3) of one of ``imagined``."""
+        with storage.reading(self.path):
+            return plan.frames()
+
     @property
     def cameras(self) -> tuple[str, ...]:
         """The cameras' names, in the spec's order."""

@@ -85,8 +85,8 @@ def _verdict(recording: Recording, max_age: float, views: "_Views") -> Verificat
             problems.append(f"a depth of {camera} cannot be unpacked: {error}")
     for plan in recording.imagined:
         try:
-            plan.frames()
-        except ValueError as error:
+            recording.imagined_frames(plan)
+        except RecordingError as error:
             problems.append(f"what was imagined at step {plan.step}: {error}")
     return Verification(recording.path, tuple(problems), tuple(notes), content.hexdigest())
 
