@@ -59,7 +59,7 @@ def play(
         return True
     clock = clock or WallClock()
     protocol = protocol or protocol_of()
-    stage = _Stage(console, goal, dreams, protocol)
+    stage = Stage(console, goal, dreams, protocol)
     period = 1 / (rate * speed)
     least = 1 / refresh_rate(protocol, rate * speed)
     begun, drawn = clock.now(), -least
@@ -82,7 +82,7 @@ def play(
 
 
 @dataclass
-class _Stage:
+class Stage:
     """Draws the moments of one episode."""
 
     console: Console
