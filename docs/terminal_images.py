@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from make_images import IMAGES, SEED, rolled_out
 from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console, RenderableType
@@ -19,7 +18,7 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.terminal_theme import MONOKAI as THEME
 
-from a2g_cli.core.types import Episode, Goal, Observation, Outcome
+from a2g_cli.core.types import Goal, Observation, Outcome
 from a2g_cli.display.episode_video import Dream
 from a2g_cli.display.player import Stage
 from a2g_cli.display.practice_view import LivePracticeView
@@ -30,8 +29,9 @@ from a2g_cli.policies.acting import ActingSettings
 from a2g_cli.policies.base import Plan, PlanRequest
 from a2g_cli.robots.sim import SimRobot
 from a2g_cli.runtime.evaluation import draw_trials
-from a2g_cli.runtime.termination import RolloutSettings
 
+IMAGES = Path(__file__).parent / "images"
+SEED = 7
 SIZES = {40: 24, 80: 24, 120: 34}
 """Columns -> lines."""
 CELL = (7, 14)
@@ -56,11 +56,17 @@ def moment() -> Moment:
     robot = SimRobot()
     robot.connect()
     trial = draw_trials(robot, "evaluation", SEED, 5)[4]
+    robot.begin(trial.start)
     policy = Act2GoalPolicy(checkpoint.load(), ActingSettings(imagine_steps=8))
-    episode: Episode = rolled_out(robot, trial, policy, RolloutSettings(limit=LIMIT)).episode
+    step, seen = 0, robot.observe()
+    while step < STEP:
+        for action in policy.plan([PlanRequest(seen, trial.goal, 0, step)])[0].chunk:
+            robot.act(action)
+            robot.clock.sleep_until(robot.clock.now() + 1 / robot.spec.rate)
+            step += 1
+        seen = robot.observe()
     robot.close()
-    seen = episode.observations[STEP]
-    plan = policy.plan([PlanRequest(seen, trial.goal, 0, 0)])[0]
+    plan = policy.plan([PlanRequest(seen, trial.goal, 0, step)])[0]
     return Moment(Goal("cup-on-plate", trial.goal.images, "sim"), seen, plan, plan.steps_to_go)
 
 
