@@ -16,7 +16,7 @@ MOST = 3
 """Most plans of an episode that a page shows: the first, the last, and between them."""
 ROWS = 96
 """Greatest height of a frame [px]; larger ones are reduced."""
-QUALITY = 75
+QUALITY = 60
 
 
 @dataclass(frozen=True)
