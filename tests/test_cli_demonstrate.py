@@ -71,6 +71,29 @@ def test_it_goes_on_where_it_stopped_and_makes_the_same(world: Path, tmp_path_fa
     assert "holds other recordings" in refused(world, *SIMPLE, "--disturb", 0.5, "--seed", 1)
 
 
+def test_to_the_end_it_goes_on_after_success(world: Path) -> None:
+    ask(world, *SIMPLE, "--to-the-end", "--steps", 25)
+    ask(world, *SIMPLE, "--to-the-end", "--expert", "test_cli_demonstrate:Leaving", "--session", "left")
+    for path in (*recorded(world), *recorded(world, "left")):
+        with Recording(path) as recording:
+            assert recording.outcome is not None
+            assert recording.outcome.success
+            assert recording.length == (25 if "shown" in str(path) else 21)
+    assert "--to-the-end differ" in refused(world, *SIMPLE)
+
+
+class Leaving:
+    """It stays for a while where it was to go, and ends."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, seen: np.ndarray) -> np.ndarray | None:
+        self.count += 1
+        action: np.ndarray = np.clip((seen[2:] - seen[:2]) / 0.1, -1, 1)
+        return action if self.count <= 21 else None
+
+
 def test_failures_are_left_out_unless_they_are_wanted(world: Path) -> None:
     standing = ("--expert", "test_cli_demonstrate:nothing", "--steps", 3)
     message = refused(world, *SIMPLE, *standing, code=1)

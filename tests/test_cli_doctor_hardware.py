@@ -4,7 +4,8 @@ import re
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from camera_examples import FaultyCamera, folder
@@ -18,9 +19,13 @@ from a2g_cli.cameras.reader import CameraReader
 from a2g_cli.cli.commands import checkup, checkup_hardware, checkup_usb
 from a2g_cli.cli.commands.check import Check
 from a2g_cli.cli.commands.deployment import Deployment
+from a2g_cli.core.clock import WallClock
 from a2g_cli.core.errors import HardwareError
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.robots.sim import SimRobot
+
+if TYPE_CHECKING:
+    from a2g_cli.robots.base import Robot
 
 
 def found(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -100,7 +105,13 @@ def test_a_robot_is_connected_to_only_when_it_is_asked_for(tmp_path: Path, monke
     assert connected == []
     assert "an observation takes" in found(ask(tmp_path, "doctor", "--robot", "sim"))["robot"]["detail"]
     assert connected == [1]
+    drawn = found(ask(tmp_path, "doctor", "--robot", "gym:gym_examples:Drawn-v0"))["robot"]["detail"]
+    assert re.search(r"simulated, [\d.e+]+ frames per second \(a step takes \d+ ms, its observation \d+ ms\)$", drawn)
     assert "did you mean sim?" in found(ask(tmp_path, "doctor", "--robot", "simm", code=3))["robot"]["detail"]
+
+
+def test_a_robot_in_real_time_is_not_moved_to_measure_it() -> None:
+    assert checkup_hardware._simulated(cast("Robot", SimpleNamespace(clock=WallClock()))) == ""
 
 
 def test_a_disk_that_cannot_keep_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,10 @@ def demonstrate(
             "demonstrations, 0 never. The recorded actions are the expert's.",
         ),
     ] = 0.0,
+    to_the_end: Annotated[
+        bool,
+        typer.Option("--to-the-end", help="Go on after success, until the expert has nothing left to do or --steps."),
+    ] = False,
     session: Annotated[
         str | None,
         typer.Option("--session", metavar="NAME", help="Session to record into.  [default: demonstrations-ROBOT-SEED]"),
@@ -68,7 +72,7 @@ def demonstrate(
     """
 
     def work() -> "Report":
-        from a2g_cli.cli.commands.demonstrate import demonstrate_into
+        from a2g_cli.cli.commands.demonstrate import Manner, demonstrate_into
         from a2g_cli.cli.commands.deployment import Deployment
 
         where = place(workspace)
@@ -77,10 +81,11 @@ def demonstrate(
             from a2g_cli.cli.commands.safety import limits_from
             from a2g_cli.cli.commands.teleoperate import teleoperate_into
 
-            if expert != "own" or disturb:
-                raise UsageError("with --teleop a person demonstrates: leave --expert and --disturb out.")
+            if expert != "own" or disturb or to_the_end:
+                raise UsageError("with --teleop a person demonstrates: leave --expert, --disturb and --to-the-end out.")
             limits = limits_from(deployment.safety, safety or (), None)
             return teleoperate_into(where, deployment, teleop, episodes, session, steps, keep_failures, limits)
-        return demonstrate_into(where, deployment, expert, episodes, seed, disturb, session, steps, keep_failures)
+        manner = Manner(seed, disturb, steps, to_the_end)
+        return demonstrate_into(where, deployment, expert, episodes, manner, session, keep_failures)
 
     finish(as_json, work)

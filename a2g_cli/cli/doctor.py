@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 def doctor(
     camera: options.Camera = None,
     robot: Annotated[
-        str | None, typer.Option("--robot", metavar="NAME", help="Connect to this robot; it does not move.")
+        str | None,
+        typer.Option(
+            "--robot",
+            metavar="NAME",
+            help="Connect to this robot. It does not move, unless it is simulated: then its speed is measured.",
+        ),
     ] = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,

@@ -102,11 +102,18 @@ def check_demonstrable(robot: Robot) -> None:
 
 
 def demonstrate(
-    robot: Robot, expert: Expert, seed: int, index: int, disturb: float = 0.0, limit: int | None = None
+    robot: Robot,
+    expert: Expert,
+    seed: int,
+    index: int,
+    disturb: float = 0.0,
+    limit: int | None = None,
+    to_the_end: bool = False,
 ) -> Episode:
     """Return demonstration ``index`` of ``seed``, which depends on nothing else.
 
-    It ends when the goal has been reached for ``HOLD`` steps, when the expert has nothing left to do, or at the limit.
+    It ends when the goal has been reached for ``HOLD`` steps, unless ``to_the_end``; when the expert has nothing left to do;
+    or at the limit.
     Without a world that draws goals, the goal is the last frame, and success is what the environment reports.
 
     Args:
@@ -116,6 +123,8 @@ def demonstrate(
         index: of the demonstration, from 0.
         disturb: strength of the pushes (``Pushes``); 0 for none.
         limit: most actions [steps]; None: the robot's own.
+        to_the_end: whether it goes on after success, so that the last frame shows what the goal's photo shows: what was
+            carried is let go, and the arm is away.
 
     Raises:
         UsageError, PluginError, HardwareError: see their messages.
@@ -125,13 +134,14 @@ def demonstrate(
     robot.begin(trial.start)  # type: ignore[attr-defined]
     pushes = Pushes(robot.spec, disturb, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAM, index))))
     settings = {"purpose": "demonstration", "index": index, "disturbance": disturb, "expert": expert.name}
+    settings |= {"to_the_end": True} if to_the_end else {}
     provenance = Provenance(robot.spec.name, "expert", shift_of(robot), seed=seed, settings=settings)
     episode = Episode(trial.goal, provenance, [robot.observe()])
     most, held, reason = limit_of(robot) if limit is None else limit, 0, "steps"
     follow = expert.begin(robot, trial.goal)
     while len(episode) < most:
         action = follow()
-        if action is None or held >= (HOLD if instrumented else 1):
+        if action is None or (held >= (HOLD if instrumented else 1) and not to_the_end):
             reason = "success" if held else "steps"
             break
         meant = robot.spec.clip(action)

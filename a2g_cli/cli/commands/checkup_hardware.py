@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
+
 from a2g_cli.calibration.names import in_words
 from a2g_cli.cameras import opencv
 from a2g_cli.cameras.base import warnings_of
@@ -18,10 +20,11 @@ from a2g_cli.cli.commands.check import Check, State
 from a2g_cli.cli.commands.deployment import Deployment
 from a2g_cli.cli.commands.prompts import to_type
 from a2g_cli.core import plugins
+from a2g_cli.core.clock import goes_on
 from a2g_cli.core.errors import A2GError, HardwareError, UnknownNameError, UsageError, closed
 from a2g_cli.core.workspace import Workspace
 from a2g_cli.display.listing import size
-from a2g_cli.robots.base import RobotSpec
+from a2g_cli.robots.base import Robot, RobotSpec
 from a2g_cli.runtime.safety.guards import Guards
 
 WATCH = 2.0
@@ -30,6 +33,8 @@ _SLOW = 0.9
 """Least share of its set rate that a camera must reach."""
 _LATE = 0.2
 """Greatest median latency that is good for control [s]."""
+_SIMULATED = 1.0
+"""For how long a simulated robot is measured [s]."""
 _TRIAL_BYTES = 32 * 2**20
 _TRIAL_SECONDS = 3.0
 
@@ -159,7 +164,7 @@ def robot(workspace: Workspace, deployment: Deployment, asked: bool) -> Check | 
             seen = found.observe()
             Guards(found, deployment.safety).readable(seen)
             took = 1000 * (time.monotonic() - begun)
-            about = f"{_about(found.spec)}; connected, an observation takes {took:.0f} ms"
+            about = f"{_about(found.spec)}; connected, an observation takes {took:.0f} ms{_simulated(found)}"
             return [Check("robot", "ok", about), calibration(found.spec)]
     except UsageError as error:
         typed = asked and isinstance(error, UnknownNameError)
@@ -168,6 +173,24 @@ def robot(workspace: Workspace, deployment: Deployment, asked: bool) -> Check | 
     except A2GError as error:
         advice = "check that it is plugged in and switched on; see the line serial ports."
         return Check("robot", "fail", f"{deployment.robot}: {error}", advice)
+
+
+def _simulated(robot: Robot) -> str:
+    """Measure how fast a robot in simulated time goes, with its images; empty for one in real time, which does not move."""
+    if goes_on(robot.clock):
+        return ""
+    spec, steps, acting, begun = robot.spec, 0, 0.0, time.monotonic()
+    action = np.mean([spec.action_low, spec.action_high], axis=0).astype(np.float32)
+    while (now := time.monotonic()) < begun + _SIMULATED or steps < 2:
+        robot.act(action)
+        acting += time.monotonic() - now
+        robot.observe()
+        steps += 1
+    each = (time.monotonic() - begun) / steps
+    return (
+        f"; simulated, {1 / each:.3g} frames per second (a step takes {1000 * acting / steps:.0f} ms, its observation "
+        f"{1000 * (each - acting / steps):.0f} ms)"
+    )
 
 
 def calibration(spec: RobotSpec) -> Check:

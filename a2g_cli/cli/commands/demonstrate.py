@@ -1,6 +1,7 @@
 """``a2g demonstrate``: an expert's demonstrations, recorded into a session for ``a2g pretrain``."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,27 @@ MOST_FAILURES = 50
 """Failed demonstrations in a row after which the command ends."""
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How an expert demonstrates."""
+
+    seed: int
+    """Of starts, goals and disturbance."""
+    disturb: float
+    """Strength of the pushes."""
+    steps: int | None
+    """Most actions [steps]; None: the robot's own limit."""
+    to_the_end: bool
+    """Whether a demonstration goes on after success."""
+
+
 def demonstrate_into(
     workspace: Workspace,
     deployment: Deployment,
     expert_name: str,
     episodes: int,
-    seed: int,
-    disturb: float,
+    manner: Manner,
     session: str | None,
-    steps: int | None,
     keep_failures: bool,
 ) -> Report:
     """Record demonstrations until the session has ``episodes`` of them. Started again, it goes on.
@@ -45,7 +58,7 @@ def demonstrate_into(
     """
     expert = find_expert(expert_name)
     own = _own_disturbance(deployment)
-    changed: dict[str, Any] = {"disturbance": disturb} if own else {}
+    changed: dict[str, Any] = {"disturbance": manner.disturb} if own else {}
     with (
         reported() as finished,
         training_view(stderr_console()) as view,
@@ -54,14 +67,17 @@ def demonstrate_into(
         check_demonstrable(robot)
         if expert_name == OWN:
             own_expert(robot)
-        name = session or f"demonstrations-{re.sub(r'[^A-Za-z0-9._-]+', '-', robot.spec.name).strip('-')[:50]}-{seed}"
+        name = (
+            session
+            or f"demonstrations-{re.sub(r'[^A-Za-z0-9._-]+', '-', robot.spec.name).strip('-')[:50]}-{manner.seed}"
+        )
         target = Session(workspace.sessions / session_name(name))
         with storage.writing(target.folder):
             make_folder(target.folder)
         with locked(workspace.sessions / f".{target.name}.lock", "a2g demonstrate"):
             target.clear()
-            _check_same(target, robot, expert, seed, disturb)
-            tried = _Demonstrating(robot, expert, seed, 0.0 if own else disturb, steps, keep_failures, disturb)
+            _check_same(target, robot, expert, manner)
+            tried = _Demonstrating(robot, expert, manner, 0.0 if own else manner.disturb, keep_failures)
             tried.until(target, episodes, view)
             target.link()
         finished.report = _report(workspace, target, tried)
@@ -76,18 +92,9 @@ def _own_disturbance(deployment: Deployment) -> bool:
 class _Demonstrating:
     """Demonstrations under way."""
 
-    def __init__(
-        self,
-        robot: Robot,
-        expert: Expert,
-        seed: int,
-        pushes: float,
-        steps: int | None,
-        keep_failures: bool,
-        disturb: float,
-    ) -> None:
-        self._robot, self._expert, self._seed, self._pushes = robot, expert, seed, pushes
-        self._steps, self._keep, self._disturb = steps, keep_failures, disturb
+    def __init__(self, robot: Robot, expert: Expert, manner: Manner, pushes: float, keep_failures: bool) -> None:
+        self._robot, self._expert, self._manner = robot, expert, manner
+        self._pushes, self._keep = pushes, keep_failures
         self.kept = self.failed = 0
 
     def until(self, session: Session, episodes: int, view: TrainingView) -> None:
@@ -99,8 +106,9 @@ class _Demonstrating:
             view.note(f"going on: {self.kept} of {episodes} demonstrations are in the session {session.name}")
         view.started(f"demonstrations into {session.name}", episodes)
         while self.kept < episodes:
-            episode = demonstrate(self._robot, self._expert, self._seed, index, self._pushes, self._steps)
-            episode.provenance.settings["disturbance"] = self._disturb  # type: ignore[index]
+            how = self._manner
+            episode = demonstrate(self._robot, self._expert, how.seed, index, self._pushes, how.steps, how.to_the_end)
+            episode.provenance.settings["disturbance"] = how.disturb  # type: ignore[index]
             good = episode.outcome is not None and episode.outcome.success is True and len(episode) > 0
             in_a_row = 0 if good else in_a_row + 1
             self.failed += not good
@@ -122,7 +130,7 @@ def _number(path: Path) -> int:
     return int(digits[1]) if digits else -1
 
 
-def _check_same(session: Session, robot: Robot, expert: Expert, seed: int, disturb: float) -> None:
+def _check_same(session: Session, robot: Robot, expert: Expert, manner: Manner) -> None:
     """Check that what is in a session was demonstrated in the same way. Raises UsageError, RecordingError."""
     for path in session.recordings()[:1]:
         with Recording(path) as recording:
@@ -134,12 +142,14 @@ def _check_same(session: Session, robot: Robot, expert: Expert, seed: int, distu
             was.seed,
             was.settings.get("expert"),
             was.settings.get("disturbance"),
+            was.settings.get("to_the_end", False),
         )
-        now = (robot.spec.name, "expert", shift_of(robot), seed, expert.name, disturb)
+        how = (manner.seed, expert.name, manner.disturb, manner.to_the_end)
+        now = (robot.spec.name, "expert", shift_of(robot), *how)
         if before != now or spec != robot.spec:
             raise UsageError(
-                f"the session {session.name} holds other recordings (robot, expert, seed, shift or --disturb differ): choose "
-                "another --session."
+                f"the session {session.name} holds other recordings (robot, expert, seed, shift, --disturb or --to-the-end "
+                "differ): choose another --session."
             )
 
 
