@@ -65,6 +65,22 @@ def test_now_and_goal_use_the_rows_that_are_free() -> None:
     assert widths[0] < widths[-1]
 
 
+def test_what_a_plan_imagined_stays_until_the_next_one_or_the_next_episode() -> None:
+    console = terminal(120, 40)
+    view = LivePracticeView(console)
+    view.began(GOAL, 60)
+    view.stepped(1, observation(1), 3.0)
+    without = shown(view, console)
+    view.imagined({name: [image] * 3 for name, image in observation(2).images.items()})
+    with_plan = shown(view, console)
+    assert with_plan != without
+    view.planned(observation(1), {}, 3.0, 0.1)
+    assert shown(view, console).count("▄") == with_plan.count("▄")
+    view.began(GOAL, 60)
+    view.stepped(1, observation(1), 3.0)
+    assert shown(view, console).count("▄") == without.count("▄")
+
+
 def test_a_phase_is_named_with_its_time_and_the_robot_goes_when_it_rests() -> None:
     console, clock = terminal(80, 30), Clock()
     view = LivePracticeView(console, None, clock)

@@ -64,6 +64,20 @@ def test_who_follows_reads_what_was_told(tmp_path: Path) -> None:
     assert (ended.alive, ended.ended) == (False, "It has ended.")
 
 
+def test_a_plan_is_shown_until_another_one_imagined_something_or_the_episode_ends(tmp_path: Path) -> None:
+    frames = [np.full((6, 8, 3), 40 * i, np.uint8) for i in range(5)]
+    with publishing(tmp_path) as live:
+        live.began(goal(0, TINY), 60)
+        live.imagined({"front": frames})
+        until(lambda: the(tmp_path).state.images.get("plan", 0) > 0)
+        live.planned(observation(0, 0, TINY), {}, 12.0, 0.1)
+        live.stepped(1, observation(1, 0, TINY), 11.0)
+        until(lambda: the(tmp_path).state.step == 1)
+        assert the(tmp_path).image("plan") is not None
+        live.began(goal(0, TINY), 60)
+        until(lambda: the(tmp_path).state.images.get("plan") == 0)
+
+
 def test_the_newest_image_is_shown_small(tmp_path: Path) -> None:
     large = np.zeros((3 * ROWS, 4 * ROWS, 3), np.uint8)
     large[..., 0] = 200
@@ -228,8 +242,8 @@ def stop_when(root: Path, ready: Callable[[State], bool]) -> threading.Thread:
 
 def test_a_run_that_is_asked_to_stop_keeps_its_episode_and_says_why(tmp_path: Path) -> None:
     ask(tmp_path, "capture-goal", "cup")
-    asking = stop_when(tmp_path, lambda one: one.step >= 2)
-    result = a2g(tmp_path, "run", "cup", "--adapter", "still", "--episodes", 500, "--steps", 1000)
+    asking = stop_when(tmp_path, lambda one: one.step >= 2 and one.images.get("plan", 0) > 0)
+    result = a2g(tmp_path, "run", "cup", "--adapter", "base", "--episodes", 500, "--steps", 1000)
     asking.join()
     assert result.exit_code == 130
     assert "stopping, as somebody at the page of a2g view asked" in result.stderr
@@ -246,7 +260,8 @@ def test_an_improvement_shows_its_first_robot_and_stops_when_it_is_asked(tmp_pat
 
     def practises(one: State) -> bool:
         seen.append(one)
-        return one.part.startswith("round 1") and one.step >= 1 and one.images.get("now", 0) > 0
+        shown = all(one.images.get(name, 0) > 0 for name in ("now", "plan", "goal"))
+        return one.part.startswith("round 1") and one.step >= 1 and shown
 
     asking = stop_when(tmp_path, practises)
     words = (

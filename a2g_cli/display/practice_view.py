@@ -33,6 +33,9 @@ class PracticeView(TrainingView, Protocol):
     ) -> None:
         """It has a plan."""
 
+    def imagined(self, frames: Mapping[str, Sequence[Image]]) -> None:
+        """Its plan imagined these frames; called from any thread."""
+
     def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
         """It has moved."""
 
@@ -57,6 +60,9 @@ class PlainPracticeView(PlainTrainingView):
     def planned(
         self, observation: Observation, imagined: Mapping[str, Sequence[Image]], steps_to_go: float, seconds: float
     ) -> None:
+        """Print nothing."""
+
+    def imagined(self, frames: Mapping[str, Sequence[Image]]) -> None:
         """Print nothing."""
 
     def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
@@ -106,10 +112,15 @@ class LivePracticeView(LiveTrainingView):
     def planned(
         self, observation: Observation, imagined: Mapping[str, Sequence[Image]], steps_to_go: float, seconds: float
     ) -> None:
-        """Show what it imagines."""
+        """Show what it imagines; if that is nothing, the frames of the plan before stay."""
         del seconds
-        self._imagined = {camera: [DrawnImage(image) for image in images] for camera, images in imagined.items()}
+        if imagined:
+            self.imagined(imagined)
         self._seen(observation, steps_to_go)
+
+    def imagined(self, frames: Mapping[str, Sequence[Image]]) -> None:
+        """Show what it imagined."""
+        self._imagined = {camera: [DrawnImage(image) for image in images] for camera, images in frames.items()}
 
     def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
         """Show what it sees."""

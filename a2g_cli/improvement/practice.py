@@ -1,12 +1,12 @@
 """Practice: rolls out the episodes of a stage and records them in the run's session; goes on after a kill."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from a2g_cli.adapters.registry import BASE
-from a2g_cli.core.types import Goal, Outcome, Provenance
+from a2g_cli.core.types import Goal, Image, Outcome, Provenance
 from a2g_cli.data.recording.reader import Recording
 from a2g_cli.improvement.exploration import Exploration
 from a2g_cli.improvement.state import RunState
@@ -23,6 +23,9 @@ from a2g_cli.runtime.termination import RolloutSettings
 
 class PracticeWatcher(RolloutWatcher, Protocol):
     """Shows the progress of practice, and its first robot."""
+
+    def imagined(self, frames: Mapping[str, Sequence[Image]]) -> None:
+        """Show the frames (H, W, 3) that a plan of the first robot imagined, by camera; called from any thread."""
 
     def phase(self, text: str) -> None:
         """Show that something begins which has no steps to count, as in ``measuring the camera``."""
@@ -127,7 +130,8 @@ class Practice:
 
         def sink(robot: Robot) -> Recorder:
             provenance = replace(acting, shift=shift_of(robot), settings=told)
-            return Recorder(path, robot.spec, attempt.goal, provenance)
+            shown = self.watcher.imagined if robot is self.attempts.robots[0] else None
+            return Recorder(path, robot.spec, attempt.goal, provenance, shown)
 
         return Job(attempt.goal, seed, attempt.begin, sink, path, attempt.slot, told.update)
 

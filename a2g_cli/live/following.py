@@ -84,6 +84,9 @@ class FollowedRollout(_Followed):
 class ImproveShown(TrainingWatcher, RolloutWatcher, Protocol):
     """What shows an improvement run in the terminal."""
 
+    def imagined(self, frames: Mapping[str, Sequence[Image]]) -> None:
+        """Show the frames that the first robot's plan imagined; called from any thread."""
+
     def phase(self, text: str) -> None:
         """Show that something begins which has no steps to count."""
 
@@ -112,6 +115,11 @@ class FollowedImprovement(_Followed):
         """Show that the first robot begins an episode."""
         self._publisher.began(goal, limit)
         self._view.began(goal, limit)
+
+    def imagined(self, frames: Mapping[str, Sequence[Image]]) -> None:
+        """Show the frames that its plan imagined."""
+        self._publisher.imagined(frames)
+        self._view.imagined(frames)
 
     def run_begins(self, done: int, total: int) -> None:
         """Show how far the run is."""

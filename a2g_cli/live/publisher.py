@@ -102,15 +102,21 @@ class Publisher:
     def planned(
         self, observation: Observation, imagined: Mapping[str, Sequence[Image]], steps_to_go: float, seconds: float
     ) -> None:
-        """A plan was made in ``seconds`` [s]; ``imagined`` may be empty."""
-        frames = min((len(images) for images in imagined.values()), default=0)
-        chosen = [round((k + 1) * frames / PLANNED) - 1 for k in range(PLANNED)] if frames > PLANNED else range(frames)
-        self._images["plan"] = [{camera: images[i] for camera, images in imagined.items()} for i in chosen]
+        """A plan was made in ``seconds`` [s]; if ``imagined`` is empty, the frames of the plan before are still shown."""
+        if imagined:
+            self.imagined(imagined)
         self._images["now"] = [observation.images]
         if math.isfinite(steps_to_go):
             kept = self.state.estimates if len(self.state.estimates) < ESTIMATES else self.state.estimates[::2]
             self.state.estimates = [*kept, [self.state.step, round(float(steps_to_go), 2)]]
         self.tell(steps_to_go=float(steps_to_go), plan_ms=round(1000 * seconds, 1))
+
+    def imagined(self, frames: Mapping[str, Sequence[Image]]) -> None:
+        """The frames (H, W, 3) that a plan imagined, by camera; from any thread."""
+        count = min((len(images) for images in frames.values()), default=0)
+        chosen = [round((k + 1) * count / PLANNED) - 1 for k in range(PLANNED)] if count > PLANNED else range(count)
+        self._images["plan"] = [{camera: images[i] for camera, images in frames.items()} for i in chosen]
+        self._changed = True
 
     def stepped(self, step: int, observation: Observation, steps_to_go: float) -> None:
         """``step`` actions of the episode were executed."""

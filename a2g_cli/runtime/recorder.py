@@ -1,21 +1,35 @@
 """The sink that writes an episode into a recording, step by step."""
 
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from a2g_cli.core.types import Goal, Observation, Outcome, Provenance, StepTiming, Vector
+from a2g_cli.core.types import Goal, Image, Observation, Outcome, Provenance, StepTiming, Vector
 from a2g_cli.data.recording.imagined import imagined
 from a2g_cli.data.recording.storage import check_disk
 from a2g_cli.data.recording.writer import Pressure, RecordingWriter
 from a2g_cli.policies.base import Imagination
 from a2g_cli.robots.base import RobotSpec
 
+Shown = Callable[[Mapping[str, Sequence[Image]]], None]
+"""Shows the frames that a plan imagined: camera -> frames (H, W, 3)."""
+
 
 class Recorder:
-    """Writes one episode to one path."""
+    """Writes one episode to one path.
 
-    def __init__(self, path: Path, spec: RobotSpec, goal: Goal, provenance: Provenance) -> None:
-        self.path = path
+    Args:
+        path: of the recording.
+        spec: of the robot.
+        goal: of the episode.
+        provenance: who acts, and where.
+        shown: receives the frames that a plan imagined, by camera, in the thread that makes them.
+    """
+
+    def __init__(
+        self, path: Path, spec: RobotSpec, goal: Goal, provenance: Provenance, shown: Shown | None = None
+    ) -> None:
+        self.path, self._shown = path, shown
         self._spec, self._goal, self._provenance = spec, goal, provenance
         self._writer: RecordingWriter | None = None
         self._thread: ThreadPoolExecutor | None = None
@@ -46,7 +60,7 @@ class Recorder:
             before.result()  # raises what making or writing them raised
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="imagining")
-        self._imagining = self._thread.submit(_write, writer, step, imagination)
+        self._imagining = self._thread.submit(_write, writer, step, imagination, self._shown)
 
     def _imagined(self) -> None:
         """Return when no frames are being made. Raises what making or writing them raised."""
@@ -77,5 +91,8 @@ class Recorder:
                     writer.discard()
 
 
-def _write(writer: RecordingWriter, step: int, imagination: Imagination) -> None:
-    writer.imagine(imagined(imagination.camera, step, imagination.offsets, imagination.near, imagination.frames()))
+def _write(writer: RecordingWriter, step: int, imagination: Imagination, shown: Shown | None) -> None:
+    frames, camera = imagination.frames(), imagination.camera
+    if shown is not None:
+        shown({camera: frames})
+    writer.imagine(imagined(camera, step, imagination.offsets, imagination.near, frames))

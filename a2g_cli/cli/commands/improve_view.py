@@ -15,6 +15,7 @@ class ImproveView:
         self._what = ""
         self.advanced, self.note, self.finished = self._counts.advanced, view.note, self._counts.finished
         self.began, self.planned, self.stepped = view.began, view.planned, view.stepped
+        self.imagined = view.imagined
 
     def phase(self, text: str) -> None:
         """Show that something begins which has no steps to count."""

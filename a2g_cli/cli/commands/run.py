@@ -148,7 +148,17 @@ def run(
             view.note(f"{robot.spec.name} · adapter {name} · session {session.name} · seed {seed}")
             factory.note_resizing(view.note, name)
             factory.note_goals(view.note, [name], goals)
-            rolled = RunUnderWay(robot, policy, settings, session, provenance, view, interrupt)
+            rolled = RunUnderWay(
+                robot,
+                policy,
+                settings,
+                session,
+                provenance,
+                view,
+                interrupt,
+                # A terminal that draws images has every plan's frames already; the page then shows these.
+                None if acting.imagine_steps else live.imagined,
+            )
             ask = ask_for_key(care.patience, view.note, interrupt)
             before = _reset(way, rolled, seed, wait_for_key if care.limits.hold_key is not None else None, ask)
             begun = time.monotonic()

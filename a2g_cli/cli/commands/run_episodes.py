@@ -14,7 +14,7 @@ from a2g_cli.policies.base import Policy
 from a2g_cli.robots.base import Robot
 from a2g_cli.runtime import reset as resets
 from a2g_cli.runtime.interrupt import Interrupt
-from a2g_cli.runtime.recorder import Recorder
+from a2g_cli.runtime.recorder import Recorder, Shown
 from a2g_cli.runtime.rollout import Job, roll_out
 from a2g_cli.runtime.sink import Timed
 from a2g_cli.runtime.termination import RolloutSettings, limit_for
@@ -88,9 +88,10 @@ class RunUnderWay:
         provenance: Provenance,
         view: RolloutView,
         interrupt: Interrupt,
+        shown: Shown | None = None,
     ) -> None:
         self.robot, self.policy, self.settings, self.session = robot, policy, settings, session
-        self.provenance, self.view, self.interrupt = provenance, view, interrupt
+        self.provenance, self.view, self.interrupt, self._shown = provenance, view, interrupt, shown
         self.timing_stats = TimingStats(robot.spec.rate)
         self.done: list[Done] = []
 
@@ -105,7 +106,7 @@ class RunUnderWay:
         path = self.session.next_path()
         self.view.episode_started(index, total, goal, limit_for(self.robot, self.settings))
         watch = Watch(self.view)
-        recorder = Recorder(path, self.robot.spec, goal, self._told({"index": index}))
+        recorder = Recorder(path, self.robot.spec, goal, self._told({"index": index}), self._shown)
         kept = Timed(recorder, self.timing_stats)
         seed = (self.provenance.seed or 0) * 100_003 + index
         job = Job(goal, seed, lambda robot: before.begin(robot, goal, index), lambda _: kept, path)
