@@ -211,6 +211,30 @@ class TestAnSO101:
         assert session.recordings() == []
         assert (self.report.document["episodes"], self.report.document["failed"]) == (0, 1)
 
+    def test_what_was_interrupted_is_kept_beside_the_session(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        recording = threading.Event()
+
+        class Interrupted:
+            requested = False
+
+            def __init__(self, _: Callable[[], None]) -> None: ...
+
+            def __call__(self) -> bool:
+                return recording.is_set()
+
+            def __enter__(self) -> "Interrupted":
+                return self
+
+            def __exit__(self, *_: object) -> None: ...
+
+        monkeypatch.setattr(teleoperate, "Interrupt", Interrupted)
+        typed: dict[str, list[bytes]] = {"lerobot:so101": [b"\n"], "Set up": [b"\n"], "Recording": _Setting(recording)}
+        session = self.recorded(typed, monkeypatch)
+        assert session.recordings() == []
+        (kept,) = session.unjudged.recordings()
+        with Recording(kept) as one:
+            assert one.outcome.stopped_by == "interrupted"
+
     def test_who_presses_q_first_moves_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         session = self.recorded({"lerobot:so101": [b"q"]}, monkeypatch)
         assert session.recordings() == []
@@ -234,6 +258,18 @@ class TestAnSO101:
             LeRobotTeleoperator("so101_leader", {**self.leader_config, "id": "other"})
         with pytest.raises(UnknownNameError):
             LeRobotTeleoperator("so999_leader", self.leader_config)
+
+
+class _Setting(list[bytes]):
+    """Instead of a key, something happens."""
+
+    def __init__(self, event: threading.Event) -> None:
+        super().__init__([b"x"])
+        self._event = event
+
+    def pop(self, _: int = 0) -> bytes:  # type: ignore[override]
+        self._event.set()
+        return b"x"
 
 
 def hold(leader: Servos, ticks: int) -> None:

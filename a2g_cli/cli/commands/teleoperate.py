@@ -148,9 +148,13 @@ class _Teleoperation:
         tell("Recording. Enter: end of the demonstration.")
         settings = RolloutSettings(limit=limit, safety=self._limits, verdict=judge)
         outcome = self._follow(approach, pressed, recorder, settings)
+        if outcome.stopped_by == "interrupted":
+            if path.exists():
+                tell(f"The demonstration that was interrupted is no part of the session; it is kept as {path}.")
+            return False
         if path.exists():
             self._judged(path, outcome)
-        return outcome.stopped_by != "interrupted" and not self._interrupt() and pressed.last != "q"
+        return not self._interrupt() and pressed.last != "q"
 
     def _follow(self, approach: Approach, pressed: "Keys", sink: Sink, settings: RolloutSettings) -> Outcome:
         goal = Goal("nothing", {}, self._robot.spec.name)
