@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 LONGEST = (
     *("test_improve_exploring", "test_improve_resume", "test_terminal_closes", "test_fuzz", "test_calibrate"),
     *("test_named_goals", "test_pretrain", "test_practice_judging", "test_two_at_once", "test_demonstrate"),
-    *("test_version_0_1", "test_machine", "test_improve_rehearsing", "test_cli_following", "test_demo"),
+    *("test_version_0_1", "test_device", "test_improve_demo_replay", "test_cli_following", "test_demo"),
 )
 """Files that take long begin first: begun last, one would be waited for while every other worker has nothing to do."""
 

@@ -185,7 +185,7 @@ import os, signal, sys
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
-from test_machine import SETTINGS, Quiet
+from test_device import SETTINGS, Quiet
 from a2g_cli.training.device import choose_device
 from a2g_cli.training.pretrain import Pretraining
 
@@ -215,7 +215,7 @@ def two(tmp_path: Path, demonstrations: list[Path], dies: int = 0) -> Iterator[l
         port = free.getsockname()[1]
     path = os.pathsep.join([str(tmp_path), *sys.path])
     world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "PYTHONPATH": path}
-    words, needs = (tmp_path, dies, *demonstrations), ("test_machine", "accelerate", *TRAINING)
+    words, needs = (tmp_path, dies, *demonstrations), ("test_device", "accelerate", *TRAINING)
     with ExitStack() as processes:
         yield [
             processes.enter_context(
