@@ -11,19 +11,7 @@ from following_examples import typed
 
 from a2g_cli.data.recording.practice import held, recorder_of
 from a2g_cli.data.recording.sessions import Session
-from a2g_cli.models import checkpoint
 from a2g_cli.training.demonstrations import record_demonstrations
-
-
-@pytest.fixture
-def here(tmp_path: Path, easy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, the present one; no workspace is in the environment. The base that ships is a small one."""
-    monkeypatch.setattr(checkpoint, "SHIPPED", easy)
-    monkeypatch.delenv("A2G_WORKSPACE", raising=False)
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
 
 
 def test_demonstrations_are_no_practice(here: Path) -> None:

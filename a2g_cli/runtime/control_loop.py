@@ -168,6 +168,15 @@ class Steps:
                     self.sink.abandon()
 
 
+def steps_of(robot: Robot, goal: Goal, seed: int, settings: RolloutSettings, sink: Sink) -> Steps:
+    """Return the steps of an episode. After an error the robot is at rest: it may still have moved from the reset."""
+    try:
+        return Steps(robot, goal, seed, settings, sink)
+    except BaseException as error:
+        bring_to_rest(robot, error)
+        raise
+
+
 def bring_to_rest(robot: Robot, error: BaseException) -> None:
     """Bring a robot to rest with its driver's ``rest``, after ``error``."""
     with noted(error, "The robot could not be brought to rest"):

@@ -17,7 +17,7 @@ from a2g_cli.core.types import Goal, Image, Observation, Outcome, Vector
 from a2g_cli.policies.base import Plan, PlanRequest, Policy
 from a2g_cli.robots.base import Robot
 from a2g_cli.runtime.blending import blended, further
-from a2g_cli.runtime.control_loop import Steps, bring_to_rest
+from a2g_cli.runtime.control_loop import Steps, bring_to_rest, steps_of
 from a2g_cli.runtime.planner import PendingPlan, Planner
 from a2g_cli.runtime.safety.guards import check_room
 from a2g_cli.runtime.sink import Sink
@@ -69,11 +69,7 @@ def episode(
         SafetyStop: from a guard or the robot; the episode is saved first, with the cause.
         HardwareError: from the robot; the episode is saved first. From the policy: the partial recording can be repaired.
     """
-    try:
-        steps = Steps(robot, goal, seed, settings, sink)
-    except BaseException as error:  # the robot may still move from the reset
-        bring_to_rest(robot, error)
-        raise
+    steps = steps_of(robot, goal, seed, settings, sink)
     try:
         watcher = watcher or _Unwatched()
         watcher.began(goal, steps.termination.limit)

@@ -6,7 +6,7 @@ import numpy as np
 
 from a2g_cli.core.types import Goal, Outcome, Vector
 from a2g_cli.robots.base import Robot
-from a2g_cli.runtime.control_loop import Steps, bring_to_rest
+from a2g_cli.runtime.control_loop import steps_of
 from a2g_cli.runtime.rollout import RolloutWatcher
 from a2g_cli.runtime.sink import Sink
 from a2g_cli.runtime.termination import RolloutSettings
@@ -71,11 +71,7 @@ def follow(
         SafetyStop: from a guard; HardwareError: from the robot or ``wanted``. The robot is brought to rest and the episode
             kept first.
     """
-    try:
-        steps = Steps(robot, goal, 0, settings, sink)
-    except BaseException as error:
-        bring_to_rest(robot, error)
-        raise
+    steps = steps_of(robot, goal, 0, settings, sink)
     try:
         steps.begin()
         if watcher is not None:

@@ -17,11 +17,11 @@ def with_last_frame_as_goal(source: Path, target: Path) -> Path:
     with Recording(source) as episode:
         steps = episode.length
         goal = Goal(episode.goal.name, dict(episode.observation(steps).images), episode.spec.name)
+        actions, asked = episode.actions, episode.requested  # each reads the file
         timings = episode.timings or [NO_TIMING] * steps
         first = episode.observation(0)
         made = RecordingWriter(target, episode.spec, goal, episode.provenance, first, created_at=episode.created_at)
         with made as writer:
             for step in range(steps):
-                requested, sent = episode.requested[step], episode.actions[step]
-                writer.append(requested, sent, episode.observation(step + 1), timings[step])
+                writer.append(asked[step], actions[step], episode.observation(step + 1), timings[step])
             return writer.finish(episode.outcome)
