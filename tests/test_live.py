@@ -71,6 +71,7 @@ def test_a_plan_is_shown_until_another_one_imagined_something_or_the_episode_end
         live.imagined({"front": frames})
         until(lambda: the(tmp_path).state.images.get("plan", 0) > 0)
         live.planned(observation(0, 0, TINY), {}, 12.0, 0.1)
+        assert live._images["plan"]  # files follow later
         live.stepped(1, observation(1, 0, TINY), 11.0)
         until(lambda: the(tmp_path).state.step == 1)
         assert the(tmp_path).image("plan") is not None
